@@ -1,0 +1,299 @@
+#include "base/config.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/units.h"
+
+// toml++ 3.3 reports errors as values when built without exceptions of its own.
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace sluice::base {
+namespace {
+
+Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
+
+std::string_view type_name(ConfigType type) {
+  switch (type) {
+    case ConfigType::kBool: return "true or false";
+    case ConfigType::kInteger: return "a whole number";
+    case ConfigType::kString: return "a string";
+    case ConfigType::kSize: return "a size with its unit, like \"64MiB\"";
+    case ConfigType::kDuration: return "a duration with its unit, like \"250ms\"";
+    case ConfigType::kRate: return "a rate with its unit, like \"5000/s\"";
+    case ConfigType::kList: return "a list of strings";
+    case ConfigType::kMap: return "a table of strings";
+  }
+  return "";
+}
+
+Result<int64_t> parse_number(const ConfigKey& key, std::string_view text) {
+  switch (key.type) {
+    case ConfigType::kSize: return parse_size(text);
+    case ConfigType::kDuration: return parse_duration_us(text);
+    case ConfigType::kRate: return parse_rate_per_s(text);
+    default: return parse_integer(text);
+  }
+}
+
+std::string format_number(const ConfigKey& key, int64_t number) {
+  switch (key.type) {
+    case ConfigType::kSize: return format_size(number);
+    case ConfigType::kDuration: return format_duration_us(number);
+    case ConfigType::kRate: return format_rate_per_s(number);
+    default: return std::to_string(number);
+  }
+}
+
+bool is_number(ConfigType type) {
+  return type == ConfigType::kInteger || type == ConfigType::kSize ||
+         type == ConfigType::kDuration || type == ConfigType::kRate;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    std::string_view part = text.substr(0, comma);
+    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
+    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return parts;
+}
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+// The nearest known name by shared prefix, to turn a typing mistake into a suggestion.
+std::string suggestion(const std::vector<ConfigKey>& keys, std::string_view name) {
+  const ConfigKey* best = nullptr;
+  size_t best_score = 3;
+  for (const ConfigKey& key : keys) {
+    const auto differ = std::mismatch(key.name.begin(), key.name.end(), name.begin(), name.end());
+    const size_t score = static_cast<size_t>(differ.first - key.name.begin());
+    if (score > best_score) best = &key, best_score = score;
+  }
+  return best == nullptr ? "" : "; did you mean " + std::string(best->name) + "?";
+}
+
+}  // namespace
+
+// Walks one TOML file into a Config. A class of its own so that toml++ stays out of the header.
+class ConfigFile {
+ public:
+  ConfigFile(Config& config, std::string path) : config_(config), path_(std::move(path)) {}
+
+  Status read() {
+    toml::parse_result parsed = toml::parse_file(path_);
+    if (!parsed) {
+      const auto& failure = parsed.error();
+      const auto line = failure.source().begin.line;
+      const std::string where = line == 0 ? path_ : path_ + ":" + std::to_string(line);
+      return invalid(where + ": " + std::string(failure.description()));
+    }
+    return read_table(parsed.table(), "");
+  }
+
+ private:
+  Status read_table(const toml::table& table, const std::string& prefix) {
+    for (const auto& [toml_key, node] : table) {
+      const std::string name = prefix + std::string(toml_key.str());
+      const ConfigKey* key = config_.find(name);
+      if (key == nullptr && node.is_table() && is_section(name)) {
+        SLUICE_TRY(read_table(*node.as_table(), name + "."));
+        continue;
+      }
+      if (key == nullptr) {
+        return invalid(where(node) + name + ": unknown key" + suggestion(config_.keys(), name));
+      }
+      if (Status stored = read_value(*key, node); !stored) {
+        return stored.error().at(where(node) + name);
+      }
+    }
+    return {};
+  }
+
+  Status read_value(const ConfigKey& key, const toml::node& node) {
+    const auto wrong = [&] { return invalid("must be " + std::string(type_name(key.type))); };
+    if (key.type == ConfigType::kBool) {
+      if (!node.is_boolean()) return wrong();
+      return config_.store(key, node.as_boolean()->get());
+    }
+    if (key.type == ConfigType::kInteger) {
+      if (!node.is_integer()) return wrong();
+      return config_.store(key, node.as_integer()->get());
+    }
+    if (key.type == ConfigType::kList) {
+      std::vector<std::string> items;
+      if (!node.is_array()) return wrong();
+      for (const toml::node& item : *node.as_array()) {
+        if (!item.is_string()) return wrong();
+        items.push_back(item.as_string()->get());
+      }
+      return config_.store(key, std::move(items));
+    }
+    if (key.type == ConfigType::kMap) {
+      std::map<std::string, std::string> entries;
+      if (!node.is_table()) return wrong();
+      for (const auto& [name, item] : *node.as_table()) {
+        if (!item.is_string()) return wrong();
+        entries.emplace(name.str(), item.as_string()->get());
+      }
+      return config_.store(key, std::move(entries));
+    }
+    if (node.is_integer() && is_number(key.type)) {
+      return invalid(std::to_string(node.as_integer()->get()) + " has no unit; must be " +
+                     std::string(type_name(key.type)));
+    }
+    if (!node.is_string()) return wrong();
+    return config_.set_text(key.name, node.as_string()->get());
+  }
+
+  bool is_section(const std::string& name) const {
+    const std::string prefix = name + ".";
+    return std::any_of(config_.keys().begin(), config_.keys().end(),
+                       [&](const ConfigKey& key) { return key.name.starts_with(prefix); });
+  }
+
+  std::string where(const toml::node& node) const {
+    return path_ + ":" + std::to_string(node.source().begin.line) + ": ";
+  }
+
+  Config& config_;
+  const std::string path_;
+};
+
+Config::Config(const std::vector<ConfigKey>& keys) : keys_(&keys) {
+  for (const ConfigKey& key : keys) {
+    // A list's or map's default of "" must become an empty list, which set_text does.
+    const Status stored = set_text(key.name, key.default_text);
+    SLUICE_ASSERT(stored.ok(), std::string(key.name) + ": " + stored.error().message());
+  }
+}
+
+Result<Config> Config::load(const std::vector<ConfigKey>& keys, const std::string& path,
+                            const Overrides& overrides) {
+  Config config(keys);
+  if (!path.empty()) SLUICE_TRY(ConfigFile(config, path).read());
+  for (const auto& [name, text] : overrides) {
+    if (config.find(name) == nullptr) {
+      return invalid("--set " + name + ": unknown key" + suggestion(keys, name));
+    }
+    if (Status stored = config.set_text(name, text); !stored) {
+      return stored.error().at("--set " + name);
+    }
+  }
+  return config;
+}
+
+const ConfigKey* Config::find(std::string_view name) const {
+  const auto found = std::find_if(keys_->begin(), keys_->end(),
+                                  [&](const ConfigKey& key) { return key.name == name; });
+  return found == keys_->end() ? nullptr : &*found;
+}
+
+const Config::Value& Config::value(std::string_view name) const {
+  const auto found = values_.find(name);
+  SLUICE_ASSERT(found != values_.end(), name);
+  return found->second;
+}
+
+bool Config::boolean(std::string_view name) const { return std::get<bool>(value(name)); }
+int64_t Config::integer(std::string_view name) const { return std::get<int64_t>(value(name)); }
+const std::string& Config::string(std::string_view name) const {
+  return std::get<std::string>(value(name));
+}
+const std::vector<std::string>& Config::list(std::string_view name) const {
+  return std::get<std::vector<std::string>>(value(name));
+}
+const std::map<std::string, std::string>& Config::map(std::string_view name) const {
+  return std::get<std::map<std::string, std::string>>(value(name));
+}
+
+Status Config::store(const ConfigKey& key, Value value) {
+  if (const int64_t* number = std::get_if<int64_t>(&value)) {
+    if (*number < key.min || *number > key.max) {
+      const std::string upper =
+          key.max == INT64_MAX ? " or more" : " to " + format_number(key, key.max);
+      return invalid(format_number(key, *number) + " is out of range; must be " +
+                     format_number(key, key.min) + upper);
+    }
+  }
+  if (const std::string* text = std::get_if<std::string>(&value); text && !key.choices.empty()) {
+    if (std::find(key.choices.begin(), key.choices.end(), *text) == key.choices.end()) {
+      std::string choices;
+      for (const std::string_view choice : key.choices) {
+        choices += (choices.empty() ? "" : ", ") + quoted(choice);
+      }
+      return invalid(quoted(*text) + " is not a choice; must be one of " + choices);
+    }
+  }
+  values_.insert_or_assign(std::string(key.name), std::move(value));
+  return {};
+}
+
+Status Config::set_text(std::string_view name, std::string_view text) {
+  const ConfigKey* key = find(name);
+  if (key == nullptr) return invalid("unknown key" + suggestion(*keys_, name));
+  if (is_number(key->type)) {
+    auto number = parse_number(*key, text);
+    if (!number) return number.error();
+    return store(*key, *number);
+  }
+  switch (key->type) {
+    case ConfigType::kBool:
+      if (text != "true" && text != "false") return invalid(quoted(text) + " must be true or false");
+      return store(*key, text == "true");
+    case ConfigType::kList: return store(*key, split_list(text));
+    case ConfigType::kMap: {
+      std::map<std::string, std::string> entries;
+      for (const std::string& entry : split_list(text)) {
+        const size_t equals = entry.find('=');
+        if (equals == std::string::npos) return invalid(quoted(entry) + " must be name=value");
+        entries.emplace(entry.substr(0, equals), entry.substr(equals + 1));
+      }
+      return store(*key, std::move(entries));
+    }
+    default: return store(*key, std::string(text));
+  }
+}
+
+Result<std::string> Config::text(std::string_view name) const {
+  const ConfigKey* key = find(name);
+  if (key == nullptr) return invalid("unknown key");
+  const Value& held = value(name);
+  if (const bool* flag = std::get_if<bool>(&held)) return std::string(*flag ? "true" : "false");
+  if (const int64_t* number = std::get_if<int64_t>(&held)) return format_number(*key, *number);
+  if (const std::string* text = std::get_if<std::string>(&held)) return *text;
+  std::string joined;
+  const auto append = [&](const std::string& part) { joined += (joined.empty() ? "" : ",") + part; };
+  if (const auto* items = std::get_if<std::vector<std::string>>(&held)) {
+    for (const std::string& item : *items) append(item);
+  } else {
+    for (const auto& [k, v] : std::get<std::map<std::string, std::string>>(held)) append(k + "=" + v);
+  }
+  return joined;
+}
+
+std::string describe_keys(const std::vector<ConfigKey>& keys) {
+  std::string out;
+  for (const ConfigKey& key : keys) {
+    out += "  " + std::string(key.name) + " (" + std::string(type_name(key.type));
+    if (is_number(key.type) && (key.min != 0 || key.max != INT64_MAX)) {
+      out += ", " + format_number(key, key.min) +
+             (key.max == INT64_MAX ? " or more" : " to " + format_number(key, key.max));
+    }
+    for (size_t i = 0; i < key.choices.size(); ++i) {
+      out += (i == 0 ? ": " : " | ") + std::string(key.choices[i]);
+    }
+    out += "; default " + (key.default_text.empty() ? "empty" : std::string(key.default_text));
+    out += key.live ? "; live)\n" : ")\n";
+    out += "      " + std::string(key.doc) + "\n";
+  }
+  return out;
+}
+
+}  // namespace sluice::base

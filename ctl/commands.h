@@ -1,0 +1,14 @@
+// The commands of sluice-ctl, one file each. `args` are the words after the command's name.
+// Each prints its result to stdout, problems to stderr, and returns the exit code of the contract:
+// 0 done, 1 failed or a difference found, 2 bad arguments, 3 damaged data.
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace sluice::ctl {
+
+int journal_command(std::span<const std::string> args);  // journal.cc: verify | dump DIR
+int schema_command(std::span<const std::string> args);   // schema.cc: print | apply
+
+}  // namespace sluice::ctl

@@ -1,0 +1,74 @@
+// The journal's write side: many I/O threads hand in batches, one commit thread makes them durable.
+//
+//   I/O threads ──submit()──► queue ──► commit thread: gather all that waits → one frame → pwrite
+//                                       → fdatasync by policy → done callbacks, in order
+//
+// While one group is being written and synced the next gathers, so the number of records per
+// fdatasync rises with the load and no timer is needed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/metrics.h"
+
+namespace sluice::journal {
+
+enum class FsyncPolicy { kAlways, kEverySecond, kNo };
+
+struct WriterOptions {
+  std::string dir;
+  FsyncPolicy fsync = FsyncPolicy::kAlways;
+  int64_t segment_bytes = 64 << 20;
+  int64_t bytes_max = int64_t{64} << 30;  // journal.max_bytes: all segments together
+};
+
+// How a batch ended. `last_sequence` is the journal sequence of its last record.
+struct CommitOutcome {
+  Status status;               // an error means: not known to be durable; the journal is now broken
+  uint64_t last_sequence = 0;
+  bool synced = false;         // false under kEverySecond and kNo: written, not yet synced
+};
+
+class GroupCommit {
+ public:
+  using Done = std::function<void(const CommitOutcome&)>;
+
+  // Opens the journal in `options.dir` (creating it if the folder is empty), after recovery has
+  // prepared it (recovery.h), takes its lock, preallocates, and starts the commit thread.
+  static Result<std::unique_ptr<GroupCommit>> start(const WriterOptions& options, base::FileSystem& fs,
+                                                    base::Registry& metrics);
+  // Stops like stop().
+  virtual ~GroupCommit() = default;
+
+  // Takes `bytes` of the journal's room before Redis is asked, so that what Redis accepts can
+  // always be written. False: no room (limit or disk); nothing was taken. Any thread, lock-free.
+  // bytes: an upper bound of the encoded records.
+  virtual bool reserve(size_t bytes) = 0;
+  // Gives back room that will not be used.
+  virtual void release(size_t bytes) = 0;
+
+  // Queues `count` encoded records (append_record, concatenated) as one unit: they share a frame,
+  // so after a crash either all or none of them are there. `reserved` is given back once they are
+  // written. At most kFrameBytesMax. `done` runs on the commit thread, must not block, and is
+  // called exactly once, in submission order, when the policy lets the batch be acknowledged.
+  // `order_id_max`: the highest order id in the batch, or 0. Any thread.
+  virtual void submit(std::string records, uint32_t count, size_t reserved, uint64_t order_id_max,
+                      Done done) = 0;
+
+  // The highest sequence that is fdatasynced / written. Any thread.
+  virtual uint64_t synced_sequence() const = 0;
+  virtual uint64_t written_sequence() const = 0;
+  virtual uint64_t journal_id() const = 0;
+  // Bytes of all segments on disk; the limit of them.
+  virtual int64_t bytes_used() const = 0;
+
+  // Writes and syncs all that was submitted, calls what is still to be called, ends the thread.
+  virtual Status stop() = 0;
+};
+
+}  // namespace sluice::journal

@@ -1,0 +1,55 @@
+// The journal's read side: frames in order from a sequence, following a live writer.
+//
+// Used by the flusher (follows), by recovery and by sluice-ctl (to the end). Makes durable what it
+// hands out: each segment is fdatasynced before bytes from it are returned, whatever the writer's
+// policy, so that MySQL never knows more than the disk does. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "journal/record.h"
+
+namespace sluice::journal {
+
+struct Position {
+  uint64_t sequence = 1;     // of the next record to read
+  uint64_t segment = 0;      // hint: segment number that holds it; 0: unknown
+  uint64_t offset = 0;       // hint: offset of its frame in that segment; 0: unknown
+};
+
+// One frame's records. Views stay valid until the next call of next().
+struct Group {
+  std::vector<Record> records;
+  Position next;             // where reading goes on after this group
+};
+
+class Reader {
+ public:
+  // kNotFound if there is no journal in `dir` yet; kCorrupt if `from` lies below the oldest segment.
+  static Result<std::unique_ptr<Reader>> open(const std::string& dir, base::FileSystem& fs,
+                                              Position from);
+  virtual ~Reader() = default;
+
+  // The next frame; nullopt: nothing more for now (a live writer may still add).
+  // Records before from.sequence are left out of the first group.
+  virtual Result<std::optional<Group>> next() = 0;
+  virtual uint64_t journal_id() const = 0;
+};
+
+// What a folder holds, from segment headers and the last frames, without reading it all.
+struct JournalExtent {
+  uint64_t journal_id = 0;
+  uint64_t first_sequence = 0;  // of the oldest segment
+  uint64_t last_sequence = 0;   // of the newest whole frame
+  int64_t bytes = 0;            // of frames, not of preallocated room
+  int64_t last_time_ms = 0;     // of the newest record; 0: none
+};
+Result<JournalExtent> extent(const std::string& dir, base::FileSystem& fs);
+
+}  // namespace sluice::journal

@@ -1,0 +1,58 @@
+// One fact of a sale, as the journal keeps it and as every reader gets it.
+//
+// Flow: the purchase flow turns the accepted verdicts of one script batch into Records, in the
+// order in which Redis decided them; group commit puts them into a frame; the flusher, recovery and
+// sluice-ctl read them back. A record is self-contained: Redis and MySQL can be rebuilt from
+// records alone. Byte layout: docs/journal_format.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace sluice::journal {
+
+enum class RecordType : uint8_t {
+  kCreate = 1,   // quantity = stock given; limit, start_ms, end_ms
+  kRestock = 2,  // quantity = delta, may be negative
+  kBuy = 3,      // user, request, order_id, quantity, fields
+  kCancel = 4,   // user, request (of the cancel), order_id, quantity = what comes back
+  kClose = 5,
+  kReopen = 6,
+};
+
+// Views point into the bytes that were decoded, or wherever the encoder's caller keeps them.
+struct Record {
+  RecordType type = RecordType::kBuy;
+  uint64_t sequence = 0;   // place in this journal, from 1, without gaps; set by the reader only
+  int64_t time_ms = 0;     // wall clock of the decision, ms since 1970 UTC
+  uint64_t batch = 0;      // the item's lane sequence of the script batch that decided it
+  std::string_view item;
+  std::string_view user;
+  std::string_view request;  // empty: none was given
+  uint64_t order_id = 0;
+  int64_t quantity = 0;
+  int64_t limit = 0;     // kCreate; 0: none
+  int64_t start_ms = 0;  // kCreate; 0: none
+  int64_t end_ms = 0;    // kCreate; 0: none
+  std::string_view fields;  // kBuy: encoded by append_field(), possibly empty
+
+  bool operator==(const Record&) const = default;
+};
+
+// Appends the record's bytes (without sequence, which its frame implies).
+void append_record(std::string& out, const Record& record);
+
+// Decodes the record at the front of `bytes` and removes it from there. kCorrupt if malformed.
+Result<Record> take_record(std::string_view& bytes);
+
+// FIELDS k v [k v …] in the record's compact form: for each field 1 byte name length, name,
+// 2 bytes little-endian value length, value.
+void append_field(std::string& fields, std::string_view name, std::string_view value);
+
+// Removes the first field from `fields` into name and value; false at the end or if malformed.
+bool take_field(std::string_view& fields, std::string_view& name, std::string_view& value);
+
+}  // namespace sluice::journal

@@ -1,0 +1,58 @@
+// One I/O thread: an io_context that only this thread runs, and the end of its turn.
+//
+// A turn is everything that one return of epoll made ready. Work that gathers during a turn (a
+// session's replies, an item's batch, an upstream's requests) registers a TurnTask and is run once
+// when the turn ends: one write per client per turn, one script call per item per turn.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+namespace sluice::proxy::upstream {
+
+// Something to be done once at the end of the turn. Intrusive: registering allocates nothing.
+class TurnTask {
+ public:
+  virtual void turn_ended() = 0;
+
+ protected:
+  ~TurnTask() = default;
+
+ private:
+  friend class IoThread;
+  bool queued_ = false;
+};
+
+class IoThread {
+ public:
+  explicit IoThread(size_t index) : index_(index), context_(1), guard_(context_.get_executor()) {}
+
+  size_t index() const { return index_; }
+  boost::asio::io_context& context() { return context_; }
+
+  // Runs `task` when the turn ends; once, however often it is registered. A task must cancel itself
+  // (forget) before it is destroyed. This thread only.
+  void at_turn_end(TurnTask& task);
+  void forget(TurnTask& task);
+
+  void start();  // starts the thread
+  void stop();   // lets run() return; any thread
+  void join();
+
+ private:
+  void run_turn_tasks();
+
+  const size_t index_;
+  boost::asio::io_context context_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  std::thread thread_;
+  std::vector<TurnTask*> tasks_;    // this thread only
+  std::vector<TurnTask*> running_;  // this thread only
+  bool posted_ = false;             // this thread only
+};
+
+}  // namespace sluice::proxy::upstream

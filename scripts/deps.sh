@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Installs every package that building, running and testing Sluice needs, by name, from the
+# distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
+# asks for no right when all of it is there already.
+set -euo pipefail
+
+# A word is one package; alternatives are separated by '|', the first one that exists is taken.
+# libmysqlclient is deliberately absent: Connector/C speaks to MySQL and MariaDB alike.
+packages=(
+  g++ cmake make pkg-config ccache
+  "libboost1.81-dev|libboost1.83-dev|libboost-dev"
+  "libboost-json1.81-dev|libboost-json1.83-dev|libboost-json-dev"
+  libhiredis-dev libmariadb-dev libconcurrentqueue-dev libtomlplusplus-dev libcli11-dev
+  libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev
+  redis-server mariadb-server mariadb-client
+  python3 python3-pytest "python3-redis" python3-pymysql
+  nodejs npm
+)
+
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# A tool that is on the PATH already, from wherever it came, need not come from a package.
+provided() {
+  case "$1" in
+    nodejs) command -v node >/dev/null ;;
+    npm) command -v npm >/dev/null ;;
+    *) return 1 ;;
+  esac
+}
+
+missing=()
+for word in "${packages[@]}"; do
+  IFS='|' read -r -a names <<<"$word"
+  found=
+  for name in "${names[@]}"; do
+    if installed "$name" || provided "$name"; then found=1; break; fi
+  done
+  [ -n "$found" ] || missing+=("$word")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "deps: this machine has no apt-get; install by hand: ${missing[*]}" >&2
+  exit 1
+fi
+sudo=
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || {
+    echo "deps: packages are missing and this is not root and there is no sudo; as root run:" >&2
+    echo "  apt-get install ${missing[*]%%|*}" >&2
+    exit 1
+  }
+  sudo=sudo
+fi
+
+echo "deps: installing ${missing[*]%%|*}"
+$sudo apt-get update -qq
+names=()
+for word in "${missing[@]}"; do
+  IFS='|' read -r -a choices <<<"$word"
+  chosen=
+  for name in "${choices[@]}"; do
+    if [ -n "$(apt-cache policy "$name" 2>/dev/null | sed -n 's/ *Candidate: \(.*\)/\1/p' | grep -v '(none)')" ]; then
+      chosen=$name; break
+    fi
+  done
+  [ -n "$chosen" ] || { echo "deps: no package found for any of: ${choices[*]}" >&2; exit 1; }
+  names+=("$chosen")
+done
+
+# The servers are wanted as programs, not as services: what `make run` and the tests need they
+# start themselves on free ports. policy-rc.d is Debian's own switch for that; one that exists
+# already is the administrator's and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+  $sudo chmod 755 "$policy"
+  trap '$sudo rm -f "$policy"' EXIT
+fi
+# --no-install-recommends: mariadb-server's recommendations alone are 40 packages.
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${names[@]}" \
+  | grep -E '^(Setting up|Unpacking|Get:)' | sed 's/^/deps: /' || true
+for name in "${names[@]}"; do
+  installed "$name" || { echo "deps: $name could not be installed; run apt-get install $name to see why" >&2; exit 1; }
+done
+echo "deps: done"
