@@ -145,17 +145,14 @@ class Load:
 
     def _ask(self, client, portion):
         """One pipeline; the requests that must be asked again."""
-        replies = []
         client.send_raw(b"".join(_encoded(request) for request in portion))
         for request in portion:
             reply = client.read()
-            replies.append(reply)
-            if isinstance(reply, RespError):
-                if reply.prefix not in RETRY:
-                    with self._lock:
-                        self.errors[reply.text] = self.errors.get(reply.text, 0) + 1
-            else:
+            if not isinstance(reply, RespError):
                 request.reply = reply
+            elif reply.prefix not in RETRY:
+                with self._lock:
+                    self.errors[reply.text] = self.errors.get(reply.text, 0) + 1
         return [request for request in portion if request.reply is None]
 
 
