@@ -1,0 +1,41 @@
+# The two commands that a newcomer needs are `make run` and `make test`; `make help` lists the rest.
+# CMake does the work (CMakePresets.json); this file only names it.
+
+build_dir = build
+
+.PHONY: build help deps run test bench asan tsan format clean
+.DEFAULT_GOAL := build
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps:  ## install every package that is missing (asks for sudo if there is one to install)
+	@scripts/deps.sh
+
+build: deps  ## Release with debug info, into build/bin
+	@scripts/build default
+
+run: deps  ## build, start Redis, MariaDB, flusher and proxy under var/, play a flash sale, stay
+	@scripts/run
+
+test: deps  ## build and run every test; the last line is "N passed, N failed"
+	@scripts/build default
+	@scripts/test
+
+bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself way
+	@scripts/build default
+	@$(build_dir)/bin/sluice-bench compare
+
+asan: deps  ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/build asan
+	@scripts/test --build build-asan unit
+
+tsan: deps  ## the unit tests under ThreadSanitizer
+	@scripts/build tsan
+	@scripts/test --build build-tsan unit
+
+format:  ## clang-format over every C++ file
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+clean:  ## remove the build folders; var/ (the data of `make run`) stays
+	@rm -rf build build-asan build-tsan

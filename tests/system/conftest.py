@@ -1,0 +1,65 @@
+"""Fixtures of the system tests. A test that fails shows the logs of what it started and keeps its
+folder; one that passes leaves nothing."""
+
+import faulthandler
+import pathlib
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.lab import Lab, Shared  # noqa: E402
+
+TEST_TIMEOUT_S = 180  # a bound for what the tests' own bounds miss
+
+
+@pytest.fixture(scope="session")
+def shared():
+    things = Shared()
+    yield things
+    things.end()
+
+
+@pytest.fixture
+def lab(request, shared):
+    """An empty Lab; all that is started through it ends with the test."""
+    things = Lab(shared)
+    yield things
+    failed = getattr(request.node, "failed_phase", False)
+    if failed:
+        for name, tail in things.logs():
+            request.node.add_report_section("teardown", name, tail)
+    things.end()
+    if failed:
+        request.node.add_report_section("teardown", "kept folder", str(things.folder))
+    else:
+        things.remove()
+
+
+@pytest.fixture(autouse=True)
+def _bounded():
+    def expired(*_):
+        raise AssertionError(f"the test took over {TEST_TIMEOUT_S} s")
+
+    previous = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(TEST_TIMEOUT_S)
+    # If even that does not end it: all stacks, and the end of the run.
+    faulthandler.dump_traceback_later(TEST_TIMEOUT_S + 60, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when in ("setup", "call") and report.failed:
+        item.failed_phase = True
+    # Sections that fixtures add while they tear down belong to the failure, which is printed.
+    if report.when == "teardown" and getattr(item, "failed_phase", False):
+        for section in report.sections:
+            print(f"---- {section[0]} ----\n{section[1]}")

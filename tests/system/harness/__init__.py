@@ -1,0 +1,12 @@
+"""What the system tests stand on: real servers in a folder of their own, ended by pid.
+
+    lab.py            everything one test starts, and its end
+    process.py        one child process
+    redis_server.py   a real redis-server
+    mariadb.py        a real mariadbd
+    daemons.py        sluice-proxy, sluice-flusher, sluice-ctl from the build folder
+    resp.py           a raw RESP client
+    load.py           many buyers over many connections
+    waiting.py        bounded waiting for a condition
+    ports.py          free ports
+"""

@@ -1,0 +1,117 @@
+"""The admin listeners of both daemons: routes, JSON, Prometheus text, and who may POST."""
+
+import pytest
+
+from harness import admin, invariants
+from harness.load import Load, Request
+from harness.waiting import until
+
+PROXY_METRICS = [
+    'sluice_purchases_total{result="accepted"}', "sluice_purchase_seconds_count",
+    "sluice_redis_batch_purchases_count", "sluice_journal_fsync_seconds_count",
+    "sluice_oversell_total", "sluice_connected_clients",
+]
+FLUSHER_METRICS = [
+    "sluice_backlog_records", "sluice_backlog_bytes", "sluice_backlog_oldest_age_seconds",
+    "sluice_flush_rows_total", "sluice_flush_seconds_count", "sluice_dead_letter_rows",
+]
+
+
+def test_both_daemons_answer_the_routes_of_the_contract(lab):
+    """/status is JSON, /metrics Prometheus text with HELP and TYPE, /healthz and /readyz 200."""
+    _, _, proxy, flusher = lab.stack()
+    for daemon in (proxy, flusher):
+        status = daemon.get("/status")
+        assert status.status == 200 and "application/json" in status.content_type
+        assert isinstance(status.json(), dict) and status.json()
+        for path in ("/healthz", "/readyz"):
+            assert daemon.get(path).status == 200
+        text = daemon.get("/metrics")
+        assert text.status == 200 and "text/plain" in text.content_type
+        names = {line.split()[2] for line in text.text.splitlines() if line.startswith("# TYPE")}
+        helped = {line.split()[2] for line in text.text.splitlines() if line.startswith("# HELP")}
+        assert names and names == helped and all(name.startswith("sluice_") for name in names)
+        assert daemon.get("/nothing").status == 404
+        assert admin.request("DELETE", daemon.admin_port, "/status").status == 405
+        assert daemon.get("/flush").status == 405
+
+
+def test_metrics_count_what_happened(lab):
+    """100 accepted, 50 refused, 100 rows: the counters say exactly that."""
+    _, database, proxy, flusher = lab.stack()
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100, "LIMIT", 1) == "OK"
+        Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(150)]).start().finish(30)
+        invariants.wait_rows(database, "phone", 100)
+        seen = proxy.metrics()
+        for name in PROXY_METRICS:
+            assert name in seen, name
+        assert seen['sluice_purchases_total{result="accepted"}'] == 100
+        assert seen['sluice_purchases_total{result="soldout"}'] == 50
+        assert seen["sluice_purchase_seconds_count"] == 150
+        assert seen["sluice_oversell_total"] == 0
+        assert seen["sluice_connected_clients"] == 1
+        assert any(name.startswith("sluice_build_info") for name in seen)
+    drained = until(lambda: (m := flusher.metrics())["sluice_backlog_records"] == 0 and m, 10,
+                    "no backlog")
+    for name in FLUSHER_METRICS:
+        assert name in drained, name
+    assert drained["sluice_flush_rows_total"] == 100
+    assert drained["sluice_dead_letter_rows"] == 0
+
+
+def test_pause_resume_and_flush_by_http(lab):
+    """POST /pause on the proxy refuses purchases; POST /flush on the flusher brings the rows."""
+    _, database, proxy, flusher = lab.stack(flusher={"trigger__max_age": "24h"})
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+        assert proxy.post("/pause").status == 200
+        assert client("SECKILL.BUY", "phone", "ann").prefix == "BUSY"
+        assert proxy.post("/resume").status == 200
+        assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
+        assert invariants.count_rows(database, "phone") == 0
+        assert flusher.post("/pause").status == 200
+        assert flusher.post("/resume").status == 200
+        assert flusher.post("/flush").status in (200, 202)
+        invariants.wait_rows(database, "phone", 1)
+        assert client("SECKILL.BUY", "phone", "bob")[0] == "OK"
+        assert proxy.post("/flush").status in (200, 202)
+        invariants.wait_rows(database, "phone", 2)
+
+
+@pytest.mark.parametrize("which", ["proxy", "flusher"])
+def test_post_needs_the_token_if_there_is_one(lab, which):
+    """401 without or with a wrong one, 200 with it; GET needs none."""
+    token = lab.folder / "token"
+    token.write_text("s3cret-token-of-16+\n")
+    token.chmod(0o600)
+    settings = {"admin__token_file": str(token)}
+    if which == "proxy":
+        daemon = lab.proxy(lab.redis(), **settings)
+    else:
+        daemon = lab.flusher(lab.database(), **settings)
+    assert daemon.get("/status").status == 200
+    assert daemon.post("/pause").status == 401
+    assert daemon.post("/pause", headers={"Authorization": "Bearer wrong"}).status == 401
+    right = {"Authorization": "Bearer s3cret-token-of-16+"}
+    assert daemon.post("/pause", headers=right).status == 200
+    assert daemon.post("/resume", headers=right).status == 200
+
+
+def test_a_web_page_elsewhere_cannot_reach_the_admin_port(lab):
+    """A foreign Origin or Host is 403: DNS rebinding and cross-site POSTs end here."""
+    proxy = lab.proxy(lab.redis())
+    assert proxy.post("/pause", headers={"Origin": "http://evil.example"}).status == 403
+    assert proxy.get("/status", headers={"Host": "evil.example"}).status == 403
+    assert proxy.post("/resume", headers={"Origin": f"http://127.0.0.1:{proxy.admin_port}"}).status == 200
+
+
+def test_readiness_follows_redis(lab):
+    """/readyz turns 503 when Redis is gone and 200 when it is back; /healthz stays 200."""
+    redis = lab.redis()
+    proxy = lab.proxy(redis)
+    redis.kill()
+    until(lambda: proxy.get("/readyz").status == 503, 10, "503")
+    assert proxy.get("/healthz").status == 200
+    redis.start()
+    until(lambda: proxy.get("/readyz").status == 200, 20, "200")
