@@ -80,8 +80,8 @@ def test_redis_down_is_a_clear_error_and_heals_by_itself(lab):
         order = client("SECKILL.BUY", "phone", "ann", "REQ", "r1")[1]
         assert client("SET", "k", "v") == "OK"
         redis.kill()
-        for command in (("SECKILL.BUY", "phone", "bob", "REQ", "r2"), ("GET", "k"), ("SET", "k", "w"),
-                        ("SECKILL.STOCK", "phone")):
+        for command in (("SECKILL.BUY", "phone", "bob", "REQ", "r2"), ("SECKILL.STOCK", "phone"),
+                        ("GET", "k"), ("SET", "k", "w")):
             reply = client(*command)
             assert isinstance(reply, RespError), (command, reply)
             assert len(reply.text) > len(reply.prefix) + 10, f"not clear: {reply}"

@@ -188,7 +188,8 @@ def test_an_order_becomes_database_once_mysql_has_it(lab):
         assert client("SECKILL.BUY", "phone", "ann", "REQ", "r1")[3] == "database"
 
 
-@pytest.mark.parametrize("fsync, told", [("always", "disk"), ("everysec", "memory"), ("no", "memory")])
+@pytest.mark.parametrize("fsync, told",
+                         [("always", "disk"), ("everysec", "memory"), ("no", "memory")])
 def test_the_fsync_policy_decides_what_ok_means(lab, fsync, told):
     """always: OK says disk. everysec: memory, and disk soon after. no: memory."""
     proxy = lab.proxy(lab.redis(), journal__fsync=fsync)
@@ -273,7 +274,7 @@ def test_status_is_a_flat_array_of_names_and_values(client):
 
 
 def test_help_and_command_know_every_verb(client):
-    """SECKILL.HELP is an array of lines that names every verb; COMMAND and COMMAND INFO know them."""
+    """SECKILL.HELP is an array of lines that names every verb; COMMAND and its INFO know them."""
     text = "\n".join(client("SECKILL.HELP"))
     verbs = ["CREATE", "RESTOCK", "BUY", "CANCEL", "ORDER", "STOCK", "LIST", "CLOSE", "REOPEN",
              "FLUSH", "PAUSE", "RESUME", "STATUS", "HELP"]
