@@ -1,7 +1,10 @@
 // The admin listener of both daemons: routing, limits, bearer token, Host and Origin checks.
 //
-// main.cc adds routes before start(). Handlers run on the server's own thread, one request at a
-// time a connection, and may block for as long as a person would wait (FLUSH does).
+// main.cc adds routes before start(). One I/O thread owns the sockets; handlers run on a small pool,
+// one request at a time a connection, and may block for as long as a person would wait (FLUSH
+// does): a blocked POST never keeps a GET waiting. Limits: header 8 KiB, body 64 KiB, 30 s to send a
+// request or to take a response, 64 connections (more wait in the listen queue), 7 POSTs at once.
+// Who may ask for what: access.h.
 #pragma once
 
 #include <functional>
@@ -41,10 +44,12 @@ class Server {
   virtual ~Server() = default;
 
   virtual void route(std::string_view method, std::string_view path, Handler handler) = 0;
-  // Starts the thread. Unknown path 404, other method 405, missing token 401, foreign Host or
+  // Starts the threads. Unknown path 404, other method 405, missing token 401, foreign Host or
   // Origin 403, each with {"error": "..."} as body.
   virtual void start() = 0;
+  // Closes the listener and its connections, then waits for the handlers that still run.
   virtual void stop() = 0;
+  // What the listener is bound to, also if the address asked for port 0; 0 without a listener.
   virtual unsigned short port() const = 0;
 };
 

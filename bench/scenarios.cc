@@ -1,0 +1,118 @@
+#include "bench/scenarios.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "bench/control.h"
+#include "bench/diy_workload.h"
+#include "bench/passthrough_workload.h"
+#include "bench/report.h"
+#include "bench/sale_workload.h"
+
+namespace sluice::bench {
+namespace {
+
+int failed(const Error& error) {
+  std::fprintf(stderr, "sluice-bench: %s\n", error.message().c_str());
+  return error.cls() == ErrorClass::kInvalid ? 2 : 1;
+}
+
+void print(bool json, const SaleFacts& facts, const LoadResult& result) {
+  const std::string text = json ? report_json(facts, result) : report_text(facts, result);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+// A run of a fixed number of buyers ends when each has had its turns, unless told otherwise.
+void complete(SaleArguments& arguments) {
+  if (arguments.item.empty()) {
+    arguments.item = "sale-" + std::to_string(base::wall_ms()) + "-" + std::to_string(::getpid());
+  }
+  if (arguments.load.requests == 0) arguments.load.requests = arguments.buyers * arguments.repeat;
+}
+
+Status create_item(const SaleArguments& arguments) {
+  auto control = Control::connect(arguments.load.address);
+  if (!control) return control.error();
+  std::vector<std::string> words{"SECKILL.CREATE", arguments.item, "STOCK",
+                                 std::to_string(arguments.stock)};
+  if (arguments.limit > 0) {
+    words.push_back("LIMIT");
+    words.push_back(std::to_string(arguments.limit));
+  }
+  const auto created = control->command(words);
+  if (!created) return created.error();
+  return {};
+}
+
+// What no sale may ever show: more orders than stock, a REQ with two orders. Only of an item that
+// this run has created, since others may have bought of another.
+bool promise_broken(const SaleArguments& arguments, const SaleFacts& facts) {
+  bool broken = false;
+  if (arguments.create && facts.orders > static_cast<uint64_t>(arguments.stock)) {
+    std::fprintf(stderr, "sluice-bench: OVERSOLD: %" PRIu64 " orders of a stock of %" PRId64 "\n",
+                 facts.orders, arguments.stock);
+    broken = true;
+  }
+  if (facts.mismatched > 0) {
+    std::fprintf(stderr, "sluice-bench: %" PRIu64 " repeated REQs got another order_id\n",
+                 facts.mismatched);
+    broken = true;
+  }
+  return broken;
+}
+
+bool complete_run(const LoadResult& result) {
+  return result.errors.total() == 0 && result.unanswered == 0 && result.lost == 0;
+}
+
+}  // namespace
+
+int sale_scenario(SaleArguments arguments) {
+  complete(arguments);
+  if (arguments.create) {
+    if (const Status created = create_item(arguments); !created) return failed(created.error());
+  }
+  auto workload = SaleWorkload::create({arguments.item, arguments.buyers, arguments.repeat,
+                                        arguments.with_req, arguments.acked_path});
+  if (!workload) return failed(workload.error());
+  const auto result = run_load(arguments.load, **workload);
+  if (!result) return failed(result.error());
+  const SaleFacts facts{"sale", "of " + arguments.item + " at " + arguments.load.address,
+                        (*workload)->orders(), (*workload)->mismatched(),
+                        arguments.create ? arguments.stock : -1};
+  print(arguments.json, facts, *result);
+  if (const Status closed = (*workload)->close_acked(); !closed) return failed(closed.error());
+  if (promise_broken(arguments, facts)) return 1;
+  return arguments.load.retry || complete_run(*result) ? 0 : 1;
+}
+
+int diy_scenario(SaleArguments arguments) {
+  complete(arguments);
+  auto workload = DiyWorkload::create({arguments.load.address, arguments.item, arguments.stock,
+                                       arguments.limit, arguments.buyers, arguments.repeat,
+                                       arguments.stream});
+  if (!workload) return failed(workload.error());
+  const auto result = run_load(arguments.load, **workload);
+  if (!result) return failed(result.error());
+  const std::string what = arguments.stream ? "with a stream" : "without a stream";
+  print(arguments.json, {"diy", what + " at " + arguments.load.address, result->accepted, 0,
+                         arguments.stock}, *result);
+  if (const Status cleaned = (*workload)->clean_up(); !cleaned) return failed(cleaned.error());
+  return complete_run(*result) ? 0 : 1;
+}
+
+int passthrough_scenario(const PassthroughArguments& arguments) {
+  auto workload = PassthroughWorkload::create({arguments.load.address, arguments.command == "set",
+                                               arguments.keys, arguments.value_bytes});
+  if (!workload) return failed(workload.error());
+  const auto result = run_load(arguments.load, **workload);
+  if (!result) return failed(result.error());
+  print(arguments.json, {arguments.command, "at " + arguments.load.address, 0, 0, -1}, *result);
+  return complete_run(*result) ? 0 : 1;
+}
+
+}  // namespace sluice::bench

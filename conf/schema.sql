@@ -1,0 +1,64 @@
+-- Sluice's tables: MariaDB 10.6 or newer, MySQL 8.0 or newer.
+-- Applied by `sluice-ctl schema apply`, by the flusher with mysql.create_schema = true, or by hand
+-- with the mysql client. Every statement may be run again.
+--
+-- Add columns and indexes of your own freely, as long as Sluice's INSERTs, which name their
+-- columns, still succeed; each index on orders costs drain speed. All times are UTC.
+
+-- One row an accepted purchase. Sluice inserts it as 'placed' and turns it into 'cancelled';
+-- 'paid' is the application's to set.
+CREATE TABLE IF NOT EXISTS `orders` (
+  order_id   BIGINT UNSIGNED NOT NULL,
+  item_id    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  user_id    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  quantity   INT UNSIGNED NOT NULL,
+  status     ENUM('placed', 'paid', 'cancelled') NOT NULL DEFAULT 'placed',
+  request_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  created_at DATETIME(3) NOT NULL,
+  updated_at DATETIME(3) NOT NULL,
+  fields     JSON NULL,
+  PRIMARY KEY (order_id),
+  KEY item_user (item_id, user_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
+-- One row an item. stock: given in all (CREATE and every RESTOCK); sold: the sum of quantity of the
+-- item's orders that are not cancelled, true after every commit; remaining is stock - sold.
+-- limit_per_user 0: none; start_at, end_at NULL: none.
+CREATE TABLE IF NOT EXISTS items (
+  item_id        VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  stock          BIGINT NOT NULL DEFAULT 0,
+  sold           BIGINT NOT NULL DEFAULT 0,
+  limit_per_user INT UNSIGNED NOT NULL DEFAULT 0,
+  start_at       DATETIME(3) NULL,
+  end_at         DATETIME(3) NULL,
+  state          ENUM('open', 'closed') NOT NULL DEFAULT 'open',
+  updated_at     DATETIME(3) NOT NULL,
+  PRIMARY KEY (item_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
+-- One row a journal and writer: every record of that writer with a sequence below position is in
+-- this database. Changes only in the transaction that inserts the rows it covers.
+CREATE TABLE IF NOT EXISTS sluice_checkpoint (
+  journal_id BIGINT UNSIGNED NOT NULL,
+  writer     SMALLINT UNSIGNED NOT NULL,
+  writers    SMALLINT UNSIGNED NOT NULL,
+  position   BIGINT UNSIGNED NOT NULL,
+  owner      BIGINT UNSIGNED NOT NULL,
+  updated_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (journal_id, writer)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
+-- The orders that this database refused, each with the reason and everything that is known of it,
+-- until `POST /dlq/retry` puts them in. cancelled_at: when the buyer cancelled it meanwhile.
+CREATE TABLE IF NOT EXISTS sluice_dead_letter (
+  journal_id   BIGINT UNSIGNED NOT NULL,
+  sequence     BIGINT UNSIGNED NOT NULL,
+  order_id     BIGINT UNSIGNED NOT NULL,
+  error_code   INT UNSIGNED NOT NULL,
+  error        VARCHAR(1024) NOT NULL,
+  record       JSON NOT NULL,
+  cancelled_at DATETIME(3) NULL,
+  created_at   DATETIME(3) NOT NULL,
+  PRIMARY KEY (journal_id, sequence),
+  KEY order_id (order_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;

@@ -1,0 +1,95 @@
+#include "http/session.h"
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <chrono>
+
+namespace sluice::http {
+
+namespace beast = boost::beast;
+
+namespace {
+
+// The status to answer a request that could not be read; 0: none, just close.
+int status_of(beast::error_code failure) {
+  if (failure == beast::http::error::header_limit) return 431;
+  if (failure == beast::http::error::body_limit) return 413;
+  if (failure == beast::http::error::buffer_overflow) return 413;
+  if (failure == beast::http::error::end_of_stream) return 0;
+  if (failure == beast::http::error::partial_message) return 0;
+  const beast::error_code any_http = beast::http::error::bad_method;
+  return failure.category() == any_http.category() ? 400 : 0;
+}
+
+}  // namespace
+
+Response error_response(int status, std::string_view message) {
+  const boost::json::value body = {{"error", message}};
+  return {status, "application/json", boost::json::serialize(body) + "\n"};
+}
+
+void Session::read() {
+  parser_.emplace();
+  parser_->header_limit(kHeaderBytesMax);
+  parser_->body_limit(kBodyBytesMax);
+  stream_.expires_after(std::chrono::seconds(kIdleTimeoutS));
+  beast::http::async_read(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](beast::error_code failure, size_t) {
+                            self->on_read(failure);
+                          });
+}
+
+void Session::on_read(beast::error_code failure) {
+  if (failure) {
+    keep_alive_ = false;
+    const int status = status_of(failure);
+    if (status != 0) respond(error_response(status, failure.message()));
+    return;
+  }
+  const auto& message = parser_->get();
+  keep_alive_ = message.keep_alive();
+  const std::string_view target(message.target().data(), message.target().size());
+  const size_t question = std::min(target.find('?'), target.size());
+  Request request{std::string(message.method_string()), std::string(target.substr(0, question)),
+                  std::string(target.substr(std::min(question + 1, target.size()))),
+                  message.body()};
+  const auto header = [&](beast::http::field field) { return std::string_view(message[field]); };
+  const Credentials credentials{message.method_string(), header(beast::http::field::host),
+                                header(beast::http::field::origin),
+                                header(beast::http::field::authorization)};
+  stream_.expires_never();  // the handler sets its own deadline
+  dispatcher_.dispatch(credentials, std::move(request), [self = shared_from_this()](Response r) {
+    boost::asio::dispatch(self->stream_.get_executor(), [self, reply = std::move(r)]() mutable {
+      self->respond(std::move(reply));
+    });
+  });
+}
+
+void Session::respond(Response response) {
+  response_ = {};
+  response_.result(static_cast<unsigned>(response.status));
+  response_.set(beast::http::field::content_type, response.content_type);
+  response_.set(beast::http::field::cache_control, "no-store");
+  response_.set("X-Content-Type-Options", "nosniff");
+  if (response.status == 401) response_.set(beast::http::field::www_authenticate, "Bearer");
+  response_.keep_alive(keep_alive_);
+  response_.body() = std::move(response.body);
+  response_.prepare_payload();
+  stream_.expires_after(std::chrono::seconds(kIdleTimeoutS));
+  beast::http::async_write(stream_, response_,
+                           [self = shared_from_this()](beast::error_code failure, size_t) {
+                             self->on_written(self->keep_alive_, failure);
+                           });
+}
+
+void Session::on_written(bool keep_alive, beast::error_code failure) {
+  if (failure) return;
+  if (keep_alive) return read();
+  stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, failure);
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,206 @@
+#include "sql/connection.h"
+
+#include <errmsg.h>
+#include <mysql.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace sluice::sql {
+namespace {
+
+constexpr unsigned long kMariadbMin = 10'06'00;
+constexpr unsigned long kMysqlMin = 8'00'00;
+
+// Connector/C initialises itself in the first mysql_init, which is not safe from two threads.
+bool library_ready() {
+  static const bool ready = mysql_library_init(0, nullptr, nullptr) == 0;
+  return ready;
+}
+
+bool is_mariadb(const char* version) {
+  return std::string_view(version).find("MariaDB") != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string ConnectOptions::text() const {
+  const std::string where = unix_socket.empty() ? host + ":" + std::to_string(port) : unix_socket;
+  return user + "@" + where + (database.empty() ? "" : "/" + database);
+}
+
+std::optional<Failure> Connection::connect(const ConnectOptions& options) {
+  close();
+  if (!library_ready() || (handle_ = mysql_init(nullptr)) == nullptr) {
+    return Failure{FailureKind::kOther, 0, "Connector/C cannot be initialised: out of memory"};
+  }
+  const unsigned connect_s = options.connect_timeout_s;
+  const unsigned timeout_s = options.timeout_s;
+  my_bool off = 0;
+  mysql_options(handle_, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+  mysql_options(handle_, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
+  mysql_options(handle_, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
+  mysql_options(handle_, MYSQL_OPT_RECONNECT, &off);
+  mysql_options(handle_, MYSQL_OPT_LOCAL_INFILE, &off);
+  mysql_options(handle_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  if (options.tls) {
+    my_bool on = 1;
+    mysql_options(handle_, MYSQL_OPT_SSL_ENFORCE, &on);
+    mysql_options(handle_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+    if (!options.tls_ca_file.empty()) {
+      mysql_options(handle_, MYSQL_OPT_SSL_CA, options.tls_ca_file.c_str());
+    }
+  }
+  const bool local = !options.unix_socket.empty();
+  const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+  mysql_options(handle_, MYSQL_OPT_PROTOCOL, &protocol);
+  const auto fail = [&](Failure failure) {
+    failure.message = options.text() + ": " + failure.message;
+    close();
+    return failure;
+  };
+  if (mysql_real_connect(handle_, local ? nullptr : options.host.c_str(), options.user.c_str(),
+                         options.password.c_str(),
+                         options.database.empty() ? nullptr : options.database.c_str(),
+                         options.port, local ? options.unix_socket.c_str() : nullptr,
+                         0) == nullptr) {
+    return fail(failed());
+  }
+  {
+    const std::lock_guard lock(socket_mutex_);
+    socket_ = static_cast<int>(mysql_get_socket(handle_));
+  }
+  if (auto failure = set_up(options)) return fail(std::move(*failure));
+  return std::nullopt;
+}
+
+std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
+  if (auto failure = check_version()) return failure;
+  // One statement for all: each costs a round trip at every reconnect.
+  if (auto failure = exec("SET autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = " +
+                          std::to_string(options.lock_wait_s) +
+                          ", sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+                          "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'")) {
+    return failure;
+  }
+  std::vector<Row> rows;
+  if (auto failure = query("SELECT @@max_allowed_packet", rows)) return failure;
+  if (rows.empty() || !rows[0][0]) return std::nullopt;
+  if (const auto bytes = base::parse_integer(*rows[0][0])) {
+    max_allowed_packet_ = static_cast<size_t>(*bytes);
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Connection::check_version() {
+  const char* text = mysql_get_server_info(handle_);
+  const unsigned long version = mysql_get_server_version(handle_);
+  if (version >= (is_mariadb(text) ? kMariadbMin : kMysqlMin)) return std::nullopt;
+  return Failure{FailureKind::kServerTooOld, 0,
+                 "server version " + std::string(text) +
+                     " is too old; MariaDB 10.6 or MySQL 8.0, or newer, is needed"};
+}
+
+void Connection::close() {
+  {
+    const std::lock_guard lock(socket_mutex_);
+    socket_ = -1;
+  }
+  if (handle_ != nullptr) mysql_close(handle_);
+  handle_ = nullptr;
+}
+
+std::optional<Failure> Connection::exec(std::string_view statement) {
+  std::vector<Row> ignored;
+  return query(statement, ignored);
+}
+
+std::optional<Failure> Connection::query(std::string_view statement, std::vector<Row>& rows) {
+  rows.clear();
+  if (handle_ == nullptr) {
+    return Failure{FailureKind::kConnectionLost, CR_SERVER_GONE_ERROR, "not connected"};
+  }
+  if (mysql_real_query(handle_, statement.data(), statement.size()) != 0) return failed();
+  affected_rows_ = mysql_affected_rows(handle_);
+  MYSQL_RES* result = mysql_store_result(handle_);
+  if (result == nullptr) {
+    if (mysql_field_count(handle_) == 0) return std::nullopt;
+    return failed();
+  }
+  const unsigned columns = mysql_num_fields(result);
+  while (MYSQL_ROW values = mysql_fetch_row(result)) {
+    const unsigned long* lengths = mysql_fetch_lengths(result);
+    Row& row = rows.emplace_back(columns);
+    for (unsigned i = 0; i < columns; ++i) {
+      if (values[i] != nullptr) row[i] = std::string(values[i], lengths[i]);
+    }
+  }
+  mysql_free_result(result);
+  return std::nullopt;
+}
+
+Failure Connection::failed() {
+  const unsigned code = mysql_errno(handle_);
+  Failure failure{kind_of(code), code, mysql_error(handle_)};
+  if (failure.kind == FailureKind::kConnectionLost || failure.kind == FailureKind::kTooLarge) {
+    close();
+  }
+  return failure;
+}
+
+void Connection::rollback() {
+  if (handle_ != nullptr && exec("ROLLBACK")) close();
+}
+
+void Connection::abort() {
+  const std::lock_guard lock(socket_mutex_);
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+  size_t plain = 0;  // start of the run that needs no escape
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char* escape = nullptr;
+    switch (text[i]) {
+      case '\'': escape = "\\'"; break;
+      case '\\': escape = "\\\\"; break;
+      case '\0': escape = "\\0"; break;
+      case '\n': escape = "\\n"; break;
+      case '\r': escape = "\\r"; break;
+      case '\x1a': escape = "\\Z"; break;
+      default: continue;
+    }
+    out.append(text, plain, i - plain);
+    out.append(escape, 2);
+    plain = i + 1;
+  }
+  out.append(text, plain);
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += '\'';
+  append_escaped(out, text);
+  out += '\'';
+}
+
+void append_hex(std::string& out, std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  out += "x'";
+  for (const char byte : bytes) {
+    out += kDigits[static_cast<unsigned char>(byte) >> 4];
+    out += kDigits[static_cast<unsigned char>(byte) & 15];
+  }
+  out += '\'';
+}
+
+bool is_identifier(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '$';
+  };
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
+}
+
+}  // namespace sluice::sql

@@ -1,0 +1,94 @@
+// One connection to MySQL or MariaDB: blocking, text protocol, never reconnects by itself.
+//
+// Every session is set up alike: utf8mb4, UTC, strict SQL mode with backslash escapes, autocommit
+// off (a transaction begins with its first statement and ends with exec("COMMIT") or rollback()).
+// Silent reconnects are off because a lost connection means a lost transaction, which only the
+// owner can judge.
+//
+// Threads: one at a time; abort() alone may come from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sql/failure.h"
+
+extern "C" struct st_mysql;
+
+namespace sluice::sql {
+
+// Constant after start-up.
+struct ConnectOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 3306;
+  std::string unix_socket;  // not empty: instead of host and port
+  std::string user;
+  std::string password;
+  std::string database;  // may be empty: none chosen
+  bool tls = false;      // then the server's certificate must be valid for `host`
+  std::string tls_ca_file;
+  unsigned connect_timeout_s = 5;
+  unsigned timeout_s = 60;   // for one statement's answer
+  unsigned lock_wait_s = 5;  // innodb_lock_wait_timeout of the session
+
+  // "user@127.0.0.1:3306/database", for messages; never the password.
+  std::string text() const;
+};
+
+using Row = std::vector<std::optional<std::string>>;  // nullopt: NULL
+
+class Connection {
+ public:
+  Connection() = default;
+  ~Connection() { close(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // nullopt: connected and set up. The message of a failure says where to.
+  std::optional<Failure> connect(const ConnectOptions& options);
+  void close();
+  bool connected() const { return handle_ != nullptr; }
+
+  // Runs one statement. After kConnectionLost and kTooLarge the connection is closed.
+  std::optional<Failure> exec(std::string_view statement);
+  // The same, with the whole result in `rows`: for small results.
+  std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows);
+  // Forgets the open transaction: ROLLBACK, or if even that fails, closing. Never fails.
+  void rollback();
+
+  // Rows that the last statement changed (an UPDATE to the same values changes none).
+  uint64_t affected_rows() const { return affected_rows_; }
+  // The largest statement that the server takes, in bytes.
+  size_t max_allowed_packet() const { return max_allowed_packet_; }
+
+  // Cuts the connection under a statement that is being waited for. Any thread.
+  void abort();
+
+ private:
+  std::optional<Failure> set_up(const ConnectOptions& options);
+  std::optional<Failure> check_version();
+  Failure failed();
+
+  st_mysql* handle_ = nullptr;
+  uint64_t affected_rows_ = 0;
+  size_t max_allowed_packet_ = 1 << 20;
+  std::mutex socket_mutex_;
+  int socket_ = -1;  // guarded by socket_mutex_; for abort()
+};
+
+// Appends `text` as the inside of a '…' literal, for the sessions set up above.
+void append_escaped(std::string& out, std::string_view text);
+// Appends `'text'`.
+void append_quoted(std::string& out, std::string_view text);
+// Appends the bytes as x'…'.
+void append_hex(std::string& out, std::string_view bytes);
+
+// True for what may stand in backticks here: 1–64 of A-Z a-z 0-9 _ $.
+bool is_identifier(std::string_view name);
+
+}  // namespace sluice::sql

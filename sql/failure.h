@@ -1,0 +1,47 @@
+// What a MySQL or MariaDB server can answer instead of doing what it was asked, sorted by what the
+// caller must do about it.
+//
+// Codes: https://mariadb.com/kb/en/mariadb-error-code-reference/ and
+// https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html; 2000–2999 and 5000–
+// 5999 come from Connector/C itself.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace sluice::sql {
+
+enum class FailureKind {
+  kDeadlock,        // the server has rolled the transaction back; run it again
+  kLockWait,        // only the statement was rolled back: ROLLBACK, run the transaction again
+  kConnectionLost,  // whether the last statement ran is not known; connect again
+  kRefusedData,     // this value or row will never be taken
+  kDuplicate,       // a row with this key is there already
+  kTooLarge,        // over max_allowed_packet; the server closes the connection after it
+  kReadOnly,        // the server takes no writes for now
+  kFull,            // disk or table full
+  kSchemaMissing,   // no such database, table or column, or a column of the user's that we leave out
+  kAccessDenied,    // user, password or privileges
+  kServerTooOld,    // not MariaDB 10.6 or MySQL 8.0, or newer
+  kOther,
+};
+
+// One word for metrics and status: "deadlock", "lock_wait", "connection", …
+std::string_view kind_name(FailureKind kind);
+
+FailureKind kind_of(unsigned code);
+
+struct [[nodiscard]] Failure {
+  FailureKind kind;
+  unsigned code;        // 0: found out here, not told by the server
+  std::string message;  // the server's own words
+
+  // "MySQL error 1213: Deadlock found …"
+  std::string text() const;
+  // As an operating error: kUnavailable if it may pass by itself, else kRefused.
+  Error error() const;
+};
+
+}  // namespace sluice::sql

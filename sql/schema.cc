@@ -1,0 +1,47 @@
+#include "sql/schema.h"
+
+#include "sql/schema_sql.h"  // generated: kSchemaSql
+
+namespace sluice::sql {
+namespace {
+
+constexpr std::string_view kOrdersName = "`orders`";
+
+// schema.sql is written so that this is enough: comments are whole lines, and no literal holds a
+// semicolon (a test runs every statement).
+std::string without_comments(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    if (!text.starts_with("--")) out += text.substr(0, end);
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view schema_text() { return kSchemaSql; }
+
+std::vector<std::string> schema_statements(std::string_view orders_table) {
+  const std::string text = without_comments(kSchemaSql);
+  std::vector<std::string> statements;
+  size_t begin = 0;
+  for (size_t end; (end = text.find(';', begin)) != std::string::npos; begin = end + 1) {
+    begin = text.find_first_not_of(" \n", begin);
+    std::string& statement = statements.emplace_back(text, begin, end - begin);
+    if (const size_t at = statement.find(kOrdersName); at != std::string::npos) {
+      statement.replace(at, kOrdersName.size(), "`" + std::string(orders_table) + "`");
+    }
+  }
+  return statements;
+}
+
+std::optional<Failure> apply_schema(Connection& connection, std::string_view orders_table) {
+  for (const std::string& statement : schema_statements(orders_table)) {
+    if (auto failure = connection.exec(statement)) return failure;
+  }
+  return std::nullopt;
+}
+
+}  // namespace sluice::sql
