@@ -3,6 +3,7 @@
 import pytest
 
 from harness import admin, invariants
+from harness.lab import HOLD
 from harness.load import Load, Request
 from harness.waiting import until
 
@@ -62,7 +63,7 @@ def test_metrics_count_what_happened(lab):
 
 def test_pause_resume_and_flush_by_http(lab):
     """POST /pause on the proxy refuses purchases; POST /flush on the flusher brings the rows."""
-    _, database, proxy, flusher = lab.stack(flusher={"trigger__max_age": "24h"})
+    _, database, proxy, flusher = lab.stack(flusher=HOLD)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
         assert proxy.post("/pause").status == 200

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness import invariants
+from harness.lab import HOLD
 from harness.resp import RespError
 from harness.waiting import until
 
@@ -175,7 +176,7 @@ def test_order_replies_and_secrecy(client):
 
 def test_an_order_becomes_database_once_mysql_has_it(lab):
     """durability: disk before the drain, database after SECKILL.FLUSH WAIT."""
-    _, database, proxy, _ = lab.stack(flusher={"trigger__max_age": "24h"})
+    _, database, proxy, _ = lab.stack(flusher=HOLD)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
         order = client("SECKILL.BUY", "phone", "ann", "REQ", "r1")[1]
@@ -246,7 +247,7 @@ def test_pause_and_resume_intake(client):
 
 def test_pause_and_resume_flush(lab):
     """PAUSE FLUSH: no row comes while the age trigger would bring it; RESUME brings all."""
-    _, database, proxy, flusher = lab.stack(flusher={"trigger__max_age": "24h"})
+    _, database, proxy, flusher = lab.stack(flusher=HOLD)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
         assert client("SECKILL.PAUSE", "FLUSH") == "OK"
