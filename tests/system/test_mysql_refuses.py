@@ -1,4 +1,4 @@
-"""MySQL is there but says no: to one row, to a lock, to a missing table. Nothing else is held up."""
+"""MySQL is there but says no: to a row, a lock, a missing table. Nothing else is held up."""
 
 import json
 
@@ -23,7 +23,8 @@ def test_a_refused_row_becomes_a_dead_letter_and_blocks_nothing(lab):
     """Two of 500 rows break a CHECK: 498 arrive, the two are in sluice_dead_letter with the error
     and their record, items.sold counts the 498; once MySQL accepts them, /dlq/retry brings both."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 100})
-    database.query("ALTER TABLE orders ADD CONSTRAINT no_such CHECK (user_id NOT IN ('u7', 'u300'))")
+    database.query("ALTER TABLE orders ADD CONSTRAINT no_such "
+                   "CHECK (user_id NOT IN ('u7', 'u300'))")
     sell(proxy, 500)
     invariants.wait_rows(database, "phone", 498)
     until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter")[0] == 2, 20, "2 letters")
