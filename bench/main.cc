@@ -7,6 +7,7 @@
 
 namespace {
 
+using sluice::bench::CompareArguments;
 using sluice::bench::LoadOptions;
 using sluice::bench::PassthroughArguments;
 using sluice::bench::SaleArguments;
@@ -49,6 +50,31 @@ void add_sale_options(CLI::App& app, SaleArguments& sale) {
   app.add_option("--repeat", sale.repeat, "times that each purchase is asked, with the same REQ")
       ->check(CLI::Range(1, 1'000))->capture_default_str();
   app.add_flag("--json", sale.json, "the report as one JSON object");
+}
+
+void add_compare(CLI::App& app, CompareArguments& arguments) {
+  CLI::App* compare = app.add_subcommand(
+      "compare", "Sluice and the do-it-yourself way side by side, on private servers");
+  auto& options = arguments.compare;
+  compare->add_option("--rounds", options.rounds, "runs of each kind; medians are printed")
+      ->check(CLI::Range(1, 100))->capture_default_str();
+  compare->add_option("--run-seconds", options.run_s, "seconds of load in a run")
+      ->check(CLI::Range(0.1, 60.0))->capture_default_str();
+  compare->add_option("--run-requests", options.run_requests, "purchases in a run, at most")
+      ->check(CLI::Range(1'000, 100'000'000))->capture_default_str();
+  compare->add_option("--drain-rows", options.drain_rows, "backlog of a drain")
+      ->check(CLI::Range(1'000, 10'000'000))->capture_default_str();
+  compare->add_option("--folder", options.stack.folder,
+                      "where the servers keep their data meanwhile; on a real disk")
+      ->check(CLI::ExistingDirectory)->capture_default_str();
+  compare->add_option("--bin", options.stack.bin_folder,
+                      "folder of sluice-proxy and sluice-flusher (default: where this program is)");
+  compare->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
+  compare->add_option("--flusher-set", options.stack.flusher_set,
+                      "key=value for the flusher's --set");
+  compare->add_flag("--quick", arguments.quick, "one short round: under two minutes, rough figures");
+  compare->add_flag("--baseline", options.baseline_only, "only what needs no Sluice");
+  compare->add_flag("--json", arguments.json, "the result as one JSON object");
 }
 
 void finish(LoadOptions& load, const LoadText& text, bool counted) {
@@ -99,11 +125,15 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1 << 20))->capture_default_str();
   pass_app->add_flag("--json", pass.json, "the report as one JSON object");
 
+  CompareArguments compare;
+  add_compare(app, compare);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (app.got_subcommand("compare")) return sluice::bench::compare_scenario(compare);
   if (sale_app->parsed()) {
     finish(sale.load, text, sale.load.requests > 0 || sale.buyers > 0);
     return sluice::bench::sale_scenario(sale);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/clock.h"
+#include "bench/compare_report.h"
 #include "bench/control.h"
 #include "bench/diy_workload.h"
 #include "bench/passthrough_workload.h"
@@ -113,6 +115,25 @@ int passthrough_scenario(const PassthroughArguments& arguments) {
   if (!result) return failed(result.error());
   print(arguments.json, {arguments.command, "at " + arguments.load.address, 0, 0, -1}, *result);
   return complete_run(*result) ? 0 : 1;
+}
+
+int compare_scenario(CompareArguments arguments) {
+  CompareOptions& options = arguments.compare;
+  if (arguments.quick) {
+    options.rounds = 1;
+    options.run_s = std::min(options.run_s, 1.0);
+    options.drain_rows = std::min<uint64_t>(options.drain_rows, 200'000);
+  }
+  if (options.stack.bin_folder.empty()) {
+    std::error_code unknown;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+    options.stack.bin_folder = self.parent_path().string();
+  }
+  const auto result = compare(options);
+  if (!result) return failed(result.error());
+  const std::string text = arguments.json ? compare_json(*result) : compare_text(*result);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
 }
 
 }  // namespace sluice::bench

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bench/compare.h"
 #include "bench/load.h"
 
 namespace sluice::bench {
@@ -32,8 +33,15 @@ struct PassthroughArguments {
   bool json = false;
 };
 
+struct CompareArguments {
+  CompareOptions compare;
+  bool quick = false;
+  bool json = false;
+};
+
 int sale_scenario(SaleArguments arguments);
 int diy_scenario(SaleArguments arguments);
 int passthrough_scenario(const PassthroughArguments& arguments);
+int compare_scenario(CompareArguments arguments);
 
 }  // namespace sluice::bench
