@@ -1,5 +1,8 @@
 #include "sql/schema.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "sql/schema_sql.h"  // generated: kSchemaSql
 
 namespace sluice::sql {
@@ -35,6 +38,13 @@ std::vector<std::string> schema_statements(std::string_view orders_table) {
     }
   }
   return statements;
+}
+
+std::optional<Failure> create_database(ConnectOptions options) {
+  const std::string name = std::exchange(options.database, "");
+  Connection connection;
+  if (auto failure = connection.connect(options)) return failure;
+  return connection.exec("CREATE DATABASE IF NOT EXISTS `" + name + "` CHARACTER SET utf8mb4");
 }
 
 std::optional<Failure> apply_schema(Connection& connection, std::string_view orders_table) {

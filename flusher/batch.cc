@@ -1,0 +1,32 @@
+#include "flusher/batch.h"
+
+#include <cstring>
+
+namespace sluice::flusher {
+namespace {
+
+// What a row costs in a statement besides its names and fields, roughly.
+constexpr size_t kRowBytes = 100;
+
+}  // namespace
+
+std::string_view Batch::keep(std::string_view text) {
+  if (text.empty()) return {};
+  char* copy = static_cast<char*>(arena_.allocate(text.size(), 1));
+  std::memcpy(copy, text.data(), text.size());
+  bytes_ += text.size();
+  return {copy, text.size()};
+}
+
+void Batch::add(const journal::Record& record) {
+  journal::Record kept = record;
+  const bool same_item = !records_.empty() && records_.back().item == record.item;
+  kept.item = same_item ? records_.back().item : keep(record.item);
+  kept.user = keep(record.user);
+  kept.request = keep(record.request);
+  kept.fields = keep(record.fields);
+  bytes_ += kRowBytes;
+  records_.push_back(kept);
+}
+
+}  // namespace sluice::flusher

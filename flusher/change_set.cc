@@ -1,0 +1,70 @@
+#include "flusher/change_set.h"
+
+#include <algorithm>
+
+namespace sluice::flusher {
+namespace {
+
+using journal::Record;
+using journal::RecordType;
+
+void fold_item_event(ChangeSet& changes, const Record& record) {
+  ItemChange& item = changes.item(record.item);
+  item.updated_ms = std::max(item.updated_ms, record.time_ms);
+  switch (record.type) {
+    case RecordType::kCreate:
+      item.stock += record.quantity;
+      item.created = &record;
+      item.open = true;
+      break;
+    case RecordType::kRestock: item.stock += record.quantity; break;
+    case RecordType::kClose: item.open = false; break;
+    case RecordType::kReopen: item.open = true; break;
+    case RecordType::kBuy:
+    case RecordType::kCancel: break;
+  }
+}
+
+bool by_order_id(const OrderRow& a, const OrderRow& b) {
+  return a.record->order_id < b.record->order_id;
+}
+
+}  // namespace
+
+ItemChange& ChangeSet::item(std::string_view item_id) {
+  const auto found = items.find(item_id);
+  if (found != items.end()) return found->second;
+  return items.emplace(std::string(item_id), ItemChange()).first->second;
+}
+
+ChangeSet fold(const Batch& batch) {
+  ChangeSet changes;
+  std::vector<const Record*> cancels;
+  for (const Record& record : batch.records()) {
+    switch (record.type) {
+      case RecordType::kBuy: changes.orders.push_back({&record, 0}); break;
+      case RecordType::kCancel: cancels.push_back(&record); break;
+      default: fold_item_event(changes, record);
+    }
+  }
+  std::stable_sort(changes.orders.begin(), changes.orders.end(), by_order_id);
+  for (const Record* cancel : cancels) {
+    const OrderRow wanted{cancel, 0};
+    const auto row =
+        std::lower_bound(changes.orders.begin(), changes.orders.end(), wanted, by_order_id);
+    if (row == changes.orders.end() || row->record->order_id != cancel->order_id) {
+      changes.cancellations.push_back({cancel->order_id, cancel->time_ms});
+    } else if (row->cancelled_ms == 0) {
+      row->cancelled_ms = cancel->time_ms;
+    }
+  }
+  std::stable_sort(changes.cancellations.begin(), changes.cancellations.end(),
+                   [](const auto& a, const auto& b) { return a.order_id < b.order_id; });
+  const auto same = [](const auto& a, const auto& b) { return a.order_id == b.order_id; };
+  changes.cancellations.erase(
+      std::unique(changes.cancellations.begin(), changes.cancellations.end(), same),
+      changes.cancellations.end());
+  return changes;
+}
+
+}  // namespace sluice::flusher

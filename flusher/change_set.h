@@ -1,0 +1,43 @@
+// What a batch of records means for MySQL, folded so that each row is touched once.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "flusher/batch.h"
+#include "flusher/order_table.h"
+
+namespace sluice::flusher {
+
+// A cancel of an order that an earlier batch brought.
+struct Cancellation {
+  uint64_t order_id;
+  int64_t time_ms;
+};
+
+struct ItemChange {
+  int64_t stock = 0;       // to be added
+  int64_t sold = 0;        // to be added; the transaction counts what really went in
+  int64_t updated_ms = 0;  // the newest event
+  const journal::Record* created = nullptr;  // the kCreate, if it is in the batch
+  std::optional<bool> open;                  // the state that the last event left
+};
+
+// Views and pointers are the batch's.
+struct ChangeSet {
+  std::vector<OrderRow> orders;             // by order_id
+  std::vector<Cancellation> cancellations;  // by order_id
+  // By item_id, the order in which every writer locks them. Keys own their text: a cancellation's
+  // item comes from the table.
+  std::map<std::string, ItemChange, std::less<>> items;
+
+  ItemChange& item(std::string_view item_id);
+};
+
+ChangeSet fold(const Batch& batch);
+
+}  // namespace sluice::flusher

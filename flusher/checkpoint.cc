@@ -1,0 +1,99 @@
+#include "flusher/checkpoint.h"
+
+#include "base/units.h"
+
+namespace sluice::flusher {
+namespace {
+
+using sql::Connection;
+using sql::Failure;
+using sql::FailureKind;
+
+std::string where_journal(uint64_t journal_id) {
+  return " WHERE journal_id = " + std::to_string(journal_id);
+}
+
+uint64_t number(const std::optional<std::string>& text) {
+  return text ? std::stoull(*text) : 0;  // BIGINT UNSIGNED as the server prints it
+}
+
+Failure contradiction(uint64_t journal_id, const std::string& what) {
+  return {FailureKind::kOther, 0,
+          "sluice_checkpoint of journal " + std::to_string(journal_id) + ": " + what};
+}
+
+}  // namespace
+
+std::optional<Failure> read_checkpoints(Connection& connection, uint64_t journal_id,
+                                        std::vector<CheckpointRow>& rows) {
+  std::vector<sql::Row> found;
+  auto failure = connection.query("SELECT writer, writers, position, owner FROM sluice_checkpoint" +
+                                      where_journal(journal_id) + " ORDER BY writer",
+                                  found);
+  connection.rollback();
+  if (failure) return failure;
+  rows.clear();
+  for (const sql::Row& row : found) {
+    if (number(row[0]) != rows.size() || number(row[1]) != found.size()) {
+      return contradiction(journal_id, "rows are missing or too many; restore the table");
+    }
+    rows.push_back({number(row[2]), number(row[3])});
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> read_checkpoint_settled(Connection& connection, const CheckpointKey& key,
+                                               uint32_t writer, std::optional<CheckpointRow>& row) {
+  std::vector<sql::Row> found;
+  auto failure = connection.query("SELECT position, owner FROM sluice_checkpoint" +
+                                      where_journal(key.journal_id) +
+                                      " AND writer = " + std::to_string(writer) + " FOR UPDATE",
+                                  found);
+  connection.rollback();
+  if (failure) return failure;
+  row.reset();
+  if (!found.empty()) row = CheckpointRow{number(found[0][0]), number(found[0][1])};
+  return std::nullopt;
+}
+
+std::optional<Failure> advance_checkpoint(Connection& connection, const CheckpointKey& key,
+                                          uint32_t writer, uint64_t from, uint64_t to) {
+  // from < to, so the row changes whenever it matches: affected_rows() means the same with and
+  // without CLIENT_FOUND_ROWS.
+  SLUICE_ASSERT(from < to, "a checkpoint only moves forward");
+  return connection.exec("UPDATE sluice_checkpoint SET position = " + std::to_string(to) +
+                         ", owner = " + std::to_string(key.owner) + ", updated_at = NOW(3)" +
+                         where_journal(key.journal_id) + " AND writer = " +
+                         std::to_string(writer) + " AND position = " + std::to_string(from));
+}
+
+std::optional<Failure> repartition(Connection& connection, const CheckpointKey& key,
+                                   uint32_t old_writers, uint32_t new_writers, uint64_t position) {
+  const auto undo = [&](Failure failure) {
+    connection.rollback();
+    return failure;
+  };
+  if (old_writers > 0) {
+    if (auto failure = connection.exec("DELETE FROM sluice_checkpoint" +
+                                       where_journal(key.journal_id) +
+                                       " AND position = " + std::to_string(position))) {
+      return undo(std::move(*failure));
+    }
+    if (connection.affected_rows() != old_writers) {
+      return undo(contradiction(key.journal_id, "another flusher has moved it"));
+    }
+  }
+  std::string insert =
+      "INSERT INTO sluice_checkpoint (journal_id, writer, writers, position, owner, updated_at)"
+      " VALUES ";
+  for (uint32_t writer = 0; writer < new_writers; ++writer) {
+    insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
+              std::to_string(writer) + "," + std::to_string(new_writers) + "," +
+              std::to_string(position) + "," + std::to_string(key.owner) + ",NOW(3))";
+  }
+  if (auto failure = connection.exec(insert)) return undo(std::move(*failure));
+  if (auto failure = connection.exec("COMMIT")) return undo(std::move(*failure));
+  return std::nullopt;
+}
+
+}  // namespace sluice::flusher

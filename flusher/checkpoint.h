@@ -1,0 +1,50 @@
+// How far each writer has brought the journal into MySQL: the table sluice_checkpoint.
+//
+// One row a writer; its position moves only in the transaction that brings the rows it covers, by
+// compare-and-set: of two flushers on one journal, one finds its row moved and stops. The owner, a
+// random number of this run, tells a commit of our own whose answer got lost from one of another's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sql/connection.h"
+
+namespace sluice::flusher {
+
+struct CheckpointKey {
+  uint64_t journal_id = 0;
+  uint64_t owner = 0;
+};
+
+struct CheckpointRow {
+  uint64_t position = 0;
+  uint64_t owner = 0;
+};
+
+// All rows of a journal, by writer; empty: MySQL has never seen it. kSchemaMissing-like failures as
+// the server tells them; a table that contradicts itself is kOther with code 0. Ends the
+// transaction.
+std::optional<sql::Failure> read_checkpoints(sql::Connection& connection, uint64_t journal_id,
+                                             std::vector<CheckpointRow>& rows);
+
+// One row, waiting for whoever is changing it. Ends the transaction.
+std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,
+                                                    const CheckpointKey& key, uint32_t writer,
+                                                    std::optional<CheckpointRow>& row);
+
+// In the open transaction: position `from` → `to`. Afterwards affected_rows() is 1, or the row has
+// been changed by somebody else.
+std::optional<sql::Failure> advance_checkpoint(sql::Connection& connection,
+                                               const CheckpointKey& key, uint32_t writer,
+                                               uint64_t from, uint64_t to);
+
+// Replaces `old_writers` rows, all at `position`, by `new_writers` rows there, in one transaction
+// (0 old rows: the first start). kDuplicate or kOther with code 0: they were not as expected.
+std::optional<sql::Failure> repartition(sql::Connection& connection, const CheckpointKey& key,
+                                        uint32_t old_writers, uint32_t new_writers,
+                                        uint64_t position);
+
+}  // namespace sluice::flusher

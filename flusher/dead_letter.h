@@ -1,0 +1,36 @@
+// Orders that MySQL refused: kept in sluice_dead_letter with the reason, put in again on request.
+//
+// A dead letter is written in the transaction of the batch that its order came in, so an order is
+// always in exactly one of the two tables. A cancel that comes later marks it; a retry then inserts
+// the order as cancelled.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "flusher/order_table.h"
+#include "sql/connection.h"
+
+namespace sluice::flusher {
+
+// In the open transaction.
+std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint64_t journal_id,
+                                               const OrderRow& row, const sql::Failure& reason);
+
+// In the open transaction: the order, if it is a dead letter, has been cancelled.
+std::optional<sql::Failure> cancel_dead_letter(sql::Connection& connection, uint64_t order_id,
+                                               int64_t time_ms);
+
+// All dead letters in the database. Ends the transaction.
+std::optional<sql::Failure> count_dead_letters(sql::Connection& connection, uint64_t& count);
+
+struct RetryReport {
+  uint64_t tried = 0;
+  uint64_t inserted = 0;
+};
+// Tries each dead letter once, each in a transaction of its own: the order, items.sold and the dead
+// letter's removal together. One that is refused again stays. nullopt: went through all.
+std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection, const OrderTable& orders,
+                                               RetryReport& report);
+
+}  // namespace sluice::flusher

@@ -1,0 +1,200 @@
+#include "flusher/flush_loop.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "base/clock.h"
+#include "flusher/advice.h"
+#include "flusher/dead_letter.h"
+#include "flusher/start_up.h"
+
+namespace sluice::flusher {
+namespace {
+
+constexpr int64_t kHoldWaitUs = 100'000;
+constexpr int64_t kFeedWaitUs = 20'000;    // writers wake the loop earlier
+constexpr int64_t kPrepareFirstUs = 100'000;
+constexpr int64_t kPrepareMaxUs = 5'000'000;
+
+bool may_pass(const Error& error) {
+  switch (error.cls()) {
+    case ErrorClass::kUnavailable:
+    case ErrorClass::kNotFound:
+    case ErrorClass::kNoSpace:
+    case ErrorClass::kIo: return true;
+    default: return false;
+  }
+}
+
+uint64_t random_owner() {
+  std::random_device random;
+  return (uint64_t{random()} << 32) | random();
+}
+
+}  // namespace
+
+FlushLoop::FlushLoop(const Options& options, bool once, base::FileSystem& fs, StatusBoard& status,
+                     FlushMetrics& metrics)
+    : options_(options),
+      once_(once),
+      status_(status),
+      metrics_(metrics),
+      journal_(options.journal_dir, fs),
+      trigger_(options.trigger),
+      pace_(options.pace),
+      key_{0, random_owner()} {}
+
+void FlushLoop::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    woken_ = true;
+  }
+  wake_.notify_all();
+  status_.close();
+}
+
+void FlushLoop::pause(bool paused) {
+  {
+    const std::lock_guard lock(mutex_);
+    paused_ = paused;
+  }
+  wake();
+}
+
+bool FlushLoop::paused() const {
+  const std::lock_guard lock(mutex_);
+  return paused_;
+}
+
+void FlushLoop::request_flush() {
+  {
+    const std::lock_guard lock(mutex_);
+    flush_requested_ = true;
+  }
+  wake();
+}
+
+void FlushLoop::set_options(const Options& options) {
+  {
+    const std::lock_guard lock(mutex_);
+    new_options_ = options;
+  }
+  wake();
+}
+
+bool FlushLoop::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void FlushLoop::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  wake_.notify_all();
+}
+
+void FlushLoop::wait(int64_t us) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, std::chrono::microseconds(us), [this] { return woken_; });
+  woken_ = stop_;
+}
+
+LoopEnd FlushLoop::run() {
+  progressed_us_ = base::monotonic_us();
+  std::optional<LoopEnd> end;
+  while (!end && !stopping()) end = batcher_ ? turn() : prepare_until_ready();
+  if (batcher_) batcher_->stop();
+  return end.value_or(LoopEnd());
+}
+
+Status FlushLoop::prepare() {
+  auto extent = journal_.extent();
+  if (!extent) return extent.error();
+  SLUICE_TRY(open_database(options_, control_));
+  // Again: records may have come while MySQL was waited for, and the checkpoints must fit.
+  extent = journal_.extent();
+  if (!extent) return extent.error();
+  extent_ = *extent;
+  key_.journal_id = extent_.journal_id;
+  auto positions = load_positions(control_, key_, options_.batch.writers, extent_);
+  if (!positions) return positions.error();
+  uint64_t dead = 0;
+  if (auto failure = count_dead_letters(control_, dead)) return failure->error();
+  const auto [lowest, highest] = std::minmax_element(positions->begin(), positions->end());
+  SLUICE_TRY(journal_.open(*lowest));
+  read_end_ = positions->size() == options_.batch.writers ? UINT64_MAX : *highest;
+  batcher_ = std::make_unique<Batcher>(
+      WriterContext{options_.mysql, options_.orders, static_cast<size_t>(options_.batch.bytes),
+                    key_, pace_, status_, metrics_, [this] { wake(); }},
+      options_.batch, *positions);
+  rate_position_ = *lowest;
+  status_.update([&](StatusSnapshot& status) {
+    status.journal_id = key_.journal_id;
+    status.position = *lowest;
+    status.dead_letter_rows = dead;
+    status.mysql_connected = true;
+    status.mysql_error.clear();
+  });
+  return {};
+}
+
+std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
+  int64_t delay_us = kPrepareFirstUs;
+  std::string last_message;
+  while (!stopping()) {
+    const Status ready = prepare();
+    if (ready) {
+      spdlog::info("journal {}: in MySQL up to sequence {}, {} records to go", key_.journal_id,
+                   batcher_->position() - 1, extent_.last_sequence + 1 - batcher_->position());
+      return std::nullopt;
+    }
+    const Error& error = ready.error();
+    if (!may_pass(error)) return LoopEnd{3, error.message()};
+    const bool no_journal = error.cls() == ErrorClass::kNotFound;
+    const std::string message =
+        no_journal ? "no journal in " + options_.journal_dir + " yet" : error.message();
+    if (once_ && no_journal) return LoopEnd{0, "nothing to drain: " + message};
+    if (once_ && base::monotonic_us() - progressed_us_ > options_.once_timeout_us) {
+      return LoopEnd{1, "gave up: " + message};
+    }
+    if (message != last_message) spdlog::warn("waiting: {}", message);
+    last_message = message;
+    status_.update([&](StatusSnapshot& status) {
+      status.state = State::kWaiting;
+      status.reason = message;
+      status.mysql_connected = control_.connected();
+      if (!no_journal) status.mysql_error = message;
+    });
+    wait(delay_us);
+    delay_us = no_journal ? kPrepareFirstUs : std::min(delay_us * 2, kPrepareMaxUs);
+  }
+  return std::nullopt;
+}
+
+std::optional<LoopEnd> FlushLoop::turn() {
+  take_requests();
+  if (Status observed = observe(); !observed) return LoopEnd{3, observed.error().message()};
+  look_after_mysql();
+  if (auto end = check_end()) return end;
+  const bool feeding = should_feed();
+  if (feeding) {
+    if (Status fed = feed(); !fed) return LoopEnd{3, fed.error().message()};
+  }
+  report();
+  const bool all_read = journal_.next_sequence() >= std::min(read_end_, extent_.last_sequence + 1);
+  const bool settle = cause_ && (!feeding || all_read);
+  if (settle && batcher_->flush(journal_.next_sequence()) && batcher_->idle()) {
+    if (auto end = run_finished()) return end;
+  } else {
+    wait(cause_ ? kFeedWaitUs : kHoldWaitUs);
+  }
+  return std::nullopt;
+}
+
+}  // namespace sluice::flusher

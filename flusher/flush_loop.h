@@ -1,0 +1,109 @@
+// The flusher's heart: watches the journal, asks the trigger, feeds the writers while a run is on.
+//
+//   wait for the journal and MySQL ─► load checkpoints ─► turn, turn, turn … ─► stop
+//
+//   a turn:  observe (journal extent, triggers, status)
+//            holding?   a trigger fires ─► draining
+//            draining?  feed writers until one is full or the journal's end is reached;
+//                       all committed and nothing left ─► holding
+//
+// run() is main's thread; requests come from signal and admin threads. Exactly-once rests on the
+// checkpoints alone: this loop may be killed at any instruction.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/file.h"
+#include "flusher/batcher.h"
+#include "flusher/checkpoint.h"
+#include "flusher/journal_watch.h"
+#include "flusher/metrics.h"
+#include "flusher/options.h"
+#include "flusher/pace.h"
+#include "flusher/status.h"
+#include "flusher/trigger.h"
+#include "sql/connection.h"
+
+namespace sluice::flusher {
+
+// How run() ended; the exit codes of the contract.
+struct LoopEnd {
+  int exit_code = 0;  // 0 stopped or drained, 1 failed, 3 refused to go on to protect data
+  std::string message;
+};
+
+class FlushLoop {
+ public:
+  // once: drain all that is there, then end. References outlive the loop.
+  FlushLoop(const Options& options, bool once, base::FileSystem& fs, StatusBoard& status,
+            FlushMetrics& metrics);
+
+  LoopEnd run();
+
+  // Any thread.
+  void stop();
+  void pause(bool paused);
+  bool paused() const;
+  // Drains everything that is there at the next turn, whatever the triggers say.
+  void request_flush();
+  // Takes over the live parts of `options`.
+  void set_options(const Options& options);
+
+ private:
+  bool stopping() const;
+  // Sleeps until `us` have passed or somebody calls.
+  void wait(int64_t us);
+  void wake();
+
+  Status prepare();
+  std::optional<LoopEnd> prepare_until_ready();
+  std::optional<LoopEnd> turn();
+  void take_requests();
+  Status observe();
+  Status observe_oldest();
+  void report();
+  bool should_feed();
+  Status feed();
+  std::optional<LoopEnd> run_finished();
+  std::optional<LoopEnd> check_end();
+  void look_after_mysql();
+
+  Options options_;  // run()'s thread
+  const bool once_;
+  StatusBoard& status_;
+  FlushMetrics& metrics_;
+
+  // run()'s thread only.
+  JournalWatch journal_;
+  Trigger trigger_;
+  Pace pace_;
+  CheckpointKey key_;
+  sql::Connection control_;  // checkpoints at start-up, then health
+  std::unique_ptr<Batcher> batcher_;
+  Observation now_;
+  journal::JournalExtent extent_;
+  std::optional<Cause> cause_;     // of the run under way
+  uint64_t read_end_ = UINT64_MAX; // a change of batch.writers reads no further before it is done
+  int64_t oldest_ms_ = 0;          // time of the oldest record not in MySQL; 0: none
+  int64_t observed_us_ = 0;        // when
+  int64_t mysql_checked_us_ = 0;   // when
+  int64_t mysql_delay_us_ = 0;     // until the next check
+  int64_t progressed_us_ = 0;      // when the position last moved
+  uint64_t rate_position_ = 0;     // position and time of the last rate sample
+  int64_t rate_us_ = 0;
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable wake_;
+  bool woken_ = false;
+  bool stop_ = false;
+  bool paused_ = false;
+  bool flush_requested_ = false;
+  std::optional<Options> new_options_;
+};
+
+}  // namespace sluice::flusher

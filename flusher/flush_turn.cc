@@ -1,0 +1,215 @@
+// The parts of a turn: see flush_loop.h for their order.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "flusher/dead_letter.h"
+#include "flusher/flush_loop.h"
+#include "flusher/start_up.h"
+
+namespace sluice::flusher {
+namespace {
+
+constexpr int64_t kObserveEveryUs = 100'000;
+constexpr int64_t kTurnMaxUs = 100'000;  // a turn feeds no longer before it observes again
+constexpr int64_t kMysqlCheckUs = 1'000'000;
+constexpr int64_t kMysqlCheckMaxUs = 10'000'000;
+constexpr int64_t kRateIntervalUs = 1'000'000;
+constexpr int64_t kSecondUs = 1'000'000;
+
+std::tm local_time() {
+  const auto now = static_cast<std::time_t>(base::wall_ms() / 1000);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  return local;
+}
+
+}  // namespace
+
+void FlushLoop::take_requests() {
+  std::optional<Options> options;
+  bool flush = false;
+  {
+    const std::lock_guard lock(mutex_);
+    options.swap(new_options_);
+    // While paused a request waits; resume() lets it through.
+    if (!paused_) std::swap(flush, flush_requested_);
+  }
+  if (options) {
+    options_.trigger = options->trigger;
+    options_.pace = options->pace;
+    trigger_.set_options(options_.trigger);
+    pace_.set_options(options_.pace);
+  }
+  // The run under way becomes one that does not yield; a new one goes up to what is there now.
+  if (flush) cause_ = Cause::kManual;
+  if (flush) observed_us_ = 0;
+}
+
+Status FlushLoop::observe() {
+  const int64_t now_us = base::monotonic_us();
+  if (observed_us_ != 0 && now_us - observed_us_ < kObserveEveryUs) return {};
+  observed_us_ = now_us;
+  auto extent = journal_.extent();
+  if (!extent) return extent.error();
+  extent_ = *extent;
+
+  const uint64_t position = batcher_->position();
+  const uint64_t all = extent_.last_sequence + 1 - extent_.first_sequence;
+  const uint64_t end = std::max(extent_.last_sequence + 1, position);
+  now_.now_us = now_us;
+  now_.local = local_time();
+  now_.last_sequence = extent_.last_sequence;
+  now_.backlog_rows = end - position;
+  // Frames differ in size; their mean is near enough for a threshold.
+  now_.backlog_bytes =
+      all == 0 ? 0
+               : static_cast<int64_t>(static_cast<double>(extent_.bytes) *
+                                      static_cast<double>(now_.backlog_rows) /
+                                      static_cast<double>(all));
+  SLUICE_TRY(observe_oldest());
+  trigger_.observe(now_);
+
+  if (now_us - rate_us_ >= kRateIntervalUs) {
+    const auto moved = static_cast<int64_t>(position - rate_position_);
+    const int64_t rate = rate_us_ == 0 ? 0 : moved * kSecondUs / (now_us - rate_us_);
+    rate_us_ = now_us;
+    rate_position_ = position;
+    status_.update([&](StatusSnapshot& status) { status.rows_per_s = rate; });
+  }
+  return {};
+}
+
+// While the writers work, the first record not yet handed to them stands for the oldest one.
+Status FlushLoop::observe_oldest() {
+  if (now_.backlog_rows == 0) {
+    oldest_ms_ = 0;
+  } else {
+    const auto unread = journal_.peek();
+    if (!unread) return unread.error();
+    if (!unread->empty()) oldest_ms_ = unread->front().time_ms;
+  }
+  const int64_t age_ms = oldest_ms_ == 0 ? 0 : base::wall_ms() - oldest_ms_;
+  now_.oldest_age_us = std::max<int64_t>(age_ms, 0) * 1000;
+  return {};
+}
+
+// Whether records go to the writers in this turn. Begins runs.
+bool FlushLoop::should_feed() {
+  if (paused()) return false;
+  if (!cause_ && (once_ || read_end_ != UINT64_MAX) && now_.backlog_rows > 0) {
+    cause_ = Cause::kManual;
+  }
+  if (!cause_) {
+    cause_ = trigger_.wants_drain(now_);
+    if (cause_) trigger_.began();
+  }
+  return cause_ && !trigger_.yields(*cause_, now_);
+}
+
+Status FlushLoop::feed() {
+  const int64_t until_us = base::monotonic_us() + kTurnMaxUs;
+  while (base::monotonic_us() < until_us && !stopping()) {
+    const auto unread = journal_.peek();
+    if (!unread) return unread.error();
+    const auto limit = std::find_if(unread->begin(), unread->end(), [this](const auto& record) {
+      return record.sequence >= read_end_;
+    });
+    const auto wanted = static_cast<size_t>(limit - unread->begin());
+    if (wanted == 0) return {};
+    const size_t added = batcher_->add(unread->first(wanted));
+    journal_.consume(added);
+    if (added < wanted) return {};
+  }
+  return {};
+}
+
+// Everything read is committed, and there was nothing more to read, or the run gives way.
+std::optional<LoopEnd> FlushLoop::run_finished() {
+  cause_.reset();
+  observed_us_ = 0;
+  if (journal_.next_sequence() >= read_end_) {
+    // All writers of the old partitioning stand at one position: begin anew with the new one.
+    batcher_->stop();
+    batcher_.reset();
+    return std::nullopt;
+  }
+  uint64_t dead = 0;
+  if (control_.connected() && !count_dead_letters(control_, dead)) {
+    status_.update([&](StatusSnapshot& status) { status.dead_letter_rows = dead; });
+  }
+  return std::nullopt;
+}
+
+std::optional<LoopEnd> FlushLoop::check_end() {
+  if (std::string conflict = batcher_->conflict(); !conflict.empty()) {
+    return LoopEnd{3, std::move(conflict)};
+  }
+  if (!once_) return std::nullopt;
+  if (!cause_ && now_.backlog_rows == 0) return LoopEnd{0, "drained"};
+  const std::string trouble = status_.read().mysql_error;
+  if (trouble.empty()) progressed_us_ = now_.now_us;
+  if (now_.now_us - progressed_us_ < options_.once_timeout_us) return std::nullopt;
+  return LoopEnd{1, "gave up: " + trouble};
+}
+
+// Tells whether MySQL is there while nothing is drained, and how busy it is while something is.
+void FlushLoop::look_after_mysql() {
+  const int64_t now_us = base::monotonic_us();
+  if (now_us - mysql_checked_us_ < std::max(mysql_delay_us_, kMysqlCheckUs)) return;
+  std::optional<sql::Failure> failure;
+  std::vector<sql::Row> rows;
+  if (!control_.connected()) failure = control_.connect(options_.mysql);
+  if (!failure) failure = control_.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", rows);
+  mysql_checked_us_ = base::monotonic_us();
+  if (failure) {
+    mysql_delay_us_ = std::clamp(mysql_delay_us_ * 2, kMysqlCheckUs, kMysqlCheckMaxUs);
+    const std::string message = failure->text();
+    status_.update([&](StatusSnapshot& status) {
+      status.mysql_connected = false;
+      status.mysql_error = message;
+    });
+    return;
+  }
+  mysql_delay_us_ = 0;
+  if (!rows.empty() && rows[0][1]) {
+    if (const auto count = base::parse_integer(*rows[0][1])) {
+      pace_.threads_running(*count, mysql_checked_us_);
+    }
+  }
+  // While a run is on, what the writers report counts: they may fail where this succeeds.
+  if (cause_) return;
+  status_.update([](StatusSnapshot& status) {
+    status.mysql_connected = true;
+    status.mysql_error.clear();
+  });
+}
+
+void FlushLoop::report() {
+  const bool is_paused = paused();
+  status_.update([&](StatusSnapshot& status) {
+    status.position = batcher_->position();
+    status.backlog_records = now_.backlog_rows;
+    status.backlog_bytes = now_.backlog_bytes;
+    status.oldest_age_us = now_.oldest_age_us;
+    status.load_per_s = trigger_.load_per_s();
+    if (cause_) status.trigger = cause_name(*cause_);
+    if (is_paused) {
+      status.state = State::kPaused;
+      status.reason = "paused by an operator; POST /resume";
+    } else if (!status.mysql_error.empty()) {
+      status.state = State::kWaiting;
+      status.reason = status.mysql_error;
+    } else if (cause_) {
+      status.state = State::kDraining;
+      status.reason = "trigger: " + std::string(cause_name(*cause_));
+    } else {
+      status.state = State::kHolding;
+      status.reason = now_.backlog_rows == 0 ? "nothing to drain" : "no trigger fires";
+    }
+  });
+}
+
+}  // namespace sluice::flusher

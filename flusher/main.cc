@@ -1,0 +1,179 @@
+// sluice-flusher: builds and wires the parts, turns signals into requests.
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include "base/config.h"
+#include "flusher/admin.h"
+#include "flusher/flush_loop.h"
+#include "flusher/janitor.h"
+#include "flusher/options.h"
+
+namespace sluice::flusher {
+namespace {
+
+constexpr int kExitInvalid = 2;
+
+struct Arguments {
+  std::string config_file;
+  base::Config::Overrides overrides;
+  bool check = false;
+  bool once = false;
+};
+
+// nullopt: `exit_code` says how to end.
+std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
+  Arguments arguments;
+  std::vector<std::string> sets;
+  CLI::App app("Drains a Sluice journal into MySQL or MariaDB.", "sluice-flusher");
+  app.add_option("--config", arguments.config_file, "TOML file; see conf/flusher.toml")
+      ->type_name("FILE");
+  app.add_option("--set", sets, "override one key; may be repeated")->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_flag("--check", arguments.check, "check the configuration and exit");
+  app.add_flag("--once", arguments.once, "drain all there is, whatever the triggers say, and exit");
+  app.set_version_flag("--version", "sluice-flusher " SLUICE_VERSION);
+  app.footer("Keys:\n" + base::describe_keys(config_keys()));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    exit_code = app.exit(failure) == 0 ? 0 : kExitInvalid;
+    return std::nullopt;
+  }
+  for (const std::string& set : sets) {
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos) {
+      std::fprintf(stderr, "sluice-flusher: --set %s: must be KEY=VALUE\n", set.c_str());
+      exit_code = kExitInvalid;
+      return std::nullopt;
+    }
+    arguments.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
+  }
+  return arguments;
+}
+
+Result<Options> load_options(const Arguments& arguments) {
+  const auto config =
+      base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
+  if (!config) return config.error();
+  auto options = make_options(*config);
+  if (!options && !arguments.config_file.empty()) return options.error().at(arguments.config_file);
+  return options;
+}
+
+void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+  const auto options = load_options(arguments);
+  if (!options) return spdlog::error("not reloaded: {}", options.error().message());
+  spdlog::set_level(spdlog::level::from_str(options->log_level));
+  loop.set_options(*options);
+  janitor.set_retain(options->retain_us);
+  spdlog::info("reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
+}
+
+// Waits for signals on a thread of its own; SIGUSR1, sent by main, ends it.
+class SignalThread {
+ public:
+  SignalThread(const Arguments& arguments, FlushLoop& loop, Janitor& janitor)
+      : thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
+  ~SignalThread() {
+    ::pthread_kill(thread_.native_handle(), SIGUSR1);
+    thread_.join();
+  }
+
+  // Before any thread is started, so that all of them inherit the mask.
+  static sigset_t block() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return set;
+  }
+
+ private:
+  void run(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+    const sigset_t set = block();
+    bool stopping = false;
+    while (true) {
+      int number = 0;
+      ::sigwait(&set, &number);
+      if (number == SIGUSR1) return;
+      if (number == SIGHUP) {
+        reload(arguments, loop, janitor);
+        continue;
+      }
+      if (stopping) ::_exit(1);
+      stopping = true;
+      spdlog::info("stopping: finishing or rolling back what is under way; once more to exit now");
+      loop.stop();
+    }
+  }
+
+  std::thread thread_;
+};
+
+int run(const Arguments& arguments, const Options& options) {
+  base::FileSystem& fs = base::posix_file_system();
+  base::Registry registry;
+  StatusBoard status;
+  FlushMetrics metrics(registry);
+  register_status_metrics(registry, status);
+  FlushLoop loop(options, arguments.once, fs, status, metrics);
+  Janitor janitor(options.journal_dir, fs, options.retain_us, status);
+
+  auto server = http::Server::create(
+      {arguments.once ? "" : options.admin_address, options.admin_token_file});
+  if (!server) {
+    spdlog::error("{}", server.error().message());
+    return server.error().cls() == ErrorClass::kInvalid ? kExitInvalid : 1;
+  }
+  add_admin_routes(**server, {loop, status, registry, fs, options});
+  LoopEnd end;
+  {
+    const SignalThread signals(arguments, loop, janitor);
+    (*server)->start();
+    if (!arguments.once) janitor.start();
+    end = loop.run();
+    status.close();
+    (*server)->stop();
+    janitor.stop();
+  }
+  if (end.exit_code != 0) {
+    spdlog::error("{}", end.message);
+  } else if (!end.message.empty()) {
+    spdlog::info("{}", end.message);
+  }
+  return end.exit_code;
+}
+
+int main_of(int argc, char** argv) {
+  SignalThread::block();
+  int exit_code = 0;
+  const auto arguments = parse_arguments(argc, argv, exit_code);
+  if (!arguments) return exit_code;
+  const auto options = load_options(*arguments);
+  if (!options) {
+    std::fprintf(stderr, "sluice-flusher: %s\n", options.error().message().c_str());
+    return kExitInvalid;
+  }
+  if (arguments->check) {
+    std::printf("configuration is valid\n");
+    return 0;
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("flusher"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  spdlog::set_level(spdlog::level::from_str(options->log_level));
+  return run(*arguments, *options);
+}
+
+}  // namespace
+}  // namespace sluice::flusher
+
+int main(int argc, char** argv) { return sluice::flusher::main_of(argc, argv); }

@@ -1,0 +1,97 @@
+// One writer: a thread, a connection, a checkpoint row; one batch at a time, each one transaction.
+//
+//   flush loop ──push()──► queue (kQueueMax batches) ──► this thread: statements, COMMIT ──► done
+//
+// A batch is tried until it is committed, for as long as it takes: what MySQL cannot take now
+// (deadlock, lock wait, lost connection, read-only, full, no schema) is waited for with a growing,
+// jittered delay; what it will never take becomes a dead letter inside the transaction. A COMMIT
+// whose answer is lost is settled by reading the checkpoint back. Only another flusher's hand on
+// the checkpoint ends the writer.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "flusher/batch.h"
+#include "flusher/checkpoint.h"
+#include "flusher/metrics.h"
+#include "flusher/order_table.h"
+#include "flusher/pace.h"
+#include "flusher/status.h"
+#include "sql/connection.h"
+
+namespace sluice::flusher {
+
+// What all writers share; references outlive them.
+struct WriterContext {
+  sql::ConnectOptions mysql;
+  const OrderTable& orders;
+  size_t statement_bytes;
+  CheckpointKey key;
+  Pace& pace;
+  StatusBoard& status;
+  FlushMetrics& metrics;
+  std::function<void()> progress;  // a batch is done, or the writer has given up; any thread
+};
+
+class MysqlWriter {
+ public:
+  MysqlWriter(const WriterContext& context, uint32_t index, uint64_t position);
+  ~MysqlWriter() { stop(); }
+
+  // Flush loop's thread. A batch's `end` is above every earlier one's.
+  void push(std::unique_ptr<Batch> batch);
+  bool full() const;
+  bool idle() const;
+
+  // Lets the statement under way end, at most for a grace time, then cuts its connection; the batch
+  // is finished or rolled back. What is queued stays for the next start. Returns once the thread
+  // has ended.
+  void stop();
+  // The first half of stop(), so that several writers end at the same time.
+  void request_stop();
+
+  // Every record of this writer below it is in MySQL.
+  uint64_t position() const;
+  // Not empty: the writer has ended because of another flusher; the message says so.
+  std::string conflict() const;
+
+ private:
+  enum class Attempt { kCommitted, kAgain, kConflict };
+
+  void run();
+  void write(const Batch& batch);
+  Attempt attempt(const Batch& batch);
+  Attempt settle_unknown(const Batch& batch);
+  Attempt failed(const sql::Failure& failure);
+  Attempt found_conflict();
+  void report_commit(const Batch& batch, uint64_t rows, uint64_t dead);
+  void wait_us(int64_t us);
+  bool stopping() const;
+
+  const WriterContext context_;
+  const uint32_t index_;
+
+  sql::Connection connection_;  // this thread; abort() from stop()
+  int64_t delay_us_ = 0;        // this thread: the last back-off of this batch
+  bool unknown_ = false;        // this thread: a COMMIT of this batch may have succeeded
+  std::minstd_rand random_;     // this thread: jitter
+
+  mutable std::mutex mutex_;  // guards all below
+  mutable std::condition_variable changed_;
+  std::deque<std::unique_ptr<Batch>> queue_;  // the front one is under way
+  bool stop_ = false;
+  bool ended_ = false;
+  uint64_t position_;
+  std::string conflict_;
+  std::thread thread_;  // last: starts when all the rest is there
+};
+
+}  // namespace sluice::flusher

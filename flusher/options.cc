@@ -1,0 +1,171 @@
+#include "flusher/options.h"
+
+#include <fstream>
+
+#include "base/units.h"
+
+namespace sluice::flusher {
+namespace {
+
+using base::ConfigKey;
+using base::ConfigType;
+
+constexpr int64_t kSecondUs = 1'000'000;
+constexpr int64_t kDayUs = 86'400 * kSecondUs;
+
+std::vector<ConfigKey> journal_and_mysql_keys() {
+  return {
+      {"journal.dir", ConfigType::kString, "/var/lib/sluice/journal", 0, 0, {}, false,
+       "The proxy's journal folder."},
+      {"journal.retain", ConfigType::kDuration, "24h", 0, 3650 * kDayUs, {}, true,
+       "How long a segment stays after all of it is in MySQL and its items are closed."},
+      {"mysql.host", ConfigType::kString, "127.0.0.1", 0, 0, {}, false,
+       "Name or address of the MySQL or MariaDB server."},
+      {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, "Its TCP port."},
+      {"mysql.unix_socket", ConfigType::kString, "", 0, 0, {}, false,
+       "Path of its unix socket; if given, host and port are not used."},
+      {"mysql.user", ConfigType::kString, "sluice", 0, 0, {}, false, "User to log in as."},
+      {"mysql.password_file", ConfigType::kString, "", 0, 0, {}, false,
+       "File whose first line is the password; empty: no password."},
+      {"mysql.database", ConfigType::kString, "sluice", 0, 0, {}, false,
+       "Database that holds the tables."},
+      {"mysql.tls", ConfigType::kString, "off", 0, 0, {"off", "on"}, false,
+       "on: encrypt, and verify the server's certificate for mysql.host."},
+      {"mysql.tls_ca_file", ConfigType::kString, "", 0, 0, {}, false,
+       "Certificate authority for mysql.tls; empty: the system's."},
+      {"mysql.connect_timeout", ConfigType::kDuration, "5s", kSecondUs, 60 * kSecondUs, {}, false,
+       "Longest wait for a connection; whole seconds."},
+      {"mysql.timeout", ConfigType::kDuration, "60s", kSecondUs, 3600 * kSecondUs, {}, false,
+       "Longest wait for one statement's answer; whole seconds."},
+      {"mysql.create_schema", ConfigType::kBool, "false", 0, 0, {}, false,
+       "Create the database and missing tables at start-up."},
+      {"orders.table", ConfigType::kString, "orders", 0, 0, {}, false, "Name of the orders table."},
+      {"orders.columns", ConfigType::kMap, "", 0, 0, {}, false,
+       "FIELDS that go into columns of their own: field = \"column\"."},
+  };
+}
+
+std::vector<ConfigKey> drain_keys() {
+  return {
+      {"batch.rows", ConfigType::kInteger, "1000", 1, 10000, {}, false,
+       "Records in one transaction, at most."},
+      {"batch.bytes", ConfigType::kSize, "1MiB", 16 * 1024, 64 << 20, {}, false,
+       "Bytes of one statement, and of the records of one transaction, at most."},
+      {"batch.writers", ConfigType::kInteger, "2", 1, 64, {}, false,
+       "Writer threads, each with its own connection and transaction."},
+      {"trigger.schedule", ConfigType::kList, "", 0, 0, {}, true,
+       "Cron lines and \"HH:MM-HH:MM\" windows, local time."},
+      {"trigger.load_below", ConfigType::kRate, "500/s", 0, 1'000'000'000, {}, true,
+       "Drain while fewer records than this are written to the journal; 0/s: off."},
+      {"trigger.load_for", ConfigType::kDuration, "2s", 0, kDayUs, {}, true,
+       "How long the load must have been that low."},
+      {"trigger.backlog_rows", ConfigType::kInteger, "0", 0, INT64_MAX, {}, true,
+       "Drain when this many records wait; 0: off."},
+      {"trigger.backlog_bytes", ConfigType::kSize, "1GiB", 0, INT64_MAX, {}, true,
+       "Drain when this much of the journal waits; 0B: off."},
+      {"trigger.max_age", ConfigType::kDuration, "60s", 0, 30 * kDayUs, {}, true,
+       "Drain when the oldest waiting record is this old; 0s: off."},
+      {"pace.rows_per_second", ConfigType::kInteger, "0", 0, 1'000'000'000, {}, true,
+       "Records drained per second, at most; 0: no limit."},
+      {"pace.commit_latency", ConfigType::kDuration, "250ms", 0, 60 * kSecondUs, {}, true,
+       "Slow down while COMMIT takes longer; 0ms: never for that."},
+      {"pace.threads_running", ConfigType::kInteger, "64", 0, 1'000'000, {}, true,
+       "Slow down while the server's Threads_running is above; 0: never for that."},
+      {"limits.once_timeout", ConfigType::kDuration, "30s", kSecondUs, kDayUs, {}, false,
+       "--once gives up after this long without a working MySQL."},
+      {"admin.address", ConfigType::kString, "127.0.0.1:9480", 0, 0, {}, false,
+       "Where the admin HTTP listener is; empty: none."},
+      {"admin.token_file", ConfigType::kString, "", 0, 0, {}, false,
+       "File with the bearer token that POST needs; empty: POST on loopback only."},
+      {"log.level", ConfigType::kString, "info", 0, 0, {"debug", "info", "warn", "error"}, true,
+       "Least severe messages that are logged."},
+  };
+}
+
+Error at_key(const std::string& key, const Error& error) { return error.at(key); }
+
+Result<std::string> read_password(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::string password;
+  if (!file) {
+    return Error(ErrorClass::kInvalid,
+                 path + " cannot be read; create it, readable by this user only");
+  }
+  std::getline(file, password);
+  if (password.ends_with('\r')) password.pop_back();
+  return password;
+}
+
+Result<sql::ConnectOptions> connect_options(const base::Config& config) {
+  auto password = read_password(config.string("mysql.password_file"));
+  if (!password) return at_key("mysql.password_file", password.error());
+  if (!sql::is_identifier(config.string("mysql.database"))) {
+    return Error(ErrorClass::kInvalid, "mysql.database: \"" + config.string("mysql.database") +
+                                           "\" is not a name of 1 to 64 letters, digits, _ or $");
+  }
+  sql::ConnectOptions mysql;
+  mysql.host = config.string("mysql.host");
+  mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
+  mysql.unix_socket = config.string("mysql.unix_socket");
+  mysql.user = config.string("mysql.user");
+  mysql.password = std::move(*password);
+  mysql.database = config.string("mysql.database");
+  mysql.tls = config.string("mysql.tls") == "on";
+  mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.connect_timeout_s =
+      static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
+  mysql.timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
+  return mysql;
+}
+
+Result<TriggerOptions> trigger_options(const base::Config& config) {
+  auto schedule = Schedule::parse(config.list("trigger.schedule"));
+  if (!schedule) return at_key("trigger.schedule", schedule.error());
+  TriggerOptions trigger;
+  trigger.schedule = std::move(*schedule);
+  trigger.load_below_per_s = config.integer("trigger.load_below");
+  trigger.load_for_us = config.integer("trigger.load_for");
+  trigger.backlog_rows = config.integer("trigger.backlog_rows");
+  trigger.backlog_bytes = config.integer("trigger.backlog_bytes");
+  trigger.max_age_us = config.integer("trigger.max_age");
+  return trigger;
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> keys = [] {
+    std::vector<ConfigKey> all = journal_and_mysql_keys();
+    for (ConfigKey& key : drain_keys()) all.push_back(std::move(key));
+    return all;
+  }();
+  return keys;
+}
+
+Result<Options> make_options(const base::Config& config) {
+  auto mysql = connect_options(config);
+  if (!mysql) return mysql.error();
+  auto orders = OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
+  if (!orders) return orders.error();
+  auto trigger = trigger_options(config);
+  if (!trigger) return trigger.error();
+  Options options;
+  options.journal_dir = config.string("journal.dir");
+  options.retain_us = config.integer("journal.retain");
+  options.mysql = std::move(*mysql);
+  options.create_schema = config.boolean("mysql.create_schema");
+  options.orders = std::move(*orders);
+  options.batch = {config.integer("batch.rows"), config.integer("batch.bytes"),
+                   static_cast<uint32_t>(config.integer("batch.writers"))};
+  options.trigger = std::move(*trigger);
+  options.pace = {config.integer("pace.rows_per_second"), config.integer("pace.commit_latency"),
+                  config.integer("pace.threads_running")};
+  options.once_timeout_us = config.integer("limits.once_timeout");
+  options.admin_address = config.string("admin.address");
+  options.admin_token_file = config.string("admin.token_file");
+  options.log_level = config.string("log.level");
+  return options;
+}
+
+}  // namespace sluice::flusher

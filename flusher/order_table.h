@@ -1,0 +1,61 @@
+// The orders table as configured, and the text of its rows: `orders.table`, `orders.columns`.
+//
+// FIELDS named in orders.columns go into columns of their own, as the bytes that the client sent;
+// all others into the JSON column `fields` (json_text.h says how). Constant after start-up; used by
+// all writer threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "journal/record.h"
+
+namespace sluice::flusher {
+
+// One order as it goes into the table.
+struct OrderRow {
+  const journal::Record* record = nullptr;  // a kBuy
+  int64_t cancelled_ms = 0;                 // 0: it is live
+};
+
+class OrderTable {
+ public:
+  OrderTable() = default;  // `orders`, no columns of its own
+  // kInvalid: a name that is no identifier, a column named twice or one of Sluice's own.
+  static Result<OrderTable> create(const std::string& table,
+                                   const std::map<std::string, std::string>& columns);
+
+  const std::string& name() const { return name_; }
+  // "`orders`"
+  std::string quoted_name() const { return "`" + name_ + "`"; }
+  // "INSERT INTO `orders` (order_id, …) VALUES "
+  const std::string& insert_head() const { return insert_head_; }
+  // Appends "(…)".
+  void append_row(std::string& out, const OrderRow& row) const;
+  // A statement that fails if the table or a column is missing, and returns no row.
+  std::string probe() const;
+
+ private:
+  struct Column {
+    std::string field;
+    std::string name;
+  };
+  OrderTable(std::string name, std::vector<Column> columns);
+
+  std::string name_ = "orders";
+  std::vector<Column> columns_;
+  std::string column_list_ = column_list({});
+  std::string insert_head_ = "INSERT INTO `orders` (" + column_list_ + ") VALUES ";
+
+  static std::string column_list(const std::vector<Column>& columns);
+};
+
+// Appends '2026-11-30 12:00:00.123' in UTC; times outside of DATETIME's years 1000–9999 become the
+// nearest limit.
+void append_datetime(std::string& out, int64_t time_ms);
+
+}  // namespace sluice::flusher

@@ -1,0 +1,28 @@
+// From a journal and a MySQL server to checkpoints that fit both.
+//
+// Nothing is drained before all of this holds: the tables are there, the journal has not lost
+// records that MySQL lacks, and MySQL does not know of records that the journal lacks.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "flusher/checkpoint.h"
+#include "flusher/options.h"
+#include "journal/reader.h"
+#include "sql/connection.h"
+
+namespace sluice::flusher {
+
+// Connects `connection` and checks the tables. Missing ones are made if mysql.create_schema says
+// so. kUnavailable: may pass, try again; the message says what to do.
+Status open_database(const Options& options, sql::Connection& connection);
+
+// Positions by writer. As many as batch.writers; or as many as an earlier run had, if that stopped
+// with its writers at different positions: drain up to the highest of them, then call again.
+// kCorrupt: journal and database do not belong together; exit code 3. kUnavailable: try again.
+Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
+                                             uint32_t writers,
+                                             const journal::JournalExtent& extent);
+
+}  // namespace sluice::flusher

@@ -1,0 +1,70 @@
+// What the flusher is doing, for people, dashboards and readiness checks.
+//
+// Every part reports here what it has really done or failed to do; the admin listener reads a copy.
+// "draining" therefore never hides that nothing moves: the reason then says what is in the way.
+//
+// Threads: any; one mutex.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "sql/failure.h"
+
+namespace sluice::flusher {
+
+enum class State {
+  kHolding,   // no trigger says drain, or nothing is there
+  kDraining,
+  kPaused,    // by POST /pause
+  kWaiting,   // for something outside: the journal, MySQL, its schema
+};
+std::string_view state_name(State state);
+
+struct StatusSnapshot {
+  State state = State::kWaiting;
+  std::string reason = "starting";
+  std::string trigger;  // what began the last run; "": none yet
+  uint64_t journal_id = 0;
+  uint64_t position = 0;  // every record with a lower sequence is in MySQL
+  uint64_t backlog_records = 0;
+  int64_t backlog_bytes = 0;
+  int64_t oldest_age_us = 0;
+  int64_t load_per_s = 0;
+  uint64_t rows_total = 0;
+  uint64_t dead_letter_rows = 0;
+  int64_t last_commit_ms = 0;  // wall clock; 0: none yet
+  int64_t rows_per_s = 0;
+  bool mysql_connected = false;
+  std::string mysql_error;  // "": none since the last success
+};
+
+class StatusBoard {
+ public:
+  StatusSnapshot read() const;
+
+  // Changes the snapshot under the lock: board.update([&](StatusSnapshot& s) { … }).
+  template <class Change>
+  void update(Change change) {
+    {
+      const std::lock_guard lock(mutex_);
+      change(snapshot_);
+    }
+    changed_.notify_all();
+  }
+
+  // Until every record below `sequence` is in MySQL: true; or `timeout_ms` or close(): false.
+  bool wait_position(uint64_t sequence, int64_t timeout_ms) const;
+  // Ends all waits.
+  void close();
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  StatusSnapshot snapshot_;  // guarded by mutex_
+  bool closed_ = false;      // guarded by mutex_
+};
+
+}  // namespace sluice::flusher

@@ -1,0 +1,176 @@
+#include "flusher/transaction.h"
+
+#include <algorithm>
+
+#include "flusher/dead_letter.h"
+#include "flusher/item_rows.h"
+
+namespace sluice::flusher {
+namespace {
+
+using sql::Failure;
+using sql::FailureKind;
+
+// A cancel takes at most 70 bytes in its longest statement: 70 KB, far below any packet limit.
+constexpr size_t kCancelsPerStatement = 1000;
+// Room beside the statement's text in a packet: its header and command byte, generously.
+constexpr size_t kPacketSlack = 1024;
+
+}  // namespace
+
+Transaction::Transaction(sql::Connection& connection, const OrderTable& orders,
+                         const CheckpointKey& key, uint32_t writer, size_t statement_bytes)
+    : connection_(connection),
+      orders_(orders),
+      key_(key),
+      writer_(writer),
+      statement_bytes_(
+          std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
+
+std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
+  changes_ = fold(batch);
+  if (auto failure = advance(from, batch.end)) return failure;
+  if (auto failure = insert_all()) return failure;
+  if (auto failure = cancel_all()) return failure;
+  return update_items(connection_, changes_, statement_bytes_);
+}
+
+std::optional<Failure> Transaction::advance(uint64_t from, uint64_t to) {
+  if (auto failure = advance_checkpoint(connection_, key_, writer_, from, to)) return failure;
+  if (connection_.affected_rows() == 1) return std::nullopt;
+  conflict_ = true;
+  return Failure{FailureKind::kOther, 0,
+                 "the checkpoint of writer " + std::to_string(writer_) + " is not at " +
+                     std::to_string(from) + " any more"};
+}
+
+std::optional<Failure> Transaction::insert_all() {
+  size_t begin = 0;
+  statement_ = orders_.insert_head();
+  for (size_t i = 0; i < changes_.orders.size(); ++i) {
+    const size_t before = statement_.size();
+    if (i > begin) statement_ += ',';
+    orders_.append_row(statement_, changes_.orders[i]);
+    if (statement_.size() <= statement_bytes_ || i == begin) continue;
+    // One row too many: send what was there before it, and begin anew with it.
+    const std::string row = statement_.substr(before + 1);
+    statement_.resize(before);
+    if (auto failure = insert_rows(begin, i)) return failure;
+    begin = i;
+    statement_ = orders_.insert_head() + row;
+  }
+  return insert_rows(begin, changes_.orders.size());
+}
+
+// Sends statement_, which holds the rows [begin, end).
+std::optional<Failure> Transaction::insert_rows(size_t begin, size_t end) {
+  if (begin == end) return std::nullopt;
+  auto failure = connection_.exec(statement_);
+  if (!failure) {
+    inserted_ += end - begin;
+    count_sold(begin, end);
+    return std::nullopt;
+  }
+  const bool refused =
+      failure->kind == FailureKind::kRefusedData || failure->kind == FailureKind::kDuplicate;
+  // The server has rolled back this one statement; the transaction goes on.
+  return refused ? bisect(begin, end, std::move(*failure)) : std::move(failure);
+}
+
+std::optional<Failure> Transaction::bisect(size_t begin, size_t end, Failure reason) {
+  if (end - begin == 1) return settle_refused(changes_.orders[begin], reason);
+  const size_t middle = begin + (end - begin) / 2;
+  for (const auto& [from, to] : {std::pair(begin, middle), std::pair(middle, end)}) {
+    statement_ = orders_.insert_head();
+    for (size_t i = from; i < to; ++i) {
+      if (i > from) statement_ += ',';
+      orders_.append_row(statement_, changes_.orders[i]);
+    }
+    if (auto failure = insert_rows(from, to)) return failure;
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Transaction::settle_refused(const OrderRow& row, const Failure& reason) {
+  if (reason.kind == FailureKind::kDuplicate) {
+    // The very same order may be there already, if sluice_checkpoint was set back by hand or
+    // restored from an older backup than orders. It is counted in items.sold already.
+    std::string same = "SELECT 1 FROM " + orders_.quoted_name() +
+                       " WHERE order_id = " + std::to_string(row.record->order_id) +
+                       " AND quantity = " + std::to_string(row.record->quantity) +
+                       " AND item_id = ";
+    sql::append_quoted(same, row.record->item);
+    same += " AND user_id = ";
+    sql::append_quoted(same, row.record->user);
+    std::vector<sql::Row> rows;
+    if (auto failure = connection_.query(same, rows)) return failure;
+    if (!rows.empty()) {
+      const uint64_t order_id = row.record->order_id;
+      if (row.cancelled_ms != 0) changes_.cancellations.push_back({order_id, row.cancelled_ms});
+      return std::nullopt;
+    }
+  }
+  ++dead_;
+  return insert_dead_letter(connection_, key_.journal_id, row, reason);
+}
+
+void Transaction::count_sold(size_t begin, size_t end) {
+  for (size_t i = begin; i < end; ++i) {
+    const OrderRow& row = changes_.orders[i];
+    if (row.cancelled_ms != 0) continue;
+    ItemChange& item = changes_.item(row.record->item);
+    item.sold += row.record->quantity;
+    item.updated_ms = std::max(item.updated_ms, row.record->time_ms);
+  }
+}
+
+std::optional<Failure> Transaction::cancel_all() {
+  std::sort(changes_.cancellations.begin(), changes_.cancellations.end(),
+            [](const auto& a, const auto& b) { return a.order_id < b.order_id; });
+  for (size_t begin = 0; begin < changes_.cancellations.size(); begin += kCancelsPerStatement) {
+    const size_t end = std::min(begin + kCancelsPerStatement, changes_.cancellations.size());
+    if (auto failure = cancel_some(begin, end)) return failure;
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Transaction::cancel_some(size_t begin, size_t end) {
+  std::string ids;
+  for (size_t i = begin; i < end; ++i) {
+    ids += (i == begin ? "" : ",") + std::to_string(changes_.cancellations[i].order_id);
+  }
+  std::vector<sql::Row> live;
+  if (auto failure = connection_.query(
+          "SELECT order_id, item_id, quantity FROM " + orders_.quoted_name() + " WHERE order_id IN (" +
+              ids + ") AND status <> 'cancelled' ORDER BY order_id FOR UPDATE",
+          live)) {
+    return failure;
+  }
+  std::string times;
+  ids.clear();
+  auto next = live.begin();
+  for (size_t i = begin; i < end; ++i) {
+    const Cancellation& cancellation = changes_.cancellations[i];
+    const std::string id = std::to_string(cancellation.order_id);
+    if (next == live.end() || *(*next)[0] != id) {
+      if (auto failure = cancel_dead_letter(connection_, cancellation.order_id,
+                                            cancellation.time_ms)) {
+        return failure;
+      }
+      continue;
+    }
+    times += " WHEN " + id + " THEN ";
+    append_datetime(times, cancellation.time_ms);
+    ids += (ids.empty() ? "" : ",") + id;
+    ItemChange& item = changes_.item(*(*next)[1]);
+    item.sold -= std::stoll(*(*next)[2]);
+    item.updated_ms = std::max(item.updated_ms, cancellation.time_ms);
+    ++next;
+  }
+  if (ids.empty()) return std::nullopt;
+  return connection_.exec("UPDATE " + orders_.quoted_name() +
+                          " SET status = 'cancelled', updated_at = CASE order_id" + times +
+                          " END WHERE order_id IN (" + ids + ")");
+}
+
+}  // namespace sluice::flusher

@@ -1,0 +1,129 @@
+// What a drain brings into MySQL.
+#include "tests/unit/flusher/flusher_fixture.h"
+
+namespace sluice::flusher {
+namespace {
+
+using DrainTest = FlusherTest;
+
+TEST_F(DrainTest, WritesOrdersItemsAndCheckpoint) {
+  std::string fields;
+  journal::append_field(fields, "color", "red");
+  journal().time_ms = 1'764'504'000'123;  // 2025-11-30 12:00:00.123 UTC
+  journal().create("phone", 100, 2, 1'764'500'000'000, 1'764'600'000'000);
+  journal().buy("phone", "u1", 11, 2, "req-1", fields);
+  journal().buy("phone", "u2", 12);
+  journal().commit();
+  const LoopEnd end = drain_once();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT * FROM orders ORDER BY order_id"),
+            "11,phone,u1,2,placed,req-1,2025-11-30 12:00:00.123,2025-11-30 12:00:00.123,"
+            "{\"color\":\"red\"};"
+            "12,phone,u2,1,placed,NULL,2025-11-30 12:00:00.123,2025-11-30 12:00:00.123,NULL");
+  EXPECT_EQ(database.ask("SELECT * FROM items"),
+            "phone,100,3,2,2025-11-30 10:53:20.000,2025-12-01 14:40:00.000,open,"
+            "2025-11-30 12:00:00.123");
+  EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"), "0,2,4;1,2,4");
+}
+
+TEST_F(DrainTest, SecondDrainBringsOnlyWhatIsNew) {
+  journal().create("phone", 100);
+  journal().buy("phone", "u1", 1);
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  ASSERT_EQ(drain_once().exit_code, 0);
+  journal().buy("phone", "u2", 2);
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "2");
+  EXPECT_EQ(database.ask("SELECT stock, sold FROM items"), "100,2");
+}
+
+TEST_F(DrainTest, CancelsAndRestocksAddUp) {
+  journal().create("phone", 10);
+  for (uint64_t id = 1; id <= 10; ++id) journal().buy("phone", "u" + std::to_string(id), id, 1);
+  journal().cancel("phone", "u3", 3);  // in the same batch as its order
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, sold FROM items"), "10,9");
+  journal().time_ms += 1000;
+  journal().cancel("phone", "u4", 4);  // in a later one
+  journal().cancel("phone", "u4", 4);  // more than once
+  journal().cancel("phone", "u3", 3);  // again, later
+  journal().restock("phone", 7);
+  journal().restock("phone", -2);
+  journal().close("phone");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, sold, state FROM items"), "15,8,closed");
+  EXPECT_EQ(database.ask("SELECT order_id, updated_at > created_at FROM orders"
+                         " WHERE status = 'cancelled' ORDER BY order_id"),
+            "3,0;4,1");
+  journal().reopen("phone");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, sold, state FROM items"), "15,8,open");
+  EXPECT_EQ(broken_invariants(), "");
+}
+
+TEST_F(DrainTest, ManyItemsAndBatchesOnAllWriters) {
+  options.batch.writers = 3;
+  options.batch.rows = 100;
+  for (int i = 0; i < 20; ++i) journal().create("item" + std::to_string(i), 1'000'000);
+  for (uint64_t id = 1; id <= 10'000; ++id) {
+    journal().buy("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id, 1 + id % 3);
+    if (id % 10 == 0) journal().cancel("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id, 1 + id % 3);
+  }
+  journal().commit();
+  const LoopEnd end = drain_once();
+  ASSERT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*), SUM(status = 'cancelled') FROM orders"), "10000,1000");
+  EXPECT_EQ(database.ask("SELECT COUNT(DISTINCT owner), MIN(position) FROM sluice_checkpoint"),
+            "1," + std::to_string(journal().last_sequence() + 1));
+  EXPECT_EQ(broken_invariants(), "");
+}
+
+TEST_F(DrainTest, MappedFieldsGoIntoColumnsOfTheirOwn) {
+  sql::Connection connection;
+  ASSERT_FALSE(connection.connect(options.mysql));
+  ASSERT_FALSE(sql::apply_schema(connection, "purchases"));
+  database.run("ALTER TABLE purchases ADD COLUMN address VARCHAR(100), ADD COLUMN raw VARBINARY(9)");
+  options.orders = *OrderTable::create("purchases", {{"addr", "address"}, {"bytes", "raw"}});
+  std::string fields;
+  journal::append_field(fields, "addr", "it's \\ \"5\"");
+  journal::append_field(fields, "note", "caf\xc3\xa9\n");
+  journal::append_field(fields, "bytes", std::string_view("\xff\0'", 3));
+  journal::append_field(fields, "bad", "\xff\xfe");
+  journal().buy("phone", "u1", 1, 1, "", fields);
+  journal().buy("phone", "u2", 2);
+  journal().commit();
+  const LoopEnd end = drain_once();
+  ASSERT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT address, HEX(raw), JSON_VALUE(fields, '$.note') = 'caf\xc3\xa9\n',"
+                         " JSON_VALUE(fields, '$.bad.base64') FROM purchases ORDER BY order_id"),
+            "it's \\ \"5\",FF0027,1,//4=;NULL,NULL,NULL,NULL");
+}
+
+TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
+  database.run("SET GLOBAL max_allowed_packet = 1048576");
+  options.batch.bytes = 16 << 20;
+  options.batch.rows = 10'000;
+  std::string fields;
+  journal::append_field(fields, "v", std::string(1000, '\''));  // escaped to twice its size
+  for (uint64_t id = 1; id <= 3000; ++id) journal().buy("i", "u" + std::to_string(id), id, 1, "", fields);
+  journal().commit();
+  const LoopEnd end = drain_once();
+  database.run("SET GLOBAL max_allowed_packet = DEFAULT");
+  ASSERT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*), SUM(LENGTH(JSON_VALUE(fields, '$.v'))) FROM orders"),
+            "3000,3000000");
+}
+
+TEST_F(DrainTest, WithoutAJournalThereIsNothingToDrain) {
+  const LoopEnd end = drain_once();
+  EXPECT_EQ(end.exit_code, 0);
+  EXPECT_NE(end.message.find("nothing to drain"), std::string::npos) << end.message;
+}
+
+}  // namespace
+}  // namespace sluice::flusher
