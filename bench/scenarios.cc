@@ -94,22 +94,23 @@ int sale_scenario(SaleArguments arguments) {
 
 int diy_scenario(SaleArguments arguments) {
   complete(arguments);
-  auto workload = DiyWorkload::create({arguments.load.address, arguments.item, arguments.stock,
-                                       arguments.limit, arguments.buyers, arguments.repeat,
-                                       arguments.stream});
+  auto workload =
+      DiyWorkload::create({arguments.load.address, arguments.item, arguments.stock, arguments.limit,
+                           arguments.buyers, arguments.repeat, arguments.stream});
   if (!workload) return failed(workload.error());
   const auto result = run_load(arguments.load, **workload);
   if (!result) return failed(result.error());
   const std::string what = arguments.stream ? "with a stream" : "without a stream";
-  print(arguments.json, {"diy", what + " at " + arguments.load.address, result->accepted, 0,
-                         arguments.stock}, *result);
+  print(arguments.json,
+        {"diy", what + " at " + arguments.load.address, result->accepted, 0, arguments.stock},
+        *result);
   if (const Status cleaned = (*workload)->clean_up(); !cleaned) return failed(cleaned.error());
   return complete_run(*result) ? 0 : 1;
 }
 
 int passthrough_scenario(const PassthroughArguments& arguments) {
-  auto workload = PassthroughWorkload::create({arguments.load.address, arguments.command == "set",
-                                               arguments.keys, arguments.value_bytes});
+  auto workload = PassthroughWorkload::create(
+      {arguments.load.address, arguments.command == "set", arguments.keys, arguments.value_bytes});
   if (!workload) return failed(workload.error());
   const auto result = run_load(arguments.load, **workload);
   if (!result) return failed(result.error());

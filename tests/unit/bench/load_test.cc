@@ -123,9 +123,8 @@ TEST(Load, ASilentServerEndsAnOpenLoopThatHasMoreToSend) {
 }
 
 TEST(Load, ALostConnectionIsLostRequestsWithoutRetry) {
-  FakeServer server([](size_t number, const std::string&) {
-    return number == 50 ? FakeServer::kHangUp : kSold;
-  });
+  FakeServer server(
+      [](size_t number, const std::string&) { return number == 50 ? FakeServer::kHangUp : kSold; });
   LoadOptions options = options_for(server);
   options.requests = 100;
   const LoadResult result = load(options);

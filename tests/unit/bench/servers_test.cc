@@ -111,21 +111,23 @@ TEST(OrderCheck, FindsAMissingOrderAForeignOneAndAWrongSum) {
   ASSERT_TRUE(create_tables(stack->database()).ok());
   for (const int connections : {1, 2}) {
     const std::string item = "item-" + std::to_string(connections);
-    const auto rate = run_insert_loop(
-        {stack->database(), item, uint64_t{1'000'000} * static_cast<uint64_t>(connections), 2500,
-         1000, connections});
+    const auto rate = run_insert_loop({stack->database(), item,
+                                       uint64_t{1'000'000} * static_cast<uint64_t>(connections),
+                                       2500, 1000, connections});
     ASSERT_TRUE(rate.ok()) << rate.error().message();
     EXPECT_GT(*rate, 0);
     sql::Connection connection;
     ASSERT_FALSE(connection.connect(stack->database()).has_value());
-    ASSERT_FALSE(connection.exec("INSERT INTO items (item_id, stock, sold, updated_at) VALUES ('" +
-                                 item + "', 9999, 2500, NOW())").has_value());
+    ASSERT_FALSE(connection
+                     .exec("INSERT INTO items (item_id, stock, sold, updated_at) VALUES ('" + item +
+                           "', 9999, 2500, NOW())")
+                     .has_value());
     ASSERT_FALSE(connection.exec("COMMIT").has_value());
     EXPECT_TRUE(check_accepted(stack->database(), {{item, 2500}}).ok());
     EXPECT_FALSE(check_accepted(stack->database(), {{item, 2501}}).ok());
     EXPECT_FALSE(check_accepted(stack->database(), {{item, 2499}}).ok());
-    ASSERT_FALSE(connection.exec("UPDATE items SET sold = 2499 WHERE item_id = '" + item + "'")
-                     .has_value());
+    ASSERT_FALSE(
+        connection.exec("UPDATE items SET sold = 2499 WHERE item_id = '" + item + "'").has_value());
     ASSERT_FALSE(connection.exec("COMMIT").has_value());
     const Status wrong = check_accepted(stack->database(), {{item, 2500}});
     ASSERT_FALSE(wrong.ok());
