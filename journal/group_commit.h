@@ -25,6 +25,9 @@ struct WriterOptions {
   FsyncPolicy fsync = FsyncPolicy::kAlways;
   int64_t segment_bytes = 64 << 20;
   int64_t bytes_max = int64_t{64} << 30;  // journal.max_bytes: all segments together
+  int64_t free_bytes_min = 64 << 20;      // disk space left to others; below it the journal is full
+  int64_t sync_interval_us = 1'000'000;   // kEverySecond: from the first unsynced byte to its sync
+  int64_t sync_age_max_us = 2'000'000;    // kEverySecond: older than this, acknowledging stops
 };
 
 // How a batch ended. `last_sequence` is the journal sequence of its last record.
@@ -56,7 +59,8 @@ class GroupCommit {
   // so after a crash either all or none of them are there. `reserved` is given back once they are
   // written. At most kFrameBytesMax. `done` runs on the commit thread, must not block, and is
   // called exactly once, in submission order, when the policy lets the batch be acknowledged.
-  // `order_id_max`: the highest order id in the batch, or 0. Any thread.
+  // `order_id_max`: the highest order id in the batch, or 0. Any thread. After stop() `done` runs
+  // at once, on the caller's thread, with kUnavailable.
   virtual void submit(std::string records, uint32_t count, size_t reserved, uint64_t order_id_max,
                       Done done) = 0;
 

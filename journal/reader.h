@@ -50,6 +50,27 @@ struct JournalExtent {
   int64_t bytes = 0;            // of frames, not of preallocated room
   int64_t last_time_ms = 0;     // of the newest record; 0: none
 };
+// kNotFound if there is no journal in `dir` yet. Reads the newest segment's frames each time.
 Result<JournalExtent> extent(const std::string& dir, base::FileSystem& fs);
+
+// The same for who asks again and again: remembers where the last call ended, so that a call costs
+// a listing of the folder and the frames that are new. One thread.
+class ExtentProbe {
+ public:
+  ExtentProbe(std::string dir, base::FileSystem& fs);
+  ~ExtentProbe();
+  Result<JournalExtent> read();
+
+ private:
+  struct Newest;
+  Status enter(uint64_t segment);
+
+  const std::string dir_;
+  base::FileSystem& fs_;
+  uint64_t oldest_segment_ = 0;         // of which first_sequence_ is known
+  uint64_t first_sequence_ = 0;
+  int64_t last_time_ms_ = 0;
+  std::unique_ptr<Newest> newest_;      // the newest segment and where its frames end
+};
 
 }  // namespace sluice::journal

@@ -54,17 +54,24 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 echo "deps: installing ${missing[*]%%|*}"
-$sudo apt-get update -qq
+$sudo apt-get update -qq || {
+  echo "deps: apt-get update failed; check /etc/apt/sources.list* and the network" >&2
+  exit 1
+}
 names=()
 for word in "${missing[@]}"; do
   IFS='|' read -r -a choices <<<"$word"
   chosen=
   for name in "${choices[@]}"; do
-    if [ -n "$(apt-cache policy "$name" 2>/dev/null | sed -n 's/ *Candidate: \(.*\)/\1/p' | grep -v '(none)')" ]; then
-      chosen=$name; break
-    fi
+    # LC_ALL: the words of apt-cache are translated otherwise.
+    candidate=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null | sed -n 's/ *Candidate: //p')
+    if [ -n "$candidate" ] && [ "$candidate" != "(none)" ]; then chosen=$name; break; fi
   done
-  [ -n "$chosen" ] || { echo "deps: no package found for any of: ${choices[*]}" >&2; exit 1; }
+  [ -n "$chosen" ] || {
+    echo "deps: no package source offers any of: ${choices[*]}" >&2
+    echo "  (Debian: section main; Ubuntu: sections main and universe)" >&2
+    exit 1
+  }
   names+=("$chosen")
 done
 
@@ -78,9 +85,14 @@ if [ ! -e "$policy" ]; then
   trap '$sudo rm -f "$policy"' EXIT
 fi
 # --no-install-recommends: mariadb-server's recommendations alone are 40 packages.
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${names[@]}" \
+# Another apt that runs (unattended upgrades of a fresh machine) is waited for.
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+  -o DPkg::Lock::Timeout=300 "${names[@]}" \
   | grep -E '^(Setting up|Unpacking|Get:)' | sed 's/^/deps: /' || true
 for name in "${names[@]}"; do
-  installed "$name" || { echo "deps: $name could not be installed; run apt-get install $name to see why" >&2; exit 1; }
+  installed "$name" || {
+    echo "deps: $name could not be installed; run apt-get install $name to see why" >&2
+    exit 1
+  }
 done
 echo "deps: done"

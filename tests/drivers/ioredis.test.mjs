@@ -46,7 +46,8 @@ test('GET, SET, HSET, EVAL of its own', async () => {
   assert.equal(await redis.hset('io:h', { a: 1, b: 2 }), 2);
   assert.deepEqual(await redis.hgetall('io:h'), { a: '1', b: '2' });
   assert.deepEqual(await redis.eval('return {KEYS[1], ARGV[1]}', 1, 'io:k', 'x'), ['io:k', 'x']);
-  redis.defineCommand('addTo', { numberOfKeys: 1, lua: "return redis.call('INCRBY', KEYS[1], ARGV[1])" });
+  const lua = "return redis.call('INCRBY', KEYS[1], ARGV[1])";
+  redis.defineCommand('addTo', { numberOfKeys: 1, lua });
   assert.equal(await redis.addTo('io:n', 5), 5);
 });
 

@@ -1,4 +1,4 @@
-// node-redis with default options against Sluice. SLUICE_PORT: a proxy with the item "phone" on sale.
+// node-redis with default options against Sluice. SLUICE_PORT: a proxy that has "phone" on sale.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createClient } from 'redis';
@@ -39,7 +39,8 @@ test('GET, SET, HSET, EVAL of its own', async () => {
   assert.equal(await client.get('nr:k'), 'v');
   assert.equal(await client.hSet('nr:h', { a: '1', b: '2' }), 2);
   assert.deepEqual({ ...(await client.hGetAll('nr:h')) }, { a: '1', b: '2' });
-  const reply = await client.eval('return {KEYS[1], ARGV[1]}', { keys: ['nr:k'], arguments: ['x'] });
+  const values = { keys: ['nr:k'], arguments: ['x'] };
+  const reply = await client.eval('return {KEYS[1], ARGV[1]}', values);
   assert.deepEqual(reply, ['nr:k', 'x']);
 });
 
@@ -48,5 +49,6 @@ test('MULTI', async () => {
 });
 
 test('a wrong argument is an error that names it', async () => {
-  await assert.rejects(client.sendCommand(['SECKILL.BUY', 'phone', 'nr-ann', 'QTY', '0']), /QTY must/);
+  const words = ['SECKILL.BUY', 'phone', 'nr-ann', 'QTY', '0'];
+  await assert.rejects(client.sendCommand(words), /QTY must/);
 });

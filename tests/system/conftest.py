@@ -59,7 +59,3 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.when in ("setup", "call") and report.failed:
         item.failed_phase = True
-    # Sections that fixtures add while they tear down belong to the failure, which is printed.
-    if report.when == "teardown" and getattr(item, "failed_phase", False):
-        for section in report.sections:
-            print(f"---- {section[0]} ----\n{section[1]}")

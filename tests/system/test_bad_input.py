@@ -170,7 +170,8 @@ def test_binary_junk_harms_nobody(proxy):
 def test_half_a_command_and_then_silence_costs_nothing(proxy):
     """500 connections stop in mid-command: others buy as ever and the memory stays small."""
     before = proxy.process.resident_bytes()
-    halves = [b"*5\r\n$11\r\nSECKILL.BUY\r\n$5\r\npho", b"*1000\r\n$3\r\nSET\r\n$1000000\r\nabc", b"PIN", b"*"]
+    halves = [b"*5\r\n$11\r\nSECKILL.BUY\r\n$5\r\npho",
+              b"*1000\r\n$3\r\nSET\r\n$1000000\r\nabc", b"PIN", b"*"]
     clients = [proxy.client() for _ in range(500)]
     for n, client in enumerate(clients):
         client.send_raw(halves[n % len(halves)])

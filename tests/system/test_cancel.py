@@ -13,7 +13,7 @@ def buy(client, item, user, *more):
 
 
 def test_a_cancel_sent_many_times_returns_stock_once(lab):
-    """With a REQ the same cancel gets the same OK; another one gets ALREADY; the stock moves once."""
+    """With a REQ the same cancel gets the same OK, another one ALREADY; the stock moves once."""
     proxy = lab.proxy(lab.redis())
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"

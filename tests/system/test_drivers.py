@@ -1,4 +1,4 @@
-"""Real drivers with their default options: a purchase, 1,000 commands in a pipeline, their own data."""
+"""Real drivers, default options: a purchase, a pipeline of 1,000 commands, data of their own."""
 
 import os
 import pathlib
@@ -38,7 +38,8 @@ def test_redis_cli_one_command_a_call(proxy):
 
 def test_redis_cli_session_resp3_and_pipe(proxy):
     """A session on stdin, the same with -3, and --pipe with 1,000 commands."""
-    session = "SET a 1\nINCR a\nMULTI\nINCR a\nINCR a\nEXEC\nSECKILL.BUY phone bob\nSELECT 0\nPING\n"
+    session = ("SET a 1\nINCR a\nMULTI\nINCR a\nINCR a\nEXEC\n"
+               "SECKILL.BUY phone bob\nSELECT 0\nPING\n")
     for options in ((), ("-3",)):
         shown = cli(proxy, *options, stdin=session)
         assert "QUEUED" in shown and "PONG" in shown and "disk" in shown, shown

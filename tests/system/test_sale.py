@@ -15,7 +15,7 @@ def create(proxy, item, stock, *more):
 
 
 def test_a_sale_sells_its_stock_once_to_each_of_the_first_buyers(lab):
-    """64 connections, 20,000 buyers, 1,000 units, LIMIT 1, every buyer asks twice with the same REQ.
+    """64 connections, 20,000 buyers, 1,000 units, LIMIT 1; every buyer asks twice with one REQ.
 
     Exactly 1,000 orders in MySQL, one per REQ, no buyer with two, items.sold = 1,000, stock 0, and
     every acknowledged order_id is a row.
@@ -80,18 +80,15 @@ def test_a_restock_in_mid_sale_sells_exactly_that_many_more(lab):
     before.start().finish(within_s=60)
     assert before.outcomes() == {"OK": 500, "SOLDOUT": 500}
     after = Load(proxy.port, [Request("phone", f"b{n}", "r") for n in range(4000)], window=8)
-    gate_open = Load(proxy.port, [Request("phone", f"a{n}", "again") for n in range(1000)], window=8)
     with proxy.client() as client:
         after.start()
-        gate_open.start()
         assert client("SECKILL.RESTOCK", "phone", 250, "REQ", "truck-1")[0] == "OK"
         assert client("SECKILL.RESTOCK", "phone", 250, "REQ", "truck-1")[0] == "OK"
         after.finish(within_s=60)
-        gate_open.finish(within_s=60)
         # The restock may come so late that nobody asked after it; somebody asks now.
         late = Load(proxy.port, [Request("phone", f"c{n}", "r") for n in range(500)])
         late.start().finish(within_s=60)
-        loads = [before, after, gate_open, late]
+        loads = [before, after, late]
         assert sum(load.outcomes().get("OK", 0) for load in loads) == 750
         invariants.drain(flusher)
         for load in loads:
@@ -108,9 +105,9 @@ def test_quantities_never_add_up_to_more_than_the_stock(lab):
     _, database, proxy, flusher = lab.stack()
     create(proxy, "phone", 1000)
     wanted = [chance.randint(1, 7) for _ in range(600)]
-    requests = [Request("phone", f"u{n}", "r", "QTY", quantity) for n, quantity in enumerate(wanted)]
+    requests = [Request("phone", f"u{n}", "r", "QTY", units) for n, units in enumerate(wanted)]
     load = Load(proxy.port, requests, connections=16).start().finish(within_s=60)
-    refused = [quantity for quantity, request in zip(wanted, requests) if request.reply[0] == "SOLDOUT"]
+    refused = [units for units, request in zip(wanted, requests) if request.reply[0] == "SOLDOUT"]
     assert load.errors == {} and refused
     invariants.drain(flusher)
     with proxy.client() as client:

@@ -78,7 +78,7 @@ def test_the_flusher_killed_between_batches_neither_loses_nor_doubles(lab):
 
 
 def test_two_flushers_on_one_journal_do_not_both_write(lab):
-    """The second one loses the checkpoint (or the lock) and ends with a message; no row is doubled."""
+    """One loses the checkpoint (or the lock) and ends with a message; no row is doubled."""
     redis, database = lab.redis(), lab.database()
     first = lab.flusher(database)
     proxy = lab.proxy(redis)
@@ -95,8 +95,8 @@ def test_two_flushers_on_one_journal_do_not_both_write(lab):
 
 
 def test_purchases_during_a_restart_are_refused_or_kept_never_lost(lab):
-    """A client that buys without REQ across five SIGTERM restarts: acknowledged = rows, or more rows
-    where the reply was lost; never fewer, never a stock that does not add up."""
+    """A client buys without REQ across five SIGTERM restarts: every acknowledged order is a row
+    (where the reply was lost there may be more), and the stock adds up."""
     redis, database = lab.redis(), lab.database()
     proxy = lab.proxy(redis)
     flusher = lab.flusher(database)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness import invariants
+from harness.lab import HOLD
 from harness.resp import RespError
 from harness.waiting import until
 
@@ -175,7 +176,7 @@ def test_order_replies_and_secrecy(client):
 
 def test_an_order_becomes_database_once_mysql_has_it(lab):
     """durability: disk before the drain, database after SECKILL.FLUSH WAIT."""
-    _, database, proxy, _ = lab.stack(flusher={"trigger__max_age": "24h"})
+    _, database, proxy, _ = lab.stack(flusher=HOLD)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
         order = client("SECKILL.BUY", "phone", "ann", "REQ", "r1")[1]
@@ -188,7 +189,8 @@ def test_an_order_becomes_database_once_mysql_has_it(lab):
         assert client("SECKILL.BUY", "phone", "ann", "REQ", "r1")[3] == "database"
 
 
-@pytest.mark.parametrize("fsync, told", [("always", "disk"), ("everysec", "memory"), ("no", "memory")])
+@pytest.mark.parametrize("fsync, told",
+                         [("always", "disk"), ("everysec", "memory"), ("no", "memory")])
 def test_the_fsync_policy_decides_what_ok_means(lab, fsync, told):
     """always: OK says disk. everysec: memory, and disk soon after. no: memory."""
     proxy = lab.proxy(lab.redis(), journal__fsync=fsync)
@@ -245,7 +247,7 @@ def test_pause_and_resume_intake(client):
 
 def test_pause_and_resume_flush(lab):
     """PAUSE FLUSH: no row comes while the age trigger would bring it; RESUME brings all."""
-    _, database, proxy, flusher = lab.stack(flusher={"trigger__max_age": "24h"})
+    _, database, proxy, flusher = lab.stack(flusher=HOLD)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
         assert client("SECKILL.PAUSE", "FLUSH") == "OK"
@@ -273,7 +275,7 @@ def test_status_is_a_flat_array_of_names_and_values(client):
 
 
 def test_help_and_command_know_every_verb(client):
-    """SECKILL.HELP is an array of lines that names every verb; COMMAND and COMMAND INFO know them."""
+    """SECKILL.HELP is an array of lines that names every verb; COMMAND and its INFO know them."""
     text = "\n".join(client("SECKILL.HELP"))
     verbs = ["CREATE", "RESTOCK", "BUY", "CANCEL", "ORDER", "STOCK", "LIST", "CLOSE", "REOPEN",
              "FLUSH", "PAUSE", "RESUME", "STATUS", "HELP"]

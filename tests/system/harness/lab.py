@@ -12,6 +12,10 @@ from .redis_server import RedisServer
 _database_numbers = itertools.count(1)
 
 
+# Settings of a flusher that drains only when it is told to.
+HOLD = {"trigger__max_age": "24h", "trigger__load_below": "0/s"}
+
+
 class Lab:
     def __init__(self, shared):
         """shared: the session's Shared."""

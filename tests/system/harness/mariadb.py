@@ -1,6 +1,6 @@
 """A real mariadbd: one template folder a test run, copied for each server."""
 
-import getpass
+import os
 import pathlib
 import shutil
 import subprocess
@@ -12,12 +12,14 @@ from .process import Process
 from .waiting import until
 
 USER, PASSWORD = "sluice", "sluice-test"
+# The server refuses to run as root unless it is told to.
+_AS_USER = ["--user=root"] if os.getuid() == 0 else []
 
 
 def make_template(folder):
     """Runs mariadb-install-db into `folder`: the slow part, once."""
     done = subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", f"--user={getpass.getuser()}",
+        ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", *_AS_USER,
          "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
          "--innodb-log-file-size=32M"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
@@ -43,7 +45,7 @@ class MariaDb:
             f"GRANT ALL ON *.* TO '{USER}'@'%';\n")
         self.process = Process(
             "mariadbd",
-            ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--user={getpass.getuser()}",
+            ["mariadbd", "--no-defaults", f"--datadir={self.data}", *_AS_USER,
              f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}",
              f"--pid-file={self.folder}/my.pid", f"--init-file={accounts}", "--skip-name-resolve",
              "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",

@@ -1,0 +1,130 @@
+// sluice-ctl journal verify | dump: looks at a journal folder and changes nothing.
+#include <CLI/CLI.hpp>
+#include <cinttypes>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/units.h"
+#include "ctl/commands.h"
+#include "ctl/record_json.h"
+#include "journal/examine.h"
+#include "journal/reader.h"
+#include "journal/segment.h"
+
+namespace sluice::ctl {
+namespace {
+
+constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
+
+int report(const Error& error) {
+  std::fprintf(stderr, "sluice-ctl: %s\n", error.message().c_str());
+  if (error.cls() == ErrorClass::kCorrupt) return kDamaged;
+  return error.cls() == ErrorClass::kNotFound ? kBadArguments : kFailed;
+}
+
+// A writer at work may show a later frame before an earlier one, and begin segments between the
+// listing and the reading. Damage stays where it is, so it is believed when it is seen again.
+Result<journal::Examination> examine_patiently(const std::string& dir) {
+  std::string seen;
+  for (int i = 0;; ++i) {
+    auto found = journal::examine(dir, base::posix_file_system(), [](const journal::Record&) {});
+    if (found || i == 5 || found.error().message() == seen) return found;
+    seen = found.error().message();
+  }
+}
+
+std::string sequences(uint64_t first, uint64_t end) {
+  return first == end ? "-" : std::to_string(first) + ".." + std::to_string(end - 1);
+}
+
+void print(const journal::Examination& found) {
+  const auto& newest = found.segments.back();
+  std::printf("journal %016" PRIx64 "\n", newest.info.header.journal_id);
+  std::printf("%-30s %12s %25s %12s %14s\n", "segment", "records", "sequences", "frames", "bytes");
+  uint64_t bytes = 0;
+  for (const journal::SegmentReport& segment : found.segments) {
+    const std::string range =
+        sequences(segment.info.header.first_sequence, segment.end_sequence);
+    std::printf("%-30s %12" PRIu64 " %25s %12" PRIu64 " %14" PRIu64 "\n",
+                journal::segment_name(segment.info.header.segment).c_str(), segment.records,
+                range.c_str(), segment.frames, segment.end_offset);
+    bytes += segment.end_offset;
+  }
+  std::printf("%-30s %12" PRIu64 " %25s %12s %14" PRIu64 "\n", "total", found.records,
+              sequences(found.segments.front().info.header.first_sequence, newest.end_sequence)
+                  .c_str(),
+              "", bytes);
+  if (found.torn_bytes > 0) {
+    std::printf("torn tail: %" PRIu64 " bytes at %s, offset %" PRIu64
+                "; the proxy's next start cuts them off and keeps a copy (or a write is under way)\n",
+                found.torn_bytes, newest.info.path.c_str(), newest.end_offset);
+  }
+  std::printf("ok: %s\n", found.clean ? "stopped in an orderly way" : "in use, or not stopped");
+}
+
+int verify(const std::string& dir) {
+  auto found = examine_patiently(dir);
+  if (!found) return report(found.error());
+  if (found->segments.empty()) {
+    return report(Error(ErrorClass::kNotFound, "no journal in " + dir));
+  }
+  print(*found);
+  return kDone;
+}
+
+int dump(const std::string& dir, uint64_t from, uint64_t limit) {
+  base::FileSystem& fs = base::posix_file_system();
+  auto listed = journal::segments(dir, fs);
+  if (!listed) return report(listed.error());
+  if (listed->empty()) return report(Error(ErrorClass::kNotFound, "no journal in " + dir));
+  if (from == 0) from = listed->front().first_sequence;
+  auto extent = journal::extent(dir, fs);
+  if (!extent) return report(extent.error());
+  if (from < extent->first_sequence || from > extent->last_sequence + 1) {
+    std::fprintf(stderr, "sluice-ctl: --from %" PRIu64 ": the journal holds records %s\n", from,
+                 sequences(extent->first_sequence, extent->last_sequence + 1).c_str());
+    return kBadArguments;
+  }
+  auto reader = journal::Reader::open(dir, fs, {from});
+  if (!reader) return report(reader.error());
+  for (uint64_t printed = 0; printed < limit;) {
+    auto group = (*reader)->next();
+    if (!group) return report(group.error());
+    if (!*group) break;
+    for (const journal::Record& record : (*group)->records) {
+      if (printed++ == limit) break;
+      std::puts(record_json(record).c_str());
+    }
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int journal_command(std::span<const std::string> args) {
+  CLI::App app("Looks at a journal folder; changes nothing.", "sluice-ctl journal");
+  app.require_subcommand(1);
+  std::string dir;
+  uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
+  CLI::App* verify_app = app.add_subcommand(
+      "verify", "read every segment and check every checksum; exit 3 naming segment and offset if "
+                "anything is damaged. A torn tail is not damage.");
+  CLI::App* dump_app = app.add_subcommand(
+      "dump", "print one JSON object a record. Bytes that are not UTF-8: {\"base64\": \"...\"}.");
+  verify_app->add_option("DIR", dir, "the journal's folder")->required();
+  dump_app->add_option("DIR", dir, "the journal's folder")->required();
+  dump_app->add_option("--from", from, "sequence to begin with (default: the oldest one)");
+  dump_app->add_option("--limit", limit, "print at most so many records");
+  try {
+    // CLI11 takes the words last first.
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kBadArguments;
+  }
+  return verify_app->parsed() ? verify(dir) : dump(dir, from, limit);
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,53 @@
+// Reads a whole journal folder and judges it, changing nothing: what recovery acts upon and what
+// `sluice-ctl journal verify` prints.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "journal/frame_scanner.h"
+#include "journal/record.h"
+#include "journal/segment.h"
+
+namespace sluice::journal {
+
+struct SegmentReport {
+  SegmentInfo info;
+  uint64_t end_sequence = 0;  // of the record after its last one
+  uint64_t frames = 0;
+  uint64_t records = 0;
+  uint64_t end_offset = 0;    // behind its last frame
+};
+
+struct Examination {
+  std::vector<SegmentReport> segments;  // oldest first; empty: no journal
+  uint64_t last_sequence = 0;
+  uint64_t synced_sequence = 0;  // known to be synced, from what the segments say
+  uint64_t order_id_max = 0;
+  uint64_t records = 0;
+  // The newest segment's tail: [tail_offset, end_offset) is whole but not known to be synced,
+  // the torn bytes behind it are what a crash left of a write.
+  uint64_t tail_offset = 0;
+  uint64_t tail_sequence = 0;  // of the first record at tail_offset, or of the record to come
+  uint64_t torn_bytes = 0;
+  // The writer stopped in an orderly way: the newest segment ends with a synced mark.
+  bool clean = false;
+};
+
+// Calls `visit` for every record, in order (also before damage further on is found).
+// kCorrupt: names segment and offset and what to do.
+Result<Examination> examine(const std::string& dir, base::FileSystem& fs,
+                            const std::function<void(const Record&)>& visit);
+
+// Decodes a frame's records, numbered; kCorrupt if they do not fill it exactly.
+Status decode_records(const FrameHeader& header, std::string_view payload,
+                      const std::function<void(const Record&)>& visit);
+
+// kCorrupt with the place and what a person can do about it.
+Error damage(const std::string& path, uint64_t offset, const std::string& what);
+
+}  // namespace sluice::journal

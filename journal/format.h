@@ -1,0 +1,39 @@
+// The journal's format as constants. The prose is docs/journal_format.md; nothing else in the
+// program knows these numbers.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::journal {
+
+static_assert(std::endian::native == std::endian::little, "the journal is written little-endian");
+
+inline constexpr uint32_t kFormatVersion = 1;
+
+// Segment header, at offset 0 of every segment.
+inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
+inline constexpr size_t kSegmentHeaderBytes = 64;
+
+// Frame: header, payload, zeros up to a multiple of kFrameAlignment.
+inline constexpr uint32_t kFrameMagic = 0x464c5353;  // "SSLF"
+inline constexpr size_t kFrameHeaderBytes = 48;
+inline constexpr size_t kFrameAlignment = 8;
+inline constexpr size_t kFrameBytesMax = size_t{1} << 20;  // header and padding included
+inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;
+
+// Record: fixed part, for kCreate three more numbers, then item, user, request, fields.
+inline constexpr size_t kRecordFixedBytes = 40;
+inline constexpr size_t kRecordCreateBytes = 24;
+
+// A segment holds a few frames of full size at least; what journal.segment_bytes may be.
+inline constexpr int64_t kSegmentBytesMin = int64_t{64} << 10;
+inline constexpr int64_t kSegmentBytesMax = int64_t{4} << 30;
+
+constexpr size_t frame_bytes(size_t payload_bytes) {
+  const size_t bytes = kFrameHeaderBytes + payload_bytes;
+  return (bytes + kFrameAlignment - 1) / kFrameAlignment * kFrameAlignment;
+}
+
+}  // namespace sluice::journal

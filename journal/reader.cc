@@ -1,0 +1,305 @@
+#include "journal/reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "journal/examine.h"
+#include "journal/frame_scanner.h"
+#include "journal/segment.h"
+
+namespace sluice::journal {
+namespace {
+
+// How often a reader at the end looks more closely: an invalid frame that stays, a missing segment.
+constexpr int64_t kCloseLookPeriodUs = 1'000'000;
+// How far behind it: a few of the largest frames. Recovery and verify look at all of it.
+constexpr uint64_t kCloseLookBytes = 4 * kFrameBytesMax;
+
+// Why a restarted writer does not confuse a reader: recovery keeps every whole frame up to the
+// first invalid one, and a reader never gets past an invalid one; so what was handed out stays,
+// with its sequences, be it in the old segment or rewritten into the next. And what was handed out
+// was fdatasynced here first, so that a power cut does not take it back either. Reading goes on by
+// sequence: in the next segment, records already handed out are passed over.
+class FollowingReader final : public Reader {
+ public:
+  FollowingReader(std::string dir, base::FileSystem& fs, Position from)
+      : dir_(std::move(dir)), fs_(fs), wanted_(std::max<uint64_t>(from.sequence, 1)) {}
+
+  Status open(const Position& hint);
+
+  Result<std::optional<Group>> next() override;
+  uint64_t journal_id() const override { return info_.header.journal_id; }
+
+ private:
+  enum class AtEnd { kNothingYet, kTryAgain };
+
+  Status enter(SegmentInfo info, bool newest);
+  Status try_hint(uint64_t offset);
+  Result<bool> advance(Frame& frame);
+  Result<FrameScanner::Found> scan_again(Frame& frame);
+  Result<AtEnd> look_further();
+  Result<AtEnd> look_closely();
+  Status make_durable(const FrameHeader& header);
+  Result<Group> group_of(const Frame& frame);
+  Result<std::optional<SegmentInfo>> next_segment(uint64_t number);
+  Error missing(uint64_t evidence_segment);
+
+  const std::string dir_;
+  base::FileSystem& fs_;
+  uint64_t wanted_;                 // sequence of the next record to hand out
+  SegmentInfo info_;                // of the current segment
+  bool newest_ = false;             // no later segment was seen yet
+  std::unique_ptr<base::File> file_;
+  std::optional<FrameScanner> scanner_;
+  uint64_t expected_ = 0;           // first sequence of the frame at the scanner's offset
+  uint64_t known_synced_ = 0;       // the writer says so in a frame
+  uint64_t fills_synced_ = 0;       // scanner_->fills() at the last fdatasync
+  int64_t looked_closely_us_ = 0;
+  std::optional<Error> failure_;    // sticks: neither damage nor a failed fdatasync goes away
+};
+
+Error below_oldest(const std::string& dir, uint64_t wanted, const SegmentInfo& oldest) {
+  return Error(ErrorClass::kCorrupt,
+               "record " + std::to_string(wanted) + " is wanted, but the journal in " + dir +
+                   " begins with record " + std::to_string(oldest.header.first_sequence) +
+                   " (" + oldest.path + "): segments were deleted before they were drained; put "
+                   "them back");
+}
+
+Status FollowingReader::open(const Position& hint) {
+  auto listed = list_segments(dir_, fs_);
+  if (!listed) return listed.error();
+  if (listed->empty()) return Error(ErrorClass::kNotFound, "no journal in " + dir_ + " yet");
+  if (wanted_ < listed->front().header.first_sequence) {
+    return below_oldest(dir_, wanted_, listed->front());
+  }
+  auto chosen = std::find_if(listed->rbegin(), listed->rend(), [&](const SegmentInfo& info) {
+    return info.header.first_sequence <= wanted_;
+  });
+  const bool newest = chosen == listed->rbegin();
+  SLUICE_TRY(enter(std::move(*chosen), newest));
+  return hint.segment == info_.header.segment ? try_hint(hint.offset) : Status();
+}
+
+Status FollowingReader::enter(SegmentInfo info, bool newest) {
+  auto file = fs_.open(info.path, base::OpenMode::kRead);
+  if (!file) return file.error();
+  scanner_.reset();  // it refers to file_
+  file_ = std::move(*file);
+  info_ = std::move(info);
+  newest_ = newest;
+  expected_ = info_.header.first_sequence;
+  known_synced_ = std::max(known_synced_, expected_ - 1);
+  fills_synced_ = 0;
+  scanner_.emplace(*file_, frame_seed(info_.header.journal_id, info_.header.segment),
+                   kSegmentHeaderBytes);
+  return {};
+}
+
+// Starts at the hinted offset if the frame there proves that it is the right one.
+Status FollowingReader::try_hint(uint64_t offset) {
+  if (offset <= kSegmentHeaderBytes || offset % kFrameAlignment != 0) return {};
+  const uint32_t seed = frame_seed(info_.header.journal_id, info_.header.segment);
+  Frame frame;
+  auto found = FrameScanner(*file_, seed, offset).next(frame);
+  if (!found) return found.error();
+  if (*found != FrameScanner::Found::kFrame || frame.header.first_sequence > wanted_) return {};
+  expected_ = frame.header.first_sequence;
+  scanner_.emplace(*file_, seed, offset);
+  return {};
+}
+
+Result<std::optional<Group>> FollowingReader::next() {
+  if (failure_) return *failure_;
+  for (;;) {
+    Frame frame;
+    auto advanced = advance(frame);
+    if (!advanced) {
+      failure_ = advanced.error();
+      return *failure_;
+    }
+    if (!*advanced) return std::optional<Group>();
+    expected_ = frame.header.end_sequence();
+    known_synced_ = std::max(known_synced_, frame.header.synced_sequence);
+    if (expected_ <= wanted_) continue;  // a mark, or handed out before
+    Status durable = make_durable(frame.header);
+    auto group = durable ? group_of(frame) : Result<Group>(durable.error());
+    if (!group) {
+      failure_ = group.error();
+      return *failure_;
+    }
+    return std::optional<Group>(std::move(*group));
+  }
+}
+
+// The frame that begins with expected_; false: there is none yet.
+Result<bool> FollowingReader::advance(Frame& frame) {
+  for (;;) {
+    auto found = scanner_->next(frame);
+    if (!found) return found.error();
+    // What is buffered may be older than the file.
+    if (*found != FrameScanner::Found::kFrame) found = scan_again(frame);
+    if (!found) return found.error();
+    if (*found == FrameScanner::Found::kFrame) {
+      if (frame.header.first_sequence == expected_) return true;
+      return damage(info_.path, frame.offset,
+                    "a frame that begins with record " +
+                        std::to_string(frame.header.first_sequence) + " where record " +
+                        std::to_string(expected_) + " should follow");
+    }
+    auto further = look_further();
+    if (!further) return further.error();
+    if (*further == AtEnd::kNothingYet) return false;
+  }
+}
+
+Result<FrameScanner::Found> FollowingReader::scan_again(Frame& frame) {
+  scanner_->refresh();
+  return scanner_->next(frame);
+}
+
+// At bytes that are no frame: the end for now, the end of this segment, or damage. kTryAgain: the
+// scanner stands where a frame may be now.
+Result<FollowingReader::AtEnd> FollowingReader::look_further() {
+  auto later = next_segment(info_.header.segment + 1);
+  if (!later) return later.error();
+  if (!*later) return look_closely();
+  newest_ = false;
+  // The writer may have added frames here before it began the next segment: look once more, now
+  // that nothing more can come.
+  const uint64_t offset = scanner_->offset();
+  Frame frame;
+  auto found = scan_again(frame);
+  if (!found) return found.error();
+  if (*found == FrameScanner::Found::kFrame) {
+    scanner_.emplace(*file_, frame_seed(info_.header.journal_id, info_.header.segment), offset);
+    fills_synced_ = 0;
+    return AtEnd::kTryAgain;
+  }
+  if ((*later)->header.first_sequence > expected_) {
+    return damage(info_.path, offset,
+                  "record " + std::to_string(expected_) + " should be here, but there is none (" +
+                      describe(scanner_->check()) + "); the next segment begins with record " +
+                      std::to_string((*later)->header.first_sequence));
+  }
+  auto after_it = next_segment(info_.header.segment + 2);
+  if (!after_it) return after_it.error();
+  SLUICE_TRY(enter(std::move(**later), !*after_it));
+  return AtEnd::kTryAgain;
+}
+
+// Nothing follows, at first sight. What would prove that something is missing costs too much to
+// look for at every poll.
+Result<FollowingReader::AtEnd> FollowingReader::look_closely() {
+  if (wanted_ > expected_) {
+    return damage(info_.path, scanner_->offset(),
+                  "the journal ends with record " + std::to_string(expected_ - 1) +
+                      ", but records up to " + std::to_string(wanted_ - 1) +
+                      " were read from it before: it is an older copy");
+  }
+  const int64_t now_us = base::monotonic_us();
+  if (looked_closely_us_ != 0 && now_us - looked_closely_us_ < kCloseLookPeriodUs) {
+    return AtEnd::kNothingYet;
+  }
+  looked_closely_us_ = now_us;
+  auto entries = fs_.list(dir_);
+  if (!entries) return entries.error();
+  uint64_t last_segment = 0;
+  for (const auto& entry : *entries) {
+    last_segment = std::max(last_segment, segment_number(entry.name));
+  }
+  auto later = next_segment(info_.header.segment + 1);
+  if (!later) return later.error();
+  if (*later) return AtEnd::kTryAgain;
+  if (last_segment > info_.header.segment) return missing(last_segment);
+
+  auto evidence = examine_tail(*file_, frame_seed(info_.header.journal_id, info_.header.segment),
+                               scanner_->offset(), expected_, kCloseLookBytes);
+  if (!evidence) return evidence.error();
+  if (evidence->later_frame == 0) return AtEnd::kNothingYet;
+  // A read may see a later write and miss an earlier one beside it; what is still invalid after
+  // the later one was seen is damage.
+  const uint64_t offset = scanner_->offset();
+  Frame frame;
+  auto found = scan_again(frame);
+  if (!found) return found.error();
+  if (*found != FrameScanner::Found::kFrame) {
+    return damage(info_.path, offset,
+                  "record " + std::to_string(expected_) +
+                      " should be here and was synced (says the frame at offset " +
+                      std::to_string(evidence->later_frame) + "), but there is none (" +
+                      describe(scanner_->check()) + ")");
+  }
+  scanner_.emplace(*file_, frame_seed(info_.header.journal_id, info_.header.segment), offset);
+  fills_synced_ = 0;
+  return AtEnd::kTryAgain;
+}
+
+Error FollowingReader::missing(uint64_t evidence_segment) {
+  return Error(ErrorClass::kCorrupt,
+               path_in(dir_, segment_name(info_.header.segment + 1)) + " is missing, but " +
+                   path_in(dir_, segment_name(evidence_segment)) +
+                   " is there; put the file back from a backup");
+}
+
+// The segment with that number, checked against the current one; nullopt: there is none.
+Result<std::optional<SegmentInfo>> FollowingReader::next_segment(uint64_t number) {
+  SegmentInfo info;
+  info.path = path_in(dir_, segment_name(number));
+  auto file = fs_.open(info.path, base::OpenMode::kRead);
+  if (!file) {
+    if (file.error().cls() == ErrorClass::kNotFound) return std::optional<SegmentInfo>();
+    return file.error();
+  }
+  std::string bytes(kSegmentHeaderBytes, '\0');
+  auto read = (*file)->pread(0, bytes.data(), bytes.size());
+  if (!read) return read.error();
+  bytes.resize(*read);
+  auto header = decode_segment_header(bytes);
+  if (!header) return damage(info.path, 0, header.error().message());
+  if (header->journal_id != info_.header.journal_id) {
+    return damage(info.path, 0, "this segment belongs to another journal than " + info_.path);
+  }
+  if (header->segment != number) {
+    return damage(info.path, 0, "by its header this is segment " + std::to_string(header->segment));
+  }
+  info.header = *header;
+  return std::optional<SegmentInfo>(std::move(info));
+}
+
+// One fdatasync for all that the last read brought, and none where the writer vouches for it: in
+// every segment but the newest, and below the synced sequence that the frames carry.
+Status FollowingReader::make_durable(const FrameHeader& header) {
+  if (!newest_ || header.end_sequence() - 1 <= known_synced_) return {};
+  if (fills_synced_ == scanner_->fills()) return {};
+  SLUICE_TRY(file_->sync());
+  fills_synced_ = scanner_->fills();
+  return {};
+}
+
+Result<Group> FollowingReader::group_of(const Frame& frame) {
+  Group group;
+  // The count is under a checksum, but memory is not taken on its word alone.
+  const size_t most = frame.payload.size() / kRecordFixedBytes;
+  group.records.reserve(std::min<size_t>(frame.header.record_count, most));
+  const Status decoded =
+      decode_records(frame.header, frame.payload, [&](const Record& record) {
+        if (record.sequence >= wanted_) group.records.push_back(record);
+      });
+  if (!decoded) return damage(info_.path, frame.offset, decoded.error().message());
+  wanted_ = frame.header.end_sequence();
+  group.next = {wanted_, info_.header.segment, scanner_->offset()};
+  return group;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> Reader::open(const std::string& dir, base::FileSystem& fs,
+                                             Position from) {
+  auto reader = std::make_unique<FollowingReader>(dir, fs, from);
+  SLUICE_TRY(reader->open(from));
+  return std::unique_ptr<Reader>(std::move(reader));
+}
+
+}  // namespace sluice::journal

@@ -1,0 +1,183 @@
+#include "journal/segment.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/crc32c.h"
+#include "journal/bytes.h"
+
+namespace sluice::journal {
+namespace {
+
+constexpr std::string_view kNamePrefix = "journal-";
+constexpr std::string_view kNameSuffix = ".segment";
+constexpr size_t kNameDigits = 12;
+
+constexpr size_t kVersionAt = 8, kJournalIdAt = 16, kSegmentAt = 24, kFirstSequenceAt = 32;
+constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
+
+Error corrupt(const std::string& what) {
+  return Error(ErrorClass::kCorrupt,
+               what + "; put the file back from a backup, or see docs/journal_format.md, \"Damage\"");
+}
+
+bool looks_like_segment(std::string_view name) {
+  return name.starts_with(kNamePrefix) && name.ends_with(kNameSuffix);
+}
+
+Result<SegmentInfo> read_info(const std::string& dir, base::FileSystem& fs,
+                              const base::DirectoryEntry& entry) {
+  SegmentInfo info;
+  info.path = path_in(dir, entry.name);
+  info.file_bytes = entry.bytes;
+  auto file = fs.open(info.path, base::OpenMode::kRead);
+  if (!file) return file.error();
+  std::string bytes(kSegmentHeaderBytes, '\0');
+  auto read = (*file)->pread(0, bytes.data(), bytes.size());
+  if (!read) return read.error();
+  bytes.resize(*read);
+  auto header = decode_segment_header(bytes);
+  if (!header) return corrupt(info.path + ", offset 0: " + header.error().message());
+  info.header = *header;
+  return info;
+}
+
+Status check_neighbours(const SegmentInfo& before, const SegmentInfo& after) {
+  const SegmentHeader& a = before.header;
+  const SegmentHeader& b = after.header;
+  if (a.journal_id != b.journal_id) {
+    return corrupt(after.path + ", offset 0: this segment belongs to another journal than " +
+                   before.path);
+  }
+  if (b.segment != a.segment + 1) {
+    return corrupt(before.path + " is followed by " + after.path + ": segment " +
+                   std::to_string(a.segment + 1) + " is missing");
+  }
+  if (b.first_sequence < a.first_sequence) {
+    return corrupt(after.path + ", offset 0: starts at record " +
+                   std::to_string(b.first_sequence) + ", before its predecessor's " +
+                   std::to_string(a.first_sequence));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string encode_segment_header(const SegmentHeader& header) {
+  std::string out(kSegmentMagic, sizeof kSegmentMagic);
+  put(out, kFormatVersion);
+  put(out, uint32_t{0});  // reserved
+  put(out, header.journal_id);
+  put(out, header.segment);
+  put(out, header.first_sequence);
+  put(out, header.order_id_max);
+  put(out, header.created_ms);
+  put(out, uint32_t{0});  // reserved
+  put(out, base::crc32c(out));
+  return out;
+}
+
+Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
+  const auto bad = [](std::string why) { return Error(ErrorClass::kCorrupt, std::move(why)); };
+  if (bytes.size() < kSegmentHeaderBytes) return bad("the file ends within its header");
+  if (std::string_view(kSegmentMagic, sizeof kSegmentMagic) !=
+      bytes.substr(0, sizeof kSegmentMagic)) {
+    return bad("this is no journal segment");
+  }
+  if (get<uint32_t>(bytes, kCrcAt) != base::crc32c(bytes.substr(0, kCrcAt))) {
+    return bad("the segment's header does not match its checksum");
+  }
+  if (const auto version = get<uint32_t>(bytes, kVersionAt); version != kFormatVersion) {
+    return bad("format version " + std::to_string(version) + "; this program reads version " +
+               std::to_string(kFormatVersion));
+  }
+  SegmentHeader header;
+  header.journal_id = get<uint64_t>(bytes, kJournalIdAt);
+  header.segment = get<uint64_t>(bytes, kSegmentAt);
+  header.first_sequence = get<uint64_t>(bytes, kFirstSequenceAt);
+  header.order_id_max = get<uint64_t>(bytes, kOrderIdMaxAt);
+  header.created_ms = get<int64_t>(bytes, kCreatedAt);
+  if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0) {
+    return bad("a number in the segment's header is zero");
+  }
+  return header;
+}
+
+std::string segment_name(uint64_t segment) {
+  const std::string digits = std::to_string(segment);
+  SLUICE_ASSERT(digits.size() <= kNameDigits, "more segments than a name can tell");
+  return std::string(kNamePrefix) + std::string(kNameDigits - digits.size(), '0') + digits +
+         std::string(kNameSuffix);
+}
+
+uint64_t segment_number(std::string_view name) {
+  if (name.size() != kNamePrefix.size() + kNameDigits + kNameSuffix.size()) return 0;
+  if (!looks_like_segment(name)) return 0;
+  const std::string_view digits = name.substr(kNamePrefix.size(), kNameDigits);
+  uint64_t number = 0;
+  const auto [end, failure] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return failure == std::errc() && end == digits.data() + digits.size() ? number : 0;
+}
+
+std::string path_in(std::string_view dir, std::string_view name) {
+  return std::string(dir) + "/" + std::string(name);
+}
+
+Result<std::vector<SegmentInfo>> list_segments(const std::string& dir, base::FileSystem& fs) {
+  auto entries = fs.list(dir);
+  if (!entries) return entries.error();
+  std::vector<SegmentInfo> found;
+  for (const base::DirectoryEntry& entry : *entries) {  // sorted by name, so by number
+    const uint64_t number = segment_number(entry.name);
+    if (number == 0 && looks_like_segment(entry.name)) {
+      return corrupt(path_in(dir, entry.name) + ": not the name of a segment; was it renamed?");
+    }
+    if (number == 0) continue;
+    auto info = read_info(dir, fs, entry);
+    if (!info) {
+      // The flusher may delete the oldest ones at any time.
+      if (info.error().cls() == ErrorClass::kNotFound && found.empty()) continue;
+      return info.error();
+    }
+    if (info->header.segment != number) {
+      return corrupt(info->path + ", offset 0: by its header this is segment " +
+                     std::to_string(info->header.segment) + "; was it renamed or copied?");
+    }
+    if (!found.empty()) SLUICE_TRY(check_neighbours(found.back(), *info));
+    found.push_back(std::move(*info));
+  }
+  return found;
+}
+
+Result<std::vector<SegmentSummary>> segments(const std::string& dir, base::FileSystem& fs) {
+  auto found = list_segments(dir, fs);
+  if (!found) return found.error();
+  std::vector<SegmentSummary> summaries;
+  for (const SegmentInfo& info : *found) {
+    summaries.push_back({info.header.segment, info.header.first_sequence,
+                         static_cast<int64_t>(info.file_bytes)});
+  }
+  return summaries;
+}
+
+Status remove_segment(const std::string& dir, base::FileSystem& fs, uint64_t number) {
+  auto entries = fs.list(dir);
+  if (!entries) return entries.error();
+  std::vector<uint64_t> numbers;
+  for (const base::DirectoryEntry& entry : *entries) {
+    if (const uint64_t found = segment_number(entry.name); found != 0) numbers.push_back(found);
+  }
+  if (numbers.empty() || numbers.front() != number) {
+    return Error(ErrorClass::kInvalid, path_in(dir, segment_name(number)) +
+                                           " is not the oldest segment; only that can be removed");
+  }
+  if (numbers.size() == 1) {
+    return Error(ErrorClass::kInvalid,
+                 path_in(dir, segment_name(number)) + " is the newest segment and has to stay");
+  }
+  SLUICE_TRY(fs.remove(path_in(dir, segment_name(number))));
+  return fs.sync_dir(dir);
+}
+
+}  // namespace sluice::journal

@@ -1,0 +1,119 @@
+"""MySQL is there but says no: to a row, a lock, a missing table. Nothing else is held up."""
+
+import json
+
+from harness import invariants
+from harness.lab import HOLD
+from harness.load import Load, Request
+from harness.mariadb import Database
+from harness.waiting import until
+
+
+def sell(proxy, buyers):
+    """Sells one unit to each of u0 … u(buyers - 1)."""
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100_000) == "OK"
+    load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(buyers)])
+    load.start().finish(within_s=60)
+    assert load.outcomes() == {"OK": buyers}
+    return load
+
+
+def test_a_refused_row_becomes_a_dead_letter_and_blocks_nothing(lab):
+    """Two of 500 rows break a CHECK: 498 arrive, the two are in sluice_dead_letter with the error
+    and their record, items.sold counts the 498; once MySQL accepts them, /dlq/retry brings both."""
+    _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 100})
+    database.query("ALTER TABLE orders ADD CONSTRAINT no_such "
+                   "CHECK (user_id NOT IN ('u7', 'u300'))")
+    sell(proxy, 500)
+    invariants.wait_rows(database, "phone", 498)
+    until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter")[0] == 2, 20, "2 letters")
+    for error, record in database.query("SELECT error, record FROM sluice_dead_letter"):
+        assert "no_such" in error
+        assert json.loads(record)["user"] in ("u7", "u300")
+    assert database.one("SELECT sold FROM items WHERE item_id = 'phone'") == (498,)
+    assert flusher.metrics()["sluice_dead_letter_rows"] == 2
+    database.query("ALTER TABLE orders DROP CONSTRAINT no_such")
+    assert flusher.post("/dlq/retry").status in (200, 202)
+    invariants.wait_rows(database, "phone", 500)
+    assert database.one("SELECT sold FROM items WHERE item_id = 'phone'") == (500,)
+    assert database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (0,)
+
+
+def test_a_lock_held_by_somebody_else_is_waited_for(lab):
+    """Another connection holds the hot items row: the flusher retries its transaction and brings
+    every row exactly once when the lock goes."""
+    server = lab.mariadb(options=["--innodb-lock-wait-timeout=1"])
+    database = Database(server, "shop").create()
+    flusher = lab.flusher(database)
+    proxy = lab.proxy(lab.redis())
+    load = sell(proxy, 100)
+    invariants.wait_rows(database, "phone", 100)
+    blocker = server.connect(database.name)
+    blocker.begin()
+    with blocker.cursor() as cursor:
+        cursor.execute("SELECT * FROM items WHERE item_id = 'phone' FOR UPDATE")
+        more = Load(proxy.port, [Request("phone", f"v{n}", "r") for n in range(100)])
+        more.start().finish(within_s=30)
+        until(lambda: sum(value for name, value in flusher.metrics().items()
+                          if name.startswith("sluice_flush_retries_total")) > 0, 20, "a retry")
+        assert invariants.count_rows(database, "phone") == 100
+    blocker.rollback()
+    blocker.close()
+    invariants.wait_rows(database, "phone", 200)
+    with proxy.client() as client:
+        for part in (load, more):
+            invariants.check_consistent(database, client, "phone", part, given=100_000)
+
+
+def test_a_missing_schema_is_waited_for_and_said(lab):
+    """mysql.create_schema = false and no tables: not ready, but alive; `sluice-ctl schema apply`
+    is all it takes."""
+    database = lab.database()
+    flusher = lab.flusher(database, start=False, mysql__create_schema=False)
+    flusher.start(wait=False)
+    proxy = lab.proxy(lab.redis())
+    sell(proxy, 50)
+    until(lambda: flusher.get("/readyz").status == 503, 10, "not ready")
+    assert flusher.process.alive()
+    assert lab.ctl("schema", "apply", "--config", flusher.config).returncode == 0
+    invariants.wait_rows(database, "phone", 50)
+    until(flusher.ready, 10, "ready")
+
+
+def test_duplicates_of_other_origin_do_not_stop_the_drain(lab):
+    """Somebody has put a row with an order's id into the table by hand: that one order becomes a
+    dead letter, the others arrive."""
+    _, database, proxy, flusher = lab.stack(flusher=HOLD)
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
+        orders = [client("SECKILL.BUY", "phone", f"u{n}")[1] for n in range(5)]
+        database.query(
+            "INSERT INTO orders (order_id, item_id, user_id, quantity, created_at, updated_at) "
+            "VALUES (%s, 'other', 'x', 1, NOW(3), NOW(3))", orders[2])
+        client("SECKILL.FLUSH", "WAIT", 10_000)
+    invariants.wait_rows(database, "phone", 4)
+    until(lambda: database.query("SELECT order_id FROM sluice_dead_letter") == ((int(orders[2]),),),
+          20, "the dead letter")
+
+
+def test_the_orders_table_may_have_another_name_and_columns_of_fields(lab):
+    """orders.table and orders.columns: a field goes to its own column, and the rest to the JSON."""
+    database = lab.database()
+    assert lab.ctl("schema", "print").returncode == 0
+    flusher = lab.flusher(database, start=False, orders__table="purchases",
+                          orders__columns={"city": "ship_city"})
+    assert flusher.once().returncode in (0, 1)  # makes the tables; there is no journal yet
+    database.query("ALTER TABLE purchases ADD COLUMN ship_city VARCHAR(40) NULL")
+    proxy = lab.proxy(lab.redis())
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
+        fields = ("FIELDS", "city", "Ulm", "color", "red")
+        assert client("SECKILL.BUY", "phone", "ann", *fields)[0] == "OK"
+        assert client("SECKILL.BUY", "phone", "bob")[0] == "OK"
+    flusher.start()
+    until(lambda: len(database.query("SELECT 1 FROM purchases")) == 2, 20, "2 rows")
+    rows = dict((user, (city, fields)) for user, city, fields in
+                database.query("SELECT user_id, ship_city, fields FROM purchases"))
+    assert rows["ann"][0] == "Ulm" and json.loads(rows["ann"][1]) == {"color": "red"}
+    assert rows["bob"][0] is None
