@@ -79,8 +79,7 @@ Result<CompareResult> Comparison::run() {
 Status Comparison::start_servers() {
   say("starting Redis, MariaDB" + std::string(options_.baseline_only ? "" : " and Sluice") +
       " in " + stack_->folder());
-  const auto diy =
-      stack_->start_redis("redis-diy", {"appendonly", "yes", "appendfsync", "always"});
+  const auto diy = stack_->start_redis("redis-diy", {"appendonly", "yes", "appendfsync", "always"});
   if (!diy) return diy.error();
   diy_address_ = *diy;
   const auto plain = stack_->start_redis("redis-plain", {});
@@ -149,8 +148,8 @@ Status only_accepted(const LoadResult& result, const std::string& who) {
       what += " " + name + " " + std::to_string(count);
     }
   }
-  what += ", unanswered " + std::to_string(result.unanswered) + ", lost " +
-          std::to_string(result.lost);
+  what +=
+      ", unanswered " + std::to_string(result.unanswered) + ", lost " + std::to_string(result.lost);
   return Error(ErrorClass::kRefused, what);
 }
 
@@ -160,8 +159,8 @@ Result<LoadResult> Comparison::run_sale(const LoadOptions& load_options) {
   const std::string item = next_item();
   auto control = Control::connect(sluice_address_);
   if (!control) return control.error();
-  const auto created = control->command(
-      {"SECKILL.CREATE", item, "STOCK", std::to_string(kStock), "LIMIT", "1"});
+  const auto created =
+      control->command({"SECKILL.CREATE", item, "STOCK", std::to_string(kStock), "LIMIT", "1"});
   if (!created) return created.error();
   auto workload = SaleWorkload::create({item});
   if (!workload) return workload.error();
@@ -213,9 +212,9 @@ Status Comparison::measure_drains() {
 }
 
 Status Comparison::measure_bare_loop(int connections, Samples& samples) {
-  const auto rate = run_insert_loop({stack_->database(), "bare-" + std::to_string(bare_rows_),
-                                     kBareFirstOrderId + bare_rows_, options_.drain_rows, 1000,
-                                     connections});
+  const auto rate =
+      run_insert_loop({stack_->database(), "bare-" + std::to_string(bare_rows_),
+                       kBareFirstOrderId + bare_rows_, options_.drain_rows, 1000, connections});
   if (!rate) return rate.error();
   bare_rows_ += options_.drain_rows;
   samples.push_back(*rate);

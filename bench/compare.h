@@ -19,10 +19,10 @@ namespace sluice::bench {
 struct CompareOptions {
   StackOptions stack;
   int rounds = 3;
-  double run_s = 2;                   // seconds of load a run
-  uint64_t run_requests = 600'000;    // and no more than that, which bounds memory and disk
+  double run_s = 2;                 // seconds of load a run
+  uint64_t run_requests = 600'000;  // and no more than that, which bounds memory and disk
   uint64_t drain_rows = 300'000;
-  bool baseline_only = false;         // without Sluice: what the machine can do
+  bool baseline_only = false;  // without Sluice: what the machine can do
   bool progress = true;
 };
 

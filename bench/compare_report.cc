@@ -13,18 +13,24 @@ constexpr size_t kValueColumns = 20;
 
 const char* contender_name(Contender contender) {
   switch (contender) {
-    case Contender::kSluice: return "Sluice, journal.fsync = \"always\"";
-    case Contender::kDiyDurable: return "do it yourself: EVALSHA + XADD, AOF always";
-    case Contender::kPlain: return "plain EVALSHA, nothing durable";
+    case Contender::kSluice:
+      return "Sluice, journal.fsync = \"always\"";
+    case Contender::kDiyDurable:
+      return "do it yourself: EVALSHA + XADD, AOF always";
+    case Contender::kPlain:
+      return "plain EVALSHA, nothing durable";
   }
   return "";
 }
 
 const char* contender_key(Contender contender) {
   switch (contender) {
-    case Contender::kSluice: return "sluice";
-    case Contender::kDiyDurable: return "diy_durable";
-    case Contender::kPlain: return "plain";
+    case Contender::kSluice:
+      return "sluice";
+    case Contender::kDiyDurable:
+      return "diy_durable";
+    case Contender::kPlain:
+      return "plain";
   }
   return "";
 }
@@ -51,8 +57,9 @@ std::string machine_text(const CompareResult& result) {
                      "Disk:    " + machine.disk + sync + "\n" + "Servers: Redis " +
                      result.redis_version + ", " + result.database_version + "\n";
   if (machine.in_memory) {
-    text += "WARNING: the data folder is in memory, where a sync costs nothing: these figures say\n"
-            "nothing about durability. Choose a folder on a disk with --folder.\n";
+    text +=
+        "WARNING: the data folder is in memory, where a sync costs nothing: these figures say\n"
+        "nothing about durability. Choose a folder on a disk with --folder.\n";
   }
   return text;
 }
@@ -89,10 +96,11 @@ std::string compare_text(const CompareResult& result) {
   for (const DrainRow& row : result.drains) {
     text += table_row(row.name, {with_commas(row.rows_per_second)});
   }
-  text += "\nWhat each side runs: the same redis-server (no RDB saves, no AOF rewrites). Sluice: "
-          "journal synced\nbefore every reply, its Redis without AOF, since the journal is the "
-          "arbiter; REQs are idempotent.\nDo it yourself: AOF synced before every reply; no "
-          "idempotency, and its consumer is yet to be written.\nMariaDB syncs each commit.\n";
+  text +=
+      "\nWhat each side runs: the same redis-server (no RDB saves, no AOF rewrites). Sluice: "
+      "journal synced\nbefore every reply, its Redis without AOF, since the journal is the "
+      "arbiter; REQs are idempotent.\nDo it yourself: AOF synced before every reply; no "
+      "idempotency, and its consumer is yet to be written.\nMariaDB syncs each commit.\n";
   if (result.items > 0) {
     text += "Checked: MySQL holds exactly the " + with_commas(static_cast<double>(result.orders)) +
             " accepted orders of " + std::to_string(result.items) +

@@ -87,8 +87,7 @@ Sent Connection::pop() {
 
 Status Connection::flush() {
   while (unsent()) {
-    const ssize_t n =
-        ::send(fd_, out_.data() + out_done_, out_.size() - out_done_, MSG_NOSIGNAL);
+    const ssize_t n = ::send(fd_, out_.data() + out_done_, out_.size() - out_done_, MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return {};

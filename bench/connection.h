@@ -65,8 +65,8 @@ class Connection {
   bool more_ = false;              // the last read filled the buffer: read again
   std::string out_;
   size_t out_done_ = 0;
-  std::string partial_;       // the beginning of a reply whose end has not arrived
-  std::vector<Sent> ring_;    // the requests in flight, in order
+  std::string partial_;     // the beginning of a reply whose end has not arrived
+  std::vector<Sent> ring_;  // the requests in flight, in order
   size_t head_ = 0;
   size_t count_ = 0;
 };

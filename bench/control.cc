@@ -25,8 +25,8 @@ Result<Control> Control::connect(const std::string& address) {
   Control control(open_context(address));
   if (!control.context_) return Error(ErrorClass::kUnavailable, "out of memory");
   if (control.context_->err != 0) {
-    return Error(ErrorClass::kUnavailable, "connect to " + address + ": " +
-                                               control.context_->errstr);
+    return Error(ErrorClass::kUnavailable,
+                 "connect to " + address + ": " + control.context_->errstr);
   }
   redisSetTimeout(control.context_.get(), kTimeout);
   return control;

@@ -37,8 +37,8 @@ class DiyWorkload : public Workload {
   Status clean_up();
 
  private:
-  explicit DiyWorkload(const DiyOptions& options) : options_(options),
-    buyers_(options.buyers, options.repeat) {}
+  explicit DiyWorkload(const DiyOptions& options)
+      : options_(options), buyers_(options.buyers, options.repeat) {}
 
   const DiyOptions options_;
   const Buyers buyers_;

@@ -13,7 +13,7 @@ namespace sluice::bench {
 
 class LatencyHistogram {
  public:
-  static constexpr int kSubBucketBits = 7;                     // 128 buckets a power of two
+  static constexpr int kSubBucketBits = 7;                      // 128 buckets a power of two
   static constexpr int64_t kValueMax = (int64_t{1} << 42) - 1;  // 73 minutes in nanoseconds
 
   // Values below 0 count as 0, values above kValueMax as kValueMax (max() still tells the truth).

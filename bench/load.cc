@@ -19,10 +19,10 @@
 namespace sluice::bench {
 namespace {
 
-constexpr int64_t kTickNs = 10'000'000;            // deadlines, reconnects and interrupts are seen
+constexpr int64_t kTickNs = 10'000'000;  // deadlines, reconnects and interrupts are seen
 constexpr int64_t kConnectTimeoutNs = 10'000'000'000;
 constexpr int64_t kRetryDelayNs = 100'000'000;
-constexpr int64_t kTimerSlackNs = 50'000;          // the kernel's own; finer timers only spin
+constexpr int64_t kTimerSlackNs = 50'000;  // the kernel's own; finer timers only spin
 constexpr uint32_t kTimerTag = UINT32_MAX;
 
 int64_t now_ns() {
@@ -46,7 +46,9 @@ bool worth_retrying(std::string_view prefix) {
 class Generator {
  public:
   Generator(const LoadOptions& options, Address address, Workload& workload)
-      : options_(options), address_(std::move(address)), workload_(workload),
+      : options_(options),
+        address_(std::move(address)),
+        workload_(workload),
         progress_(options.progress) {}
   ~Generator() {
     connections_.clear();
@@ -95,15 +97,15 @@ class Generator {
   std::vector<char> scratch_;
   std::vector<Connection*> dirty_;  // encoded into during this dispatch, not yet flushed
   std::deque<Retry> retries_;
-  size_t cursor_ = 0;               // where the search for a connection with room goes on
+  size_t cursor_ = 0;  // where the search for a connection with room goes on
   uint64_t in_flight_ = 0;
 
   int64_t start_ns_ = 0;
-  int64_t issue_end_ns_ = 0;        // no new request after this
-  int64_t last_activity_ns_ = 0;    // the last send or reply
+  int64_t issue_end_ns_ = 0;      // no new request after this
+  int64_t last_activity_ns_ = 0;  // the last send or reply
   int64_t last_reply_ns_ = 0;
   int64_t next_tick_ns_ = 0;
-  int64_t stopped_ns_ = 0;          // when the last new request had been issued; 0: not yet
+  int64_t stopped_ns_ = 0;  // when the last new request had been issued; 0: not yet
 };
 
 Status Generator::connect() {
@@ -159,8 +161,8 @@ void Generator::run() {
   result_.elapsed_s = static_cast<double>(last_reply_ns_ - start_ns_) / 1e9;
   if (open_loop()) {
     const int64_t until = std::min(now, issue_end_ns_);
-    auto due = static_cast<uint64_t>(static_cast<double>(until - start_ns_) / 1e9 *
-                                     options_.rate_per_s);
+    auto due =
+        static_cast<uint64_t>(static_cast<double>(until - start_ns_) / 1e9 * options_.rate_per_s);
     if (options_.requests > 0) due = std::min(due, options_.requests);
     if (due > result_.sent && !result_.interrupted) result_.not_sent = due - result_.sent;
   }
@@ -219,8 +221,8 @@ Connection* Generator::connection_with_room() {
 }
 
 void Generator::send_open(int64_t now) {
-  const uint64_t room = static_cast<uint64_t>(options_.connections) *
-                        static_cast<uint64_t>(options_.pipeline);
+  const uint64_t room =
+      static_cast<uint64_t>(options_.connections) * static_cast<uint64_t>(options_.pipeline);
   while (in_flight_ < room) {
     const size_t cursor = cursor_;
     Connection* connection = connection_with_room();

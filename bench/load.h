@@ -23,27 +23,27 @@ namespace sluice::bench {
 struct LoadOptions {
   std::string address = "127.0.0.1:6379";
   int connections = 50;
-  int pipeline = 1;          // requests in flight per connection at most
-  double rate_per_s = 0;     // 0: closed loop
-  uint64_t requests = 0;     // 0: until the duration is over
+  int pipeline = 1;       // requests in flight per connection at most
+  double rate_per_s = 0;  // 0: closed loop
+  uint64_t requests = 0;  // 0: until the duration is over
   int64_t duration_us = 10'000'000;
   int64_t patience_us = 60'000'000;
-  bool retry = false;        // send again, same bytes: lost connections, BUSY, LOADING, UNKNOWNSTATE
-  bool resp3 = false;        // HELLO 3 first
-  bool progress = true;      // a line a second on stderr
+  bool retry = false;    // send again, same bytes: lost connections, BUSY, LOADING, UNKNOWNSTATE
+  bool resp3 = false;    // HELLO 3 first
+  bool progress = true;  // a line a second on stderr
 };
 
 struct LoadResult {
-  uint64_t sent = 0;         // requests handed to a connection, retries not counted again
+  uint64_t sent = 0;  // requests handed to a connection, retries not counted again
   uint64_t resent = 0;
   uint64_t accepted = 0;
-  Tally refused;             // by outcome
-  Tally errors;              // by prefix; with `retry`, errors that were retried are here, too
-  uint64_t unanswered = 0;   // sent, but neither a reply nor a lost connection came in time
-  uint64_t lost = 0;         // sent, then the connection broke, and `retry` was off
-  uint64_t not_sent = 0;     // open loop: due before the end, but no connection had room
+  Tally refused;            // by outcome
+  Tally errors;             // by prefix; with `retry`, errors that were retried are here, too
+  uint64_t unanswered = 0;  // sent, but neither a reply nor a lost connection came in time
+  uint64_t lost = 0;        // sent, then the connection broke, and `retry` was off
+  uint64_t not_sent = 0;    // open loop: due before the end, but no connection had room
   uint64_t disconnects = 0;
-  double elapsed_s = 0;      // from the first request to the last reply
+  double elapsed_s = 0;  // from the first request to the last reply
   bool interrupted = false;
   LatencyHistogram accepted_ns;
   LatencyHistogram refused_ns;

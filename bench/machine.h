@@ -8,11 +8,11 @@
 namespace sluice::bench {
 
 struct Machine {
-  std::string cpu;     // model name
+  std::string cpu;  // model name
   int cores = 0;
-  std::string kernel;  // "Linux 6.1.0 x86_64"
-  std::string disk;    // file system of the data folder
-  double sync_us = 0;  // median time of a 4 KiB append and fdatasync there
+  std::string kernel;      // "Linux 6.1.0 x86_64"
+  std::string disk;        // file system of the data folder
+  double sync_us = 0;      // median time of a 4 KiB append and fdatasync there
   bool in_memory = false;  // the folder is a tmpfs: syncing is free there, results are not real
 };
 

@@ -21,13 +21,16 @@ struct LoadText {
 void add_load_options(CLI::App& app, LoadOptions& load, LoadText& text) {
   app.add_option("--address", load.address, "host:port or /path/to/socket")->capture_default_str();
   app.add_option("--connections", load.connections, "client connections")
-      ->check(CLI::Range(1, 100'000))->capture_default_str();
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
   app.add_option("--pipeline", load.pipeline, "requests in flight per connection")
-      ->check(CLI::Range(1, 100'000))->capture_default_str();
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
   app.add_option("--rate", load.rate_per_s,
                  "requests a second, sent when due whatever the server does (open loop); 0: as "
                  "fast as the replies come")
-      ->check(CLI::Range(0.0, 1e8))->capture_default_str();
+      ->check(CLI::Range(0.0, 1e8))
+      ->capture_default_str();
   app.add_option("--requests", load.requests, "stop after so many requests; 0: by time");
   app.add_option("--duration", text.duration_s,
                  "stop sending after so many seconds (default 10, or 600 if the number of "
@@ -35,7 +38,8 @@ void add_load_options(CLI::App& app, LoadOptions& load, LoadText& text) {
       ->check(CLI::Range(0.001, 86'400.0));
   app.add_option("--patience", text.patience_s,
                  "seconds to wait for replies after the last request")
-      ->check(CLI::Range(0.0, 86'400.0))->capture_default_str();
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
   app.add_flag("--resp3", load.resp3, "open every connection with HELLO 3");
   app.add_flag("--quiet", text.quiet, "no progress lines");
 }
@@ -43,12 +47,15 @@ void add_load_options(CLI::App& app, LoadOptions& load, LoadText& text) {
 void add_sale_options(CLI::App& app, SaleArguments& sale) {
   app.add_option("--item", sale.item, "item to sell (default: a new one)");
   app.add_option("--stock", sale.stock, "units to sell")
-      ->check(CLI::Range(int64_t{1}, int64_t{2'147'483'647}))->capture_default_str();
+      ->check(CLI::Range(int64_t{1}, int64_t{2'147'483'647}))
+      ->capture_default_str();
   app.add_option("--limit", sale.limit, "units a buyer; 0: no limit")
-      ->check(CLI::Range(int64_t{0}, int64_t{2'147'483'647}))->capture_default_str();
+      ->check(CLI::Range(int64_t{0}, int64_t{2'147'483'647}))
+      ->capture_default_str();
   app.add_option("--buyers", sale.buyers, "buyers, taking turns; 0: each purchase is a new one");
   app.add_option("--repeat", sale.repeat, "times that each purchase is asked, with the same REQ")
-      ->check(CLI::Range(1, 1'000))->capture_default_str();
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
   app.add_flag("--json", sale.json, "the report as one JSON object");
 }
 
@@ -57,22 +64,29 @@ void add_compare(CLI::App& app, CompareArguments& arguments) {
       "compare", "Sluice and the do-it-yourself way side by side, on private servers");
   auto& options = arguments.compare;
   compare->add_option("--rounds", options.rounds, "runs of each kind; medians are printed")
-      ->check(CLI::Range(1, 100))->capture_default_str();
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
   compare->add_option("--run-seconds", options.run_s, "seconds of load in a run")
-      ->check(CLI::Range(0.1, 60.0))->capture_default_str();
+      ->check(CLI::Range(0.1, 60.0))
+      ->capture_default_str();
   compare->add_option("--run-requests", options.run_requests, "purchases in a run, at most")
-      ->check(CLI::Range(1'000, 100'000'000))->capture_default_str();
+      ->check(CLI::Range(1'000, 100'000'000))
+      ->capture_default_str();
   compare->add_option("--drain-rows", options.drain_rows, "backlog of a drain")
-      ->check(CLI::Range(1'000, 10'000'000))->capture_default_str();
-  compare->add_option("--folder", options.stack.folder,
-                      "where the servers keep their data meanwhile; on a real disk")
-      ->check(CLI::ExistingDirectory)->capture_default_str();
+      ->check(CLI::Range(1'000, 10'000'000))
+      ->capture_default_str();
+  compare
+      ->add_option("--folder", options.stack.folder,
+                   "where the servers keep their data meanwhile; on a real disk")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
   compare->add_option("--bin", options.stack.bin_folder,
                       "folder of sluice-proxy and sluice-flusher (default: where this program is)");
   compare->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
   compare->add_option("--flusher-set", options.stack.flusher_set,
                       "key=value for the flusher's --set");
-  compare->add_flag("--quick", arguments.quick, "one short round: under two minutes, rough figures");
+  compare->add_flag("--quick", arguments.quick,
+                    "one short round: under two minutes, rough figures");
   compare->add_flag("--baseline", options.baseline_only, "only what needs no Sluice");
   compare->add_flag("--json", arguments.json, "the result as one JSON object");
 }
@@ -118,11 +132,14 @@ int main(int argc, char** argv) {
   CLI::App* pass_app = app.add_subcommand("passthrough", "GET or SET, through Sluice or direct");
   add_load_options(*pass_app, pass.load, pass_text);
   pass_app->add_option("--command", pass.command, "get or set")
-      ->check(CLI::IsMember({"get", "set"}))->capture_default_str();
+      ->check(CLI::IsMember({"get", "set"}))
+      ->capture_default_str();
   pass_app->add_option("--keys", pass.keys, "different keys")
-      ->check(CLI::Range(1, 99'999'999))->capture_default_str();
+      ->check(CLI::Range(1, 99'999'999))
+      ->capture_default_str();
   pass_app->add_option("--value-bytes", pass.value_bytes, "size of a value")
-      ->check(CLI::Range(0, 1 << 20))->capture_default_str();
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   pass_app->add_flag("--json", pass.json, "the report as one JSON object");
 
   CompareArguments compare;

@@ -98,8 +98,8 @@ Error Process::failure(const std::string& what) const {
   if (exit_code_ == kExecFailed) {
     return Error(ErrorClass::kNotFound, name_ + ": cannot be run; is it installed and built?");
   }
-  return Error(ErrorClass::kUnavailable, name_ + ": " + what + "; the end of its log:\n" +
-                                             tail_of(log_path_));
+  return Error(ErrorClass::kUnavailable,
+               name_ + ": " + what + "; the end of its log:\n" + tail_of(log_path_));
 }
 
 Status wait_until_ready(Process& process, int64_t timeout_us, const std::function<bool()>& ready) {

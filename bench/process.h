@@ -42,7 +42,7 @@ class Process {
 
   const std::string name_;
   const std::string log_path_;
-  pid_t pid_;          // -1 once it has been waited for
+  pid_t pid_;           // -1 once it has been waited for
   int exit_code_ = -1;  // 128 + signal if it was killed
 };
 

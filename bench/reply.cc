@@ -42,18 +42,29 @@ size_t scan_reply(std::string_view bytes) {
     --values;
     int64_t length = 0;
     switch (line.type) {
-      case '+': case '-': case ':': case '_': case '#': case ',': case '(':
+      case '+':
+      case '-':
+      case ':':
+      case '_':
+      case '#':
+      case ',':
+      case '(':
         break;
-      case '$': case '=': case '!':
+      case '$':
+      case '=':
+      case '!':
         if (!parse_length(line.text, length)) return kReplyMalformed;
         if (length >= 0) at += static_cast<size_t>(length) + 2;
         if (at > bytes.size()) return 0;
         break;
-      case '*': case '~': case '>':
+      case '*':
+      case '~':
+      case '>':
         if (!parse_length(line.text, length)) return kReplyMalformed;
         if (length > 0) values += static_cast<uint64_t>(length);
         break;
-      case '%': case '|':
+      case '%':
+      case '|':
         if (!parse_length(line.text, length)) return kReplyMalformed;
         if (length > 0) values += 2 * static_cast<uint64_t>(length);
         if (line.type == '|') ++values;  // an attribute goes before the value that it describes

@@ -27,8 +27,7 @@ std::string latency_line(const std::string& name, const LatencyHistogram& histog
   if (histogram.count() == 0) return {};
   std::string text = "  " + padded(name, 14, false);
   for (const auto& quantile : kQuantiles) {
-    text += std::string("  ") + quantile.name + " " +
-            latency_text(histogram.quantile(quantile.q));
+    text += std::string("  ") + quantile.name + " " + latency_text(histogram.quantile(quantile.q));
   }
   return text + "  max " + latency_text(histogram.max()) + "\n";
 }
@@ -69,11 +68,15 @@ boost::json::object tally_json(const Tally& tally) {
 std::string report_text(const SaleFacts& facts, const LoadResult& result) {
   char elapsed[32];
   std::snprintf(elapsed, sizeof elapsed, "%.2f s", result.elapsed_s);
-  std::string text = facts.scenario + " " + facts.target + (result.interrupted ? " (stopped)" : "") +
-                     "\n" + count_line("sent", result.sent, std::string("in ") + elapsed);
+  std::string text = facts.scenario + " " + facts.target +
+                     (result.interrupted ? " (stopped)" : "") + "\n" +
+                     count_line("sent", result.sent, std::string("in ") + elapsed);
   text += count_line("accepted", result.accepted,
                      with_commas(result.per_second(result.accepted)) + "/s");
   if (facts.orders > 0) text += count_line("  orders", facts.orders);
+  if (facts.sold >= 0) {
+    text += count_line("  sold", static_cast<uint64_t>(facts.sold), "as the server counts");
+  }
   text += tally_lines("refused", result.refused) + tally_lines("errors", result.errors);
   text += trouble_lines(facts, result);
   text += latency_line("accepted in", result.accepted_ns);
@@ -94,6 +97,7 @@ std::string report_json(const SaleFacts& facts, const LoadResult& result) {
   object["accepted_per_s"] = result.per_second(result.accepted);
   object["answered_per_s"] = result.per_second(result.answered());
   object["orders"] = facts.orders;
+  object["sold"] = facts.sold;
   object["mismatched"] = facts.mismatched;
   object["refused"] = tally_json(result.refused);
   object["errors"] = tally_json(result.errors);

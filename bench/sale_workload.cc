@@ -34,7 +34,8 @@ Result<std::unique_ptr<SaleWorkload>> SaleWorkload::create(const SaleOptions& op
 }
 
 SaleWorkload::SaleWorkload(const SaleOptions& options)
-    : options_(options), buyers_(options.buyers, options.repeat),
+    : options_(options),
+      buyers_(options.buyers, options.repeat),
       request_(encoded_buy(options), kMark) {}
 
 void SaleWorkload::append_request(uint64_t index, std::string& out) {

@@ -31,7 +31,7 @@ class SaleWorkload : public Workload {
   void append_request(uint64_t index, std::string& out) override;
   Outcome judge(uint64_t index, std::string_view reply) override;
 
-  uint64_t orders() const { return orders_; }        // distinct purchases accepted
+  uint64_t orders() const { return orders_; }          // distinct purchases accepted
   uint64_t mismatched() const { return mismatched_; }  // repeats that got another order_id
   // Flushes and closes the file; an error means that it is not complete.
   Status close_acked();

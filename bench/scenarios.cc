@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/clock.h"
@@ -50,21 +51,37 @@ Status create_item(const SaleArguments& arguments) {
   return {};
 }
 
-// What no sale may ever show: more orders than stock, a REQ with two orders. Only of an item that
-// this run has created, since others may have bought of another.
+// What SECKILL.STOCK says was sold; -1 if the server cannot be asked.
+int64_t units_sold(const SaleArguments& arguments) {
+  auto control = Control::connect(arguments.load.address);
+  if (!control) return -1;
+  const auto stock = control->command({"SECKILL.STOCK", arguments.item});
+  if (!stock) return -1;
+  for (size_t i = 0; i + 1 < stock->elements.size(); i += 2) {
+    if (stock->elements[i] == "sold") return std::atoll(stock->elements[i + 1].c_str());
+  }
+  return -1;
+}
+
+// What no sale may ever show: more orders than stock, acknowledged orders that the item does not
+// know of, a REQ with two orders. Only of an item that this run has created, since others may have
+// bought of another.
 bool promise_broken(const SaleArguments& arguments, const SaleFacts& facts) {
-  bool broken = false;
-  if (arguments.create && facts.orders > static_cast<uint64_t>(arguments.stock)) {
-    std::fprintf(stderr, "sluice-bench: OVERSOLD: %" PRIu64 " orders of a stock of %" PRId64 "\n",
-                 facts.orders, arguments.stock);
-    broken = true;
+  const auto orders = static_cast<int64_t>(facts.orders);
+  std::string broken;
+  if (arguments.create && std::max(orders, facts.sold) > arguments.stock) {
+    broken = "OVERSOLD: more orders than stock";
+  } else if (arguments.create && facts.sold >= 0 && facts.sold < orders) {
+    broken = "LOST: the item has sold less than was acknowledged";
+  } else if (facts.mismatched > 0) {
+    broken = "MISMATCHED: a repeated REQ got another order_id";
   }
-  if (facts.mismatched > 0) {
-    std::fprintf(stderr, "sluice-bench: %" PRIu64 " repeated REQs got another order_id\n",
-                 facts.mismatched);
-    broken = true;
-  }
-  return broken;
+  if (broken.empty()) return false;
+  std::fprintf(stderr,
+               "sluice-bench: %s (stock %" PRId64 ", orders acknowledged %" PRId64
+               ", sold by SECKILL.STOCK %" PRId64 ", mismatched %" PRIu64 ")\n",
+               broken.c_str(), arguments.stock, orders, facts.sold, facts.mismatched);
+  return true;
 }
 
 bool complete_run(const LoadResult& result) {
@@ -83,9 +100,12 @@ int sale_scenario(SaleArguments arguments) {
   if (!workload) return failed(workload.error());
   const auto result = run_load(arguments.load, **workload);
   if (!result) return failed(result.error());
-  const SaleFacts facts{"sale", "of " + arguments.item + " at " + arguments.load.address,
-                        (*workload)->orders(), (*workload)->mismatched(),
-                        arguments.create ? arguments.stock : -1};
+  const SaleFacts facts{"sale",
+                        "of " + arguments.item + " at " + arguments.load.address,
+                        (*workload)->orders(),
+                        (*workload)->mismatched(),
+                        arguments.create ? arguments.stock : -1,
+                        units_sold(arguments)};
   print(arguments.json, facts, *result);
   if (const Status closed = (*workload)->close_acked(); !closed) return failed(closed.error());
   if (promise_broken(arguments, facts)) return 1;
@@ -94,22 +114,23 @@ int sale_scenario(SaleArguments arguments) {
 
 int diy_scenario(SaleArguments arguments) {
   complete(arguments);
-  auto workload = DiyWorkload::create({arguments.load.address, arguments.item, arguments.stock,
-                                       arguments.limit, arguments.buyers, arguments.repeat,
-                                       arguments.stream});
+  auto workload =
+      DiyWorkload::create({arguments.load.address, arguments.item, arguments.stock, arguments.limit,
+                           arguments.buyers, arguments.repeat, arguments.stream});
   if (!workload) return failed(workload.error());
   const auto result = run_load(arguments.load, **workload);
   if (!result) return failed(result.error());
   const std::string what = arguments.stream ? "with a stream" : "without a stream";
-  print(arguments.json, {"diy", what + " at " + arguments.load.address, result->accepted, 0,
-                         arguments.stock}, *result);
+  print(arguments.json,
+        {"diy", what + " at " + arguments.load.address, result->accepted, 0, arguments.stock},
+        *result);
   if (const Status cleaned = (*workload)->clean_up(); !cleaned) return failed(cleaned.error());
   return complete_run(*result) ? 0 : 1;
 }
 
 int passthrough_scenario(const PassthroughArguments& arguments) {
-  auto workload = PassthroughWorkload::create({arguments.load.address, arguments.command == "set",
-                                               arguments.keys, arguments.value_bytes});
+  auto workload = PassthroughWorkload::create(
+      {arguments.load.address, arguments.command == "set", arguments.keys, arguments.value_bytes});
   if (!workload) return failed(workload.error());
   const auto result = run_load(arguments.load, **workload);
   if (!result) return failed(result.error());

@@ -66,9 +66,17 @@ Result<std::string> Stack::start_redis(const std::string& name,
   if (!port) return port.error();
   const std::string data = path(name);
   if (::mkdir(data.c_str(), 0700) != 0) return base::errno_error(errno, data);
-  std::vector<std::string> words{"redis-server", "--port", std::to_string(*port), "--bind",
-                                 "127.0.0.1", "--dir", data, "--save", "",
-                                 "--auto-aof-rewrite-percentage", "0"};
+  std::vector<std::string> words{"redis-server",
+                                 "--port",
+                                 std::to_string(*port),
+                                 "--bind",
+                                 "127.0.0.1",
+                                 "--dir",
+                                 data,
+                                 "--save",
+                                 "",
+                                 "--auto-aof-rewrite-percentage",
+                                 "0"};
   for (size_t i = 0; i + 1 < settings.size(); i += 2) {
     words.push_back("--" + settings[i]);
     words.push_back(settings[i + 1]);
@@ -91,10 +99,10 @@ Status Stack::install_database(const std::string& data, const std::string& user)
   if (!code) return code.error();
   if (*code != 0) return (*install)->failure("failed");
   const std::string account = std::string("'") + kUser + "'@'127.0.0.1'";
-  return write_file(path("accounts.sql"),
-                    std::string("CREATE DATABASE ") + kDatabase + ";\nCREATE USER " + account +
-                        " IDENTIFIED BY '" + kPassword + "';\nGRANT ALL ON *.* TO " + account +
-                        ";\n");
+  return write_file(path("accounts.sql"), std::string("CREATE DATABASE ") + kDatabase +
+                                              ";\nCREATE USER " + account + " IDENTIFIED BY '" +
+                                              kPassword + "';\nGRANT ALL ON *.* TO " + account +
+                                              ";\n");
 }
 
 Status Stack::start_database() {
@@ -103,13 +111,13 @@ Status Stack::start_database() {
   SLUICE_TRY(install_database(data, user));
   const auto port = free_port();
   if (!port) return port.error();
-  auto process = start(
-      "mariadbd",
-      {"mariadbd", "--no-defaults", "--datadir=" + data, "--user=" + user,
-       "--port=" + std::to_string(*port), "--bind-address=127.0.0.1", "--skip-name-resolve",
-       "--socket=" + path("my.sock"), "--pid-file=" + path("my.pid"),
-       "--init-file=" + path("accounts.sql"), "--innodb-flush-log-at-trx-commit=1",
-       "--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--skip-log-bin"});
+  auto process =
+      start("mariadbd",
+            {"mariadbd", "--no-defaults", "--datadir=" + data, "--user=" + user,
+             "--port=" + std::to_string(*port), "--bind-address=127.0.0.1", "--skip-name-resolve",
+             "--socket=" + path("my.sock"), "--pid-file=" + path("my.pid"),
+             "--init-file=" + path("accounts.sql"), "--innodb-flush-log-at-trx-commit=1",
+             "--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--skip-log-bin"});
   if (!process) return process.error();
   database_.port = static_cast<uint16_t>(*port);
   database_.user = kUser;
@@ -128,22 +136,20 @@ Status Stack::write_configs(const std::string& redis_address, int proxy_port) {
   if (!flusher_admin) return flusher_admin.error();
   SLUICE_TRY(write_file(path("mysql.password"), kPassword));
   const std::string local = "\"127.0.0.1:";
-  SLUICE_TRY(write_file(
-      path("proxy.toml"),
-      "[listen]\naddress = " + local + std::to_string(proxy_port) + "\"\n" +
-          "[admin]\naddress = " + local + std::to_string(*proxy_admin) + "\"\n" +
-          "[redis]\nservers = [\"" + redis_address + "\"]\n" +
-          "[journal]\ndir = \"" + path("journal") + "\"\nfsync = \"always\"\n" +
-          "[flusher]\nadmin = \"http://127.0.0.1:" + std::to_string(*flusher_admin) + "\"\n" +
-          "[log]\nlevel = \"warn\"\n"));
-  return write_file(
-      path("flusher.toml"),
-      "[journal]\ndir = \"" + path("journal") + "\"\n" +
-          "[mysql]\nhost = \"" + database_.host + "\"\nport = " + std::to_string(database_.port) +
-          "\nuser = \"" + database_.user + "\"\npassword_file = \"" + path("mysql.password") +
-          "\"\ndatabase = \"" + database_.database + "\"\ncreate_schema = true\n" +
-          "[admin]\naddress = " + local + std::to_string(*flusher_admin) + "\"\n" +
-          "[log]\nlevel = \"warn\"\n");
+  SLUICE_TRY(write_file(path("proxy.toml"),
+                        "[listen]\naddress = " + local + std::to_string(proxy_port) + "\"\n" +
+                            "[admin]\naddress = " + local + std::to_string(*proxy_admin) + "\"\n" +
+                            "[redis]\nservers = [\"" + redis_address + "\"]\n" +
+                            "[journal]\ndir = \"" + path("journal") + "\"\nfsync = \"always\"\n" +
+                            "[flusher]\nadmin = \"http://127.0.0.1:" +
+                            std::to_string(*flusher_admin) + "\"\n" + "[log]\nlevel = \"warn\"\n"));
+  return write_file(path("flusher.toml"),
+                    "[journal]\ndir = \"" + path("journal") + "\"\n" + "[mysql]\nhost = \"" +
+                        database_.host + "\"\nport = " + std::to_string(database_.port) +
+                        "\nuser = \"" + database_.user + "\"\npassword_file = \"" +
+                        path("mysql.password") + "\"\ndatabase = \"" + database_.database +
+                        "\"\ncreate_schema = true\n" + "[admin]\naddress = " + local +
+                        std::to_string(*flusher_admin) + "\"\n" + "[log]\nlevel = \"warn\"\n");
 }
 
 Result<std::string> Stack::start_proxy(const std::string& redis_address) {

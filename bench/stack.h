@@ -16,9 +16,9 @@
 namespace sluice::bench {
 
 struct StackOptions {
-  std::string folder = "/var/tmp";       // parent of the data; on a real disk, or fsync costs nothing
-  std::string bin_folder;                // where sluice-proxy and sluice-flusher are
-  std::vector<std::string> proxy_set;    // "key=value", passed on as --set
+  std::string folder = "/var/tmp";     // parent of the data; on a real disk, or fsync costs nothing
+  std::string bin_folder;              // where sluice-proxy and sluice-flusher are
+  std::vector<std::string> proxy_set;  // "key=value", passed on as --set
   std::vector<std::string> flusher_set;
 };
 

@@ -1,0 +1,147 @@
+// The parts that need real servers: private ones, started and ended by the test.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "bench/compare.h"
+#include "bench/control.h"
+#include "bench/diy_workload.h"
+#include "bench/insert_loop.h"
+#include "bench/load.h"
+#include "bench/order_check.h"
+#include "bench/process.h"
+#include "bench/stack.h"
+
+namespace sluice::bench {
+namespace {
+
+std::unique_ptr<Stack> make_stack() {
+  StackOptions options;
+  options.folder = ::testing::TempDir();
+  auto stack = Stack::create(options);
+  EXPECT_TRUE(stack.ok());
+  return std::move(*stack);
+}
+
+TEST(Process, AMissingProgramIsNamed) {
+  auto process = Process::start("no-such-server", {"/no/such/server"}, "/dev/null");
+  ASSERT_TRUE(process.ok());
+  const Status ready = wait_until_ready(**process, 5'000'000, [] { return false; });
+  ASSERT_FALSE(ready.ok());
+  EXPECT_EQ(ready.error().cls(), ErrorClass::kNotFound);
+  EXPECT_NE(ready.error().message().find("no-such-server"), std::string::npos);
+}
+
+TEST(Process, IsGoneWhenItsOwnerIs) {
+  auto process = Process::start("sleep", {"sleep", "600"}, "/dev/null");
+  ASSERT_TRUE(process.ok());
+  EXPECT_TRUE((*process)->running());
+  (*process)->stop();
+  EXPECT_FALSE((*process)->running());
+  const auto code = (*process)->wait(0);
+  ASSERT_TRUE(code.ok());
+  EXPECT_EQ(*code, 128 + SIGTERM);
+}
+
+TEST(Stack, LeavesNoFolderBehind) {
+  std::string folder;
+  {
+    auto stack = make_stack();
+    folder = stack->folder();
+    ASSERT_TRUE(stack->start_redis("redis", {}).ok());
+    EXPECT_TRUE(std::filesystem::exists(folder));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+TEST(Diy, SellsExactlyTheStockOneToABuyer) {
+  auto stack = make_stack();
+  const auto address = stack->start_redis("redis", {"appendonly", "yes"});
+  ASSERT_TRUE(address.ok()) << address.error().message();
+  for (const bool stream : {true, false}) {
+    DiyOptions options{*address, "phone", 100};
+    options.buyers = 300;
+    options.stream = stream;
+    auto workload = DiyWorkload::create(options);
+    ASSERT_TRUE(workload.ok()) << workload.error().message();
+    LoadOptions load;
+    load.address = *address;
+    load.pipeline = 4;
+    load.requests = 600;  // every buyer twice
+    load.progress = false;
+    const auto result = run_load(load, **workload);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->accepted, 100u);
+    EXPECT_EQ(result->refused.total(), 500u);
+    EXPECT_EQ(result->refused.count("SOLDOUT") + result->refused.count("LIMIT"), 500u);
+    auto control = Control::connect(*address);
+    ASSERT_TRUE(control.ok());
+    EXPECT_EQ(control->command({"GET", "diy:{phone}:stock"})->text, "0");
+    EXPECT_EQ(control->command({"HLEN", "diy:{phone}:buyers"})->text, "100");
+    EXPECT_EQ(control->command({"XLEN", "diy:{phone}:orders"})->text, stream ? "100" : "0");
+    ASSERT_TRUE((*workload)->clean_up().ok());
+    EXPECT_EQ(control->command({"DBSIZE"})->text, "0");
+  }
+}
+
+TEST(Diy, ALimitOfTwoLetsABuyerBuyTwice) {
+  auto stack = make_stack();
+  const auto address = stack->start_redis("redis", {});
+  ASSERT_TRUE(address.ok()) << address.error().message();
+  DiyOptions options{*address, "phone", 1000, 2};
+  options.buyers = 10;
+  auto workload = DiyWorkload::create(options);
+  ASSERT_TRUE(workload.ok());
+  LoadOptions load;
+  load.address = *address;
+  load.requests = 30;  // every buyer three times
+  load.progress = false;
+  const auto result = run_load(load, **workload);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->accepted, 20u);
+  EXPECT_EQ(result->refused.count("LIMIT"), 10u);
+}
+
+TEST(OrderCheck, FindsAMissingOrderAForeignOneAndAWrongSum) {
+  auto stack = make_stack();
+  const Status started = stack->start_database();
+  ASSERT_TRUE(started.ok()) << started.error().message();
+  ASSERT_TRUE(create_tables(stack->database()).ok());
+  for (const int connections : {1, 2}) {
+    const std::string item = "item-" + std::to_string(connections);
+    const auto rate = run_insert_loop({stack->database(), item,
+                                       uint64_t{1'000'000} * static_cast<uint64_t>(connections),
+                                       2500, 1000, connections});
+    ASSERT_TRUE(rate.ok()) << rate.error().message();
+    EXPECT_GT(*rate, 0);
+    sql::Connection connection;
+    ASSERT_FALSE(connection.connect(stack->database()).has_value());
+    ASSERT_FALSE(connection
+                     .exec("INSERT INTO items (item_id, stock, sold, updated_at) VALUES ('" + item +
+                           "', 9999, 2500, NOW())")
+                     .has_value());
+    ASSERT_FALSE(connection.exec("COMMIT").has_value());
+    EXPECT_TRUE(check_accepted(stack->database(), {{item, 2500}}).ok());
+    EXPECT_FALSE(check_accepted(stack->database(), {{item, 2501}}).ok());
+    EXPECT_FALSE(check_accepted(stack->database(), {{item, 2499}}).ok());
+    ASSERT_FALSE(
+        connection.exec("UPDATE items SET sold = 2499 WHERE item_id = '" + item + "'").has_value());
+    ASSERT_FALSE(connection.exec("COMMIT").has_value());
+    const Status wrong = check_accepted(stack->database(), {{item, 2500}});
+    ASSERT_FALSE(wrong.ok());
+    EXPECT_NE(wrong.error().message().find("items.sold is 2499"), std::string::npos);
+  }
+  EXPECT_FALSE(check_accepted(stack->database(), {{"nobody-sold-this", 1}}).ok());
+}
+
+TEST(Median, IsTheMiddleOrTheMeanOfTheTwo) {
+  EXPECT_EQ(median({}), 0);
+  EXPECT_EQ(median({3}), 3);
+  EXPECT_EQ(median({9, 1, 5}), 5);
+  EXPECT_EQ(median({1, 2, 4, 9}), 3);
+}
+
+}  // namespace
+}  // namespace sluice::bench
