@@ -7,29 +7,41 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/metrics.h"
+#include "http/server.h"
+#include "proxy/admin.h"
 #include "proxy/front/server.h"
 #include "proxy/options.h"
+#include "proxy/sale_setup.h"
 
 namespace sluice::proxy {
 namespace {
 
-constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2;
+constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitProtected = 3;
 
-// Stands in for the sale until its parts are there: nothing happens to any purchase.
-class ClosedSale final : public sale::PurchaseFlow {
+// Wakes the main thread, once, with the error after which this process must not go on selling.
+class FatalEvent {
  public:
-  void execute(std::span<const std::string_view>, size_t, std::shared_ptr<sale::ReplySink> sink,
-               uint64_t token) override {
-    sink->deliver(token, "-LOADING Sluice: the sale is not open; retry later\r\n");
+  void raise(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (error_) return;
+    error_ = error;
+    ::kill(::getpid(), SIGTERM);  // the main thread waits for signals
   }
-  std::string info_section() const override { return "sale:closed\r\n"; }
-};
+  std::optional<Error> error() const {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
 
-std::unique_ptr<sale::PurchaseFlow> make_flow() { return std::make_unique<ClosedSale>(); }
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> error_;  // guarded by mutex_
+};
 
 struct Arguments {
   std::string config_file;
@@ -95,39 +107,69 @@ void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangu
   }
 }
 
+int exit_code(const Error& error) {
+  switch (error.cls()) {
+    case ErrorClass::kInvalid: return kExitBadInput;
+    case ErrorClass::kCorrupt:
+    case ErrorClass::kExists:
+    case ErrorClass::kRefused: return kExitProtected;
+    default: return kExitFailed;
+  }
+}
+
+int refuse_to_start(const Error& error) {
+  complain(error.message());
+  return exit_code(error);
+}
+
 int run(const Arguments& arguments, const base::Config& config, const Options& options) {
   sigset_t signals;  // blocked before the first thread starts, so that only this one gets them
   ::sigemptyset(&signals);
   for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
 
   base::Registry registry;
+  registry.computed("sluice_build_info", "1; the labels tell the version.", [] { return 1.0; },
+                    false, "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
   front::Limits limits;
   front::Clients clients;
   apply_fixed(config, limits);
   apply_live(config, limits);
   front::LiveConfig live(config, [&](const base::Config& now) { apply_live(now, limits); });
-  const std::unique_ptr<sale::PurchaseFlow> flow = make_flow();
-  front::Services services{options.redis, limits, clients, live, *flow};
-  services.register_metrics(registry);
-
+  FatalEvent fatal;
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
   for (size_t i = 0; i < options.io_threads; ++i)
     threads.push_back(std::make_unique<upstream::IoThread>(i));
+  auto setup = SaleSetup::open(options, threads, registry,
+                               [&fatal](const Error& error) { fatal.raise(error); });
+  if (!setup) return refuse_to_start(setup.error());
+  auto admin = http::Server::create({options.admin_address, options.admin_token_file});
+  if (!admin) return refuse_to_start(admin.error());
+  add_admin_routes(**admin, registry, (*setup)->sale(), (*setup)->shared(), (*setup)->flusher());
+  front::Services services{options.redis, limits, clients, live, (*setup)->sale()};
+  services.register_metrics(registry);
   auto server = front::Server::create(options.listen, threads, services);
-  if (!server) {
-    complain(server.error().message());
-    return server.error().cls() == ErrorClass::kInvalid ? kExitBadInput : kExitFailed;
-  }
-  (*server)->start();
+  if (!server) return refuse_to_start(server.error());
+
   for (auto& thread : threads) thread->start();
+  (*setup)->start();
+  (*server)->start();
+  (*admin)->start();
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                options.listen.address.empty() ? options.listen.unix_socket : options.listen.address);
   wait_for_end(signals, [&] { reload(arguments, live); });
+
+  (*admin)->stop();
+  const Status stopped = (*setup)->stop();
   (*server)->stop();
   for (auto& thread : threads) thread->stop();
   for (auto& thread : threads) thread->join();
-  return kExitDone;
+  if (const auto error = fatal.error()) {
+    complain(error->message());
+    return kExitProtected;
+  }
+  return stopped ? kExitDone : refuse_to_start(stopped.error());
 }
 
 int start(int argc, char** argv) {

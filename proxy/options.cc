@@ -150,10 +150,12 @@ const std::vector<ConfigKey>& config_keys() {
        "Connections to Redis for transactions, blocking commands and subscriptions, in all."},
       {"limits.items", ConfigType::kInteger, "100000", 1, 100'000'000, {}, false,
        "Items that the proxy keeps in memory at a time."},
-      {"limits.batch_purchases", ConfigType::kInteger, "256", 1, 4096, {}, false,
+      {"limits.batch_purchases", ConfigType::kInteger, "512", 1, 4096, {}, false,
        "Purchases of one item in one script call."},
       {"limits.purchases_in_flight", ConfigType::kInteger, "1000000", 1, 100'000'000, {}, false,
-       "Purchases begun and not yet answered, of all clients; more are refused with -BUSY."},
+       "Purchases that wait for Redis, for each I/O thread; more are refused with -BUSY."},
+      {"limits.redis_timeout", ConfigType::kDuration, "5s", 100'000, 600'000'000, {}, false,
+       "Silence after which a connection to Redis is given up and an outcome is called unknown."},
       {"flusher.admin", ConfigType::kString, "http://127.0.0.1:9480", 0, INT64_MAX, {}, false,
        "Where the flusher's HTTP listener is, for SECKILL.FLUSH and STATUS; empty: unknown."},
       {"flusher.admin_token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
@@ -188,6 +190,8 @@ Result<Options> make_options(const base::Config& config) {
   options.items_max = config.integer("limits.items");
   options.batch_purchases_max = config.integer("limits.batch_purchases");
   options.purchases_in_flight_max = config.integer("limits.purchases_in_flight");
+  options.redis_timeout_us = config.integer("limits.redis_timeout");
+  options.redis.reply_timeout_us = options.redis_timeout_us;
   options.flusher_admin = config.string("flusher.admin");
   options.flusher_admin_token_file = config.string("flusher.admin_token_file");
   return options;

@@ -31,6 +31,7 @@ struct Options {
   int64_t items_max = 0;
   int64_t batch_purchases_max = 0;
   int64_t purchases_in_flight_max = 0;
+  int64_t redis_timeout_us = 0;
   std::string flusher_admin;
   std::string flusher_admin_token_file;
 };
