@@ -102,7 +102,7 @@ class Proxy(Daemon):
             "listen.address": f"127.0.0.1:{self.port}",
             "redis.servers": [f"127.0.0.1:{redis_port}"],
             "journal.dir": str(journal),
-            "journal.segment_bytes": "2MiB",
+            "journal.segment_bytes": "4MiB",
             **settings})
 
     def client(self, **kwargs):

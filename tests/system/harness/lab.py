@@ -20,8 +20,8 @@ class Lab:
     def __init__(self, shared):
         """shared: the session's Shared."""
         self.shared = shared
-        # /tmp and a short name: a unix socket's path has 107 bytes at most.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
+        # A short name: a unix socket's path has 107 bytes at most.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-test-"))
         self.journal = self.folder / "journal"
         self.processes = []
         self._names = {}
@@ -93,7 +93,7 @@ class Shared:
     """What all tests of a run share because it is slow to make; started when first asked for."""
 
     def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-shared-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-shared-"))
         self._template = None
         self._mariadb = None
 

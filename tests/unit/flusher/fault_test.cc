@@ -1,6 +1,7 @@
 // Exactly once, whatever is killed, locked, refused or doubled.
 #include <random>
 
+#include "tests/unit/flusher/commit_cutter.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
 namespace sluice::flusher {
@@ -100,6 +101,22 @@ TEST_F(FaultTest, ServerKilledInMidDrainLosesAndDoublesNothing) {
   }
   const LoopEnd end = flusher.wait();
   EXPECT_EQ(end.exit_code, 0) << end.message;
+  expect_all_there();
+}
+
+TEST_F(FaultTest, LostAnswerToACommitIsSettledByTheCheckpoint) {
+  feed(1, 20'000);
+  const std::string path = dir.path() + "/cutter";
+  testing_support::CommitCutter cutter(path, options.mysql.unix_socket);
+  ASSERT_EQ(drain_once().exit_code, 0);  // makes the tables and checkpoints, undisturbed
+  feed(20'001, 20'000);
+  options.mysql.unix_socket = path;
+  options.batch.rows = 100;
+  cutter.cut_before = 10;
+  cutter.cut_after = 10;
+  const LoopEnd end = drain_once();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(cutter.cut_before + cutter.cut_after, 0);
   expect_all_there();
 }
 
