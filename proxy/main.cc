@@ -121,8 +121,9 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   }
   (*server)->start();
   for (auto& thread : threads) thread->start();
+  const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
-               options.listen.address.empty() ? options.listen.unix_socket : options.listen.address);
+               listen.address.empty() ? listen.unix_socket : listen.address);
   wait_for_end(signals, [&] { reload(arguments, live); });
   (*server)->stop();
   for (auto& thread : threads) thread->stop();
