@@ -92,7 +92,8 @@ TEST_F(ConfigTest, AWrongTypeIsNamedWithLineAndWhatToWrite) {
     EXPECT_THAT(failure(toml), HasSubstr(path_ + ":2: " + text));
   };
   expect("[proxy]\nid = \"7\"", "proxy.id: must be a whole number");
-  expect("[journal]\nsegment_bytes = 65536", "journal.segment_bytes: 65536 has no unit; must be a size");
+  expect("[journal]\nsegment_bytes = 65536",
+         "journal.segment_bytes: 65536 has no unit; must be a size");
   expect("[journal]\nretain = 10", "journal.retain: 10 has no unit; must be a duration");
   expect("[journal]\nretain = \"10\"", "journal.retain: \"10\" has no unit");
   expect("[journal]\nfsync = true", "journal.fsync: must be a string");

@@ -66,7 +66,7 @@ TEST_F(RecoveryTest, AKilledWritersTailIsRewrittenIntoANewSegment) {
   write_and_kill([](GroupCommit& commit) {
     for (uint64_t n = 1; n <= 5; ++n) write(commit, n);
   });
-  EXPECT_EQ(std::filesystem::file_size(segment_path(1)), size_t{kSegmentBytesMin}) << "preallocated";
+  EXPECT_EQ(std::filesystem::file_size(segment_path(1)), size_t{kSegmentBytesMin});
   const RecoveryReport report = recovered();
   EXPECT_EQ(report.last_sequence, 5u);
   EXPECT_EQ(report.order_id_max, 1005u);
