@@ -156,6 +156,8 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
   const int64_t commit_us = base::monotonic_us();
   if (const auto failure = connection_.exec("COMMIT")) {
     unknown_ = true;
+    unknown_rows_ = transaction.rows_inserted();
+    unknown_dead_ = transaction.dead_letters();
     connection_.rollback();
     return failed(*failure);
   }
@@ -179,9 +181,7 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Batch& batch) {
     return Attempt::kAgain;
   }
   if (row->position != batch.end || row->owner != context_.key.owner) return found_conflict();
-  // How many of its rows went in and how many became dead letters is not known any more; the flush
-  // loop counts the latter anew after each run.
-  report_commit(batch, 0, 0);
+  report_commit(batch, unknown_rows_, unknown_dead_);
   return Attempt::kCommitted;
 }
 

@@ -82,6 +82,8 @@ class MysqlWriter {
   sql::Connection connection_;  // this thread; abort() from stop()
   int64_t delay_us_ = 0;        // this thread: the last back-off of this batch
   bool unknown_ = false;        // this thread: a COMMIT of this batch may have succeeded
+  uint64_t unknown_rows_ = 0;   // this thread: what it would have brought
+  uint64_t unknown_dead_ = 0;
   std::minstd_rand random_;     // this thread: jitter
 
   mutable std::mutex mutex_;  // guards all below

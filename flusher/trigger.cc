@@ -39,7 +39,6 @@ void Trigger::measure_load(const Observation& now) {
   if (sample_us_ == 0) {
     sample_us_ = now.now_us;
     sample_sequence_ = now.last_sequence;
-    low_since_us_ = now.now_us;
     return;
   }
   const int64_t elapsed_us = now.now_us - sample_us_;

@@ -12,6 +12,7 @@ struct Endpoint {
   std::string username;  // "" : the default user
   std::string password;  // "" : no AUTH
   int64_t connect_timeout_us = 2'000'000;
+  int64_t reply_timeout_us = 5'000'000;  // a connection that stays silent this long is given up
   int64_t reconnect_delay_us = 100'000;       // first delay; doubles up to the maximum
   int64_t reconnect_delay_max_us = 1'000'000;
 

@@ -1,0 +1,218 @@
+-- Decides one batch of operations on one item, atomically.
+--
+-- KEYS  1 item hash   2 buyers hash   3 receipts list of this lane
+-- ARGV  1 lane        2 epoch         3 lane sequence expected   4 lane sequence synced
+--       5 journal id  6 operations: msgpack array, first the wall clock in ms, then
+--         6 elements an operation: kind, user, quantity, request, order id, extra
+-- Reply "GATE epoch" | "GAP sequence" (nothing was written), or
+--       "OK sequence epoch" and one line of verdict an operation.
+--
+-- Sending a batch again is always safe: if it was applied, the lane sequence has moved on and the
+-- answer is GAP. A script error does not roll back, so every key's type is checked before the first
+-- write: HMGET and LLEN check two keys, and `buyers` is the first one written.
+local item_key, buyers_key, receipts_key = KEYS[1], KEYS[2], KEYS[3]
+local call = redis.call
+local lane_field = 'lane:' .. ARGV[1]
+
+local item = call('HMGET', item_key, 'epoch', lane_field, 'stock', 'sold', 'limit', 'start', 'end',
+                  'state', 'initial')
+local epoch, sequence = item[1] or '0', item[2] or '0'
+if epoch ~= ARGV[2] then return 'GATE ' .. epoch end
+if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
+
+local exists = item[3] ~= false
+local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
+local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
+local state, initial = item[8], item[9]
+local receipts = call('LLEN', receipts_key)
+local changes = {}  -- further fields of the item hash, written at the end
+local writes = 0    -- accepted operations
+
+local window  -- nil, or the verdict of every purchase outside the sale's window
+if starts ~= '0' or ends ~= '0' then
+  local time = call('TIME')
+  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  if now_ms < tonumber(starts) then
+    window = 'B ' .. starts
+  elseif ends ~= '0' and now_ms >= tonumber(ends) then
+    window = 'E ' .. ends
+  end
+end
+
+local function accept(verdict)
+  writes = writes + 1
+  return verdict
+end
+
+-- A buyer's field: "qty,order,request[,c[,cancel request]]" of the first order, and behind ';' once
+-- there are several: "live quantity,last order". Further orders have fields of their own:
+-- user/o/order → "qty,request[,c[,…]]" and user/r/request → order. '/' is in no user's name.
+local function read_buyer(field)
+  local first, live, last = string.match(field, '^([^;]*);(%d+),(%d+)$')
+  first = first or field
+  local qty, order, request, rest = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
+  return {first = first, qty = tonumber(qty), order = order, request = request, rest = rest,
+          several = live ~= nil, live = tonumber(live or (rest == '' and qty or 0)),
+          last = last or order}
+end
+
+local function write_buyer(user, buyer)
+  local field = buyer.first
+  if buyer.several then
+    field = field .. ';' .. string.format('%d', buyer.live) .. ',' .. buyer.last
+  end
+  call('HSET', buyers_key, user, field)
+end
+
+local function earlier_order(buyer, user, request)
+  if request == '' then return nil end
+  if buyer.request == request then return buyer.order end
+  return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
+end
+
+local function buy(user, quantity, request, order)
+  if not exists then return 'N' end
+  local open = state == 'open' and not window
+  local fits = sold + quantity <= stock
+  if open and fits and (limit == 0 or quantity <= limit) and
+     call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then
+    sold = sold + quantity
+    return accept('A ' .. stock - sold)
+  end
+  local field = call('HGET', buyers_key, user)
+  local buyer = field and read_buyer(field)
+  local earlier = buyer and earlier_order(buyer, user, request)
+  if earlier then return 'R ' .. earlier .. ' ' .. stock - sold end
+  if state ~= 'open' then return 'C' end
+  if window then return window end
+  local bought = buyer and buyer.live or 0
+  if limit > 0 and bought + quantity > limit then
+    return 'L ' .. bought .. ' ' .. (buyer and buyer.last or '0')
+  end
+  if not fits then return 'S ' .. stock - sold end
+  buyer.several, buyer.live, buyer.last = true, bought + quantity, order
+  write_buyer(user, buyer)
+  call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
+  if request ~= '' then call('HSET', buyers_key, user .. '/r/' .. request, order) end
+  sold = sold + quantity
+  return accept('A ' .. stock - sold)
+end
+
+-- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
+local function find_order(user, order)
+  local field = call('HGET', buyers_key, user)
+  if not field then return nil end
+  local buyer = read_buyer(field)
+  if buyer.order == order then return buyer, user, buyer.qty, buyer.request, buyer.rest end
+  if not buyer.several then return nil end
+  local other = user .. '/o/' .. order
+  local value = call('HGET', buyers_key, other)
+  if not value then return nil end
+  local quantity, request, rest = string.match(value, '^(%d+),([^,]*)(.*)$')
+  return buyer, other, tonumber(quantity), request, rest
+end
+
+local function cancel(user, request, order)
+  local buyer, field, quantity, bought_by, rest = find_order(user, order)
+  if not buyer then return 'N' end
+  if rest ~= '' then
+    local same = request ~= '' and rest == ',c,' .. request
+    return same and 'R ' .. stock - sold or 'D'
+  end
+  local mark = request == '' and ',c' or ',c,' .. request
+  if buyer.several then buyer.live = buyer.live - quantity end
+  if field == user then
+    buyer.first = buyer.first .. mark
+  else
+    call('HSET', buyers_key, field, quantity .. ',' .. bought_by .. mark)
+  end
+  write_buyer(user, buyer)
+  sold = sold - quantity
+  return accept('A ' .. stock - sold .. ' ' .. quantity)
+end
+
+local function query(user, request, order)
+  if request ~= '' then
+    local field = call('HGET', buyers_key, user)
+    order = field and earlier_order(read_buyer(field), user, request)
+    if not order then return 'N' end
+  end
+  local buyer, _, quantity, _, rest = find_order(user, order)
+  if not buyer then return 'N' end
+  return 'F ' .. order .. ' ' .. quantity .. (rest == '' and ' placed' or ' cancelled')
+end
+
+local function restock(delta, request)
+  if not exists then return 'N' end
+  local mark = 'req:' .. request
+  if request ~= '' and (changes[mark] or call('HEXISTS', item_key, mark) == 1) then
+    return 'R ' .. stock - sold
+  end
+  if stock + delta < sold or stock + delta > 2147483647 then return 'X ' .. stock - sold end
+  stock = stock + delta
+  changes.stock = string.format('%d', stock)
+  if request ~= '' then changes[mark] = '1' end
+  return accept('A ' .. stock - sold)
+end
+
+local function create(quantity, definition)
+  local new_limit, new_starts, new_ends = string.match(definition, '^(%d+),(%d+),(%d+)$')
+  if exists then
+    local same = tonumber(initial) == quantity and limit == tonumber(new_limit) and
+                 starts == new_starts and ends == new_ends
+    return same and 'R' or 'X'
+  end
+  exists, stock, sold, state = true, quantity, 0, 'open'
+  initial, limit, starts, ends = quantity, tonumber(new_limit), new_starts, new_ends
+  epoch = '1'
+  changes.stock, changes.initial, changes.limit = quantity, quantity, new_limit
+  changes.start, changes['end'], changes.state, changes.epoch = starts, ends, state, epoch
+  return accept('A')
+end
+
+local function set_state(wanted)
+  if not exists then return 'N' end
+  if state == wanted then return 'R' end
+  state, changes.state = wanted, wanted
+  return accept('A')
+end
+
+local function describe()
+  if not exists then return 'N' end
+  return string.format('T %d %d %d %s %s %s', stock, sold, limit, starts, ends, state)
+end
+
+local operations = cmsgpack.unpack(ARGV[6])
+local verdicts = {}
+for i = 2, #operations, 6 do
+  local kind, user, quantity = operations[i], operations[i + 1], operations[i + 2]
+  local request, order, extra = operations[i + 3], operations[i + 4], operations[i + 5]
+  local verdict
+  if kind == 'B' then verdict = buy(user, quantity, request, order)
+  elseif kind == 'C' then verdict = cancel(user, request, order)
+  elseif kind == 'Q' then verdict = query(user, request, order)
+  elseif kind == 'T' then verdict = describe()
+  elseif kind == 'R' then verdict = restock(quantity, request)
+  elseif kind == 'N' then verdict = create(quantity, extra)
+  elseif kind == 'X' then verdict = set_state('closed')
+  elseif kind == 'O' then verdict = set_state('open')
+  else verdict = '?' end
+  verdicts[#verdicts + 1] = verdict
+end
+
+local answer = table.concat(verdicts, '\n')
+if writes > 0 then
+  if sequence == '0' then changes['journal:' .. ARGV[1]] = ARGV[5] end
+  -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
+  call('RPUSH', receipts_key, #answer .. ' ' .. answer .. ARGV[6])
+  local journaled = receipts - (tonumber(sequence) - tonumber(ARGV[4]))
+  if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
+  sequence = string.format('%d', sequence + 1)
+  local fields = {item_key, 'sold', string.format('%d', sold), lane_field, sequence}
+  for name, value in pairs(changes) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  call('HSET', unpack(fields))
+end
+return 'OK ' .. sequence .. ' ' .. epoch .. '\n' .. answer

@@ -1,0 +1,64 @@
+// All clients of the proxy, for CLIENT ID, LIST and KILL, which speak of all I/O threads.
+//
+// A session registers itself while it lives. What LIST shows of it is either constant, an atomic,
+// or guarded by the registry's mutex; nothing here is touched on the way of an ordinary command.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::proxy::front {
+
+struct Client {
+  // Constant after registration.
+  int64_t id = 0;
+  int fd = -1;
+  std::string address;        // "127.0.0.1:51234", or "PATH:0" of the unix socket
+  std::string local_address;
+  int64_t connected_us = 0;   // monotonic
+  std::function<void()> kill;  // ends the connection; any thread
+
+  // Written by the session's thread only.
+  std::atomic<int64_t> active_us{0};
+  std::atomic<int64_t> database{0};
+  std::atomic<int> protocol{2};
+  std::atomic<char> flag{'N'};  // as in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor
+
+  // Guarded by the registry: use Clients::set_name() and name().
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+};
+using ClientPtr = std::shared_ptr<Client>;
+
+class Clients {
+ public:
+  // Gives the id. The number of clients before this one is returned, to be compared with the limit.
+  int64_t add(const ClientPtr& client);
+  void remove(const Client& client);
+  int64_t count() const { return count_.load(std::memory_order_relaxed); }
+
+  void set_name(Client& client, std::string_view name);
+  std::string name(const Client& client) const;
+  void set_library(Client& client, bool version, std::string_view value);
+
+  // One line of CLIENT LIST, with its line end.
+  std::string line(const Client& client, int64_t now_us) const;
+  std::vector<ClientPtr> all() const;  // by id
+
+ private:
+
+  mutable std::mutex mutex_;
+  std::map<int64_t, ClientPtr> clients_;  // guarded by mutex_
+  int64_t last_id_ = 0;                   // guarded by mutex_
+  std::atomic<int64_t> count_{0};
+};
+
+}  // namespace sluice::proxy::front

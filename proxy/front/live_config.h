@@ -1,0 +1,37 @@
+// The running configuration, shared by CONFIG GET|SET sluice.* on every I/O thread and SIGHUP.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/config.h"
+
+namespace sluice::proxy::front {
+
+class LiveConfig {
+ public:
+  // `apply` puts the live values to work after each change; it is called under the lock.
+  LiveConfig(base::Config config, std::function<void(const base::Config&)> apply)
+      : config_(std::move(config)), apply_(std::move(apply)) {}
+
+  // Name and text of the keys that match `pattern` ("sluice." in front, '*' and '?' as in Redis).
+  std::vector<std::pair<std::string, std::string>> get(std::string_view pattern) const;
+  // All pairs ("sluice.KEY", text) or none. Errors are worded for the client, without "ERR".
+  Status set(const std::vector<std::pair<std::string_view, std::string_view>>& pairs);
+  // Takes over the live keys of a file read anew; returns the names of other keys that differ.
+  std::vector<std::string> reload(const base::Config& fresh);
+
+ private:
+  mutable std::mutex mutex_;
+  base::Config config_;  // guarded by mutex_
+  const std::function<void(const base::Config&)> apply_;
+};
+
+// Redis's glob match, without classes: '*', '?', and '\' before a literal; ASCII case ignored.
+bool glob_matches(std::string_view pattern, std::string_view text);
+
+}  // namespace sluice::proxy::front

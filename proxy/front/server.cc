@@ -1,0 +1,173 @@
+#include "proxy/front/server.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "base/units.h"
+
+namespace sluice::proxy::front {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using Local = asio::local::stream_protocol;
+
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr auto kRetryDelay = std::chrono::milliseconds(100);
+
+Result<tcp::endpoint> parse_address(const std::string& text) {
+  const Error malformed(ErrorClass::kInvalid, "listen.address: \"" + text +
+                                                  "\" is not IP:PORT; write for example "
+                                                  "\"127.0.0.1:6479\" or \"[::1]:6479\"");
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return malformed;
+  const auto port = base::parse_integer(text.substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) return malformed;
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  boost::system::error_code error;
+  const auto ip = asio::ip::make_address(host.empty() ? "0.0.0.0" : host, error);
+  if (error) return malformed;
+  return tcp::endpoint(ip, static_cast<unsigned short>(*port));
+}
+
+// A socket file that nobody listens on is left over from a process that was killed.
+bool is_stale(asio::io_context& context, const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+  Local::socket probe(context);
+  boost::system::error_code error;
+  probe.connect(Local::endpoint(path), error);
+  return error == asio::error::connection_refused;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(
+    const ListenOptions& options, std::vector<std::unique_ptr<upstream::IoThread>>& threads,
+    Services& services) {
+  std::unique_ptr<Server> server(new Server(options, threads, services));
+  if (!options.address.empty()) SLUICE_TRY(server->listen_tcp());
+  if (!options.unix_socket.empty()) SLUICE_TRY(server->listen_unix());
+  return server;
+}
+
+Server::Server(const ListenOptions& options,
+               std::vector<std::unique_ptr<upstream::IoThread>>& threads, Services& services)
+    : options_(options),
+      threads_(threads),
+      tcp_(threads[0]->context()),
+      unix_(threads[0]->context()),
+      retry_(threads[0]->context()) {
+  for (auto& thread : threads_) workers_.push_back(std::make_unique<Worker>(*thread, services));
+}
+
+Server::~Server() {
+  if (unix_.is_open()) ::unlink(options_.unix_socket.c_str());
+}
+
+Status Server::listen_tcp() {
+  auto endpoint = parse_address(options_.address);
+  if (!endpoint) return endpoint.error();
+  boost::system::error_code error;
+  tcp_.open(endpoint->protocol(), error);
+  if (!error) tcp_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) tcp_.bind(*endpoint, error);
+  if (!error) tcp_.listen(kBacklog, error);
+  if (error) {
+    return Error(ErrorClass::kUnavailable, "listen.address " + options_.address + ": " +
+                                               error.message() +
+                                               "; stop what uses it, or choose another address "
+                                               "with listen.address");
+  }
+  port_ = tcp_.local_endpoint(error).port();
+  return {};
+}
+
+Status Server::listen_unix() {
+  const std::string& path = options_.unix_socket;
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Error(ErrorClass::kInvalid, "listen.unix_socket: the path is longer than " +
+                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                                           " bytes; choose a shorter one");
+  }
+  if (is_stale(threads_[0]->context(), path)) ::unlink(path.c_str());
+  boost::system::error_code error;
+  Local::acceptor acceptor(threads_[0]->context());
+  acceptor.open(Local(), error);
+  if (!error) acceptor.bind(Local::endpoint(path), error);
+  if (!error) acceptor.listen(kBacklog, error);
+  if (error) {
+    return Error(ErrorClass::kUnavailable, "listen.unix_socket " + path + ": " + error.message() +
+                                               "; stop what uses it, or choose another path with "
+                                               "listen.unix_socket");
+  }
+  unix_ = std::move(acceptor);
+  return {};
+}
+
+void Server::start() {
+  if (tcp_.is_open()) accept(tcp_);
+  if (unix_.is_open()) accept(unix_);
+}
+
+upstream::IoThread& Server::next_thread() {
+  next_ = (next_ + 1) % threads_.size();
+  return *threads_[next_];
+}
+
+template <class Acceptor>
+void Server::accept(Acceptor& acceptor) {
+  upstream::IoThread& thread = next_thread();
+  Worker* worker = workers_[thread.index()].get();
+  using Socket = typename Acceptor::protocol_type::socket;
+  acceptor.async_accept(
+      asio::any_io_executor(thread.context().get_executor()),
+      [this, &acceptor, &thread, worker](const boost::system::error_code& error, Socket socket) {
+        if (stopping_ || error == asio::error::operation_aborted) return;
+        if (error) {
+          // No descriptor left, most likely: the clients there are must be able to end first.
+          spdlog::error("cannot accept a client: {}", error.message());
+          retry_.expires_after(kRetryDelay);
+          retry_.async_wait([this, &acceptor](const boost::system::error_code& cancelled) {
+            if (!cancelled) accept(acceptor);
+          });
+          return;
+        }
+        asio::post(thread.context(), [worker, socket = std::move(socket)]() mutable {
+          worker->adopt(std::move(socket));
+        });
+        accept(acceptor);
+      });
+}
+
+void Server::stop() {
+  const auto on_thread = [](upstream::IoThread& thread, auto task) {
+    std::packaged_task<void()> packaged(std::move(task));
+    auto done = packaged.get_future();
+    asio::post(thread.context(), std::move(packaged));
+    done.wait();
+  };
+  on_thread(*threads_[0], [this] {
+    stopping_ = true;
+    boost::system::error_code ignored;
+    tcp_.close(ignored);
+    if (unix_.is_open()) {
+      unix_.close(ignored);
+      ::unlink(options_.unix_socket.c_str());
+    }
+    retry_.cancel();
+  });
+  for (size_t i = 0; i < threads_.size(); ++i)
+    on_thread(*threads_[i], [this, i] { workers_[i]->close_all(); });
+}
+
+}  // namespace sluice::proxy::front

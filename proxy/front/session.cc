@@ -1,0 +1,327 @@
+#include "proxy/front/session.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "base/clock.h"
+#include "resp/writer.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+std::string address_text(const Session::Socket::endpoint_type& endpoint) {
+  const auto* address = reinterpret_cast<const sockaddr*>(endpoint.data());
+  if (address->sa_family == AF_INET) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(address);
+    const boost::asio::ip::address_v4 ip(ntohl(in->sin_addr.s_addr));
+    return ip.to_string() + ":" + std::to_string(ntohs(in->sin_port));
+  }
+  if (address->sa_family == AF_INET6) {
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(address);
+    boost::asio::ip::address_v6::bytes_type bytes;
+    std::copy(std::begin(in->sin6_addr.s6_addr), std::end(in->sin6_addr.s6_addr), bytes.begin());
+    return "[" + boost::asio::ip::address_v6(bytes).to_string() +
+           "]:" + std::to_string(ntohs(in->sin6_port));
+  }
+  const auto* un = reinterpret_cast<const sockaddr_un*>(address);
+  const bool named = endpoint.size() > offsetof(sockaddr_un, sun_path) && un->sun_path[0] == '/';
+  return (named ? std::string(un->sun_path) : std::string("unix")) + ":0";
+}
+
+}  // namespace
+
+Session::Session(Worker& worker, Socket socket)
+    : worker_(worker),
+      socket_(std::move(socket)),
+      client_(std::make_shared<Client>()),
+      parser_(worker.services().limits.request),
+      queue_(output_) {}
+
+bool Session::start() {
+  boost::system::error_code error;
+  socket_.native_non_blocking(true, error);
+  const int on = 1;  // fails harmlessly on a unix socket
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  client_->fd = socket_.native_handle();
+  client_->local_address = address_text(socket_.local_endpoint(error));
+  client_->address = address_text(socket_.remote_endpoint(error));
+  if (error) return false;  // gone already
+  if (client_->address == "unix:0") client_->address = client_->local_address;
+  client_->connected_us = base::monotonic_us();
+  client_->active_us = client_->connected_us;
+  client_->kill = [weak = weak_from_this(), &context = worker_.thread().context()] {
+    boost::asio::post(context, [weak] {
+      if (auto session = weak.lock()) session->close();
+    });
+  };
+  Services& services = worker_.services();
+  if (services.clients.add(client_) >= services.limits.clients.load(std::memory_order_relaxed)) {
+    services.clients.remove(*client_);
+    constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
+    const ssize_t ignored =
+        ::send(socket_.native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL);
+    static_cast<void>(ignored);
+    return false;
+  }
+  use_shared_pipe();
+  arm_read();
+  return true;
+}
+
+void Session::close() {
+  if (closed_) return;
+  const auto self = shared_from_this();
+  closed_ = true;
+  worker_.thread().forget(*this);
+  pipe_->abandon(*this);
+  if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  worker_.services().clients.remove(*client_);
+  client_->kill = nullptr;
+  worker_.remove(self);
+}
+
+std::string Session::describe() const {
+  return "client " + std::to_string(client_->id) + " (" + client_->address + ")";
+}
+
+// ---- Bytes in.
+
+void Session::arm_read() {
+  if (closed_ || closing_ || end_of_input_ || read_armed_) return;
+  if (stalled_ && input_.size() >= kReadAheadMax) return;
+  read_armed_ = true;
+  socket_.async_wait(Socket::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->read_armed_ = false;
+                       if (!error && !self->closed_) self->readable();
+                     });
+}
+
+void Session::readable() {
+  if (closing_) return;
+  std::string& buffer = worker_.read_buffer();
+  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+  if (got == 0) return end_of_input();
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) return close();
+    return arm_read();
+  }
+  client_->active_us.store(base::monotonic_us(), std::memory_order_relaxed);
+  take_input({buffer.data(), static_cast<size_t>(got)});
+  arm_read();
+}
+
+// Most reads hold whole commands; then nothing is copied but what goes to Redis.
+void Session::take_input(std::string_view bytes) {
+  if (stalled_) {
+    input_.append(bytes);
+  } else if (input_.empty()) {
+    input_.append(bytes.substr(process(bytes)));
+  } else {
+    input_.append(bytes);
+    input_.erase(0, process(input_));
+  }
+  if (closed_) return;
+  if (input_.empty() && input_.capacity() > kKeptBufferMax) std::string().swap(input_);
+  const auto limit = static_cast<size_t>(worker_.services().limits.query_buffer_bytes);
+  if (input_.size() > limit) {
+    spdlog::warn("{} closed: its unfinished command is larger than limits.query_buffer",
+                 describe());
+    close();
+  }
+}
+
+// Replies on their way are still wanted: `printf … | nc` ends its input like this.
+void Session::end_of_input() {
+  end_of_input_ = true;
+  if (blocked_ || relay_) return close();
+  reply_later();
+}
+
+// Takes whole commands from the front of `data`; returns how many bytes are done with.
+size_t Session::process(std::string_view data) {
+  size_t done = 0;
+  Run run;
+  stalled_ = false;
+  while (!closing_ && !closed_) {
+    if (stalls() || queue_.commands() + run.commands >=
+                        static_cast<size_t>(worker_.services().limits.commands_in_flight.load(
+                            std::memory_order_relaxed))) {
+      stalled_ = done < data.size();
+      break;
+    }
+    const auto state = parser_.parse(data.substr(done));
+    if (state == resp::RequestParser::State::kNeedMore) {
+      done += parser_.drop_skipped();
+      break;
+    }
+    if (state == resp::RequestParser::State::kError) {
+      flush(run);
+      queue_.add_local("-" + parser_.error() + "\r\n", false);
+      closing_ = true;
+      reply_later();
+      break;
+    }
+    const CommandKind kind = classify(parser_.args()[0]);
+    if (kind == CommandKind::kForward && !parser_.is_inline() && !mute_next_ && !relay_) {
+      extend(run);
+    } else {
+      flush(run);
+      worker_.services().count(kind, 1);
+      if (!dispatch(kind)) {
+        parser_.next();  // to be read again
+        stalled_ = true;
+        break;
+      }
+    }
+    if (closed_) break;
+    done += parser_.consumed();
+    parser_.next();
+  }
+  if (!closed_) flush(run);
+  return closing_ || closed_ ? data.size() : done;
+}
+
+// True while something that was begun must end, or leave room, before the next command.
+bool Session::stalls() {
+  if (settling_) {
+    if (!queue_.empty()) return true;
+    settle();
+  }
+  if (relay_ending_) return true;
+  const Limits& limits = worker_.services().limits;
+  if (pending_output() > static_cast<size_t>(limits.output_pause_bytes.load())) return true;
+  if (pinned_ ? !pinned_->congested() : !pipe_->congested()) return false;
+  if (!std::exchange(waits_for_room_, true)) {
+    if (pinned_) pinned_->wait_for_room();
+    else pipe_->wait_for_room(*this);
+  }
+  return true;
+}
+
+void Session::extend(Run& run) {
+  const std::string_view raw = parser_.raw();
+  const char* begin = run.commands == 0 ? raw.data() : run.bytes.data();
+  run.bytes = {begin, static_cast<size_t>(raw.data() + raw.size() - begin)};
+  ++run.commands;
+}
+
+void Session::flush(Run& run) {
+  if (run.commands == 0) return;
+  worker_.services().count(CommandKind::kForward, run.commands);
+  send(run.bytes, run.commands, queue_.add_forwarded(run.commands, muted_));
+  run = {};
+}
+
+// ---- Replies.
+
+void Session::reply_bytes(std::string_view bytes, size_t replies) {
+  if (relay_)
+    output_.append(bytes);
+  else
+    queue_.forwarded_bytes(bytes, replies);
+  output_grew();
+}
+
+void Session::replies_lost(size_t replies, bool begun, std::string_view error) {
+  if (begun) {
+    // The client has part of a reply that cannot be completed: no error can be put behind it.
+    spdlog::warn("{} closed: the connection to Redis was lost within a reply", describe());
+    return close();
+  }
+  queue_.fail_forwarded(replies, error);
+  output_grew();
+}
+
+void Session::push_bytes(std::string_view push) {
+  output_.append(push);
+  output_grew();
+}
+
+void Session::pinned_lost() {
+  const bool lost_state = stateful();
+  worker_.pinned_pool().give_back(std::move(pinned_), false);
+  in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
+  if (lost_state) closing_ = true;  // the client must know that its state is gone
+  show_state();
+  reply_later();
+}
+
+void Session::upstream_has_room() {
+  waits_for_room_ = false;
+  reply_later();
+}
+
+void Session::deliver(uint64_t token, std::string_view reply) {
+  if (closed_) return;
+  queue_.fill(token, reply);
+  output_grew();
+}
+
+void Session::output_grew() {
+  const Limits& limits = worker_.services().limits;
+  const size_t pending = pending_output();
+  if (pending > static_cast<size_t>(limits.output_max_bytes.load(std::memory_order_relaxed))) {
+    spdlog::warn("{} closed: it does not read its replies (limits.client_output_max)", describe());
+    return close();
+  }
+  if (pinned_ && pending > static_cast<size_t>(limits.output_pause_bytes.load()))
+    pinned_->pause_reading(true);
+  reply_later();
+}
+
+// ---- Bytes out.
+
+void Session::turn_ended() {
+  const auto self = shared_from_this();
+  if (settling_ && queue_.empty()) settle();
+  write_output();
+  if (closed_) return;
+  if (stalled_ && !stalls()) input_.erase(0, process(input_));
+  if (closed_) return;
+  if (output_.size() > written_ && !write_armed_) write_output();
+  if (closed_) return;
+  const bool answered = queue_.empty() && output_.empty();
+  if (answered && (closing_ || (end_of_input_ && !stalled_))) return close();
+  arm_read();
+}
+
+void Session::write_output() {
+  if (write_armed_) return;
+  while (written_ < output_.size()) {
+    const ssize_t n = ::send(socket_.native_handle(), output_.data() + written_,
+                             output_.size() - written_, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return arm_write();
+    if (n < 0) return close();
+    written_ += static_cast<size_t>(n);
+  }
+  output_.clear();
+  written_ = 0;
+  if (output_.capacity() > kKeptBufferMax) std::string().swap(output_);
+  if (pinned_) pinned_->pause_reading(false);
+}
+
+void Session::arm_write() {
+  if (written_ > kKeptBufferMax && written_ > output_.size() / 2) {
+    output_.erase(0, written_);
+    written_ = 0;
+  }
+  write_armed_ = true;
+  socket_.async_wait(Socket::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       self->write_armed_ = false;
+                       if (!error && !self->closed_) self->turn_ended();
+                     });
+}
+
+}  // namespace sluice::proxy::front

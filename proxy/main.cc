@@ -1,0 +1,200 @@
+// sluice-proxy: builds the parts and wires them together.
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "http/server.h"
+#include "proxy/admin.h"
+#include "proxy/front/server.h"
+#include "proxy/options.h"
+#include "proxy/sale_setup.h"
+
+namespace sluice::proxy {
+namespace {
+
+constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitProtected = 3;
+
+// Wakes the main thread, once, with the error after which this process must not go on selling.
+class FatalEvent {
+ public:
+  void raise(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (error_) return;
+    error_ = error;
+    ::kill(::getpid(), SIGTERM);  // the main thread waits for signals
+  }
+  std::optional<Error> error() const {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> error_;  // guarded by mutex_
+};
+
+struct Arguments {
+  std::string config_file;
+  base::Config::Overrides overrides;
+  bool check = false;
+};
+
+void complain(const std::string& message) {
+  std::fprintf(stderr, "sluice-proxy: %s\n", message.c_str());
+}
+
+// An exit code if the program is to end here, else -1.
+int parse_arguments(int argc, char** argv, Arguments& arguments) {
+  CLI::App app("Sells through Redis and a durable journal; passes every other command to Redis.");
+  app.name("sluice-proxy");
+  std::vector<std::string> sets;
+  app.add_option("--config", arguments.config_file, "The TOML file")->required();
+  app.add_option("--set", sets, "KEY=VALUE, in place of what the file says; repeatable")
+      ->allow_extra_args(false);
+  app.add_flag("--check", arguments.check, "Check the configuration and exit");
+  app.set_version_flag("--version", std::string("sluice-proxy ") + SLUICE_VERSION);
+  app.footer("\nKeys of the TOML file:\n" + base::describe_keys(config_keys()));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitBadInput;
+  }
+  for (const std::string& set : sets) {
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos) {
+      complain("--set " + set + ": write KEY=VALUE");
+      return kExitBadInput;
+    }
+    arguments.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
+  }
+  return -1;
+}
+
+void reload(const Arguments& arguments, front::LiveConfig& live) {
+  auto fresh = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
+  if (!fresh) {
+    spdlog::error("configuration not reloaded: {}", fresh.error().message());
+    return;
+  }
+  for (const std::string& name : live.reload(*fresh))
+    spdlog::warn("{} has changed in the file but needs a restart", name);
+  spdlog::info("configuration reloaded");
+}
+
+// Blocks until SIGTERM or SIGINT; after that a second one ends the process by its default action.
+void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangup) {
+  int number = 0;
+  while (::sigwait(&signals, &number) == 0) {
+    if (number == SIGHUP) {
+      on_hangup();
+      continue;
+    }
+    spdlog::info("signal {}: stopping", number);
+    ::signal(SIGTERM, SIG_DFL);
+    ::signal(SIGINT, SIG_DFL);
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    return;
+  }
+}
+
+int exit_code(const Error& error) {
+  switch (error.cls()) {
+    case ErrorClass::kInvalid: return kExitBadInput;
+    case ErrorClass::kCorrupt:
+    case ErrorClass::kExists:
+    case ErrorClass::kRefused: return kExitProtected;
+    default: return kExitFailed;
+  }
+}
+
+int refuse_to_start(const Error& error) {
+  complain(error.message());
+  return exit_code(error);
+}
+
+int run(const Arguments& arguments, const base::Config& config, const Options& options) {
+  sigset_t signals;  // blocked before the first thread starts, so that only this one gets them
+  ::sigemptyset(&signals);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  base::Registry registry;
+  registry.computed("sluice_build_info", "1; the labels tell the version.", [] { return 1.0; },
+                    false, "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
+  front::Limits limits;
+  front::Clients clients;
+  apply_fixed(config, limits);
+  apply_live(config, limits);
+  front::LiveConfig live(config, [&](const base::Config& now) { apply_live(now, limits); });
+  FatalEvent fatal;
+  std::vector<std::unique_ptr<upstream::IoThread>> threads;
+  for (size_t i = 0; i < options.io_threads; ++i)
+    threads.push_back(std::make_unique<upstream::IoThread>(i));
+  auto setup = SaleSetup::open(options, threads, registry,
+                               [&fatal](const Error& error) { fatal.raise(error); });
+  if (!setup) return refuse_to_start(setup.error());
+  auto admin = http::Server::create({options.admin_address, options.admin_token_file});
+  if (!admin) return refuse_to_start(admin.error());
+  add_admin_routes(**admin, registry, (*setup)->sale(), (*setup)->shared(), (*setup)->flusher());
+  front::Services services{options.redis, limits, clients, live, (*setup)->sale()};
+  services.register_metrics(registry);
+  auto server = front::Server::create(options.listen, threads, services);
+  if (!server) return refuse_to_start(server.error());
+
+  for (auto& thread : threads) thread->start();
+  (*setup)->start();
+  (*server)->start();
+  (*admin)->start();
+  spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
+               options.listen.address.empty() ? options.listen.unix_socket : options.listen.address);
+  wait_for_end(signals, [&] { reload(arguments, live); });
+
+  (*admin)->stop();
+  const Status stopped = (*setup)->stop();
+  (*server)->stop();
+  for (auto& thread : threads) thread->stop();
+  for (auto& thread : threads) thread->join();
+  if (const auto error = fatal.error()) {
+    complain(error->message());
+    return kExitProtected;
+  }
+  return stopped ? kExitDone : refuse_to_start(stopped.error());
+}
+
+int start(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
+  Arguments arguments;
+  const int early = parse_arguments(argc, argv, arguments);
+  if (early >= 0) return early;
+  auto config = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
+  if (!config) {
+    complain(config.error().message());
+    return kExitBadInput;
+  }
+  auto options = make_options(*config);
+  if (!options) {
+    complain(arguments.config_file + ": " + options.error().message());
+    return kExitBadInput;
+  }
+  if (arguments.check) {
+    std::printf("%s: the configuration is good\n", arguments.config_file.c_str());
+    return kExitDone;
+  }
+  return run(arguments, *config, *options);
+}
+
+}  // namespace
+}  // namespace sluice::proxy
+
+int main(int argc, char** argv) { return sluice::proxy::start(argc, argv); }

@@ -1,0 +1,216 @@
+#include "proxy/options.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+
+#include "base/units.h"
+
+namespace sluice::proxy {
+namespace {
+
+using base::ConfigKey;
+using base::ConfigType;
+
+constexpr int64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB, kTiB = 1024 * kGiB;
+constexpr int64_t kDayUs = 86'400LL * 1'000'000;
+
+Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
+
+Error not_supported(std::string_view key, std::string_view instead) {
+  return invalid(std::string(key) + ": not supported in this version; " + std::string(instead));
+}
+
+Result<std::string> read_secret(std::string_view key, const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::string line;
+  if (!file || !std::getline(file, line)) {
+    return invalid(std::string(key) + ": cannot read " + path +
+                   "; it must hold the password in its first line");
+  }
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+  return line;
+}
+
+Result<upstream::Endpoint> parse_server(const std::string& text) {
+  upstream::Endpoint endpoint;
+  if (text.starts_with('/')) {
+    endpoint.host = text;
+    endpoint.port = 0;
+    return endpoint;
+  }
+  const size_t colon = text.rfind(':');
+  const auto port = base::parse_integer(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535 || colon == 0) {
+    return invalid("redis.servers: \"" + text +
+                   "\" is not HOST:PORT; write for example \"127.0.0.1:6379\", or the path of a "
+                   "unix socket");
+  }
+  endpoint.host = text.substr(0, colon);
+  if (endpoint.host.size() > 2 && endpoint.host.front() == '[' && endpoint.host.back() == ']')
+    endpoint.host = endpoint.host.substr(1, endpoint.host.size() - 2);
+  endpoint.port = static_cast<uint16_t>(*port);
+  return endpoint;
+}
+
+Status check_supported(const base::Config& config) {
+  for (std::string_view key : {"listen.tls_cert_file", "listen.tls_key_file", "listen.tls_ca_file"})
+    if (!config.string(key).empty())
+      return not_supported(key, "leave it out, or put a TLS terminator in front");
+  if (!config.string("auth.users_file").empty())
+    return not_supported("auth.users_file", "leave it out and listen on a trusted address only");
+  if (config.boolean("redis.tls")) return not_supported("redis.tls", "leave it out");
+  if (config.string("redis.mode") != "standalone")
+    return not_supported("redis.mode", "write \"standalone\"");
+  return {};
+}
+
+Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
+  const auto& servers = config.list("redis.servers");
+  if (servers.size() != 1) {
+    return invalid("redis.servers: one server is needed with redis.mode = \"standalone\", not " +
+                   std::to_string(servers.size()));
+  }
+  auto endpoint = parse_server(servers[0]);
+  if (!endpoint) return endpoint.error();
+  auto password = read_secret("redis.password_file", config.string("redis.password_file"));
+  if (!password) return password.error();
+  endpoint->username = config.string("redis.username");
+  endpoint->password = std::move(*password);
+  if (!endpoint->username.empty() && endpoint->password.empty())
+    return invalid("redis.username: it needs redis.password_file too");
+  return endpoint;
+}
+
+size_t default_threads() { return std::max(1u, std::thread::hardware_concurrency() / 2); }
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> keys = {
+      {"proxy.id", ConfigType::kInteger, "0", 0, 1023, {}, false,
+       "Number of this proxy, unique among the proxies that sell the same items."},
+      {"proxy.io_threads", ConfigType::kInteger, "0", 0, 64, {}, false,
+       "I/O threads; 0: half of the cores, at least one."},
+      {"listen.address", ConfigType::kString, "127.0.0.1:6479", 0, INT64_MAX, {}, false,
+       "IP:PORT for clients; empty: no TCP listener."},
+      {"listen.unix_socket", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "Path of a unix socket for clients; empty: none."},
+      {"listen.tls_cert_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "Certificate for TLS; not supported in this version."},
+      {"listen.tls_key_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "Private key for TLS; not supported in this version."},
+      {"listen.tls_ca_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "Authority that client certificates must come from; not supported in this version."},
+      {"admin.address", ConfigType::kString, "127.0.0.1:9479", 0, INT64_MAX, {}, false,
+       "IP:PORT of the HTTP listener for people and monitoring; empty: none."},
+      {"admin.token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "File with the bearer token that POST needs; empty: POST from loopback only."},
+      {"auth.users_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "Users of the proxy; not supported in this version."},
+      {"redis.servers", ConfigType::kList, "127.0.0.1:6379", 0, INT64_MAX, {}, false,
+       "HOST:PORT of Redis, or the path of its unix socket."},
+      {"redis.mode", ConfigType::kString, "standalone", 0, INT64_MAX,
+       {"standalone", "sentinel", "cluster"}, false,
+       "How Redis is run; only standalone in this version."},
+      {"redis.username", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "User that the proxy logs in as; empty: the default user."},
+      {"redis.password_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "File with the password in its first line; empty: no login."},
+      {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false,
+       "Whether to speak TLS to Redis; not supported in this version."},
+      {"journal.dir", ConfigType::kString, "journal", 0, INT64_MAX, {}, false,
+       "Folder of the journal, on a local disk."},
+      {"journal.fsync", ConfigType::kString, "always", 0, INT64_MAX, {"always", "everysec", "no"},
+       false, "When a purchase is acknowledged: after fdatasync, or after write."},
+      {"journal.segment_bytes", ConfigType::kSize, "64MiB", 4 * kMiB, kGiB, {}, false,
+       "Size of one journal file, preallocated."},
+      {"journal.max_bytes", ConfigType::kSize, "8GiB", 64 * kMiB, 1024 * kTiB, {}, false,
+       "All journal files together; purchases are refused with -BUSY beyond it."},
+      {"journal.retain", ConfigType::kDuration, "24h", 0, 3650 * kDayUs, {}, false,
+       "How long a drained segment is kept after its items were closed."},
+      {"limits.clients", ConfigType::kInteger, "10000", 1, 1'000'000, {}, true,
+       "Clients connected at a time."},
+      {"limits.commands_in_flight", ConfigType::kInteger, "10000", 1, 10'000'000, {}, true,
+       "Unanswered commands of one client; then it is read from no more."},
+      {"limits.client_output_pause", ConfigType::kSize, "1MiB", 4 * kKiB, kGiB, {}, true,
+       "Replies that a client has not read; then it is read from no more."},
+      {"limits.client_output_max", ConfigType::kSize, "1GiB", kMiB, kTiB, {}, true,
+       "Replies that a client has not read; then it is cut off."},
+      {"limits.query_buffer", ConfigType::kSize, "1GiB", kMiB, kTiB, {}, false,
+       "Bytes of one unfinished command; then the client is cut off."},
+      {"limits.bulk_bytes", ConfigType::kSize, "512MiB", kMiB, 4 * kGiB, {}, false,
+       "Bytes of one argument; at most Redis's proto-max-bulk-len."},
+      {"limits.arguments", ConfigType::kInteger, "1048576", 16, 2'147'483'647, {}, false,
+       "Arguments of one command."},
+      {"limits.pinned_connections", ConfigType::kInteger, "1000", 1, 100'000, {}, true,
+       "Connections to Redis for transactions, blocking commands and subscriptions, in all."},
+      {"limits.items", ConfigType::kInteger, "100000", 1, 100'000'000, {}, false,
+       "Items that the proxy keeps in memory at a time."},
+      {"limits.batch_purchases", ConfigType::kInteger, "512", 1, 4096, {}, false,
+       "Purchases of one item in one script call."},
+      {"limits.purchases_in_flight", ConfigType::kInteger, "1000000", 1, 100'000'000, {}, false,
+       "Purchases that wait for Redis, for each I/O thread; more are refused with -BUSY."},
+      {"limits.redis_timeout", ConfigType::kDuration, "5s", 100'000, 600'000'000, {}, false,
+       "Silence after which a connection to Redis is given up and an outcome is called unknown."},
+      {"flusher.admin", ConfigType::kString, "http://127.0.0.1:9480", 0, INT64_MAX, {}, false,
+       "Where the flusher's HTTP listener is, for SECKILL.FLUSH and STATUS; empty: unknown."},
+      {"flusher.admin_token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+       "File with the flusher's bearer token; empty: it needs none."},
+      {"log.level", ConfigType::kString, "info", 0, INT64_MAX,
+       {"debug", "info", "warning", "error"}, true, "What is logged, to stderr."},
+  };
+  return keys;
+}
+
+Result<Options> make_options(const base::Config& config) {
+  SLUICE_TRY(check_supported(config));
+  auto redis = make_endpoint(config);
+  if (!redis) return redis.error();
+  Options options;
+  options.redis = std::move(*redis);
+  options.proxy_id = config.integer("proxy.id");
+  const int64_t threads = config.integer("proxy.io_threads");
+  options.io_threads = threads > 0 ? static_cast<size_t>(threads) : default_threads();
+  options.listen = {config.string("listen.address"), config.string("listen.unix_socket")};
+  if (options.listen.address.empty() && options.listen.unix_socket.empty())
+    return invalid("listen.address: set it or listen.unix_socket, else no client can connect");
+  options.admin_address = config.string("admin.address");
+  options.admin_token_file = config.string("admin.token_file");
+  options.journal_dir = config.string("journal.dir");
+  options.journal_fsync = config.string("journal.fsync");
+  options.journal_segment_bytes = config.integer("journal.segment_bytes");
+  options.journal_max_bytes = config.integer("journal.max_bytes");
+  if (options.journal_max_bytes < 2 * options.journal_segment_bytes)
+    return invalid("journal.max_bytes: must be at least twice journal.segment_bytes");
+  options.journal_retain_us = config.integer("journal.retain");
+  options.items_max = config.integer("limits.items");
+  options.batch_purchases_max = config.integer("limits.batch_purchases");
+  options.purchases_in_flight_max = config.integer("limits.purchases_in_flight");
+  options.redis_timeout_us = config.integer("limits.redis_timeout");
+  options.redis.reply_timeout_us = options.redis_timeout_us;
+  options.flusher_admin = config.string("flusher.admin");
+  options.flusher_admin_token_file = config.string("flusher.admin_token_file");
+  return options;
+}
+
+void apply_live(const base::Config& config, front::Limits& limits) {
+  limits.clients = config.integer("limits.clients");
+  limits.commands_in_flight = config.integer("limits.commands_in_flight");
+  limits.output_pause_bytes = config.integer("limits.client_output_pause");
+  limits.output_max_bytes = config.integer("limits.client_output_max");
+  limits.pinned_connections = config.integer("limits.pinned_connections");
+  const std::string& level = config.string("log.level");
+  spdlog::set_level(spdlog::level::from_str(level == "error" ? "err" : level));
+}
+
+void apply_fixed(const base::Config& config, front::Limits& limits) {
+  limits.query_buffer_bytes = config.integer("limits.query_buffer");
+  limits.request.bulk_bytes_max = config.integer("limits.bulk_bytes");
+  limits.request.arguments_max = config.integer("limits.arguments");
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,48 @@
+// The proxy's configuration: the table of its keys, and the values as plain structs for the parts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "proxy/front/limits.h"
+#include "proxy/front/server.h"
+#include "proxy/upstream/endpoint.h"
+
+namespace sluice::proxy {
+
+// Every key, in the order of conf/proxy.toml.
+const std::vector<base::ConfigKey>& config_keys();
+
+struct Options {
+  int64_t proxy_id = 0;
+  size_t io_threads = 1;
+  front::ListenOptions listen;
+  std::string admin_address;
+  std::string admin_token_file;
+  upstream::Endpoint redis;
+  std::string journal_dir;
+  std::string journal_fsync;  // always, everysec, no
+  int64_t journal_segment_bytes = 0;
+  int64_t journal_max_bytes = 0;
+  int64_t journal_retain_us = 0;
+  int64_t items_max = 0;
+  int64_t batch_purchases_max = 0;
+  int64_t purchases_in_flight_max = 0;
+  int64_t redis_timeout_us = 0;
+  std::string flusher_admin;
+  std::string flusher_admin_token_file;
+};
+
+// kInvalid: values that contradict each other, that this version does not support, or a password
+// file that cannot be read. Messages name the key.
+Result<Options> make_options(const base::Config& config);
+
+// Puts the live keys to work: limits and log level.
+void apply_live(const base::Config& config, front::Limits& limits);
+// Those limits that hold until the next start.
+void apply_fixed(const base::Config& config, front::Limits& limits);
+
+}  // namespace sluice::proxy

@@ -1,0 +1,107 @@
+// Gathers operations per item into script batches, and takes their verdicts to journal and client.
+//
+// One per I/O thread, owning the items that hash to that thread. Per item at most one batch is in
+// flight; what arrives meanwhile gathers and leaves together when the verdicts are back, so the
+// cost of a purchase falls as load rises, and no timer is needed.
+//
+//   submit() ─► item.waiting ─turn end─► EVALSHA ─► settle(): refused ─► reply
+//                                                   accepted ─► journal ─► committed() ─► reply
+//
+// The gate (gate.cc) decides when an item may be sent at all.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/sale/item.h"
+#include "proxy/sale/shared.h"
+#include "proxy/upstream/inbox.h"
+#include "proxy/upstream/io_thread.h"
+#include "proxy/upstream/redis_client.h"
+
+namespace sluice::proxy::sale {
+
+class Gate;
+
+class Coalescer final : public upstream::TurnTask {
+ public:
+  // Takes a finished reply to the session's thread.
+  using Deliver = std::function<void(Operation&, std::string reply)>;
+
+  Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::Endpoint redis,
+            Shared& shared, Deliver deliver);
+  ~Coalescer();
+
+  // What recovery found in the journal: the item's last batch. Before start().
+  void know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence);
+  // Which items of Redis's index are this thread's. Before start().
+  void set_owner_test(std::function<bool(std::string_view item)> owns) { owns_ = std::move(owns); }
+  void start();
+  // Refuses what is new from now on, lets what waits be decided (for a bounded time), answers the
+  // rest with -UNKNOWNSTATE, closes the connection, then calls `stopped`. On the I/O thread.
+  void stop(std::function<void()> stopped);
+
+  // Owner thread only, like everything below. Exactly one Deliver follows.
+  void submit(Operation op);
+
+  upstream::RedisClient& redis() { return redis_; }
+  bool owns(std::string_view item) const { return owns_(item); }
+  // True once every known item has passed the gate; any thread.
+  bool ready() const { return ready_.load(std::memory_order_relaxed); }
+
+  // For the gate.
+  Shared& shared() { return shared_; }
+  upstream::IoThread& thread() { return thread_; }
+  upstream::Inbox& inbox() { return inbox_; }
+  std::unordered_map<std::string, std::unique_ptr<Item>>& items() { return items_; }
+  Item& item(const std::string& name);
+  void set_ready(bool ready) { ready_.store(ready, std::memory_order_relaxed); }
+  // Redis has applied `batch` with these verdicts: journal what was accepted, answer the rest.
+  void settle(Item& item, uint64_t sequence, Batch batch, const std::vector<Verdict>& verdicts);
+  // `batch` was not applied and never will be: its operations go back to the head of the queue.
+  void requeue(Item& item, Batch batch);
+  // The item's gate is open: what waits may be sent. Or it is refused: what waits is answered.
+  void item_opened(Item& item);
+  void item_refused(Item& item, std::string why);
+
+  void turn_ended() override;
+
+ private:
+  void enqueue(Item& item);
+  void send(Item& item);
+  void build_batch(Item& item);
+  void call_script(Item& item, bool by_sha);
+  void answered(Item& item, bool by_sha, const Result<upstream::Reply>& reply);
+  void redis_error(Item& item, bool by_sha, std::string_view text);
+  void committed(Item& item, const journal::CommitOutcome& outcome);
+  void reply(Item& item, Operation& op, const Verdict& verdict);
+  void refuse(Operation& op, std::string_view prefix, std::string_view message);
+  void release(Operation& op);
+  std::string_view durability(Item& item, uint64_t order_id);
+  void forget_if_unused(Item& item);
+  void connection_lost(const Error& why);
+  void check_unknown();
+  void schedule_check();
+  bool quiet() const;
+  void finish_stopping(int64_t deadline_us, std::function<void()> stopped);
+
+  upstream::IoThread& thread_;
+  upstream::Inbox& inbox_;
+  Shared& shared_;
+  const Deliver deliver_;
+  std::function<bool(std::string_view)> owns_;
+  upstream::RedisClient redis_;
+  std::unique_ptr<Gate> gate_;
+  boost::asio::steady_timer check_timer_;
+  std::unordered_map<std::string, std::unique_ptr<Item>> items_;
+  std::vector<Item*> to_send_;
+  std::string unavailable_ = "the connection to Redis is being established";
+  size_t queued_ = 0;         // operations in all items' waiting queues
+  bool stopped_ = false;
+  std::atomic<bool> ready_{false};
+};
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,213 @@
+#include "proxy/sale/command.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/units.h"
+#include "journal/record.h"
+#include "proxy/sale/purchase_flow.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+constexpr size_t kNameBytesMax = 64;
+constexpr size_t kFieldsMax = 32;
+constexpr size_t kFieldValueBytesMax = 1024;
+constexpr int64_t kQuantityMax = 2'147'483'647;
+
+using Kind = CommandKind;
+constexpr std::array kSpecs{
+    CommandSpec{"seckill.create", Kind::kCreate, 4, 10,
+                "item STOCK n [LIMIT n] [START unix-ms] [END unix-ms]", "Put an item on sale."},
+    CommandSpec{"seckill.restock", Kind::kRestock, 3, 5, "item delta [REQ id]",
+                "Add to (or take from) an item's stock."},
+    CommandSpec{"seckill.buy", Kind::kBuy, 3, -1,
+                "item user [QTY n] [REQ id] [FIELDS k v [k v ...]]", "Buy."},
+    CommandSpec{"seckill.cancel", Kind::kCancel, 4, 6, "item user order_id [REQ id]",
+                "Cancel an order; its stock comes back once."},
+    CommandSpec{"seckill.order", Kind::kOrder, 4, 5, "item user order_id | item user REQ id",
+                "Look an order up."},
+    CommandSpec{"seckill.stock", Kind::kStock, 2, 2, "item", "Show an item's settings and counters."},
+    CommandSpec{"seckill.list", Kind::kList, 1, 5, "[CURSOR c] [COUNT n]", "List the items."},
+    CommandSpec{"seckill.close", Kind::kClose, 2, 2, "item", "Stop an item's sale."},
+    CommandSpec{"seckill.reopen", Kind::kReopen, 2, 2, "item", "Go on with a closed item's sale."},
+    CommandSpec{"seckill.flush", Kind::kFlush, 1, 3, "[WAIT ms]", "Drain the journal into MySQL now."},
+    CommandSpec{"seckill.pause", Kind::kPause, 2, 2, "INTAKE|FLUSH", "Refuse purchases, or hold the drain."},
+    CommandSpec{"seckill.resume", Kind::kResume, 2, 2, "INTAKE|FLUSH", "Undo PAUSE."},
+    CommandSpec{"seckill.status", Kind::kStatus, 1, 1, "", "Show the state of proxy, journal and drain."},
+    CommandSpec{"seckill.help", Kind::kHelp, 1, 1, "", "Show this list."},
+};
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
+
+bool is_name(std::string_view text) {
+  if (text.empty() || text.size() > kNameBytesMax) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' ||
+           c == '_' || c == '.' || c == '-';
+  });
+}
+
+Status take_name(std::string_view what, std::string_view text, std::string& into) {
+  if (!is_name(text)) {
+    return invalid(std::string(what) + " must be 1 to 64 bytes of A-Z a-z 0-9 : _ . -");
+  }
+  into = text;
+  return {};
+}
+
+Status take_number(std::string_view what, std::string_view text, int64_t min, int64_t max,
+                   int64_t& into) {
+  const auto number = base::parse_integer(text);
+  if (!number || *number < min || *number > max) {
+    return invalid(std::string(what) + " must be a whole number from " + std::to_string(min) +
+                   " to " + std::to_string(max));
+  }
+  into = *number;
+  return {};
+}
+
+Status take_order_id(std::string_view text, uint64_t& into) {
+  int64_t number = 0;
+  if (!take_number("order_id", text, 1, std::numeric_limits<int64_t>::max(), number)) {
+    return invalid("order_id must be a number as SECKILL.BUY returned it");
+  }
+  into = static_cast<uint64_t>(number);
+  return {};
+}
+
+Status take_fields(std::span<const std::string_view> pairs, std::string& fields) {
+  if (pairs.empty() || pairs.size() % 2 != 0) return invalid("FIELDS must be followed by pairs: k v [k v ...]");
+  if (pairs.size() / 2 > kFieldsMax) return invalid("FIELDS takes at most 32 fields");
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    std::string name;
+    SLUICE_TRY(take_name("a field name", pairs[i], name));
+    if (pairs[i + 1].size() > kFieldValueBytesMax) {
+      return invalid("the value of field '" + name + "' must be at most 1024 bytes");
+    }
+    for (size_t j = 0; j < i; j += 2) {
+      if (pairs[j] == pairs[i]) return invalid("field '" + name + "' is given twice");
+    }
+    journal::append_field(fields, name, pairs[i + 1]);
+  }
+  return {};
+}
+
+Status unknown_option(std::string_view option) {
+  return invalid("syntax error near '" + std::string(option.substr(0, kNameBytesMax)) +
+                 "', see SECKILL.HELP");
+}
+
+// Options of the form NAME value, each at most once; FIELDS takes the rest of the command.
+Status take_options(const CommandSpec& spec, std::span<const std::string_view> args, Operation& op) {
+  bool stock_given = false;
+  for (size_t i = 0; i < args.size();) {
+    const std::string_view option = args[i];
+    const bool is_create = spec.kind == Kind::kCreate;
+    if (spec.kind == Kind::kBuy && equals_ignore_case(option, "FIELDS")) {
+      return take_fields(args.subspan(i + 1), op.fields);
+    }
+    if (i + 1 == args.size()) return unknown_option(option);
+    const std::string_view value = args[i + 1];
+    i += 2;
+    if (!is_create && op.request.empty() && equals_ignore_case(option, "REQ")) {
+      SLUICE_TRY(take_name("REQ", value, op.request));
+    } else if (spec.kind == Kind::kBuy && equals_ignore_case(option, "QTY")) {
+      SLUICE_TRY(take_number("QTY", value, 1, kQuantityMax, op.quantity));
+    } else if (is_create && equals_ignore_case(option, "STOCK")) {
+      SLUICE_TRY(take_number("STOCK", value, 1, kQuantityMax, op.quantity));
+      stock_given = true;
+    } else if (is_create && equals_ignore_case(option, "LIMIT")) {
+      SLUICE_TRY(take_number("LIMIT", value, 0, kQuantityMax, op.limit));
+    } else if (is_create && equals_ignore_case(option, "START")) {
+      SLUICE_TRY(take_number("START", value, 0, 99'999'999'999'999, op.start_ms));
+    } else if (is_create && equals_ignore_case(option, "END")) {
+      SLUICE_TRY(take_number("END", value, 0, 99'999'999'999'999, op.end_ms));
+    } else {
+      return unknown_option(option);
+    }
+  }
+  if (spec.kind == Kind::kCreate && !stock_given) return invalid("STOCK is missing");
+  if (op.end_ms != 0 && op.end_ms <= op.start_ms) return invalid("END must be later than START");
+  return {};
+}
+
+}  // namespace
+
+bool equals_ignore_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::span<const CommandSpec> command_specs() { return kSpecs; }
+
+const CommandSpec* find_command(std::string_view name) {
+  constexpr std::string_view prefix = "seckill";
+  if (name.size() <= prefix.size() || !equals_ignore_case(name.substr(0, prefix.size()), prefix)) {
+    return nullptr;
+  }
+  std::string_view verb = name.substr(prefix.size());
+  if (verb.front() == '.') verb.remove_prefix(1);
+  for (const CommandSpec& spec : kSpecs) {
+    if (equals_ignore_case(spec.name.substr(prefix.size() + 1), verb)) return &spec;
+  }
+  return nullptr;
+}
+
+bool is_sale_command(std::string_view name) { return find_command(name) != nullptr; }
+
+Status check_arity(const CommandSpec& spec, size_t args) {
+  if (args >= static_cast<size_t>(spec.arity_min) &&
+      (spec.arity_max < 0 || args <= static_cast<size_t>(spec.arity_max))) {
+    return {};
+  }
+  return invalid("wrong number of arguments for '" + std::string(spec.name) + "' command");
+}
+
+Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::string_view> args) {
+  Operation op;
+  SLUICE_TRY(take_name("item", args[1], op.item));
+  switch (spec.kind) {
+    case Kind::kBuy:
+      op.verb = Verb::kBuy;
+      op.quantity = 1;
+      SLUICE_TRY(take_name("user", args[2], op.user));
+      SLUICE_TRY(take_options(spec, args.subspan(3), op));
+      break;
+    case Kind::kCancel:
+      op.verb = Verb::kCancel;
+      SLUICE_TRY(take_name("user", args[2], op.user));
+      SLUICE_TRY(take_order_id(args[3], op.order_id));
+      SLUICE_TRY(take_options(spec, args.subspan(4), op));
+      break;
+    case Kind::kOrder:
+      op.verb = Verb::kQuery;
+      SLUICE_TRY(take_name("user", args[2], op.user));
+      if (args.size() == 5) {
+        SLUICE_TRY(take_options(spec, args.subspan(3), op));
+      } else {
+        SLUICE_TRY(take_order_id(args[3], op.order_id));
+      }
+      break;
+    case Kind::kRestock:
+      op.verb = Verb::kRestock;
+      SLUICE_TRY(take_number("delta", args[2], -kQuantityMax, kQuantityMax, op.quantity));
+      if (op.quantity == 0) return invalid("delta must not be 0");
+      SLUICE_TRY(take_options(spec, args.subspan(3), op));
+      break;
+    case Kind::kCreate:
+      op.verb = Verb::kCreate;
+      SLUICE_TRY(take_options(spec, args.subspan(2), op));
+      break;
+    case Kind::kStock: op.verb = Verb::kStock; break;
+    case Kind::kClose: op.verb = Verb::kClose; break;
+    case Kind::kReopen: op.verb = Verb::kReopen; break;
+    default: return invalid("not an item's command");
+  }
+  return op;
+}
+
+}  // namespace sluice::proxy::sale

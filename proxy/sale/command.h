@@ -1,0 +1,41 @@
+// SECKILL commands: the table of names, and the checks that turn arguments into an Operation.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/error.h"
+#include "proxy/sale/operation.h"
+
+namespace sluice::proxy::sale {
+
+enum class CommandKind {
+  kBuy, kCancel, kOrder, kStock, kRestock, kCreate, kClose, kReopen,  // become an Operation
+  kList, kFlush, kPause, kResume, kStatus, kHelp,                     // operator's verbs
+};
+
+struct CommandSpec {
+  std::string_view name;     // lower case, with the dot: "seckill.buy"
+  CommandKind kind;
+  int arity_min;             // arguments, the name included
+  int arity_max;             // -1: no limit
+  std::string_view syntax;   // what HELP shows behind the name
+  std::string_view summary;
+};
+
+// The whole family, in the order HELP shows it.
+std::span<const CommandSpec> command_specs();
+
+// The command of this name, in any case, with or without the dot; nullptr if there is none.
+const CommandSpec* find_command(std::string_view name);
+
+// Arguments of an item's command → Operation without its reply part. The error's message is the
+// text behind "-ERR ": it names the argument and its limit.
+Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::string_view> args);
+
+// "-ERR wrong number of arguments for 'seckill.buy' command", or fine.
+Status check_arity(const CommandSpec& spec, size_t args);
+
+bool equals_ignore_case(std::string_view a, std::string_view b);
+
+}  // namespace sluice::proxy::sale

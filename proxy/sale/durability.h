@@ -1,0 +1,39 @@
+// How far an item's orders have come: which are on disk, which are in MySQL.
+//
+// A trail holds (first order id of a batch, journal sequence of its last record) in rising order of
+// both, for the batches that have not arrived yet. An order has arrived if it is older than the
+// oldest batch on the trail. Bounded: a full trail merges neighbours, which can only make the
+// answer more careful, never wrong. One thread: the item's owner.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+namespace sluice::proxy::sale {
+
+class Trail {
+ public:
+  // A batch's records end at `sequence`; its first order id is `first_order_id`, its lane sequence
+  // `batch`.
+  void add(uint64_t first_order_id, uint64_t sequence, uint64_t batch);
+  // Everything up to and including `sequence` has arrived.
+  void arrived(uint64_t sequence);
+
+  bool has_arrived(uint64_t order_id) const {
+    return pending_.empty() || order_id < pending_.front().first_order_id;
+  }
+  // The last batch of the item that arrived, with every one before it.
+  uint64_t last_batch() const { return last_batch_; }
+  void set_last_batch(uint64_t batch) { last_batch_ = batch; }
+
+ private:
+  struct Entry {
+    uint64_t first_order_id, sequence, batch;
+  };
+  static constexpr size_t kEntriesMax = 512;
+
+  std::deque<Entry> pending_;
+  uint64_t last_batch_ = 0;
+};
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,27 @@
+// What the sale asks of the flusher, seen from below: main.cc wires it to the flusher's admin
+// listener. Calls return at once; `done` is called later, on any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/error.h"
+
+namespace sluice::proxy::sale {
+
+class FlusherPort {
+ public:
+  using Done = std::function<void(const Status&)>;
+  // How a FLUSH WAIT ended: the records that were still undrained (0: all is in MySQL).
+  using Drained = std::function<void(const Result<int64_t>&)>;
+
+  virtual ~FlusherPort() = default;
+  virtual void flush(int64_t wait_ms, Drained done) = 0;
+  virtual void pause(Done done) = 0;
+  virtual void resume(Done done) = 0;
+  // One line for STATUS: "draining", "holding", …, or why it is not known. Any thread.
+  virtual std::string state() const = 0;
+  virtual int64_t backlog_records() const = 0;  // -1: not known
+};
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,68 @@
+// One item as its owner thread sees it: the queue before Redis, the batch in flight, the commits
+// under way in the journal. Only the owner thread touches it.
+//
+//   waiting ──batch──► in_flight (at most one) ──verdicts──► commits (in order) ──journal──► replies
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "journal/group_commit.h"
+#include "proxy/sale/durability.h"
+#include "proxy/sale/operation.h"
+#include "proxy/sale/purchase_script.h"
+
+namespace sluice::proxy::sale {
+
+// What one call of the purchase script carries.
+struct Batch {
+  int64_t time_ms = 0;
+  int64_t sent_us = 0;          // monotonic, of the first time it was sent
+  uint64_t first_order_id = 0;  // its purchases' ids are not below this one
+  std::vector<Operation> operations;
+  std::string payload;          // encode_operations(), kept so that it can be sent again
+};
+
+// An applied batch whose records the journal is writing, and the replies that wait for it: its own
+// accepted operations, and answers that speak of orders accepted before and not yet durable.
+struct Commit {
+  uint64_t batch = 0;
+  uint64_t first_order_id = 0;
+  std::vector<std::pair<Operation, Verdict>> replies;
+};
+
+struct Item {
+  enum class State {
+    kShut,     // the gate has not been passed since the connection came up
+    kGating,   // the gate script or a replay is under way
+    kOpen,
+    kRefused,  // Redis and journal contradict each other; needs a person
+  };
+
+  explicit Item(std::string item_name, std::string_view lane)
+      : name(std::move(item_name)),
+        item_key("sluice:{" + name + "}:item"),
+        buyers_key("sluice:{" + name + "}:buyers"),
+        receipts_key("sluice:{" + name + "}:receipts:" + std::string(lane)) {}
+
+  const std::string name, item_key, buyers_key, receipts_key;
+
+  State state = State::kShut;
+  std::string refusal;        // kRefused: why
+  uint64_t epoch = 0;         // as the gate last told
+  uint64_t sequence = 0;      // the last applied batch that was handed to the journal
+  std::deque<Operation> waiting;
+  std::optional<Batch> in_flight;
+  std::deque<Commit> commits;
+  Trail synced;               // to disk
+  Trail drained;              // to MySQL
+  bool queued = false;        // in the owner's list of items to be sent at the end of this turn
+
+  bool idle() const { return waiting.empty() && !in_flight && commits.empty(); }
+};
+
+}  // namespace sluice::proxy::sale

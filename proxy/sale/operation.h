@@ -1,0 +1,50 @@
+// One decided-in-Redis operation on one item, on its way from the client's session to its reply.
+//
+// Made by command.cc from a SECKILL command, owned in turn by the session's thread, the item's
+// queue, the batch in flight and the commit; moved, never shared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "proxy/sale/reply_sink.h"
+
+namespace sluice::proxy::sale {
+
+// The letter is the operation's kind in the purchase script.
+enum class Verb : char {
+  kBuy = 'B',
+  kCancel = 'C',
+  kQuery = 'Q',  // SECKILL.ORDER
+  kStock = 'T',
+  kRestock = 'R',
+  kCreate = 'N',
+  kClose = 'X',
+  kReopen = 'O',
+};
+
+// True if an accepted operation of this kind is a fact for the journal.
+constexpr bool writes(Verb verb) { return verb != Verb::kQuery && verb != Verb::kStock; }
+
+struct Operation {
+  Verb verb = Verb::kStock;
+  std::string item;
+  std::string user;
+  std::string request;      // "" : none
+  int64_t quantity = 0;     // QTY, stock or delta
+  uint64_t order_id = 0;    // kBuy: set when its batch is built; kCancel, kQuery: the client's
+  int64_t limit = 0;        // kCreate
+  int64_t start_ms = 0;     // kCreate
+  int64_t end_ms = 0;       // kCreate
+  std::string fields;       // kBuy: journal::append_field()
+
+  // Where the reply goes. A sink of nullptr (an order completed from its receipt) gets none.
+  std::shared_ptr<ReplySink> sink;
+  uint64_t token = 0;
+  size_t thread = 0;        // the session's I/O thread
+  int64_t received_us = 0;  // monotonic
+  size_t reserved = 0;      // bytes of journal room taken for it
+};
+
+}  // namespace sluice::proxy::sale

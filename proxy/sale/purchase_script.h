@@ -1,0 +1,73 @@
+// The purchase script's wire form: what a batch looks like as arguments, as an answer and as a
+// receipt. The other side of this file is conf/purchase.lua, embedded at build time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "journal/record.h"
+#include "proxy/sale/operation.h"
+
+namespace sluice::proxy::sale {
+
+// A Lua script with the SHA1 that EVALSHA knows it by.
+struct Script {
+  std::string_view text;
+  std::string sha;
+};
+struct Scripts {
+  Script purchase, gate, replay;
+};
+Scripts load_scripts();
+
+// One line of the script's answer. The kinds and their numbers:
+//   A remaining [quantity]    accepted (the quantity that came back: cancel only)
+//   R order remaining | R remaining | R    the same request was accepted before
+//   L bought last-order       S remaining   B start-ms   E end-ms   C closed   N no item, no order
+//   D cancelled already       X would leave the bounds, or exists with other settings
+//   F order quantity, flag: placed         T stock sold limit start end, flag: open
+struct Verdict {
+  char kind = '?';
+  bool flag = false;
+  std::array<int64_t, 5> numbers{};
+
+  bool accepted() const { return kind == 'A'; }
+};
+
+struct Answer {
+  enum class Kind { kApplied, kGate, kGap };
+  Kind kind = Kind::kApplied;
+  uint64_t sequence = 0;  // kApplied, kGap: the item's lane sequence now
+  uint64_t epoch = 0;     // kApplied, kGate: the item's epoch
+  std::vector<Verdict> verdicts;
+};
+
+// The script's ARGV[6]. `time_ms`: the records' time.
+std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations);
+
+// kCorrupt: not an answer of the script.
+Result<Answer> parse_answer(std::string_view text);
+
+// A receipt: the operations of an applied batch and their verdicts, as Redis kept them.
+struct Receipt {
+  int64_t time_ms = 0;
+  std::vector<Operation> operations;
+  std::vector<Verdict> verdicts;
+};
+Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item);
+
+// Appends the accepted, writing operations of a batch as journal records; returns how many.
+// order_id_max is raised to the highest order id among the purchases.
+uint32_t append_accepted(std::string& records, const std::vector<Operation>& operations,
+                         const std::vector<Verdict>& verdicts, uint64_t batch, int64_t time_ms,
+                         uint64_t& order_id_max);
+
+// One record in the form of replay.lua (7 elements).
+void append_replay_record(std::string& out, const journal::Record& record);
+inline constexpr uint32_t kReplayElements = 7;
+
+}  // namespace sluice::proxy::sale

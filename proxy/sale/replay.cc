@@ -1,0 +1,139 @@
+#include "proxy/sale/replay.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/clock.h"
+#include "journal/reader.h"
+#include "proxy/sale/msgpack.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+// How long the commit thread may take to write what was submitted before the replay began.
+constexpr int64_t kTailWaitUs = 10'000'000;
+
+}  // namespace
+
+Replay::Replay(Shared& shared, upstream::Inbox& inbox, upstream::RedisClient& redis,
+               std::vector<Target> targets, std::function<void(const Result&)> done)
+    : shared_(shared),
+      inbox_(inbox),
+      redis_(redis),
+      done_(std::move(done)),
+      problems_(std::make_shared<std::unordered_map<std::string, std::string>>()) {
+  for (Target& target : targets) {
+    std::string name = target.item;
+    items_[std::move(name)].target = std::move(target);
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+Replay::~Replay() {
+  cancelled_->store(true);
+  room_.release(kChunksUnderWay);  // the thread may be waiting for an answer that will not come
+  thread_.join();
+}
+
+void Replay::run() {
+  const Status status = read_journal();
+  if (status) send_all();
+  // The answers of all chunks come before this in the inbox's and the connection's order; the last
+  // of them is known by taking the whole window.
+  for (int i = 0; i < kChunksUnderWay && !*cancelled_; ++i) room_.acquire();
+  Result result;
+  result.status = status;
+  result.records = records_;
+  inbox_.push([cancelled = cancelled_, this, result]() mutable {
+    if (*cancelled) return;
+    for (const auto& [name, progress] : items_) {
+      const auto problem = problems_->find(name);
+      if (problem != problems_->end()) {
+        result.missing.push_back(*problem);
+      } else if (progress.last_batch < progress.target.upto) {
+        result.missing.emplace_back(name, "the journal ends at batch " +
+                                              std::to_string(progress.last_batch) + " of " +
+                                              std::to_string(progress.target.upto));
+      } else {
+        result.restored.push_back(name);
+      }
+    }
+    const auto done = done_;  // it destroys this object
+    done(result);
+  });
+}
+
+Status Replay::read_journal() {
+  auto extent = journal::extent(shared_.journal_dir, *shared_.files);
+  if (!extent) return extent.error();
+  journal::Position from;
+  from.sequence = std::max<uint64_t>(extent->first_sequence, 1);
+  auto reader = journal::Reader::open(shared_.journal_dir, *shared_.files, from);
+  if (!reader) return reader.error();
+  const int64_t deadline_us = base::monotonic_us() + kTailWaitUs;
+  while (!*cancelled_) {
+    auto group = (*reader)->next();
+    if (!group) return group.error();
+    if (!*group) {
+      if (complete() || base::monotonic_us() > deadline_us) return {};
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    for (const journal::Record& record : (*group)->records) {
+      const auto found = items_.find(std::string(record.item));
+      if (found != items_.end()) add(found->second, record);
+    }
+    if (pending_bytes_ > kPendingBytes) send_all();
+  }
+  return {};
+}
+
+bool Replay::complete() const {
+  return std::all_of(items_.begin(), items_.end(), [](const auto& entry) {
+    return entry.second.last_batch >= entry.second.target.upto;
+  });
+}
+
+// Chunks end between batches: the script skips a batch that is at or below the lane sequence.
+void Replay::add(Progress& progress, const journal::Record& record) {
+  if (record.batch != progress.last_batch && progress.chunk.size() > kChunkBytes) send(progress);
+  const size_t before = progress.chunk.size();
+  append_replay_record(progress.chunk, record);
+  pending_bytes_ += progress.chunk.size() - before;
+  progress.last_batch = record.batch;
+  ++progress.records;
+  ++records_;
+}
+
+// Only between groups: a batch never spans two frames, so all chunks end with a whole batch.
+void Replay::send_all() {
+  for (auto& [name, progress] : items_) {
+    if (progress.records > 0) send(progress);
+  }
+}
+
+void Replay::send(Progress& progress) {
+  room_.acquire();
+  if (*cancelled_) return;
+  std::string payload;
+  append_array_header(payload, progress.records * kReplayElements);
+  payload += progress.chunk;
+  pending_bytes_ -= progress.chunk.size();
+  progress.chunk.clear();
+  progress.records = 0;
+  inbox_.push([this, cancelled = cancelled_, problems = problems_, payload = std::move(payload),
+               target = &progress.target] {
+    if (*cancelled || !redis_.connected()) return;
+    const auto answered = [this, cancelled, problems, item = target->item](const auto& reply) {
+      if (!reply || *cancelled) return;
+      if (!reply->text().starts_with("OK")) problems->emplace(item, reply->text());
+      room_.release();
+    };
+    redis_.call({"EVAL", shared_.scripts.replay.text, "3", target->item_key, target->buyers_key,
+                 target->receipts_key, shared_.lane, shared_.journal_id, payload},
+                answered);
+    redis_.call({"SADD", "sluice:items", target->item}, [](const auto&) {});
+  });
+}
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,60 @@
+// The sale of one proxy: owner threads, routing of commands to them, and the operator's verbs.
+//
+// Built by main.cc over the I/O threads and the opened journal; outlives the front.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/sale/coalescer.h"
+#include "proxy/sale/command.h"
+#include "proxy/sale/flusher_port.h"
+#include "proxy/sale/purchase_flow.h"
+#include "proxy/sale/shared.h"
+
+namespace sluice::proxy::sale {
+
+class Sale final : public PurchaseFlow {
+ public:
+  // `inboxes[i]` belongs to `threads[i]`. `shared`, `flusher` and the threads outlive the Sale.
+  Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
+       std::vector<std::unique_ptr<upstream::Inbox>>& inboxes, const upstream::Endpoint& redis,
+       Shared& shared, FlusherPort& flusher);
+  ~Sale() override;
+
+  // What recovery found; before start().
+  void know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence);
+  void start();
+  // Refuses what is new, answers what waits; returns when every I/O thread has done so.
+  void stop();
+
+  void execute(std::span<const std::string_view> args, size_t thread,
+               std::shared_ptr<ReplySink> sink, uint64_t token) override;
+  std::string info_section() const override;
+
+  // Every thread's gate is open; any thread.
+  bool ready() const;
+  // Name and value pairs of STATUS, INFO and the admin listener; any thread.
+  std::vector<std::pair<std::string, std::string>> status() const;
+
+ private:
+  size_t owner_of(std::string_view item) const;
+  void operate(const CommandSpec& spec, std::span<const std::string_view> args, size_t thread,
+               std::shared_ptr<ReplySink> sink, uint64_t token);
+  void list(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
+            uint64_t token);
+  void flush(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
+             uint64_t token);
+  void pause_or_resume(bool pause, std::string_view what, size_t thread,
+                       std::shared_ptr<ReplySink> sink, uint64_t token);
+
+  std::vector<std::unique_ptr<upstream::IoThread>>& threads_;
+  std::vector<std::unique_ptr<upstream::Inbox>>& inboxes_;
+  Shared& shared_;
+  FlusherPort& flusher_;
+  const int64_t started_us_;
+  std::vector<std::unique_ptr<Coalescer>> coalescers_;
+};
+
+}  // namespace sluice::proxy::sale

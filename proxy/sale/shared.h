@@ -1,0 +1,56 @@
+// What all owner threads of one proxy share. Built once at start-up; what changes is atomic.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/metrics.h"
+#include "journal/group_commit.h"
+#include "proxy/sale/order_ids.h"
+#include "proxy/sale/purchase_script.h"
+
+namespace sluice::proxy::sale {
+
+struct Limits {
+  size_t batch_operations = 512;       // limits.batch_purchases
+  size_t batch_bytes = 256 << 10;      // of operations in one script call; half a journal frame
+  size_t queued_operations = 100'000;  // limits.queued_purchases, per I/O thread
+  size_t items = 100'000;              // limits.items, per proxy
+  int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
+};
+
+struct SaleMetrics {
+  explicit SaleMetrics(base::Registry& registry);
+
+  base::Counter& result(std::string_view label);
+
+  base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem, &error,
+      &busy, &unknown;
+  base::Counter& oversell;
+  base::Histogram& purchase_seconds;
+  base::Histogram& batch_purchases;
+};
+
+// An operating error after which this process must not go on selling: main.cc logs it and exits 3.
+using Fatal = std::function<void(const Error&)>;
+
+struct Shared {
+  std::string lane;           // proxy.id as text
+  std::string journal_dir;
+  std::string journal_id;     // as text, as Redis keeps it
+  base::FileSystem* files = nullptr;
+  journal::GroupCommit* journal = nullptr;
+  OrderIds* order_ids = nullptr;
+  SaleMetrics* metrics = nullptr;
+  Scripts scripts;
+  Limits limits;
+  Fatal fatal;
+  std::atomic<bool> intake_paused{false};
+  std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
+  std::atomic<size_t> items{0};
+};
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,101 @@
+#include "proxy/sale_setup.h"
+
+#include <spdlog/spdlog.h>
+
+#include <unordered_map>
+
+#include "journal/recovery.h"
+
+namespace sluice::proxy {
+namespace {
+
+journal::FsyncPolicy fsync_policy(const std::string& text) {
+  if (text == "always") return journal::FsyncPolicy::kAlways;
+  return text == "everysec" ? journal::FsyncPolicy::kEverySecond : journal::FsyncPolicy::kNo;
+}
+
+journal::WriterOptions writer_options(const Options& options) {
+  journal::WriterOptions writer;
+  writer.dir = options.journal_dir;
+  writer.fsync = fsync_policy(options.journal_fsync);
+  writer.segment_bytes = options.journal_segment_bytes;
+  writer.bytes_max = options.journal_max_bytes;
+  return writer;
+}
+
+}  // namespace
+
+SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fatal fatal)
+    : metrics_(metrics),
+      order_ids_(static_cast<uint64_t>(options.proxy_id)),
+      flusher_({options.flusher_admin, options.flusher_admin_token_file, ""},
+               [this](uint64_t sequence) { shared_.drained_sequence.store(sequence); }) {
+  shared_.lane = std::to_string(options.proxy_id);
+  shared_.journal_dir = options.journal_dir;
+  shared_.files = &base::posix_file_system();
+  shared_.order_ids = &order_ids_;
+  shared_.metrics = &metrics_;
+  shared_.scripts = sale::load_scripts();
+  shared_.limits.batch_operations = static_cast<size_t>(options.batch_purchases_max);
+  shared_.limits.queued_operations = static_cast<size_t>(options.purchases_in_flight_max);
+  shared_.limits.items = static_cast<size_t>(options.items_max);
+  shared_.limits.unknown_after_us = options.redis_timeout_us;
+  shared_.fatal = std::move(fatal);
+}
+
+SaleSetup::~SaleSetup() = default;
+
+Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
+    const Options& options, std::vector<std::unique_ptr<upstream::IoThread>>& threads,
+    base::Registry& metrics, sale::Fatal fatal) {
+  std::unique_ptr<SaleSetup> setup(new SaleSetup(options, metrics, std::move(fatal)));
+  SLUICE_TRY(setup->recover_journal(options, metrics));
+  for (auto& thread : threads) {
+    setup->inboxes_.push_back(std::make_unique<upstream::Inbox>(*thread));
+  }
+  setup->sale_ = std::make_unique<sale::Sale>(threads, setup->inboxes_, options.redis,
+                                              setup->shared_, setup->flusher_);
+  for (const KnownItem& item : setup->known_items_) {
+    setup->sale_->know_item(item.name, item.batch, setup->recovered_sequence_);
+  }
+  setup->known_items_.clear();
+  return setup;
+}
+
+Status SaleSetup::recover_journal(const Options& options, base::Registry& metrics) {
+  std::unordered_map<std::string, uint64_t> batches;
+  auto report = journal::recover(options.journal_dir, *shared_.files,
+                                 [&batches](const journal::Record& record) {
+                                   batches[std::string(record.item)] = record.batch;
+                                 });
+  if (!report) return report.error();
+  if (report->torn_bytes > 0) {
+    spdlog::warn("journal: a torn tail of {} bytes was cut; it is kept in {}", report->torn_bytes,
+                 report->torn_copy);
+  }
+  for (auto& [name, batch] : batches) known_items_.push_back({name, batch});
+  recovered_sequence_ = report->last_sequence;
+  order_ids_.raise_above(report->order_id_max);
+  auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
+  if (!journal) return journal.error();
+  journal_ = *std::move(journal);
+  shared_.journal = journal_.get();
+  shared_.journal_id = std::to_string(journal_->journal_id());
+  spdlog::info("journal {} in {}: {} records read, the last is {}; {} items", shared_.journal_id,
+               options.journal_dir, report->records, report->last_sequence, known_items_.size());
+  return {};
+}
+
+void SaleSetup::start() {
+  flusher_.start(shared_.journal_id);
+  sale_->start();
+}
+
+Status SaleSetup::stop() {
+  sale_->stop();
+  const Status stopped = journal_->stop();
+  flusher_.stop();
+  return stopped;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,250 @@
+#include "proxy/upstream/link.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/local/stream_protocol.hpp>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "resp/writer.h"
+
+namespace sluice::proxy::upstream {
+namespace asio = boost::asio;
+namespace {
+
+constexpr size_t kGreetingReplyMax = 1024 * 1024;
+
+std::string errno_text(int number) { return std::generic_category().message(number); }
+
+std::string version_in_info(std::string_view info) {
+  constexpr std::string_view kField = "redis_version:";
+  const size_t at = info.find(kField);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = info.substr(at + kField.size());
+  return std::string(rest.substr(0, rest.find('\r')));
+}
+
+}  // namespace
+
+Link::Link(IoThread& thread, const Endpoint& endpoint, std::string& scratch, LinkEvents& events)
+    : thread_(thread), endpoint_(endpoint), scratch_(scratch), events_(events) {}
+
+Link::~Link() { close(); }
+
+void Link::open(const LinkSetup& setup) {
+  close();
+  setup_ = setup;
+  phase_ = Phase::kConnecting;
+  auto& context = thread_.context();
+  attempt_ = AttemptPtr(new Attempt{this, asio::ip::tcp::resolver(context), Socket(context),
+                                    asio::steady_timer(context), {}});
+  attempt_->timer.expires_after(std::chrono::microseconds(endpoint_.connect_timeout_us));
+  attempt_->timer.async_wait([attempt = attempt_](const boost::system::error_code& error) {
+    if (error || attempt->link == nullptr || attempt->link->ready()) return;
+    attempt->link->fail("no answer within the time limit");
+  });
+  resolve(attempt_);
+}
+
+void Link::close() {
+  thread_.forget(*this);
+  phase_ = Phase::kClosed;
+  out_.clear();
+  sent_ = 0;
+  congested_ = paused_ = false;
+  greeting_scanner_.reset();
+  greeting_reply_.clear();
+  if (!attempt_) return;
+  attempt_->link = nullptr;
+  attempt_->timer.cancel();
+  attempt_->resolver.cancel();
+  boost::system::error_code ignored;
+  attempt_->socket.close(ignored);
+  attempt_.reset();
+}
+
+void Link::fail(std::string reason) {
+  close();
+  events_.link_closed(reason);
+}
+
+void Link::resolve(AttemptPtr attempt) {
+  if (endpoint_.host.starts_with('/')) {
+    attempt->addresses.emplace_back(asio::local::stream_protocol::endpoint(endpoint_.host));
+    // Posted, so that a failure is not told from inside open().
+    asio::post(thread_.context(), [attempt] {
+      if (attempt->link) attempt->link->connect_next(attempt, "no address");
+    });
+    return;
+  }
+  attempt->resolver.async_resolve(
+      endpoint_.host, std::to_string(endpoint_.port),
+      [attempt](const boost::system::error_code& error, const auto& results) {
+        if (attempt->link == nullptr) return;
+        if (error) return attempt->link->fail(error.message());
+        for (const auto& result : results) attempt->addresses.emplace_back(result.endpoint());
+        attempt->link->connect_next(attempt, "the name has no address");
+      });
+}
+
+void Link::connect_next(AttemptPtr attempt, std::string reason) {
+  if (attempt->next_address == attempt->addresses.size()) return fail(std::move(reason));
+  const auto& address = attempt->addresses[attempt->next_address++];
+  boost::system::error_code ignored;
+  attempt->socket.close(ignored);
+  attempt->socket.async_connect(address, [attempt](const boost::system::error_code& error) {
+    if (attempt->link == nullptr) return;
+    if (error) return attempt->link->connect_next(attempt, error.message());
+    attempt->link->start_handshake();
+  });
+}
+
+void Link::start_handshake() {
+  boost::system::error_code ignored;
+  attempt_->socket.native_non_blocking(true, ignored);
+  const int on = 1;  // fails harmlessly on a unix socket
+  ::setsockopt(attempt_->socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  phase_ = Phase::kHandshake;
+  greeting_.clear();
+  greeting_sent_ = greeting_replies_ = 0;
+  const auto greet = [this](std::vector<std::string_view> args) {
+    resp::append_command(greeting_, args);
+    ++greeting_replies_;
+  };
+  const std::string_view user = endpoint_.username.empty() ? "default" : endpoint_.username;
+  const bool login = !endpoint_.password.empty();
+  if (setup_.protocol == 3) {
+    if (login) greet({"HELLO", "3", "AUTH", user, endpoint_.password});
+    else greet({"HELLO", "3"});
+  } else if (login && endpoint_.username.empty()) {
+    greet({"AUTH", endpoint_.password});
+  } else if (login) {
+    greet({"AUTH", user, endpoint_.password});
+  }
+  if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
+  if (setup_.learn_version) greet({"INFO", "server"});
+  // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
+  if (greeting_replies_ == 0) greet({"PING"});
+  arm_read();
+  flush();
+}
+
+void Link::handshake_bytes(std::string_view bytes) {
+  while (!bytes.empty() && phase_ == Phase::kHandshake) {
+    const auto slice = greeting_scanner_.scan(bytes, 1);
+    if (slice.broken || greeting_reply_.size() + slice.bytes > kGreetingReplyMax)
+      return fail("its answer is not the Redis protocol");
+    greeting_reply_.append(bytes.substr(0, slice.bytes));
+    bytes.remove_prefix(slice.bytes);
+    if (slice.replies == 0 || slice.push) continue;
+    const std::string reply = std::exchange(greeting_reply_, {});
+    handshake_reply(reply);
+  }
+  if (!bytes.empty() && phase_ == Phase::kReady) events_.link_bytes(bytes);
+}
+
+void Link::handshake_reply(std::string_view reply) {
+  // What -LOADING means for each command, its client will be told by Redis itself.
+  const bool refused = reply[0] == '-' && !reply.starts_with("-LOADING");
+  if (refused) {
+    return fail("it refused the proxy's login: " + std::string(reply.substr(1, reply.size() - 3)) +
+                " (see redis.username and redis.password_file)");
+  }
+  if (setup_.learn_version) {
+    std::string version = version_in_info(reply);
+    if (!version.empty()) redis_version_ = std::move(version);
+  }
+  if (--greeting_replies_ > 0) return;
+  phase_ = Phase::kReady;
+  attempt_->timer.cancel();
+  if (!out_.empty()) flush_later();
+  events_.link_ready();
+}
+
+void Link::pause_reading(bool paused) {
+  if (paused_ == paused || !attempt_) return;
+  paused_ = paused;
+  if (!paused_ && phase_ >= Phase::kHandshake) arm_read();
+}
+
+void Link::arm_read() {
+  if (paused_ || attempt_->read_armed) return;
+  attempt_->read_armed = true;
+  attempt_->socket.async_wait(Socket::wait_read,
+                              [attempt = attempt_](const boost::system::error_code& error) {
+                                attempt->read_armed = false;
+                                if (error || attempt->link == nullptr) return;
+                                attempt->link->readable();
+                              });
+}
+
+void Link::readable() {
+  if (paused_) return;
+  const ssize_t got =
+      ::recv(attempt_->socket.native_handle(), scratch_.data(), scratch_.size(), 0);
+  if (got == 0) return fail("Redis closed the connection");
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) return fail(errno_text(errno));
+    return arm_read();
+  }
+  const AttemptPtr attempt = attempt_;  // a callback may close or replace the connection
+  const std::string_view bytes(scratch_.data(), static_cast<size_t>(got));
+  if (phase_ == Phase::kHandshake)
+    handshake_bytes(bytes);
+  else
+    events_.link_bytes(bytes);
+  if (attempt->link != nullptr) attempt->link->arm_read();
+}
+
+void Link::arm_write() {
+  if (attempt_->write_armed) return;
+  attempt_->write_armed = true;
+  attempt_->socket.async_wait(Socket::wait_write,
+                              [attempt = attempt_](const boost::system::error_code& error) {
+                                attempt->write_armed = false;
+                                if (error || attempt->link == nullptr) return;
+                                attempt->link->flush();
+                              });
+}
+
+void Link::flush() {
+  if (phase_ != Phase::kReady && phase_ != Phase::kHandshake) return update_congestion();
+  const bool greeting = phase_ == Phase::kHandshake;
+  const std::string& bytes = greeting ? greeting_ : out_;
+  size_t& sent = greeting ? greeting_sent_ : sent_;
+  while (sent < bytes.size()) {
+    const ssize_t n = ::send(attempt_->socket.native_handle(), bytes.data() + sent,
+                             bytes.size() - sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    // Other errors show when reading, after the replies that are already on their way.
+    if (n < 0) {
+      if (errno == EAGAIN) arm_write();
+      break;
+    }
+    sent += static_cast<size_t>(n);
+  }
+  if (!greeting && sent_ == out_.size()) {
+    if (out_.capacity() > kUnsentMax) std::string().swap(out_);
+    out_.clear();
+    sent_ = 0;
+  } else if (!greeting && sent_ > kReadBytes && sent_ > out_.size() / 2) {
+    out_.erase(0, sent_);
+    sent_ = 0;
+  }
+  update_congestion();
+}
+
+void Link::update_congestion() {
+  const size_t unsent = out_.size() - sent_;
+  if (unsent > kUnsentMax) {
+    congested_ = true;
+  } else if (congested_ && unsent < kUnsentMax / 2) {
+    congested_ = false;
+    events_.link_has_room();
+  }
+}
+
+}  // namespace sluice::proxy::upstream

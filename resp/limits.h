@@ -1,0 +1,14 @@
+// The bounds of one request, checked before anything is allocated for it.
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::resp {
+
+struct RequestLimits {
+  int64_t arguments_max = 1024 * 1024;             // of one command
+  int64_t bulk_bytes_max = 512 * 1024 * 1024;      // of one argument; Redis: proto-max-bulk-len
+  int64_t line_bytes_max = 64 * 1024;              // an inline command or a header line
+};
+
+}  // namespace sluice::resp

@@ -1,0 +1,232 @@
+// The daemon as an operator sees it: triggers on a real journal, HTTP routes, pause, stop.
+#include "flusher/admin.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "tests/unit/flusher/flusher_fixture.h"
+
+namespace sluice::flusher {
+namespace {
+
+// Triggers that never fire by themselves.
+TriggerOptions never() {
+  TriggerOptions trigger;
+  trigger.load_below_per_s = 0;
+  trigger.backlog_bytes = 0;
+  trigger.max_age_us = 0;
+  return trigger;
+}
+
+class AdminTest : public FlusherTest {
+ protected:
+  void start() {
+    flusher_ = std::make_unique<RunningFlusher>(options, false);
+    register_status_metrics(flusher_->registry, flusher_->status);
+    auto created = http::Server::create({"127.0.0.1:0", ""});
+    ASSERT_TRUE(created.ok());
+    server_ = std::move(*created);
+    add_admin_routes(*server_, {flusher_->loop, flusher_->status, flusher_->registry,
+                                base::posix_file_system(), options});
+    server_->start();
+  }
+  ~AdminTest() override {
+    if (flusher_) flusher_->stop();
+    if (server_) server_->stop();
+  }
+
+  http::Response ask(std::string_view method, std::string_view path) {
+    auto response = http::fetch(method, "http://127.0.0.1:" + std::to_string(server_->port()), path,
+                                "", 20'000);
+    if (!response) ADD_FAILURE() << response.error().message();
+    return response ? *response : http::Response{0, "", ""};
+  }
+  boost::json::value status() { return boost::json::parse(ask("GET", "/status").body); }
+  std::string state() { return std::string(status().at("state").as_string()); }
+  bool eventually_state(std::string_view wanted) {
+    return eventually([&] { return state() == wanted; });
+  }
+  std::string rows() const { return database.ask("SELECT COUNT(*) FROM orders"); }
+
+  std::unique_ptr<RunningFlusher> flusher_;
+  std::unique_ptr<http::Server> server_;
+};
+
+TEST_F(AdminTest, HoldsUntilFlushedByHand) {
+  options.trigger = never();
+  journal().create("phone", 10);
+  for (uint64_t id = 1; id <= 9; ++id) journal().buy("phone", "u" + std::to_string(id), id);
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("holding"));
+  EXPECT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 10; }));
+  EXPECT_GT(status().at("backlog_bytes").to_number<int64_t>(), 100);
+  EXPECT_EQ(status().at("position").to_number<int>(), 1);
+  EXPECT_EQ(status().at("reason").as_string(), "no trigger fires");
+  EXPECT_EQ(rows(), "0");
+
+  const http::Response flushed = ask("POST", "/flush?wait_ms=20000");
+  EXPECT_EQ(flushed.status, 200);
+  EXPECT_EQ(flushed.body, "{\"drained\":true,\"backlog\":0}\n");
+  EXPECT_EQ(rows(), "9");
+  const auto now = status();
+  EXPECT_EQ(now.at("position").to_number<int>(), 11);
+  EXPECT_EQ(now.at("trigger").as_string(), "manual");
+  EXPECT_EQ(now.at("rows_total").to_number<int>(), 9);
+  EXPECT_TRUE(now.at("mysql").at("connected").as_bool());
+  EXPECT_GT(now.at("last_commit_ms").to_number<int64_t>(), 0);
+}
+
+TEST_F(AdminTest, EachTriggerDrainsByItself) {
+  const auto drains = [&](const TriggerOptions& trigger, std::string_view cause) {
+    static uint64_t id = 0;
+    options.trigger = trigger;
+    start();
+    journal().time_ms = base::wall_ms();
+    journal().buy("phone", "u", ++id);
+    journal().buy("phone", "u", ++id);
+    journal().commit();
+    EXPECT_TRUE(eventually([&] { return rows() == std::to_string(id); })) << cause;
+    EXPECT_EQ(status().at("trigger").as_string(), cause);
+    flusher_->stop();
+    server_->stop();
+  };
+  journal().create("phone", 1000);
+  journal().commit();
+  TriggerOptions trigger = never();
+  trigger.backlog_rows = 2;
+  drains(trigger, "backlog_rows");
+  trigger = never();
+  trigger.backlog_bytes = 50;
+  drains(trigger, "backlog_bytes");
+  trigger = never();
+  trigger.max_age_us = 300'000;
+  drains(trigger, "max_age");
+  trigger = never();
+  trigger.schedule = *Schedule::parse({"00:00-24:00"});
+  drains(trigger, "window");
+  trigger.schedule = *Schedule::parse({"* * * * *"});
+  drains(trigger, "schedule");
+  trigger = never();
+  trigger.load_below_per_s = 500;
+  trigger.load_for_us = 100'000;
+  drains(trigger, "load");
+}
+
+TEST_F(AdminTest, PauseHoldsWhatTriggersWant) {
+  options.trigger = never();
+  options.trigger.backlog_rows = 1;
+  journal().create("phone", 10);
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually([&] { return status().at("position").to_number<int>() == 2; }));
+  EXPECT_EQ(ask("POST", "/pause").status, 200);
+  journal().buy("phone", "u1", 1);
+  journal().commit();
+  ASSERT_TRUE(eventually_state("paused"));
+  EXPECT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 1; }));
+  EXPECT_EQ(ask("POST", "/flush?wait_ms=100").status, 409);
+  EXPECT_EQ(rows(), "0");
+  EXPECT_EQ(ask("POST", "/resume").status, 200);
+  EXPECT_TRUE(eventually([&] { return rows() == "1"; }));
+}
+
+TEST_F(AdminTest, ReadinessFollowsMysql) {
+  journal().create("phone", 10);
+  journal().commit();
+  start();
+  EXPECT_TRUE(eventually([&] { return ask("GET", "/readyz").status == 200; }));
+  testing_support::server().stop(SIGKILL);
+  EXPECT_TRUE(eventually([&] { return ask("GET", "/readyz").status == 503; }));
+  EXPECT_EQ(ask("GET", "/healthz").status, 200);
+  EXPECT_FALSE(status().at("mysql").at("connected").as_bool());
+  EXPECT_NE(status().at("mysql").at("error").as_string(), "");
+  testing_support::server().start();
+  EXPECT_TRUE(eventually([&] { return ask("GET", "/readyz").status == 200; }));
+  EXPECT_EQ(status().at("mysql").at("error").as_string(), "");
+}
+
+TEST_F(AdminTest, FlushWaitEndsAtItsTime) {
+  options.trigger = never();
+  journal().create("phone", 10);
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("holding"));
+  testing_support::server().stop(SIGKILL);
+  journal().buy("phone", "u1", 1);
+  journal().commit();
+  EXPECT_EQ(ask("POST", "/flush?wait_ms=50").body, "{\"drained\":false,\"backlog\":2}\n");
+  testing_support::server().start();
+  for (const char* bad : {"wait_ms=", "wait_ms=-1", "wait_ms=600001", "wait=5", "wait_ms=5&x"}) {
+    EXPECT_EQ(ask("POST", std::string("/flush?") + bad).status, 400) << bad;
+  }
+  EXPECT_EQ(ask("POST", "/flush?wait_ms=20000").body, "{\"drained\":true,\"backlog\":0}\n");
+}
+
+TEST_F(AdminTest, DeadLettersAreRetriedOneByOne) {
+  options.trigger = never();
+  sql::Connection connection;
+  ASSERT_FALSE(connection.connect(options.mysql));
+  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  database.run("ALTER TABLE orders ADD CONSTRAINT small CHECK (quantity < 5)");
+  std::string fields;
+  journal::append_field(fields, "note", "\xff");
+  journal().create("phone", 100);
+  journal().buy("phone", "u1", 1, 5, "r1", fields);
+  journal().buy("phone", "u2", 2, 6);
+  journal().buy("phone", "u3", 3, 7);
+  journal().buy("phone", "u4", 4, 1);
+  journal().commit();
+  start();
+  ASSERT_EQ(ask("POST", "/flush?wait_ms=20000").status, 200);
+  journal().cancel("phone", "u2", 2, 6);
+  journal().commit();
+  ASSERT_EQ(ask("POST", "/flush?wait_ms=20000").status, 200);
+  EXPECT_EQ(ask("POST", "/dlq/retry").body, "{\"tried\":3,\"inserted\":0}\n");
+  EXPECT_EQ(status().at("dead_letter_rows").to_number<int>(), 3);
+  database.run("ALTER TABLE orders DROP CONSTRAINT small");
+  database.run("ALTER TABLE orders ADD CONSTRAINT small CHECK (quantity < 7)");
+  EXPECT_EQ(ask("POST", "/dlq/retry").body, "{\"tried\":3,\"inserted\":2}\n");
+  EXPECT_EQ(database.ask("SELECT order_id, status, request_id,"
+                         " JSON_VALUE(fields, '$.note.base64') FROM orders ORDER BY order_id"),
+            "1,placed,r1,/w==;2,cancelled,NULL,NULL;4,placed,NULL,NULL");
+  EXPECT_EQ(database.ask("SELECT order_id FROM sluice_dead_letter"), "3");
+  EXPECT_EQ(broken_invariants(), "");
+  EXPECT_EQ(status().at("dead_letter_rows").to_number<int>(), 1);
+}
+
+TEST_F(AdminTest, MetricsHaveTheNamesOfTheContract) {
+  journal().create("phone", 10);
+  journal().commit();
+  start();
+  const std::string text = ask("GET", "/metrics").body;
+  for (const char* name :
+       {"sluice_backlog_records", "sluice_backlog_bytes", "sluice_backlog_oldest_age_seconds",
+        "sluice_flush_rows_total", "sluice_flush_seconds", "sluice_flush_retries_total",
+        "sluice_dead_letter_rows", "sluice_build_info"}) {
+    EXPECT_NE(text.find("# HELP " + std::string(name) + " "), std::string::npos) << name;
+    EXPECT_NE(text.find("# TYPE " + std::string(name) + " "), std::string::npos) << name;
+  }
+  EXPECT_NE(text.find("sluice_build_info{version=\"" SLUICE_VERSION "\",program=\"flusher\"} 1"),
+            std::string::npos);
+}
+
+TEST_F(AdminTest, StopsInMidDrainAndGoesOnLater) {
+  options.batch.rows = 50;
+  options.pace.rows_per_s = 2000;
+  for (uint64_t id = 1; id <= 5000; ++id) journal().buy("phone", "u" + std::to_string(id), id);
+  journal().commit();
+  start();
+  ask("POST", "/flush");
+  ASSERT_TRUE(eventually([&] { return flusher_->status.read().rows_total > 200; }));
+  const int64_t began_us = base::monotonic_us();
+  EXPECT_EQ(flusher_->stop().exit_code, 0);
+  EXPECT_LT(base::monotonic_us() - began_us, 3'000'000);
+  EXPECT_LT(std::stoi(rows()), 5000);
+  options.pace = {};
+  EXPECT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(rows(), "5000");
+}
+
+}  // namespace
+}  // namespace sluice::flusher

@@ -1,0 +1,358 @@
+// The whole sale below the sessions: owner threads, coalescer, gate, real Redis, real journal.
+#include "proxy/sale/sale.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "base/clock.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "redis_fixture.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+// A client: collects replies by token.
+class Client final : public ReplySink {
+ public:
+  void deliver(uint64_t token, std::string_view reply) override {
+    const std::lock_guard lock(mutex_);
+    EXPECT_TRUE(replies_.emplace(token, reply).second) << "token " << token << " answered twice";
+    changed_.notify_all();
+  }
+  std::string wait(uint64_t token) {
+    std::unique_lock lock(mutex_);
+    const bool there = changed_.wait_for(lock, std::chrono::seconds(20), [&] { return replies_.contains(token); });
+    return there ? replies_[token] : "(no reply)";
+  }
+  uint64_t next() { return ++last_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<uint64_t, std::string> replies_;
+  std::atomic<uint64_t> last_{0};
+};
+
+class NoFlusher final : public FlusherPort {
+ public:
+  void flush(int64_t, Drained done) override { done(int64_t{0}); }
+  void pause(Done done) override { done({}); }
+  void resume(Done done) override { done({}); }
+  std::string state() const override { return "none"; }
+  int64_t backlog_records() const override { return -1; }
+};
+
+// One proxy without its front, on a folder and a Redis; destroyed and made anew like a process.
+class Proxy {
+ public:
+  Proxy(const std::string& dir, const std::string& redis_socket, size_t io_threads)
+      : metrics_(registry_), order_ids_(7) {
+    shared_.lane = "7";
+    shared_.journal_dir = dir;
+    shared_.files = &base::posix_file_system();
+    shared_.order_ids = &order_ids_;
+    shared_.metrics = &metrics_;
+    shared_.scripts = load_scripts();
+    shared_.fatal = [this](const Error& error) {
+      const std::lock_guard lock(mutex_);
+      fatal_ = error.message();
+    };
+    std::map<std::string, uint64_t> batches;
+    const auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
+      batches[std::string(record.item)] = record.batch;
+    });
+    EXPECT_TRUE(report.ok());
+    order_ids_.raise_above(report->order_id_max);
+    journal::WriterOptions options;
+    options.dir = dir;
+    options.segment_bytes = 4 << 20;
+    auto journal = journal::GroupCommit::start(options, *shared_.files, registry_);
+    EXPECT_TRUE(journal.ok()) << journal.error().message();
+    journal_ = *std::move(journal);
+    shared_.journal = journal_.get();
+    shared_.journal_id = std::to_string(journal_->journal_id());
+    for (size_t i = 0; i < io_threads; ++i) {
+      threads_.push_back(std::make_unique<upstream::IoThread>(i));
+      inboxes_.push_back(std::make_unique<upstream::Inbox>(*threads_.back()));
+    }
+    upstream::Endpoint redis;
+    redis.host = redis_socket, redis.port = 0;
+    redis.reconnect_delay_us = 1'000, redis.reconnect_delay_max_us = 10'000;
+    sale_ = std::make_unique<Sale>(threads_, inboxes_, redis, shared_, flusher_);
+    for (const auto& [name, batch] : batches) sale_->know_item(name, batch, report->last_sequence);
+    for (auto& thread : threads_) thread->start();
+    sale_->start();
+  }
+  ~Proxy() {
+    sale_->stop();
+    EXPECT_TRUE(journal_->stop().ok());
+    for (auto& thread : threads_) thread->stop();
+    for (auto& thread : threads_) thread->join();
+  }
+
+  bool wait_ready() {
+    for (int i = 0; i < 2000 && !sale_->ready(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return sale_->ready();
+  }
+  // Sends from the I/O thread of this index, as a session does.
+  uint64_t send(const std::shared_ptr<Client>& client, std::vector<std::string> words, size_t thread = 0) {
+    const uint64_t token = client->next();
+    inboxes_[thread]->push([this, client, words = std::move(words), thread, token] {
+      const std::vector<std::string_view> args(words.begin(), words.end());
+      sale_->execute(args, thread, client, token);
+    });
+    return token;
+  }
+  std::string ask(std::vector<std::string> words) {
+    const auto client = std::make_shared<Client>();
+    return client->wait(send(client, std::move(words)));
+  }
+  std::string fatal() {
+    const std::lock_guard lock(mutex_);
+    return fatal_;
+  }
+  Shared& shared() { return shared_; }
+
+ private:
+  base::Registry registry_;
+  SaleMetrics metrics_;
+  OrderIds order_ids_;
+  Shared shared_;
+  NoFlusher flusher_;
+  std::mutex mutex_;
+  std::string fatal_;
+  std::unique_ptr<journal::GroupCommit> journal_;
+  std::vector<std::unique_ptr<upstream::IoThread>> threads_;
+  std::vector<std::unique_ptr<upstream::Inbox>> inboxes_;
+  std::unique_ptr<Sale> sale_;
+};
+
+class SaleTest : public testing::Test {
+ protected:
+  SaleTest() {
+    char name[] = "/tmp/sluice-journal-XXXXXX";
+    dir_ = mkdtemp(name);
+  }
+  ~SaleTest() override { std::filesystem::remove_all(dir_); }
+
+  std::unique_ptr<Proxy> start(size_t io_threads = 1) {
+    auto proxy = std::make_unique<Proxy>(dir_, redis_.socket(), io_threads);
+    EXPECT_TRUE(proxy->wait_ready());
+    return proxy;
+  }
+  // Orders in the journal: order id → quantity, cancelled ones taken out.
+  std::map<uint64_t, int64_t> journal_orders() {
+    std::map<uint64_t, int64_t> orders;
+    auto reader = journal::Reader::open(dir_, base::posix_file_system(), {});
+    EXPECT_TRUE(reader.ok());
+    while (true) {
+      auto group = (*reader)->next();
+      EXPECT_TRUE(group.ok());
+      if (!group.ok() || !*group) return orders;
+      for (const journal::Record& record : (*group)->records) {
+        if (record.type == journal::RecordType::kBuy) {
+          EXPECT_TRUE(orders.emplace(record.order_id, record.quantity).second) << "order journaled twice";
+        } else if (record.type == journal::RecordType::kCancel) {
+          EXPECT_EQ(orders.erase(record.order_id), 1u);
+        }
+      }
+    }
+  }
+
+  std::string dir_;
+  test::RedisServer redis_;
+};
+
+std::string array(std::initializer_list<std::string> bulks) {
+  std::string out = "*" + std::to_string(bulks.size()) + "\r\n";
+  for (const std::string& bulk : bulks) {
+    out += bulk.starts_with(':') ? bulk + "\r\n" : "$" + std::to_string(bulk.size()) + "\r\n" + bulk + "\r\n";
+  }
+  return out;
+}
+
+// The order id in a ["OK", id, …] reply.
+std::string order_of(const std::string& reply) {
+  const size_t at = reply.find("\r\n", reply.find("OK\r\n") + 4);
+  return reply.substr(at + 2, reply.find("\r\n", at + 2) - at - 2);
+}
+
+TEST_F(SaleTest, EveryOutcomeHasTheContractsShape) {
+  const auto proxy = start();
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "u1"}), array({"NOITEM"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3", "LIMIT", "2"}), "+OK\r\n");
+  EXPECT_EQ(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3", "LIMIT", "2"}), "+OK\r\n");
+  EXPECT_TRUE(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "4"}).starts_with("-EXISTS "));
+  const std::string bought = proxy->ask({"SECKILL.BUY", "phone", "u1", "QTY", "2", "REQ", "r1"});
+  const std::string order = order_of(bought);
+  EXPECT_EQ(bought, array({"OK", order, ":1", "disk"}));
+  EXPECT_EQ(proxy->ask({"seckillbuy", "phone", "u1", "REQ", "r1"}), bought);
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "u1"}), array({"LIMIT", ":2", order}));
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "u2", "QTY", "2"}), array({"SOLDOUT", ":1"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.ORDER", "phone", "u1", order}),
+            array({"FOUND", order, "u1", ":2", "placed", "disk"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.ORDER", "phone", "u1", "REQ", "r1"}),
+            array({"FOUND", order, "u1", ":2", "placed", "disk"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.ORDER", "phone", "u2", order}), array({"NOORDER"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.CANCEL", "phone", "u1", order}), array({"OK", ":3"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.CANCEL", "phone", "u1", order}), array({"ALREADY"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.RESTOCK", "phone", "5", "REQ", "s"}), array({"OK", ":8"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.CLOSE", "phone"}), "+OK\r\n");
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "u3"}), array({"CLOSED"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.REOPEN", "phone"}), "+OK\r\n");
+  EXPECT_EQ(proxy->ask({"SECKILL.STOCK", "phone"}),
+            array({"item", "phone", "stock", ":8", "sold", ":0", "remaining", ":8", "limit", ":2",
+                   "start", ":0", "end", ":0", "state", "open"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.LIST"}), "*2\r\n$1\r\n0\r\n*1\r\n$5\r\nphone\r\n");
+}
+
+TEST_F(SaleTest, DurabilityRisesToDatabaseWithTheDrainAndClaimsNothingBefore) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
+  proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});   // sequence 2
+  proxy->ask({"SECKILL.BUY", "phone", "b", "REQ", "r"});   // sequence 3
+  proxy->shared().drained_sequence = 2;
+  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "a", "REQ", "r"}).find("database"), std::string::npos);
+  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "b", "REQ", "r"}).find("disk"), std::string::npos);
+}
+
+TEST_F(SaleTest, PausedIntakeRefusesPurchasesOnly) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
+  EXPECT_EQ(proxy->ask({"SECKILL.PAUSE", "INTAKE"}), "+OK\r\n");
+  EXPECT_TRUE(proxy->ask({"SECKILL.BUY", "phone", "a"}).starts_with("-BUSY "));
+  EXPECT_EQ(proxy->ask({"SECKILL.RESTOCK", "phone", "1"}), array({"OK", ":4"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.RESUME", "intake"}), "+OK\r\n");
+  EXPECT_TRUE(proxy->ask({"SECKILL.BUY", "phone", "a"}).starts_with("*4\r\n$2\r\nOK"));
+}
+
+TEST_F(SaleTest, RestartKeepsEveryRequestsOrder) {
+  std::string first;
+  {
+    const auto proxy = start();
+    proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
+    first = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+  }
+  const auto proxy = start(2);
+  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), first);
+  EXPECT_GT(std::stoull(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r2"}))), std::stoull(first));
+}
+
+TEST_F(SaleTest, ReceiptCompletesWhatRedisAppliedAndTheJournalNeverGot) {
+  std::string request_order;
+  {
+    const auto proxy = start();
+    proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  }
+  // What a proxy leaves that dies between the script and the journal.
+  Operation lost;
+  lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.request = "r";
+  OrderIds ids(7);
+  lost.order_id = ids.at(ids.take(1, base::wall_ms()), 0);
+  const Scripts scripts = load_scripts();
+  const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
+  const std::string answer =
+      redis_.run({"EVAL", std::string(scripts.purchase.text), "3", "sluice:{phone}:item", "sluice:{phone}:buyers",
+                  "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x", encode_operations(base::wall_ms(), {lost})});
+  ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
+  const auto proxy = start();
+  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), std::to_string(lost.order_id));
+  const auto orders = journal_orders();
+  ASSERT_EQ(orders.size(), 1u);
+  EXPECT_EQ(orders.begin()->first, lost.order_id);
+  EXPECT_EQ(orders.begin()->second, 2);
+}
+
+TEST_F(SaleTest, EmptiedRedisIsRebuiltFromTheJournalAlsoInMidSale) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10", "LIMIT", "2"});
+  const std::string order = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "QTY", "2", "REQ", "r"}));
+  redis_.run({"FLUSHALL"});
+  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "a"}), array({"LIMIT", ":2", order}));
+  EXPECT_NE(proxy->ask({"SECKILL.STOCK", "phone"}).find("remaining\r\n:8"), std::string::npos);
+}
+
+TEST_F(SaleTest, ForeignJournalIsRefusedNotMixed) {
+  { start()->ask({"SECKILL.CREATE", "phone", "STOCK", "10"}); }
+  std::filesystem::remove_all(dir_);
+  std::filesystem::create_directory(dir_);
+  Proxy proxy(dir_, redis_.socket(), 1);
+  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_NE(proxy.fatal().find("another journal"), std::string::npos) << proxy.fatal();
+}
+
+TEST_F(SaleTest, EvictingRedisIsRefused) {
+  redis_.run({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  Proxy proxy(dir_, redis_.socket(), 1);
+  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
+}
+
+// Buyers who ask again until they know, while the sale's connections to Redis are cut over and over:
+// every REQ ends with one order, the stock is sold exactly, the journal holds each order once.
+TEST_F(SaleTest, CutConnectionsLoseNothingAndSellNothingTwice) {
+  constexpr int kStock = 500, kBuyers = 800;
+  const auto proxy = start(2);
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", std::to_string(kStock)});
+  std::atomic<bool> done{false};
+  std::thread cutter([&] {
+    while (!done) {
+      redis_.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+      std::this_thread::sleep_for(std::chrono::milliseconds(7));
+    }
+  });
+  std::mutex mutex;
+  std::map<std::string, std::set<std::string>> told;  // user → order ids told
+  int soldout = 0;
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 8; ++c) {
+    clients.emplace_back([&, c] {
+      const auto client = std::make_shared<Client>();
+      for (int b = c; b < kBuyers; b += 8) {
+        const std::string user = "u" + std::to_string(b);
+        for (int attempt = 0; attempt < 2000; ++attempt) {
+          const std::string reply = client->wait(proxy->send(client, {"SECKILL.BUY", "phone", user, "REQ", "r"}, c % 2));
+          const std::lock_guard lock(mutex);
+          if (reply.starts_with("*4\r\n$2\r\nOK")) {
+            told[user].insert(order_of(reply));
+            if (b % 3 == 0 && attempt < 2) continue;  // some ask again although they know
+            break;
+          }
+          if (reply.find("SOLDOUT") != std::string::npos) {
+            ++soldout;
+            break;
+          }
+          ASSERT_TRUE(reply.starts_with("-LOADING") || reply.starts_with("-UNKNOWNSTATE")) << reply;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  done = true;
+  cutter.join();
+  ASSERT_TRUE(proxy->wait_ready());
+  EXPECT_EQ(told.size(), static_cast<size_t>(kStock));
+  EXPECT_EQ(soldout, kBuyers - kStock);
+  std::set<std::string> distinct;
+  for (const auto& [user, orders] : told) {
+    EXPECT_EQ(orders.size(), 1u) << user << " was told two orders for one REQ";
+    distinct.insert(orders.begin(), orders.end());
+  }
+  EXPECT_EQ(distinct.size(), told.size());
+  EXPECT_EQ(redis_.run({"HGET", "sluice:{phone}:item", "sold"}), std::to_string(kStock));
+  const auto journaled = journal_orders();
+  EXPECT_EQ(journaled.size(), static_cast<size_t>(kStock));
+  for (const std::string& order : distinct) EXPECT_TRUE(journaled.contains(std::stoull(order))) << order;
+}
+
+}  // namespace
+}  // namespace sluice::proxy::sale

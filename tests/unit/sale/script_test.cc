@@ -1,0 +1,276 @@
+// The purchase, gate and replay scripts on a real Redis: what each verdict means, what is written,
+// and that sending again, closing the gate and replaying never count anything twice.
+#include <gtest/gtest.h>
+
+#include "proxy/sale/msgpack.h"
+#include "proxy/sale/purchase_script.h"
+#include "redis_fixture.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+Operation op(Verb verb, std::string user = "", int64_t quantity = 1, std::string request = "",
+             uint64_t order_id = 0) {
+  Operation made;
+  made.verb = verb;
+  made.item = "phone";
+  made.user = std::move(user);
+  made.quantity = quantity;
+  made.request = std::move(request);
+  made.order_id = order_id;
+  return made;
+}
+
+Operation create(int64_t stock, int64_t limit = 0, int64_t start_ms = 0, int64_t end_ms = 0) {
+  Operation made = op(Verb::kCreate, "", stock);
+  made.limit = limit, made.start_ms = start_ms, made.end_ms = end_ms;
+  return made;
+}
+
+class ScriptTest : public testing::Test {
+ protected:
+  std::string call(const std::vector<Operation>& operations, uint64_t epoch, uint64_t sequence,
+                   uint64_t synced = 0, const std::string& lane = "7") {
+    return redis_.run({"EVAL", std::string(scripts_.purchase.text), "3", kItem, kBuyers,
+                       "sluice:{phone}:receipts:" + lane, lane, std::to_string(epoch),
+                       std::to_string(sequence), std::to_string(synced), "journal-a",
+                       encode_operations(1000, operations)});
+  }
+  // Runs a batch that must be applied as the next one; its verdict lines joined by '|'.
+  std::string apply(const std::vector<Operation>& operations) {
+    const std::string text = call(operations, epoch_, sequence_, sequence_);
+    const auto answer = parse_answer(text);
+    EXPECT_TRUE(answer.ok() && answer->kind == Answer::Kind::kApplied) << text;
+    if (!answer.ok()) return text;
+    epoch_ = answer->epoch, sequence_ = answer->sequence;
+    std::string lines = text.substr(text.find('\n') + 1);
+    for (char& c : lines) c = c == '\n' ? '|' : c;
+    return lines;
+  }
+  std::string gate(bool raise, uint64_t above, const std::string& lane = "7") {
+    return redis_.run({"EVAL", std::string(scripts_.gate.text), "2", kItem,
+                       "sluice:{phone}:receipts:" + lane, lane, raise ? "1" : "0",
+                       std::to_string(above)});
+  }
+  std::string field(const std::string& name) { return redis_.run({"HGET", kItem, name}); }
+
+  const std::string kItem = "sluice:{phone}:item", kBuyers = "sluice:{phone}:buyers";
+  test::RedisServer redis_;
+  const Scripts scripts_ = load_scripts();
+  uint64_t epoch_ = 0, sequence_ = 0;
+};
+
+TEST_F(ScriptTest, ShaIsTheOneRedisComputes) {
+  EXPECT_EQ(redis_.run({"SCRIPT", "LOAD", std::string(scripts_.purchase.text)}), scripts_.purchase.sha);
+}
+
+TEST_F(ScriptTest, SellsExactlyTheStockAndOneMoreIsSoldOut) {
+  EXPECT_EQ(apply({create(2), op(Verb::kBuy, "a", 1, "", 11), op(Verb::kBuy, "b", 1, "", 12),
+                   op(Verb::kBuy, "c", 1, "", 13)}),
+            "A|A 1|A 0|S 0");
+  EXPECT_EQ(field("sold"), "2");
+  EXPECT_EQ(redis_.run({"HLEN", kBuyers}), "2");
+}
+
+TEST_F(ScriptTest, UnknownItemIsNoItemNeverZeroLeft) {
+  EXPECT_EQ(apply({op(Verb::kBuy, "a"), op(Verb::kStock), op(Verb::kRestock, "", 5),
+                   op(Verb::kCancel, "a", 0, "", 3), op(Verb::kClose)}),
+            "N|N|N|N|N");
+  EXPECT_EQ(redis_.run({"DBSIZE"}), "0");
+}
+
+TEST_F(ScriptTest, AcceptedRequestGetsItsOrderAgainAlsoWhenSoldOutClosedOrAmongSeveral) {
+  apply({create(3), op(Verb::kBuy, "a", 1, "r1", 11), op(Verb::kBuy, "a", 1, "r2", 12),
+         op(Verb::kBuy, "a", 1, "r3", 13)});
+  const std::vector<Operation> again{op(Verb::kBuy, "a", 1, "r1", 91), op(Verb::kBuy, "a", 1, "r2", 92),
+                                     op(Verb::kBuy, "a", 1, "r3", 93)};
+  EXPECT_EQ(apply(again), "R 11 0|R 12 0|R 13 0");
+  apply({op(Verb::kClose)});
+  EXPECT_EQ(apply(again), "R 11 0|R 12 0|R 13 0");
+  EXPECT_EQ(field("sold"), "3");
+}
+
+TEST_F(ScriptTest, RefusedRequestIsDecidedAnew) {
+  apply({create(1), op(Verb::kBuy, "a", 1, "x", 11)});
+  EXPECT_EQ(apply({op(Verb::kBuy, "b", 1, "r", 12)}), "S 0");
+  EXPECT_EQ(apply({op(Verb::kRestock, "", 1), op(Verb::kBuy, "b", 1, "r", 13)}), "A 1|A 0");
+}
+
+TEST_F(ScriptTest, SameRequestOfAnotherUserIsAnotherPurchase) {
+  EXPECT_EQ(apply({create(5), op(Verb::kBuy, "a", 1, "r", 11), op(Verb::kBuy, "b", 1, "r", 12)}),
+            "A|A 4|A 3");
+}
+
+TEST_F(ScriptTest, LimitCountsLiveQuantityOnBothSides) {
+  EXPECT_EQ(apply({create(10, 3), op(Verb::kBuy, "a", 4, "", 11), op(Verb::kBuy, "a", 2, "", 12),
+                   op(Verb::kBuy, "a", 2, "", 13), op(Verb::kBuy, "a", 1, "", 14),
+                   op(Verb::kBuy, "a", 1, "", 15)}),
+            "A|L 0 0|A 8|L 2 12|A 7|L 3 14");
+  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 12), op(Verb::kBuy, "a", 2, "", 16)}), "A 9 2|A 7");
+}
+
+TEST_F(ScriptTest, WindowIsHalfOpen) {
+  const std::string now = redis_.run({"TIME"});
+  const int64_t now_ms = std::stoll(now.substr(0, now.find(' '))) * 1000;
+  apply({create(5, 0, now_ms + 3'600'000)});
+  EXPECT_EQ(apply({op(Verb::kBuy, "a")}), "B " + std::to_string(now_ms + 3'600'000));
+  redis_.run({"HSET", kItem, "start", "0", "end", std::to_string(now_ms - 1)});
+  EXPECT_EQ(apply({op(Verb::kBuy, "a")}), "E " + std::to_string(now_ms - 1));
+  redis_.run({"HSET", kItem, "start", std::to_string(now_ms - 1000), "end", std::to_string(now_ms + 60'000)});
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "", 11)}), "A 4");
+}
+
+TEST_F(ScriptTest, CancelReturnsStockOnceAndRemembersItsRequest) {
+  apply({create(2), op(Verb::kBuy, "a", 1, "r1", 11), op(Verb::kBuy, "a", 1, "r2", 12)});
+  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "c1", 12), op(Verb::kCancel, "a", 0, "c1", 12),
+                   op(Verb::kCancel, "a", 0, "c2", 12), op(Verb::kCancel, "a", 0, "", 12)}),
+            "A 1 1|R 1|D|D");
+  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 11), op(Verb::kCancel, "a", 0, "", 11)}), "A 2 1|D");
+  EXPECT_EQ(apply({op(Verb::kCancel, "b", 0, "", 11), op(Verb::kCancel, "a", 0, "", 99)}), "N|N");
+  EXPECT_EQ(field("sold"), "0");
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r2", 13)}), "R 12 2") << "a cancelled order's REQ is still its own";
+}
+
+TEST_F(ScriptTest, QueryFindsOnlyTheUsersOwnOrder) {
+  apply({create(5), op(Verb::kBuy, "a", 2, "r1", 11), op(Verb::kBuy, "a", 1, "", 12)});
+  EXPECT_EQ(apply({op(Verb::kQuery, "a", 0, "r1"), op(Verb::kQuery, "a", 0, "", 12),
+                   op(Verb::kQuery, "b", 0, "r1"), op(Verb::kQuery, "b", 0, "", 11),
+                   op(Verb::kQuery, "a", 0, "r9")}),
+            "F 11 2 placed|F 12 1 placed|N|N|N");
+}
+
+TEST_F(ScriptTest, RestockIsIdempotentByRequestAndNeverGoesBelowSold) {
+  apply({create(2), op(Verb::kBuy, "a", 2, "", 11)});
+  EXPECT_EQ(apply({op(Verb::kRestock, "", 3, "q"), op(Verb::kRestock, "", 3, "q"),
+                   op(Verb::kRestock, "", -4), op(Verb::kRestock, "", -3)}),
+            "A 3|R 3|X 3|A 0");
+  EXPECT_EQ(apply({op(Verb::kRestock, "", 3, "q")}), "R 0");
+  EXPECT_EQ(apply({op(Verb::kRestock, "", 2147483645), op(Verb::kRestock, "", 1)}),
+            "A 2147483645|X 2147483645");
+}
+
+TEST_F(ScriptTest, CreateAgainIsFineWithTheSameSettingsOnly) {
+  EXPECT_EQ(apply({create(5, 1), create(5, 1), create(6, 1), create(5, 2)}), "A|R|X|X");
+  apply({op(Verb::kRestock, "", 10)});
+  EXPECT_EQ(apply({create(5, 1)}), "R") << "a restock does not change what the item was created with";
+}
+
+TEST_F(ScriptTest, SendingABatchAgainChangesNothing) {
+  apply({create(5)});
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1).substr(0, 5), "OK 2 ");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1), "GAP 2");
+  EXPECT_EQ(field("sold"), "1");
+}
+
+TEST_F(ScriptTest, RaisedEpochRefusesWhatWasSentBefore) {
+  apply({create(5)});
+  EXPECT_EQ(gate(true, 1), "1 2 1 journal-a 2");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1), "GATE 2");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 2, 1).substr(0, 2), "OK");
+  EXPECT_EQ(gate(false, 2), "1 2 2 journal-a 3") << "joining does not raise";
+}
+
+TEST_F(ScriptTest, LanesCountApart) {
+  apply({create(5)});
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 0, 0, "8").substr(0, 5), "OK 1 ");
+  EXPECT_EQ(apply({op(Verb::kBuy, "b", 1, "", 12)}), "A 3");
+}
+
+TEST_F(ScriptTest, ReceiptsHoldWhatIsNotSyncedAndCompleteTheBatch) {
+  apply({create(5)});
+  Operation buy = op(Verb::kBuy, "a", 2, "r", 11);
+  buy.fields = std::string("\x01k\x03\x00v\x00w", 7);
+  EXPECT_EQ(call({buy, op(Verb::kBuy, "b", 9, "", 12)}, 1, 1, 0).substr(0, 2), "OK");
+  EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, 1, 2, 1).substr(0, 2), "OK");
+  EXPECT_EQ(redis_.run({"LLEN", "sluice:{phone}:receipts:7"}), "2") << "batch 1 was trimmed as synced";
+  const auto receipt = parse_receipt(redis_.run({"LINDEX", "sluice:{phone}:receipts:7", "0"}), "phone");
+  ASSERT_TRUE(receipt.ok());
+  ASSERT_EQ(receipt->operations.size(), 2u);
+  EXPECT_EQ(receipt->operations[0].user, "a");
+  EXPECT_EQ(receipt->operations[0].order_id, 11u);
+  EXPECT_EQ(receipt->operations[0].fields, buy.fields);
+  EXPECT_TRUE(receipt->verdicts[0].accepted());
+  EXPECT_FALSE(receipt->verdicts[1].accepted());
+  EXPECT_EQ(receipt->time_ms, 1000);
+}
+
+TEST_F(ScriptTest, RefusedBatchWritesNothing) {
+  apply({create(1), op(Verb::kBuy, "a", 1, "", 11)});
+  const std::string before = redis_.run({"HGETALL", kItem});
+  apply({op(Verb::kBuy, "b", 1, "", 12), op(Verb::kBuy, "c", 1, "", 13)});
+  EXPECT_EQ(redis_.run({"HGETALL", kItem}), before);
+}
+
+TEST_F(ScriptTest, KeyOfAnotherTypeIsAnErrorBeforeAnythingIsWritten) {
+  apply({create(5), op(Verb::kBuy, "a", 1, "", 11)});
+  redis_.run({"SET", "sluice:{phone}:receipts:7", "x"});
+  EXPECT_NE(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"), std::string::npos);
+  redis_.run({"DEL", "sluice:{phone}:receipts:7"});
+  redis_.run({"RENAME", kBuyers, "aside"});
+  redis_.run({"SET", kBuyers, "x"});
+  EXPECT_NE(call({op(Verb::kRestock, "", 1), op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"),
+            std::string::npos);
+  EXPECT_EQ(field("stock"), "5");
+  EXPECT_EQ(field("sold"), "1");
+}
+
+class ReplayTest : public ScriptTest {
+ protected:
+  std::string replay(const std::vector<journal::Record>& records) {
+    std::string payload;
+    append_array_header(payload, static_cast<uint32_t>(records.size()) * kReplayElements);
+    for (const journal::Record& record : records) append_replay_record(payload, record);
+    return redis_.run({"EVAL", std::string(scripts_.replay.text), "3", kItem, kBuyers,
+                       "sluice:{phone}:receipts:7", "7", "journal-a", payload});
+  }
+  static journal::Record record(journal::RecordType type, uint64_t batch, std::string_view user,
+                                int64_t quantity, std::string_view request, uint64_t order_id) {
+    journal::Record made;
+    made.type = type, made.batch = batch, made.item = "phone", made.user = user;
+    made.quantity = quantity, made.request = request, made.order_id = order_id;
+    return made;
+  }
+};
+
+TEST_F(ReplayTest, EmptyRedisIsRebuiltAndReplayingTwiceChangesNothing) {
+  using journal::RecordType;
+  auto created = record(RecordType::kCreate, 1, "", 10, "", 0);
+  created.limit = 3;
+  const std::vector<journal::Record> records{
+      created,
+      record(RecordType::kBuy, 2, "a", 1, "r1", 11),
+      record(RecordType::kBuy, 2, "a", 2, "r2", 12),
+      record(RecordType::kBuy, 3, "b", 1, "", 13),
+      record(RecordType::kCancel, 4, "a", 1, "c1", 11),
+      record(RecordType::kRestock, 5, "", 5, "q", 0),
+      record(RecordType::kClose, 6, "", 0, "", 0),
+      record(RecordType::kReopen, 7, "", 0, "", 0)};
+  EXPECT_EQ(replay(records), "OK 8");
+  const std::string item = redis_.run({"HGETALL", kItem}), buyers = redis_.run({"HGETALL", kBuyers});
+  EXPECT_EQ(replay(records), "OK 0");
+  EXPECT_EQ(redis_.run({"HGETALL", kItem}), item);
+  EXPECT_EQ(redis_.run({"HGETALL", kBuyers}), buyers);
+  sequence_ = 7, epoch_ = 1;
+  EXPECT_EQ(apply({op(Verb::kStock), op(Verb::kBuy, "a", 1, "r1", 91), op(Verb::kBuy, "a", 1, "r2", 92),
+                   op(Verb::kCancel, "a", 0, "c1", 11), op(Verb::kRestock, "", 5, "q"),
+                   op(Verb::kBuy, "a", 2, "", 14), op(Verb::kBuy, "a", 1, "", 15)}),
+            "T 15 3 3 0 0 open|R 11 12|R 12 12|R 12|R 12|L 2 12|A 11");
+}
+
+TEST_F(ReplayTest, ContinuesWhereRedisStoppedKnowing) {
+  using journal::RecordType;
+  apply({create(10), op(Verb::kBuy, "a", 1, "r1", 11)});  // batch 1
+  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0), record(RecordType::kBuy, 1, "a", 1, "r1", 11),
+                    record(RecordType::kBuy, 2, "b", 2, "", 12)}),
+            "OK 1");
+  EXPECT_EQ(field("sold"), "3");
+  EXPECT_EQ(field("lane:7"), "2");
+}
+
+TEST_F(ReplayTest, ItemWithoutItsCreationIsMissingNotInvented) {
+  EXPECT_EQ(replay({record(journal::RecordType::kBuy, 2, "a", 1, "", 11)}), "MISSING");
+  EXPECT_EQ(redis_.run({"DBSIZE"}), "0");
+}
+
+}  // namespace
+}  // namespace sluice::proxy::sale
