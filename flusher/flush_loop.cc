@@ -115,8 +115,10 @@ LoopEnd FlushLoop::run() {
 
 Status FlushLoop::prepare() {
   auto extent = journal_.extent();
+  // Without a journal there is nothing to drain yet, but whether MySQL will take it can be known.
+  const bool look = extent.ok() || (!once_ && !control_.connected());
+  if (look) SLUICE_TRY(open_database(options_, control_));
   if (!extent) return extent.error();
-  SLUICE_TRY(open_database(options_, control_));
   // Again: records may have come while MySQL was waited for, and the checkpoints must fit.
   extent = journal_.extent();
   if (!extent) return extent.error();
@@ -166,10 +168,10 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
     if (message != last_message) spdlog::warn("waiting: {}", message);
     last_message = message;
     status_.update([&](StatusSnapshot& status) {
-      status.state = State::kWaiting;
+      status.state = no_journal ? State::kHolding : State::kWaiting;
       status.reason = message;
       status.mysql_connected = control_.connected();
-      if (!no_journal) status.mysql_error = message;
+      status.mysql_error = no_journal ? "" : message;
     });
     wait(delay_us);
     delay_us = no_journal ? kPrepareFirstUs : std::min(delay_us * 2, kPrepareMaxUs);
