@@ -152,12 +152,13 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   auto server = front::Server::create(options.listen, threads, services);
   if (!server) return refuse_to_start(server.error());
 
-  for (auto& thread : threads) thread->start();
   (*setup)->start();
   (*server)->start();
+  for (auto& thread : threads) thread->start();
   (*admin)->start();
+  const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
-               options.listen.address.empty() ? options.listen.unix_socket : options.listen.address);
+               listen.address.empty() ? listen.unix_socket : listen.address);
   wait_for_end(signals, [&] { reload(arguments, live); });
 
   (*admin)->stop();

@@ -29,7 +29,8 @@ struct Client {
   std::atomic<int64_t> active_us{0};
   std::atomic<int64_t> database{0};
   std::atomic<int> protocol{2};
-  std::atomic<char> flag{'N'};  // as in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor
+  // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
+  std::atomic<char> flag{'N'};
 
   // Guarded by the registry: use Clients::set_name() and name().
   std::string name;

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "proxy/sale/purchase_flow.h"
+
 namespace sluice::proxy::front {
 namespace {
 
@@ -78,7 +80,6 @@ constexpr std::array<Entry, kSlots> make_table() {
 }
 
 constexpr std::array<Entry, kSlots> kTable = make_table();
-constexpr std::string_view kSalePrefix = "seckill";
 
 }  // namespace
 
@@ -92,9 +93,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 
 CommandKind classify(std::string_view name) {
   if (name.empty()) return CommandKind::kForward;
-  if (name.size() > kSalePrefix.size() && lower(name[0]) == 's' &&
-      equals_ignoring_case(name.substr(0, kSalePrefix.size()), kSalePrefix))
-    return CommandKind::kSale;
+  // A verb of the family that does not exist is Redis's to refuse, in Redis's words.
+  if (lower(name[0]) == 's' && sale::is_sale_command(name)) return CommandKind::kSale;
   if (name.size() > kNameMax) return CommandKind::kForward;
   for (size_t slot = slot_of(name); !kTable[slot].name.empty(); slot = (slot + 1) % kSlots) {
     if (equals_ignoring_case(kTable[slot].name, name)) return kTable[slot].kind;

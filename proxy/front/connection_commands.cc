@@ -63,7 +63,8 @@ std::string list(Args args, const Client& client, Clients& clients) {
   std::vector<int64_t> ids;
   if (args.size() == 4 && is(args[2], "type")) {
     type = args[3];
-    if (!is_client_type(*type)) return error("ERR Unknown client type '" + std::string(*type) + "'");
+    if (!is_client_type(*type))
+      return error("ERR Unknown client type '" + std::string(*type) + "'");
   } else if (args.size() > 3 && is(args[2], "id")) {
     for (std::string_view text : args.subspan(3)) {
       int64_t id = 0;

@@ -209,7 +209,8 @@ void Session::on_subscribe(CommandKind kind) {
 void Session::dispatch_relayed() {
   pinned_->forward(command_bytes(), 0, false);
   const CommandKind kind = classify(parser_.args()[0]);
-  const bool may_end = kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
+  const bool may_end =
+      kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
   if (!may_end) return;
   relay_ending_ = true;
   pinned_->ask_whether_relay_ended();

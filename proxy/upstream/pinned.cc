@@ -8,8 +8,10 @@ namespace {
 // No client can make Redis send these as whole frames: a subscriber gets messages in arrays of
 // three and four.
 constexpr std::string_view kQuestion = "sluice: still subscribed?";
-constexpr std::string_view kAskCommand = "*2\r\n$4\r\nPING\r\n$25\r\nsluice: still subscribed?\r\n";
-constexpr std::string_view kSubscribedFrame = "*2\r\n$4\r\npong\r\n$25\r\nsluice: still subscribed?\r\n";
+constexpr std::string_view kAskCommand =
+    "*2\r\n$4\r\nPING\r\n$25\r\nsluice: still subscribed?\r\n";
+constexpr std::string_view kSubscribedFrame =
+    "*2\r\n$4\r\npong\r\n$25\r\nsluice: still subscribed?\r\n";
 constexpr std::string_view kFreeFrame = "$25\r\nsluice: still subscribed?\r\n";
 constexpr std::string_view kResetFrame = "+RESET\r\n";
 static_assert(kQuestion.size() == 25);
