@@ -281,7 +281,9 @@ void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict) {
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);
   std::string bytes = encode_reply(op, verdict, order_id == 0 ? "" : durability(item, order_id));
-  metrics.purchase_seconds.observe(static_cast<uint64_t>(base::monotonic_us() - op.received_us));
+  if (op.verb == Verb::kBuy) {
+    metrics.purchase_seconds.observe(static_cast<uint64_t>(base::monotonic_us() - op.received_us));
+  }
   deliver_(op, std::move(bytes));
 }
 

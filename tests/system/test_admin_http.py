@@ -90,7 +90,9 @@ def test_post_needs_the_token_if_there_is_one(lab, which):
     if which == "proxy":
         daemon = lab.proxy(lab.redis(), **settings)
     else:
-        daemon = lab.flusher(lab.database(), **settings)
+        daemon = lab.flusher(lab.database(), start=False, **settings)
+        daemon.start(wait=False)
+        until(lambda: daemon.get("/healthz").status == 200, 20, "the flusher's listener")
     assert daemon.get("/status").status == 200
     assert daemon.post("/pause").status == 401
     assert daemon.post("/pause", headers={"Authorization": "Bearer wrong"}).status == 401

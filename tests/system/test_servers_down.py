@@ -55,8 +55,8 @@ def test_mysql_goes_away_and_comes_back_in_mid_drain(lab, way):
     """mariadbd is killed or stopped while rows are on their way: no row is lost or doubled."""
     server = lab.mariadb()
     database = Database(server, "shop").create()
-    flusher = lab.flusher(database, batch__rows=50)
     proxy = lab.proxy(lab.redis())
+    flusher = lab.flusher(database, batch__rows=50)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 100_000) == "OK"
         load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(6000)]).start()

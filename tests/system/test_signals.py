@@ -48,8 +48,8 @@ def test_idle_daemons_end_at_once_with_0(lab, number):
 def test_sigterm_does_not_wait_for_mysql(lab):
     """MySQL is down and there is a backlog: the flusher still ends with 0 within seconds."""
     server = lab.mariadb()
-    flusher = lab.flusher(Database(server, "shop").create())
     proxy = lab.proxy(lab.redis())
+    flusher = lab.flusher(Database(server, "shop").create())
     server.kill()
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
@@ -80,8 +80,8 @@ def test_the_flusher_killed_between_batches_neither_loses_nor_doubles(lab):
 def test_two_flushers_on_one_journal_do_not_both_write(lab):
     """One loses the checkpoint (or the lock) and ends with a message; no row is doubled."""
     redis, database = lab.redis(), lab.database()
-    first = lab.flusher(database)
     proxy = lab.proxy(redis)
+    first = lab.flusher(database)
     second = lab.flusher(database, start=False)
     second.start(wait=False)
     with proxy.client() as client:

@@ -66,9 +66,10 @@ class Lab:
     def stack(self, proxy=None, flusher=None):
         """The usual whole: (redis, database, proxy, flusher), all running and wired."""
         redis, database = self.redis(), self.database()
-        drain = self.flusher(database, **(flusher or {}))
+        drain = self.flusher(database, start=False, **(flusher or {}))
         front = self.proxy(redis, flusher__admin=f"http://127.0.0.1:{drain.admin_port}",
                            **(proxy or {}))
+        drain.start()  # is ready once there is a journal, which the proxy makes
         return redis, database, front, drain
 
     def end(self):
