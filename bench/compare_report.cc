@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kNameColumns = 46;
 constexpr size_t kValueColumns = 20;
+constexpr double kLoadQuiet = 0.7;  // above it, something else takes a core for most of the time
 
 const char* contender_name(Contender contender) {
   switch (contender) {
@@ -56,6 +57,13 @@ std::string machine_text(const CompareResult& result) {
                      " cores, shared by servers and load generator; " + machine.kernel + "\n" +
                      "Disk:    " + machine.disk + sync + "\n" + "Servers: Redis " +
                      result.redis_version + ", " + result.database_version + "\n";
+  if (machine.load > kLoadQuiet) {
+    char load[120];
+    std::snprintf(load, sizeof load,
+                  "WARNING: the machine was busy already (load average %.1f): figures are rough.\n",
+                  machine.load);
+    text += load;
+  }
   if (machine.in_memory) {
     text +=
         "WARNING: the data folder is in memory, where a sync costs nothing: these figures say\n"
@@ -116,6 +124,7 @@ std::string compare_json(const CompareResult& result) {
                               {"disk", result.machine.disk},
                               {"in_memory", result.machine.in_memory},
                               {"sync_us", result.machine.sync_us},
+                              {"load", result.machine.load},
                               {"redis", result.redis_version},
                               {"database", result.database_version}};
   boost::json::array purchases;

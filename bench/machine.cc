@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 #include <vector>
@@ -73,6 +74,7 @@ Result<Machine> describe_machine(const std::string& folder) {
   if (::uname(&name) == 0) {
     machine.kernel = std::string(name.sysname) + " " + name.release + " " + name.machine;
   }
+  ::getloadavg(&machine.load, 1);
   struct statfs info {};
   if (::statfs(folder.c_str(), &info) != 0) return base::errno_error(errno, folder);
   machine.disk = file_system(info.f_type);

@@ -136,20 +136,19 @@ Status Stack::write_configs(const std::string& redis_address, int proxy_port) {
   if (!flusher_admin) return flusher_admin.error();
   SLUICE_TRY(write_file(path("mysql.password"), kPassword));
   const std::string local = "\"127.0.0.1:";
-  SLUICE_TRY(write_file(path("proxy.toml"),
-                        "[listen]\naddress = " + local + std::to_string(proxy_port) + "\"\n" +
-                            "[admin]\naddress = " + local + std::to_string(*proxy_admin) + "\"\n" +
-                            "[redis]\nservers = [\"" + redis_address + "\"]\n" +
-                            "[journal]\ndir = \"" + path("journal") + "\"\nfsync = \"always\"\n" +
-                            "[flusher]\nadmin = \"http://127.0.0.1:" +
-                            std::to_string(*flusher_admin) + "\"\n" + "[log]\nlevel = \"warn\"\n"));
+  SLUICE_TRY(write_file(
+      path("proxy.toml"),
+      "[listen]\naddress = " + local + std::to_string(proxy_port) + "\"\n" + "[admin]\naddress = " +
+          local + std::to_string(*proxy_admin) + "\"\n" + "[redis]\nservers = [\"" + redis_address +
+          "\"]\n" + "[journal]\ndir = \"" + path("journal") + "\"\nfsync = \"always\"\n" +
+          "[flusher]\nadmin = \"http://127.0.0.1:" + std::to_string(*flusher_admin) + "\"\n"));
   return write_file(path("flusher.toml"),
                     "[journal]\ndir = \"" + path("journal") + "\"\n" + "[mysql]\nhost = \"" +
                         database_.host + "\"\nport = " + std::to_string(database_.port) +
                         "\nuser = \"" + database_.user + "\"\npassword_file = \"" +
                         path("mysql.password") + "\"\ndatabase = \"" + database_.database +
                         "\"\ncreate_schema = true\n" + "[admin]\naddress = " + local +
-                        std::to_string(*flusher_admin) + "\"\n" + "[log]\nlevel = \"warn\"\n");
+                        std::to_string(*flusher_admin) + "\"\n");
 }
 
 Result<std::string> Stack::start_proxy(const std::string& redis_address) {

@@ -75,6 +75,9 @@ TEST(CompareReport, GivesTheRatioAndWarnsOfADiskThatIsNone) {
   EXPECT_EQ(compare_text(result).find("Checked"), std::string::npos) << "nothing was checked";
   result.machine.in_memory = true;
   EXPECT_NE(compare_text(result).find("WARNING"), std::string::npos);
+  result.machine.in_memory = false;
+  result.machine.load = 2.5;
+  EXPECT_NE(compare_text(result).find("load average 2.5"), std::string::npos);
   const auto parsed = boost::json::parse(compare_json(result)).as_object();
   EXPECT_EQ(parsed.at("purchases").as_array().size(), 4u);
 }
