@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <cerrno>
 #include <utility>
@@ -80,12 +81,11 @@ void Session::close() {
   const auto self = shared_from_this();
   closed_ = true;
   worker_.thread().forget(*this);
-  pipe_->abandon(*this);
+  worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
   boost::system::error_code ignored;
   socket_.close(ignored);
   worker_.services().clients.remove(*client_);
-  client_->kill = nullptr;
   worker_.remove(self);
 }
 
@@ -153,9 +153,7 @@ size_t Session::process(std::string_view data) {
   Run run;
   stalled_ = false;
   while (!closing_ && !closed_) {
-    if (stalls() || queue_.commands() + run.commands >=
-                        static_cast<size_t>(worker_.services().limits.commands_in_flight.load(
-                            std::memory_order_relaxed))) {
+    if (stalls() || queue_.commands() + run.commands >= window()) {
       stalled_ = done < data.size();
       break;
     }
@@ -208,6 +206,14 @@ bool Session::stalls() {
   return true;
 }
 
+// How many commands may be unanswered.
+size_t Session::window() const {
+  const int64_t limit =
+      worker_.services().limits.commands_in_flight.load(std::memory_order_relaxed);
+  return std::min(static_cast<size_t>(limit),
+                  std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1)));
+}
+
 void Session::extend(Run& run) {
   const std::string_view raw = parser_.raw();
   const char* begin = run.commands == 0 ? raw.data() : run.bytes.data();
@@ -229,6 +235,8 @@ void Session::reply_bytes(std::string_view bytes, size_t replies) {
     output_.append(bytes);
   else
     queue_.forwarded_bytes(bytes, replies);
+  const size_t mean = bytes.size() / std::max<size_t>(replies, 1);
+  reply_bytes_mean_ = (reply_bytes_mean_ * 3 + mean) / 4;
   output_grew();
 }
 
@@ -249,7 +257,7 @@ void Session::push_bytes(std::string_view push) {
 
 void Session::pinned_lost() {
   const bool lost_state = stateful();
-  worker_.pinned_pool().give_back(std::move(pinned_), false);
+  untie(false);
   in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
   if (lost_state) closing_ = true;  // the client must know that its state is gone
   show_state();

@@ -47,6 +47,12 @@ class Session final : public sale::ReplySink,
   static constexpr size_t kReadAheadMax = 64 * 1024;
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
+  // Replies on their way to one client are to stay about this size: who gets large ones has fewer
+  // commands in flight. The first guess of the size allows a few hundred.
+  static constexpr size_t kWindowBytes = 4 * 1024 * 1024;
+  static constexpr size_t kWindowCommandsMin = 16;
+  static constexpr size_t kFirstReplyBytes = 16 * 1024;
+
   // Commands next to each other in the input that go to Redis as they are.
   struct Run {
     std::string_view bytes;
@@ -60,6 +66,7 @@ class Session final : public sale::ReplySink,
   void end_of_input();
   size_t process(std::string_view data);
   bool stalls();
+  size_t window() const;
   void extend(Run& run);
   void flush(Run& run);
   void reply_later() { worker_.thread().at_turn_end(*this); }
@@ -123,6 +130,7 @@ class Session final : public sale::ReplySink,
   upstream::Pipe* pipe_ = nullptr;             // of the client's protocol and database
   std::unique_ptr<upstream::Pinned> pinned_;   // while tied
   int64_t database_ = 0;
+  size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
 
   bool closed_ = false;
   bool closing_ = false;      // no more input; close once all replies are written

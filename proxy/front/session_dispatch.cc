@@ -223,7 +223,7 @@ void Session::relay_ended() {
   if (pinned_->was_reset()) {
     muted_ = mute_next_ = false;
     client_->protocol = 2;
-    database_ = 0;
+    client_->database = database_ = 0;
     worker_.services().clients.set_name(*client_, "");
   }
   untie(false);
@@ -300,8 +300,7 @@ void Session::on_reset() {
   if (pinned_) untie(false);
   muted_ = mute_next_ = false;
   client_->protocol = 2;
-  database_ = 0;
-  client_->database = 0;
+  client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");
   use_shared_pipe();
   show_state();
@@ -402,7 +401,7 @@ bool Session::tie() {
 
 void Session::untie(bool clean) {
   worker_.pinned_pool().give_back(std::move(pinned_), clean && !dirty_);
-  dirty_ = false;
+  dirty_ = waits_for_room_ = false;
 }
 
 // All replies of the tied commands are here; if no state is left, the connection is free.

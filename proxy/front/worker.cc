@@ -27,6 +27,10 @@ upstream::Pipe& Worker::pipe(int protocol, int64_t database) {
   return *pipe;
 }
 
+void Worker::abandon(const upstream::ReplyReceiver& receiver) {
+  for (auto& [setup, pipe] : pipes_) pipe->abandon(receiver);
+}
+
 std::string Worker::redis_version() {
   const std::string& version = pipe(2, 0).redis_version();
   return version.empty() ? "7.0.0" : version;

@@ -35,6 +35,8 @@ class Worker {
 
   // The shared connection; made when first asked for.
   upstream::Pipe& pipe(int protocol, int64_t database);
+  // No shared connection calls `receiver` any more.
+  void abandon(const upstream::ReplyReceiver& receiver);
   // What Redis calls its version; a plausible one until it is known.
   std::string redis_version();
 

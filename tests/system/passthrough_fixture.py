@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -103,11 +104,12 @@ def command(*words):
 class Stack:
     """Redis, and a proxy in front of it."""
 
-    def __init__(self, io_threads=2, sets=()):
+    def __init__(self, io_threads=2, sets=(), redis_port=None):
         self.dir = tempfile.mkdtemp(prefix="sluice-pass-")
-        self.redis_port, self.port = free_port(), free_port()
+        self.redis_port, self.port = redis_port or free_port(), free_port()
         self.redis = self.proxy = None
-        self.start_redis()
+        if redis_port is None:
+            self.start_redis()
         config = os.path.join(self.dir, "proxy.toml")
         with open(config, "w") as file:
             file.write(f'[redis]\nservers = ["127.0.0.1:{self.redis_port}"]\n'
@@ -154,8 +156,41 @@ class Stack:
         if self.proxy.poll() is None:
             self.proxy.send_signal(signal.SIGTERM)
             code = self.proxy.wait(10)
-        self.redis.kill()
-        self.redis.wait()
+        if self.redis is not None:
+            self.kill_redis()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         return code
+
+
+class FakeRedis:
+    """Greets like Redis and then answers each read with what `script(data)` returns; None closes."""
+
+    def __init__(self, script):
+        self.script = script
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        while data := connection.recv(1 << 16):
+            if b"INFO" in data or data == command("PING"):
+                answer = b"+OK\r\n"
+            else:
+                answer = self.script(data)
+            if answer is not None:
+                connection.sendall(answer)
+            if answer is None or answer.endswith(b"!"):
+                break
+        connection.close()
+
+    def stop(self):
+        self.listener.close()
