@@ -19,6 +19,7 @@ struct Command {
 
 constexpr std::array kCommands{
     Command{"journal", "verify or dump a journal folder", journal_command},
+    Command{"schema", "print the MySQL schema or apply it", schema_command},
 };
 
 int run(int argc, char** argv) {

@@ -62,7 +62,7 @@ Status take_name(std::string_view what, std::string_view text, std::string& into
 Status take_number(std::string_view what, std::string_view text, int64_t min, int64_t max,
                    int64_t& into) {
   const auto number = base::parse_integer(text);
-  if (!number || *number < min || *number > max) {
+  if (!number || text.starts_with('+') || *number < min || *number > max) {
     return invalid(std::string(what) + " must be a whole number from " + std::to_string(min) +
                    " to " + std::to_string(max));
   }
