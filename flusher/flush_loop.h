@@ -63,13 +63,15 @@ class FlushLoop {
   Status prepare();
   std::optional<LoopEnd> prepare_until_ready();
   std::optional<LoopEnd> turn();
+  Status work();
+  std::optional<LoopEnd> journal_failed(const Error& error);
   void take_requests();
   Status observe();
   Status observe_oldest();
   void report();
   bool should_feed();
   Status feed();
-  std::optional<LoopEnd> run_finished();
+  void run_finished();
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
 

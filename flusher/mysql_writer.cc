@@ -203,11 +203,11 @@ MysqlWriter::Attempt MysqlWriter::failed(const Failure& failure) {
 
 MysqlWriter::Attempt MysqlWriter::found_conflict() {
   const std::lock_guard lock(mutex_);
-  conflict_ = "the checkpoint of journal " + std::to_string(context_.key.journal_id) +
-              ", writer " + std::to_string(index_) + ", is not where this flusher left it (" +
+  conflict_ = "journal " + std::to_string(context_.key.journal_id) + ", writer " +
+              std::to_string(index_) + ": the checkpoint is not where this flusher left it (" +
               std::to_string(position_) +
-              "): another flusher drains this journal, or the database was restored; stop the "
-              "other one, then start again";
+              "): another flusher has taken the journal over, or the database was restored; make "
+              "sure that no other flusher runs, then start again";
   return Attempt::kConflict;
 }
 

@@ -78,7 +78,7 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const 
                                              uint32_t writers,
                                              const journal::JournalExtent& extent) {
   std::vector<CheckpointRow> rows;
-  if (auto failure = read_checkpoints(connection, key.journal_id, rows)) return waiting(*failure);
+  if (auto failure = claim_checkpoints(connection, key, rows)) return waiting(*failure);
   if (rows.empty() && extent.first_sequence > 1) {
     return mismatch(extent, "the database has no checkpoint of this journal, and the records before "
                             "are deleted; check that mysql.database is the one that this journal "

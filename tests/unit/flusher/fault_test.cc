@@ -108,13 +108,15 @@ TEST_F(FaultTest, LostAnswerToACommitIsSettledByTheCheckpoint) {
   feed(1, 20'000);
   const std::string path = dir.path() + "/cutter";
   testing_support::CommitCutter cutter(path, options.mysql.unix_socket);
-  ASSERT_EQ(drain_once().exit_code, 0);  // makes the tables and checkpoints, undisturbed
-  feed(20'001, 20'000);
   options.mysql.unix_socket = path;
   options.batch.rows = 100;
+  options.pace.rows_per_s = 20'000;
+  RunningFlusher flusher(options, true);
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().rows_total > 0; }));
   cutter.cut_before = 10;
   cutter.cut_after = 10;
-  const LoopEnd end = drain_once();
+  const LoopEnd end = flusher.wait();
+  EXPECT_EQ(flusher.status.read().rows_total, fed);
   EXPECT_EQ(end.exit_code, 0) << end.message;
   EXPECT_EQ(cutter.cut_before + cutter.cut_after, 0);
   expect_all_there();
