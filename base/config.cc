@@ -52,17 +52,44 @@ bool is_number(ConfigType type) {
          type == ConfigType::kDuration || type == ConfigType::kRate;
 }
 
+std::string trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return std::string(text);
+}
+
+// The inverse of joined(): a comma within a part is written "\,", a backslash "\\" (a cron line may
+// well have commas).
 std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> parts;
-  while (!text.empty()) {
-    const size_t comma = std::min(text.find(','), text.size());
-    std::string_view part = text.substr(0, comma);
-    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
-    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (!part.empty()) parts.emplace_back(part);
-    text.remove_prefix(std::min(comma + 1, text.size()));
+  std::string part;
+  const auto end_part = [&] {
+    if (std::string whole = trimmed(part); !whole.empty()) parts.push_back(std::move(whole));
+    part.clear();
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool escapes =
+        text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == ',' || text[i + 1] == '\\');
+    if (text[i] == ',') {
+      end_part();
+    } else {
+      part += text[escapes ? ++i : i];
+    }
   }
+  end_part();
   return parts;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) text += ',';
+    for (const char c : part) {
+      if (c == ',' || c == '\\') text += '\\';
+      text += c;
+    }
+  }
+  return text;
 }
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
@@ -268,14 +295,12 @@ Result<std::string> Config::text(std::string_view name) const {
   if (const bool* flag = std::get_if<bool>(&held)) return std::string(*flag ? "true" : "false");
   if (const int64_t* number = std::get_if<int64_t>(&held)) return format_number(*key, *number);
   if (const std::string* text = std::get_if<std::string>(&held)) return *text;
-  std::string joined;
-  const auto append = [&](const std::string& part) { joined += (joined.empty() ? "" : ",") + part; };
-  if (const auto* items = std::get_if<std::vector<std::string>>(&held)) {
-    for (const std::string& item : *items) append(item);
-  } else {
-    for (const auto& [k, v] : std::get<std::map<std::string, std::string>>(held)) append(k + "=" + v);
+  if (const auto* items = std::get_if<std::vector<std::string>>(&held)) return joined(*items);
+  std::vector<std::string> entries;
+  for (const auto& [k, v] : std::get<std::map<std::string, std::string>>(held)) {
+    entries.push_back(k + "=" + v);
   }
-  return joined;
+  return joined(entries);
 }
 
 std::string describe_keys(const std::vector<ConfigKey>& keys) {

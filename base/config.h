@@ -27,8 +27,8 @@ enum class ConfigType {
   kSize,      // "64MiB" → bytes within [min, max]
   kDuration,  // "250ms" → microseconds within [min, max]
   kRate,      // "5000/s" → per second within [min, max]
-  kList,      // an array of strings; as text: comma separated
-  kMap,       // a table of strings; as text: k=v, comma separated
+  kList,      // an array of strings; as text: comma separated, a comma in one is "\,"
+  kMap,       // a table of strings; as text: k=v, separated likewise
 };
 
 struct ConfigKey {

@@ -67,8 +67,11 @@ Registry::Entry& Registry::add(std::string_view name, std::string_view help,
   const std::lock_guard lock(mutex_);
   auto entry = std::make_unique<Entry>();
   entry->name = name, entry->help = help, entry->labels = labels;
-  entries_.push_back(std::move(entry));
-  return *entries_.back();
+  // The text format wants all samples of a name in one group.
+  const auto last = std::find_if(entries_.rbegin(), entries_.rend(),
+                                 [&](const auto& other) { return other->name == name; });
+  const auto place = last == entries_.rend() ? entries_.end() : last.base();
+  return **entries_.insert(place, std::move(entry));
 }
 
 Counter& Registry::counter(std::string_view name, std::string_view help, std::string_view labels) {

@@ -76,7 +76,9 @@ Result<int64_t> parse_rate_per_s(std::string_view text) {
 Result<int64_t> parse_integer(std::string_view text) {
   int64_t number = 0;
   const char* end = text.data() + text.size();
-  const auto [rest, failure] = std::from_chars(text.data(), end, number);
+  // from_chars takes a minus only.
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
+  const auto [rest, failure] = std::from_chars(text.data() + (plus ? 1 : 0), end, number);
   if (failure != std::errc() || rest != end) {
     return Error(ErrorClass::kInvalid, "\"" + std::string(text) + "\" is not a whole number");
   }

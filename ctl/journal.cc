@@ -59,7 +59,8 @@ void print(const journal::Examination& found) {
               "", bytes);
   if (found.torn_bytes > 0) {
     std::printf("torn tail: %" PRIu64 " bytes at %s, offset %" PRIu64
-                "; the proxy's next start cuts them off and keeps a copy (or a write is under way)\n",
+                "; the proxy's next start cuts them off and keeps a copy, unless a write is under "
+                "way\n",
                 found.torn_bytes, newest.info.path.c_str(), newest.end_offset);
   }
   std::printf("ok: %s\n", found.clean ? "stopped in an orderly way" : "in use, or not stopped");

@@ -17,8 +17,8 @@ constexpr size_t kVersionAt = 8, kJournalIdAt = 16, kSegmentAt = 24, kFirstSeque
 constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
 
 Error corrupt(const std::string& what) {
-  return Error(ErrorClass::kCorrupt,
-               what + "; put the file back from a backup, or see docs/journal_format.md, \"Damage\"");
+  return Error(ErrorClass::kCorrupt, what + "; put the file back from a backup, or see "
+                                            "docs/journal_format.md, \"Damage\"");
 }
 
 bool looks_like_segment(std::string_view name) {

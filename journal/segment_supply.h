@@ -55,7 +55,7 @@ class SegmentSupply {
   bool lent_ = false;                 // guarded by mutex_; taken and not yet renamed
   std::optional<Error> failure_;      // of the last attempt; guarded by mutex_
   uint64_t attempts_ = 0;             // guarded by mutex_
-  uint64_t attempts_wanted_ = 1;      // guarded by mutex_; an attempt is due while attempts_ is less
+  uint64_t attempts_wanted_ = 1;      // guarded by mutex_; one is due while attempts_ is less
   bool stop_ = false;                 // guarded by mutex_
   std::thread thread_;                // last: it uses all of the above
 };

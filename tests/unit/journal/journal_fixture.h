@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/metrics.h"
+#include "faulty_file_system.h"
 #include "journal/bytes.h"
 #include "journal/examine.h"
 #include "journal/group_commit.h"
@@ -93,6 +94,7 @@ class JournalTest : public testing::Test {
     options_.dir = dir_;
     options_.segment_bytes = 256 << 10;
     options_.free_bytes_min = 0;
+    unsynced_.skip_syncs();
   }
   ~JournalTest() override { std::filesystem::remove_all(root_); }
 
@@ -104,14 +106,15 @@ class JournalTest : public testing::Test {
     EXPECT_TRUE(started.ok()) << started.error().message();
     return started ? std::move(*started) : nullptr;
   }
-  RecoveryReport recovered(base::FileSystem& fs = base::posix_file_system()) {
+  RecoveryReport recovered() { return recovered(unsynced_); }
+  RecoveryReport recovered(base::FileSystem& fs) {
     auto report = recover(dir_, fs, [](const Record&) {});
     EXPECT_TRUE(report.ok()) << report.error().message();
     return report ? *report : RecoveryReport();
   }
   // The error with which recovery refuses; "" if it does not.
   std::string refusal() {
-    auto report = recover(dir_, fs_, [](const Record&) {});
+    auto report = recover(dir_, unsynced_, [](const Record&) {});
     if (report) return "";
     EXPECT_EQ(report.error().cls(), ErrorClass::kCorrupt) << report.error().message();
     return report.error().message();
@@ -145,7 +148,7 @@ class JournalTest : public testing::Test {
   // that their sequences are dense.
   std::vector<uint64_t> orders(uint64_t from = 1) {
     std::vector<uint64_t> found;
-    auto reader = Reader::open(dir_, fs_, {from});
+    auto reader = Reader::open(dir_, unsynced_, {from});
     EXPECT_TRUE(reader.ok()) << reader.error().message();
     if (!reader) return found;
     for (uint64_t expected = from;;) {
@@ -178,6 +181,7 @@ class JournalTest : public testing::Test {
   WriterOptions options_;
   RecoveryReport report_;
   base::FileSystem& fs_ = base::posix_file_system();
+  FaultyFileSystem unsynced_{fs_};
   std::unique_ptr<base::Registry> registry_;
 };
 
