@@ -46,7 +46,8 @@ std::optional<Failure> reinsert(Connection& connection, const OrderTable& orders
   std::vector<sql::Row> rows;
   if (auto failure = connection.query(
           "SELECT record, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', cancelled_at) DIV 1000"
-          " FROM sluice_dead_letter" + key + " FOR UPDATE",
+          " FROM sluice_dead_letter" +
+              key + " FOR UPDATE",
           rows)) {
     return failure;
   }
@@ -120,8 +121,8 @@ std::optional<Failure> retry_dead_letters(Connection& connection, const OrderTab
         continue;
       }
       connection.rollback();
-      const bool of_the_row = failure->kind == FailureKind::kRefusedData ||
-                              failure->kind == FailureKind::kDuplicate;
+      const bool of_the_row =
+          failure->kind == FailureKind::kRefusedData || failure->kind == FailureKind::kDuplicate;
       if (!of_the_row) return failure;
     }
   } while (!keys.empty());

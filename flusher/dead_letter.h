@@ -32,7 +32,7 @@ struct RetryReport {
 };
 // Tries each dead letter once, each in a transaction of its own: the order, items.sold and the dead
 // letter's removal together. One that is refused again stays. nullopt: went through all.
-std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection, const OrderTable& orders,
-                                               RetryReport& report);
+std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection,
+                                               const OrderTable& orders, RetryReport& report);
 
 }  // namespace sluice::flusher

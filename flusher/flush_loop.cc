@@ -15,7 +15,7 @@ namespace sluice::flusher {
 namespace {
 
 constexpr int64_t kHoldWaitUs = 100'000;
-constexpr int64_t kFeedWaitUs = 20'000;    // writers wake the loop earlier
+constexpr int64_t kFeedWaitUs = 20'000;  // writers wake the loop earlier
 constexpr int64_t kPrepareFirstUs = 100'000;
 constexpr int64_t kPrepareMaxUs = 5'000'000;
 
@@ -24,8 +24,10 @@ bool may_pass(const Error& error) {
     case ErrorClass::kUnavailable:
     case ErrorClass::kNotFound:
     case ErrorClass::kNoSpace:
-    case ErrorClass::kIo: return true;
-    default: return false;
+    case ErrorClass::kIo:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -53,7 +53,8 @@ Status FlushLoop::observe() {
   auto extent = journal_.extent();
   if (!extent) return extent.error();
   if (extent->journal_id != key_.journal_id) {
-    return Error(ErrorClass::kCorrupt, options_.journal_dir + " holds another journal now; if that "
+    return Error(ErrorClass::kCorrupt, options_.journal_dir +
+                                           " holds another journal now; if that "
                                            "is right, start again");
   }
   extent_ = *extent;
@@ -66,11 +67,10 @@ Status FlushLoop::observe() {
   now_.last_sequence = extent_.last_sequence;
   now_.backlog_rows = end - position;
   // Frames differ in size; their mean is near enough for a threshold.
-  now_.backlog_bytes =
-      all == 0 ? 0
-               : static_cast<int64_t>(static_cast<double>(extent_.bytes) *
-                                      static_cast<double>(now_.backlog_rows) /
-                                      static_cast<double>(all));
+  now_.backlog_bytes = all == 0 ? 0
+                                : static_cast<int64_t>(static_cast<double>(extent_.bytes) *
+                                                       static_cast<double>(now_.backlog_rows) /
+                                                       static_cast<double>(all));
   SLUICE_TRY(observe_oldest());
   trigger_.observe(now_);
 

@@ -31,10 +31,13 @@ struct Backoff {
 Backoff backoff_of(FailureKind kind) {
   switch (kind) {
     case FailureKind::kDeadlock:
-    case FailureKind::kLockWait: return {5'000, 1'000'000};
+    case FailureKind::kLockWait:
+      return {5'000, 1'000'000};
     case FailureKind::kConnectionLost:
-    case FailureKind::kTooLarge: return {50'000, 5'000'000};
-    default: return {500'000, 10'000'000};
+    case FailureKind::kTooLarge:
+      return {50'000, 5'000'000};
+    default:
+      return {500'000, 10'000'000};
   }
 }
 
@@ -129,8 +132,10 @@ void MysqlWriter::write(const Batch& batch) {
   while (!stopping()) {
     switch (attempt(batch)) {
       case Attempt::kCommitted:
-      case Attempt::kConflict: return;
-      case Attempt::kAgain: wait_us(delay_us_);
+      case Attempt::kConflict:
+        return;
+      case Attempt::kAgain:
+        wait_us(delay_us_);
     }
   }
 }

@@ -24,8 +24,7 @@ Transaction::Transaction(sql::Connection& connection, const OrderTable& orders,
       orders_(orders),
       key_(key),
       writer_(writer),
-      statement_bytes_(
-          std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
+      statement_bytes_(std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
 
 std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   changes_ = fold(batch);
