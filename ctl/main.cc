@@ -19,7 +19,7 @@ struct Command {
 
 constexpr std::array kCommands{
     Command{"journal", "verify or dump a journal folder", journal_command},
-    Command{"schema", "print the MySQL schema or apply it", schema_command},
+    Command{"schema", "print or apply the tables that the flusher needs", schema_command},
 };
 
 int run(int argc, char** argv) {

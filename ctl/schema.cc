@@ -66,7 +66,8 @@ Result<Target> parse_target(std::span<const std::string> args) {
     app.add_option("--config", config, "flusher.toml to take the following from");
     app.add_option("--host", target.mysql.host, "name or address of the server");
     app.add_option("--port", target.mysql.port, "its TCP port");
-    app.add_option("--socket", target.mysql.unix_socket, "its unix socket, instead of host and port");
+    app.add_option("--socket", target.mysql.unix_socket,
+                   "its unix socket, instead of host and port");
     app.add_option("--user", target.mysql.user, "user to log in as");
     app.add_option("--password-file", password_file, "file whose first line is the password");
     app.add_option("--database", target.mysql.database, "database to create the tables in");
@@ -123,9 +124,10 @@ int schema_command(std::span<const std::string> args) {
     return 0;
   }
   if (!args.empty() && args[0] == "apply") return apply(args.subspan(1));
-  std::fprintf(stderr, "usage: sluice-ctl schema print\n"
-                       "       sluice-ctl schema apply [--config FILE] [--host H] [--port N]"
-                       " [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
+  std::fprintf(stderr,
+               "usage: sluice-ctl schema print\n"
+               "       sluice-ctl schema apply [--config FILE] [--host H] [--port N]"
+               " [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
   return kExitInvalid;
 }
 

@@ -126,21 +126,23 @@ void add_admin_routes(http::Server& server, const AdminContext& context) {
 
 void register_status_metrics(base::Registry& registry, const StatusBoard& status) {
   const auto gauge = [&](std::string_view name, std::string_view help, auto read) {
-    registry.computed(name, help, [&status, read] { return static_cast<double>(read(status.read())); });
+    registry.computed(name, help,
+                      [&status, read] { return static_cast<double>(read(status.read())); });
   };
   gauge("sluice_backlog_records", "Journal records that are not in MySQL yet.",
         [](const StatusSnapshot& s) { return s.backlog_records; });
   gauge("sluice_backlog_bytes", "Journal bytes that are not in MySQL yet, estimated.",
         [](const StatusSnapshot& s) { return s.backlog_bytes; });
-  gauge("sluice_backlog_oldest_age_seconds", "Age of the oldest record that is not in MySQL yet.",
-        [](const StatusSnapshot& s) { return static_cast<double>(s.oldest_age_us) / kUsPerSecond; });
+  gauge(
+      "sluice_backlog_oldest_age_seconds", "Age of the oldest record that is not in MySQL yet.",
+      [](const StatusSnapshot& s) { return static_cast<double>(s.oldest_age_us) / kUsPerSecond; });
   gauge("sluice_dead_letter_rows", "Orders that MySQL refused.",
         [](const StatusSnapshot& s) { return s.dead_letter_rows; });
   gauge("sluice_mysql_connected", "1 if MySQL answered last time.",
         [](const StatusSnapshot& s) { return s.mysql_connected ? 1 : 0; });
-  registry.computed("sluice_build_info", "Always 1; what is running is in the labels.",
-                    [] { return 1.0; }, false,
-                    "version=\"" SLUICE_VERSION "\",program=\"flusher\"");
+  registry.computed(
+      "sluice_build_info", "Always 1; what is running is in the labels.", [] { return 1.0; }, false,
+      "version=\"" SLUICE_VERSION "\",program=\"flusher\"");
 }
 
 }  // namespace sluice::flusher

@@ -6,14 +6,20 @@ std::string advice(const sql::Failure& failure) {
   using sql::FailureKind;
   switch (failure.kind) {
     case FailureKind::kSchemaMissing:
-      return "; run `sluice-ctl schema apply`, or compare the tables with `sluice-ctl schema print`";
-    case FailureKind::kReadOnly: return "; waiting until the server takes writes again";
-    case FailureKind::kFull: return "; waiting until there is room";
+      return "; run `sluice-ctl schema apply`, or compare the tables with `sluice-ctl schema "
+             "print`";
+    case FailureKind::kReadOnly:
+      return "; waiting until the server takes writes again";
+    case FailureKind::kFull:
+      return "; waiting until there is room";
     case FailureKind::kAccessDenied:
       return "; check mysql.user, mysql.password_file and the user's grants";
-    case FailureKind::kTooLarge: return "; raise max_allowed_packet on the server";
-    case FailureKind::kServerTooOld: return "";
-    default: return "";
+    case FailureKind::kTooLarge:
+      return "; raise max_allowed_packet on the server";
+    case FailureKind::kServerTooOld:
+      return "";
+    default:
+      return "";
   }
 }
 

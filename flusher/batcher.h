@@ -3,8 +3,8 @@
 //   Reader ─► add(): writer_of(record) ─► that writer's open batch ─► full? ─► its queue
 //                                                          flush() ─► its queue, full or not
 //
-// Nothing is dropped and nothing piles up: add() stops in the middle of a group when a writer has no
-// room, and goes on there later. Flush loop's thread only.
+// Nothing is dropped and nothing piles up: add() stops in the middle of a group when a writer has
+// no room, and goes on there later. Flush loop's thread only.
 #pragma once
 
 #include <cstdint>

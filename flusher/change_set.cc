@@ -17,11 +17,18 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
       item.created = &record;
       item.open = true;
       break;
-    case RecordType::kRestock: item.stock += record.quantity; break;
-    case RecordType::kClose: item.open = false; break;
-    case RecordType::kReopen: item.open = true; break;
+    case RecordType::kRestock:
+      item.stock += record.quantity;
+      break;
+    case RecordType::kClose:
+      item.open = false;
+      break;
+    case RecordType::kReopen:
+      item.open = true;
+      break;
     case RecordType::kBuy:
-    case RecordType::kCancel: break;
+    case RecordType::kCancel:
+      break;
   }
 }
 
@@ -42,9 +49,14 @@ ChangeSet fold(const Batch& batch) {
   std::vector<const Record*> cancels;
   for (const Record& record : batch.records()) {
     switch (record.type) {
-      case RecordType::kBuy: changes.orders.push_back({&record, 0}); break;
-      case RecordType::kCancel: cancels.push_back(&record); break;
-      default: fold_item_event(changes, record);
+      case RecordType::kBuy:
+        changes.orders.push_back({&record, 0});
+        break;
+      case RecordType::kCancel:
+        cancels.push_back(&record);
+        break;
+      default:
+        fold_item_event(changes, record);
     }
   }
   std::stable_sort(changes.orders.begin(), changes.orders.end(), by_order_id);

@@ -24,21 +24,32 @@ Failure contradiction(uint64_t journal_id, const std::string& what) {
 
 }  // namespace
 
-std::optional<Failure> read_checkpoints(Connection& connection, uint64_t journal_id,
-                                        std::vector<CheckpointRow>& rows) {
+std::optional<Failure> claim_checkpoints(Connection& connection, const CheckpointKey& key,
+                                         std::vector<CheckpointRow>& rows) {
+  const auto undo = [&](Failure failure) {
+    connection.rollback();
+    return failure;
+  };
+  // Locked in the order of the key, so that two claims do not deadlock; a writer holds one only.
   std::vector<sql::Row> found;
-  auto failure = connection.query("SELECT writer, writers, position, owner FROM sluice_checkpoint" +
-                                      where_journal(journal_id) + " ORDER BY writer",
-                                  found);
-  connection.rollback();
-  if (failure) return failure;
+  if (auto failure =
+          connection.query("SELECT writer, writers, position, owner FROM sluice_checkpoint" +
+                               where_journal(key.journal_id) + " ORDER BY writer FOR UPDATE",
+                           found)) {
+    return undo(std::move(*failure));
+  }
   rows.clear();
   for (const sql::Row& row : found) {
     if (number(row[0]) != rows.size() || number(row[1]) != found.size()) {
-      return contradiction(journal_id, "rows are missing or too many; restore the table");
+      return undo(contradiction(key.journal_id, "rows are missing or too many; restore the table"));
     }
     rows.push_back({number(row[2]), number(row[3])});
   }
+  auto failure =
+      connection.exec("UPDATE sluice_checkpoint SET owner = " + std::to_string(key.owner) +
+                      where_journal(key.journal_id));
+  if (!failure) failure = connection.exec("COMMIT");
+  if (failure) return undo(std::move(*failure));
   return std::nullopt;
 }
 
@@ -61,10 +72,10 @@ std::optional<Failure> advance_checkpoint(Connection& connection, const Checkpoi
   // from < to, so the row changes whenever it matches: affected_rows() means the same with and
   // without CLIENT_FOUND_ROWS.
   SLUICE_ASSERT(from < to, "a checkpoint only moves forward");
-  return connection.exec("UPDATE sluice_checkpoint SET position = " + std::to_string(to) +
-                         ", owner = " + std::to_string(key.owner) + ", updated_at = NOW(3)" +
-                         where_journal(key.journal_id) + " AND writer = " +
-                         std::to_string(writer) + " AND position = " + std::to_string(from));
+  return connection.exec(
+      "UPDATE sluice_checkpoint SET position = " + std::to_string(to) + ", updated_at = NOW(3)" +
+      where_journal(key.journal_id) + " AND writer = " + std::to_string(writer) +
+      " AND position = " + std::to_string(from) + " AND owner = " + std::to_string(key.owner));
 }
 
 std::optional<Failure> repartition(Connection& connection, const CheckpointKey& key,
@@ -74,9 +85,10 @@ std::optional<Failure> repartition(Connection& connection, const CheckpointKey& 
     return failure;
   };
   if (old_writers > 0) {
-    if (auto failure = connection.exec("DELETE FROM sluice_checkpoint" +
-                                       where_journal(key.journal_id) +
-                                       " AND position = " + std::to_string(position))) {
+    if (auto failure =
+            connection.exec("DELETE FROM sluice_checkpoint" + where_journal(key.journal_id) +
+                            " AND position = " + std::to_string(position) +
+                            " AND owner = " + std::to_string(key.owner))) {
       return undo(std::move(*failure));
     }
     if (connection.affected_rows() != old_writers) {

@@ -1,8 +1,10 @@
 // How far each writer has brought the journal into MySQL: the table sluice_checkpoint.
 //
 // One row a writer; its position moves only in the transaction that brings the rows it covers, by
-// compare-and-set: of two flushers on one journal, one finds its row moved and stops. The owner, a
-// random number of this run, tells a commit of our own whose answer got lost from one of another's.
+// compare-and-set on position and owner. The owner is a random number of one run; a flusher that
+// starts claims all rows of its journal in one transaction, so of two flushers the one that claimed
+// last goes on, and the other one's next transaction changes nothing and stops it. The owner also
+// tells a commit of our own whose answer got lost from one of another's.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +26,10 @@ struct CheckpointRow {
   uint64_t owner = 0;
 };
 
-// All rows of a journal, by writer; empty: MySQL has never seen it. kSchemaMissing-like failures as
-// the server tells them; a table that contradicts itself is kOther with code 0. Ends the
-// transaction.
-std::optional<sql::Failure> read_checkpoints(sql::Connection& connection, uint64_t journal_id,
-                                             std::vector<CheckpointRow>& rows);
+// Makes key.owner the owner of all rows of the journal, and reads them, by writer; empty: MySQL has
+// never seen it. A table that contradicts itself is kOther with code 0. One transaction.
+std::optional<sql::Failure> claim_checkpoints(sql::Connection& connection, const CheckpointKey& key,
+                                              std::vector<CheckpointRow>& rows);
 
 // One row, waiting for whoever is changing it. Ends the transaction.
 std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,

@@ -20,35 +20,52 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::optional<Failure> read_letters(Connection& connection, std::string& after,
-                                    std::vector<sql::Row>& rows) {
+// The keys of the letters after `after`, as WHERE clauses; moves `after` on.
+std::optional<Failure> read_keys(Connection& connection, std::string& after,
+                                 std::vector<std::string>& keys) {
+  std::vector<sql::Row> rows;
   auto failure = connection.query(
-      "SELECT journal_id, sequence, record,"
-      " CAST(ROUND(UNIX_TIMESTAMP(cancelled_at) * 1000) AS UNSIGNED)"
-      " FROM sluice_dead_letter WHERE (journal_id, sequence) > (" + after +
-          ") ORDER BY journal_id, sequence LIMIT " + std::to_string(kRetryBatch),
+      "SELECT journal_id, sequence FROM sluice_dead_letter WHERE (journal_id, sequence) > (" +
+          after + ") ORDER BY journal_id, sequence LIMIT " + std::to_string(kRetryBatch),
       rows);
   connection.rollback();
-  if (!failure && !rows.empty()) after = *rows.back()[0] + ", " + *rows.back()[1];
+  keys.clear();
+  for (const sql::Row& row : rows) {
+    after = *row[0] + ", " + *row[1];
+    keys.push_back(" WHERE journal_id = " + *row[0] + " AND sequence = " + *row[1]);
+  }
   return failure;
 }
 
-// The order, its item and the removal of its dead letter, without COMMIT.
+// One letter, without COMMIT: the order in, items.sold up, the letter out. `inserted` stays false
+// if there is nothing to do.
 std::optional<Failure> reinsert(Connection& connection, const OrderTable& orders,
-                                const std::string& key, const OrderRow& row) {
-  // First the removal: it keeps a second retry that runs at the same time from doing it twice.
-  if (auto failure = connection.exec("DELETE FROM sluice_dead_letter" + key)) return failure;
-  if (connection.affected_rows() != 1) {
-    return Failure{FailureKind::kRefusedData, 0, "somebody else has removed it"};
+                                const std::string& key, bool& inserted) {
+  inserted = false;
+  // Locked before it is judged: a cancel, or a second retry, may be at it at the same time.
+  std::vector<sql::Row> rows;
+  if (auto failure = connection.query(
+          "SELECT record, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', cancelled_at) DIV 1000"
+          " FROM sluice_dead_letter" +
+              key + " FOR UPDATE",
+          rows)) {
+    return failure;
   }
+  if (rows.empty()) return std::nullopt;
+  std::string storage;
+  const auto record = parse_record_json(*rows[0][0], storage);
+  if (!record) return std::nullopt;  // not written by us: stays for a person to look at
+  const OrderRow row{&*record, rows[0][1] ? std::stoll(*rows[0][1]) : 0};
   std::string insert = orders.insert_head();
   orders.append_row(insert, row);
   if (auto failure = connection.exec(insert)) return failure;
+  if (auto failure = connection.exec("DELETE FROM sluice_dead_letter" + key)) return failure;
+  inserted = true;
   if (row.cancelled_ms != 0) return std::nullopt;
   ChangeSet changes;
-  ItemChange& item = changes.item(row.record->item);
-  item.sold = row.record->quantity;
-  item.updated_ms = row.record->time_ms;
+  ItemChange& item = changes.item(record->item);
+  item.sold = record->quantity;
+  item.updated_ms = record->time_ms;
   return update_items(connection, changes, connection.max_allowed_packet());
 }
 
@@ -74,12 +91,10 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
   return connection.exec(insert + ",NOW(3))");
 }
 
-std::optional<Failure> cancel_dead_letter(Connection& connection, uint64_t order_id,
-                                          int64_t time_ms) {
-  std::string update = "UPDATE sluice_dead_letter SET cancelled_at = ";
-  append_datetime(update, time_ms);
-  return connection.exec(update + " WHERE order_id = " + std::to_string(order_id) +
-                         " AND cancelled_at IS NULL");
+std::optional<Failure> cancel_dead_letters(Connection& connection, const std::string& ids,
+                                           const std::string& times) {
+  return connection.exec("UPDATE sluice_dead_letter SET cancelled_at = " + times +
+                         " WHERE order_id IN (" + ids + ") AND cancelled_at IS NULL");
 }
 
 std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& count) {
@@ -93,30 +108,25 @@ std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& coun
 std::optional<Failure> retry_dead_letters(Connection& connection, const OrderTable& orders,
                                           RetryReport& report) {
   std::string after = "0, 0";
-  std::vector<sql::Row> rows;
-  while (true) {
-    if (auto failure = read_letters(connection, after, rows)) return failure;
-    if (rows.empty()) return std::nullopt;
-    for (const sql::Row& letter : rows) {
+  std::vector<std::string> keys;
+  do {
+    if (auto failure = read_keys(connection, after, keys)) return failure;
+    for (const std::string& key : keys) {
       ++report.tried;
-      std::string storage;
-      const auto record = parse_record_json(*letter[2], storage);
-      if (!record) continue;  // not written by us; stays for a person to look at
-      const OrderRow row{&*record, letter[3] ? std::stoll(*letter[3]) : 0};
-      const std::string key =
-          " WHERE journal_id = " + *letter[0] + " AND sequence = " + *letter[1];
-      auto failure = reinsert(connection, orders, key, row);
+      bool inserted = false;
+      auto failure = reinsert(connection, orders, key, inserted);
       if (!failure) failure = connection.exec("COMMIT");
       if (!failure) {
-        ++report.inserted;
+        report.inserted += inserted ? 1 : 0;
         continue;
       }
       connection.rollback();
-      const bool of_the_row = failure->kind == FailureKind::kRefusedData ||
-                              failure->kind == FailureKind::kDuplicate;
+      const bool of_the_row =
+          failure->kind == FailureKind::kRefusedData || failure->kind == FailureKind::kDuplicate;
       if (!of_the_row) return failure;
     }
-  }
+  } while (!keys.empty());
+  return std::nullopt;
 }
 
 }  // namespace sluice::flusher

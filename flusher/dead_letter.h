@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "flusher/order_table.h"
 #include "sql/connection.h"
@@ -17,9 +18,10 @@ namespace sluice::flusher {
 std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint64_t journal_id,
                                                const OrderRow& row, const sql::Failure& reason);
 
-// In the open transaction: the order, if it is a dead letter, has been cancelled.
-std::optional<sql::Failure> cancel_dead_letter(sql::Connection& connection, uint64_t order_id,
-                                               int64_t time_ms);
+// In the open transaction: marks those of the orders `ids` ("1,2,3") that are dead letters as
+// cancelled at `times`, an SQL expression of order_id. Waits for a retry of one of them.
+std::optional<sql::Failure> cancel_dead_letters(sql::Connection& connection, const std::string& ids,
+                                                const std::string& times);
 
 // All dead letters in the database. Ends the transaction.
 std::optional<sql::Failure> count_dead_letters(sql::Connection& connection, uint64_t& count);
@@ -30,7 +32,7 @@ struct RetryReport {
 };
 // Tries each dead letter once, each in a transaction of its own: the order, items.sold and the dead
 // letter's removal together. One that is refused again stays. nullopt: went through all.
-std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection, const OrderTable& orders,
-                                               RetryReport& report);
+std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection,
+                                               const OrderTable& orders, RetryReport& report);
 
 }  // namespace sluice::flusher

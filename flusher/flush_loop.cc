@@ -15,7 +15,7 @@ namespace sluice::flusher {
 namespace {
 
 constexpr int64_t kHoldWaitUs = 100'000;
-constexpr int64_t kFeedWaitUs = 20'000;    // writers wake the loop earlier
+constexpr int64_t kFeedWaitUs = 20'000;  // writers wake the loop earlier
 constexpr int64_t kPrepareFirstUs = 100'000;
 constexpr int64_t kPrepareMaxUs = 5'000'000;
 
@@ -24,8 +24,10 @@ bool may_pass(const Error& error) {
     case ErrorClass::kUnavailable:
     case ErrorClass::kNotFound:
     case ErrorClass::kNoSpace:
-    case ErrorClass::kIo: return true;
-    default: return false;
+    case ErrorClass::kIo:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -181,21 +183,38 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
 
 std::optional<LoopEnd> FlushLoop::turn() {
   take_requests();
-  if (Status observed = observe(); !observed) return LoopEnd{3, observed.error().message()};
+  if (Status observed = observe(); !observed) return journal_failed(observed.error());
   look_after_mysql();
   if (auto end = check_end()) return end;
+  if (Status worked = work(); !worked) return journal_failed(worked.error());
+  return std::nullopt;
+}
+
+Status FlushLoop::work() {
   const bool feeding = should_feed();
-  if (feeding) {
-    if (Status fed = feed(); !fed) return LoopEnd{3, fed.error().message()};
-  }
+  if (feeding) SLUICE_TRY(feed());
   report();
   const bool all_read = journal_.next_sequence() >= std::min(read_end_, extent_.last_sequence + 1);
   const bool settle = cause_ && (!feeding || all_read);
   if (settle && batcher_->flush(journal_.next_sequence()) && batcher_->idle()) {
-    if (auto end = run_finished()) return end;
+    run_finished();
   } else {
     wait(cause_ ? kFeedWaitUs : kHoldWaitUs);
   }
+  return {};
+}
+
+// Damage ends the flusher; what may pass (a segment that goes while it is looked at, too many open
+// files) is tried again from the first record that no writer has.
+std::optional<LoopEnd> FlushLoop::journal_failed(const Error& error) {
+  if (!may_pass(error)) return LoopEnd{3, error.message()};
+  Status reopened = journal_.open(journal_.next_sequence());
+  spdlog::warn("journal: {}; reading it again{}", error.message(), reopened ? "" : " failed");
+  status_.update([&](StatusSnapshot& status) {
+    status.state = State::kWaiting;
+    status.reason = error.message();
+  });
+  wait(kPrepareFirstUs);
   return std::nullopt;
 }
 

@@ -63,13 +63,15 @@ class FlushLoop {
   Status prepare();
   std::optional<LoopEnd> prepare_until_ready();
   std::optional<LoopEnd> turn();
+  Status work();
+  std::optional<LoopEnd> journal_failed(const Error& error);
   void take_requests();
   Status observe();
   Status observe_oldest();
   void report();
   bool should_feed();
   Status feed();
-  std::optional<LoopEnd> run_finished();
+  void run_finished();
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
 
@@ -87,14 +89,14 @@ class FlushLoop {
   std::unique_ptr<Batcher> batcher_;
   Observation now_;
   journal::JournalExtent extent_;
-  std::optional<Cause> cause_;     // of the run under way
-  uint64_t read_end_ = UINT64_MAX; // a change of batch.writers reads no further before it is done
-  int64_t oldest_ms_ = 0;          // time of the oldest record not in MySQL; 0: none
-  int64_t observed_us_ = 0;        // when
-  int64_t mysql_checked_us_ = 0;   // when
-  int64_t mysql_delay_us_ = 0;     // until the next check
-  int64_t progressed_us_ = 0;      // when the position last moved
-  uint64_t rate_position_ = 0;     // position and time of the last rate sample
+  std::optional<Cause> cause_;      // of the run under way
+  uint64_t read_end_ = UINT64_MAX;  // a change of batch.writers reads no further before it is done
+  int64_t oldest_ms_ = 0;           // time of the oldest record not in MySQL; 0: none
+  int64_t observed_us_ = 0;         // when
+  int64_t mysql_checked_us_ = 0;    // when
+  int64_t mysql_delay_us_ = 0;      // until the next check
+  int64_t progressed_us_ = 0;       // when the position last moved
+  uint64_t rate_position_ = 0;      // position and time of the last rate sample
   int64_t rate_us_ = 0;
 
   mutable std::mutex mutex_;  // guards all below

@@ -5,9 +5,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "flusher/dead_letter.h"
 #include "flusher/flush_loop.h"
-#include "flusher/start_up.h"
 
 namespace sluice::flusher {
 namespace {
@@ -54,6 +52,11 @@ Status FlushLoop::observe() {
   observed_us_ = now_us;
   auto extent = journal_.extent();
   if (!extent) return extent.error();
+  if (extent->journal_id != key_.journal_id) {
+    return Error(ErrorClass::kCorrupt, options_.journal_dir +
+                                           " holds another journal now; if that "
+                                           "is right, start again");
+  }
   extent_ = *extent;
 
   const uint64_t position = batcher_->position();
@@ -64,11 +67,10 @@ Status FlushLoop::observe() {
   now_.last_sequence = extent_.last_sequence;
   now_.backlog_rows = end - position;
   // Frames differ in size; their mean is near enough for a threshold.
-  now_.backlog_bytes =
-      all == 0 ? 0
-               : static_cast<int64_t>(static_cast<double>(extent_.bytes) *
-                                      static_cast<double>(now_.backlog_rows) /
-                                      static_cast<double>(all));
+  now_.backlog_bytes = all == 0 ? 0
+                                : static_cast<int64_t>(static_cast<double>(extent_.bytes) *
+                                                       static_cast<double>(now_.backlog_rows) /
+                                                       static_cast<double>(all));
   SLUICE_TRY(observe_oldest());
   trigger_.observe(now_);
 
@@ -127,20 +129,14 @@ Status FlushLoop::feed() {
 }
 
 // Everything read is committed, and there was nothing more to read, or the run gives way.
-std::optional<LoopEnd> FlushLoop::run_finished() {
+void FlushLoop::run_finished() {
   cause_.reset();
   observed_us_ = 0;
   if (journal_.next_sequence() >= read_end_) {
     // All writers of the old partitioning stand at one position: begin anew with the new one.
     batcher_->stop();
     batcher_.reset();
-    return std::nullopt;
   }
-  uint64_t dead = 0;
-  if (control_.connected() && !count_dead_letters(control_, dead)) {
-    status_.update([&](StatusSnapshot& status) { status.dead_letter_rows = dead; });
-  }
-  return std::nullopt;
 }
 
 std::optional<LoopEnd> FlushLoop::check_end() {

@@ -72,12 +72,18 @@ size_t sequence_length(std::string_view text) {
 
 std::string_view type_word(journal::RecordType type) {
   switch (type) {
-    case journal::RecordType::kCreate: return "create";
-    case journal::RecordType::kRestock: return "restock";
-    case journal::RecordType::kBuy: return "buy";
-    case journal::RecordType::kCancel: return "cancel";
-    case journal::RecordType::kClose: return "close";
-    case journal::RecordType::kReopen: return "reopen";
+    case journal::RecordType::kCreate:
+      return "create";
+    case journal::RecordType::kRestock:
+      return "restock";
+    case journal::RecordType::kBuy:
+      return "buy";
+    case journal::RecordType::kCancel:
+      return "cancel";
+    case journal::RecordType::kClose:
+      return "close";
+    case journal::RecordType::kReopen:
+      return "reopen";
   }
   return "unknown";
 }
@@ -87,8 +93,9 @@ Result<journal::Record> record_of(const boost::json::object& object, std::string
   if (const auto* given = object.if_contains("fields")) {
     for (const auto& [name, value] : given->as_object()) {
       const std::string bytes =
-          value.is_string() ? std::string(value.as_string())
-                            : from_base64(std::string_view(value.as_object().at("base64").as_string()));
+          value.is_string()
+              ? std::string(value.as_string())
+              : from_base64(std::string_view(value.as_object().at("base64").as_string()));
       journal::append_field(fields, std::string_view(name), bytes);
     }
   }

@@ -35,7 +35,8 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   CLI::App app("Drains a Sluice journal into MySQL or MariaDB.", "sluice-flusher");
   app.add_option("--config", arguments.config_file, "TOML file; see conf/flusher.toml")
       ->type_name("FILE");
-  app.add_option("--set", sets, "override one key; may be repeated")->type_name("KEY=VALUE")
+  app.add_option("--set", sets, "override one key; may be repeated")
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--check", arguments.check, "check the configuration and exit");
   app.add_flag("--once", arguments.once, "drain all there is, whatever the triggers say, and exit");
@@ -60,8 +61,7 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
 }
 
 Result<Options> load_options(const Arguments& arguments) {
-  const auto config =
-      base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
+  const auto config = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
   if (!config) return config.error();
   auto options = make_options(*config);
   if (!options && !arguments.config_file.empty()) return options.error().at(arguments.config_file);
@@ -74,7 +74,8 @@ void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
   spdlog::set_level(spdlog::level::from_str(options->log_level));
   loop.set_options(*options);
   janitor.set_retain(options->retain_us);
-  spdlog::info("reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
+  spdlog::info(
+      "reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
 }
 
 // Waits for signals on a thread of its own; SIGUSR1, sent by main, ends it.
@@ -128,8 +129,8 @@ int run(const Arguments& arguments, const Options& options) {
   FlushLoop loop(options, arguments.once, fs, status, metrics);
   Janitor janitor(options.journal_dir, fs, options.retain_us, status);
 
-  auto server = http::Server::create(
-      {arguments.once ? "" : options.admin_address, options.admin_token_file});
+  auto server =
+      http::Server::create({arguments.once ? "" : options.admin_address, options.admin_token_file});
   if (!server) {
     spdlog::error("{}", server.error().message());
     return server.error().cls() == ErrorClass::kInvalid ? kExitInvalid : 1;

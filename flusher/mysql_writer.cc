@@ -31,10 +31,13 @@ struct Backoff {
 Backoff backoff_of(FailureKind kind) {
   switch (kind) {
     case FailureKind::kDeadlock:
-    case FailureKind::kLockWait: return {5'000, 1'000'000};
+    case FailureKind::kLockWait:
+      return {5'000, 1'000'000};
     case FailureKind::kConnectionLost:
-    case FailureKind::kTooLarge: return {50'000, 5'000'000};
-    default: return {500'000, 10'000'000};
+    case FailureKind::kTooLarge:
+      return {50'000, 5'000'000};
+    default:
+      return {500'000, 10'000'000};
   }
 }
 
@@ -129,8 +132,10 @@ void MysqlWriter::write(const Batch& batch) {
   while (!stopping()) {
     switch (attempt(batch)) {
       case Attempt::kCommitted:
-      case Attempt::kConflict: return;
-      case Attempt::kAgain: wait_us(delay_us_);
+      case Attempt::kConflict:
+        return;
+      case Attempt::kAgain:
+        wait_us(delay_us_);
     }
   }
 }
@@ -203,11 +208,11 @@ MysqlWriter::Attempt MysqlWriter::failed(const Failure& failure) {
 
 MysqlWriter::Attempt MysqlWriter::found_conflict() {
   const std::lock_guard lock(mutex_);
-  conflict_ = "the checkpoint of journal " + std::to_string(context_.key.journal_id) +
-              ", writer " + std::to_string(index_) + ", is not where this flusher left it (" +
+  conflict_ = "journal " + std::to_string(context_.key.journal_id) + ", writer " +
+              std::to_string(index_) + ": the checkpoint is not where this flusher left it (" +
               std::to_string(position_) +
-              "): another flusher drains this journal, or the database was restored; stop the "
-              "other one, then start again";
+              "): another flusher has taken the journal over, or the database was restored; make "
+              "sure that no other flusher runs, then start again";
   return Attempt::kConflict;
 }
 

@@ -84,7 +84,7 @@ class MysqlWriter {
   bool unknown_ = false;        // this thread: a COMMIT of this batch may have succeeded
   uint64_t unknown_rows_ = 0;   // this thread: what it would have brought
   uint64_t unknown_dead_ = 0;
-  std::minstd_rand random_;     // this thread: jitter
+  std::minstd_rand random_;  // this thread: jitter
 
   mutable std::mutex mutex_;  // guards all below
   mutable std::condition_variable changed_;

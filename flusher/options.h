@@ -13,8 +13,8 @@
 namespace sluice::flusher {
 
 struct BatchOptions {
-  int64_t rows = 1000;       // of one transaction
-  int64_t bytes = 1 << 20;   // of one statement, and of the records of one transaction
+  int64_t rows = 1000;      // of one transaction
+  int64_t bytes = 1 << 20;  // of one statement, and of the records of one transaction
   uint32_t writers = 2;
 };
 

@@ -37,9 +37,9 @@ class Pace {
 
   mutable std::mutex mutex_;  // guards all below
   PaceOptions options_;
-  int64_t rate_ = 0;          // the adaptive limit; 0: none
-  int64_t free_at_us_ = 0;    // when the next row may go
-  bool overloaded_ = false;   // in this interval
+  int64_t rate_ = 0;         // the adaptive limit; 0: none
+  int64_t free_at_us_ = 0;   // when the next row may go
+  bool overloaded_ = false;  // in this interval
   int64_t interval_begin_us_ = 0;
   uint64_t interval_rows_ = 0;
   int64_t reached_per_s_ = 0;  // the best rate of an interval without overload

@@ -26,7 +26,8 @@ void Retention::observe(const Record& record, uint64_t segment) {
     // Without its CREATE in the folder, an item was done when that was deleted.
     case RecordType::kRestock:
     case RecordType::kBuy:
-    case RecordType::kCancel: break;
+    case RecordType::kCancel:
+      break;
   }
 }
 
@@ -56,8 +57,8 @@ size_t Retention::deletable(std::span<const journal::SegmentSummary> segments, u
     Dates& dates = dates_[segments[i].number];
     if (!dates.drained) dates.drained_ms = started_ ? now_ms : 0;
     dates.drained = true;
-    oldest_so_far = oldest_so_far && end <= needed_from &&
-                    passed(std::max(dates.newest_ms, dates.drained_ms));
+    oldest_so_far =
+        oldest_so_far && end <= needed_from && passed(std::max(dates.newest_ms, dates.drained_ms));
     if (oldest_so_far) count = i + 1;
   }
   started_ = true;

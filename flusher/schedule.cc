@@ -36,7 +36,8 @@ std::vector<std::string_view> words(std::string_view text) {
 
 // One to `digits` decimal digits.
 std::optional<int> small_number(std::string_view text, size_t digits) {
-  const bool numeric = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool numeric =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (text.empty() || text.size() > digits || !numeric) return std::nullopt;
   int number = 0;
   for (const char c : text) number = number * 10 + (c - '0');

@@ -33,10 +33,10 @@ std::optional<Failure> probe_tables(sql::Connection& connection, const OrderTabl
 }
 
 Error mismatch(const journal::JournalExtent& extent, const std::string& what) {
-  return Error(ErrorClass::kCorrupt,
-               "journal " + std::to_string(extent.journal_id) + " holds records " +
-                   std::to_string(extent.first_sequence) + " to " +
-                   std::to_string(extent.last_sequence) + ", but " + what);
+  return Error(ErrorClass::kCorrupt, "journal " + std::to_string(extent.journal_id) +
+                                         " holds records " + std::to_string(extent.first_sequence) +
+                                         " to " + std::to_string(extent.last_sequence) + ", but " +
+                                         what);
 }
 
 Status check_range(const std::vector<CheckpointRow>& rows, const journal::JournalExtent& extent) {
@@ -78,11 +78,12 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const 
                                              uint32_t writers,
                                              const journal::JournalExtent& extent) {
   std::vector<CheckpointRow> rows;
-  if (auto failure = read_checkpoints(connection, key.journal_id, rows)) return waiting(*failure);
+  if (auto failure = claim_checkpoints(connection, key, rows)) return waiting(*failure);
   if (rows.empty() && extent.first_sequence > 1) {
-    return mismatch(extent, "the database has no checkpoint of this journal, and the records before "
-                            "are deleted; check that mysql.database is the one that this journal "
-                            "drains into");
+    return mismatch(extent,
+                    "the database has no checkpoint of this journal, and the records before "
+                    "are deleted; check that mysql.database is the one that this journal "
+                    "drains into");
   }
   SLUICE_TRY(check_range(rows, extent));
 
@@ -90,8 +91,8 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const 
   const bool settled = std::all_of(rows.begin(), rows.end(), same);
   if (rows.size() != writers && settled) {
     const uint64_t position = rows.empty() ? 1 : rows[0].position;
-    if (auto failure = repartition(connection, key, static_cast<uint32_t>(rows.size()), writers,
-                                   position)) {
+    if (auto failure =
+            repartition(connection, key, static_cast<uint32_t>(rows.size()), writers, position)) {
       return waiting(*failure);
     }
     return std::vector<uint64_t>(writers, position);

@@ -18,9 +18,10 @@ namespace sluice::flusher {
 // so. kUnavailable: may pass, try again; the message says what to do.
 Status open_database(const Options& options, sql::Connection& connection);
 
-// Positions by writer. As many as batch.writers; or as many as an earlier run had, if that stopped
-// with its writers at different positions: drain up to the highest of them, then call again.
-// kCorrupt: journal and database do not belong together; exit code 3. kUnavailable: try again.
+// Claims the journal's checkpoints and returns positions by writer. As many as batch.writers; or as
+// many as an earlier run had, if that stopped with its writers at different positions: drain up to
+// the highest of them, then call again. kCorrupt: journal and database do not belong together; exit
+// code 3. kUnavailable: try again.
 Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
                                              uint32_t writers,
                                              const journal::JournalExtent& extent);

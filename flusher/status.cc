@@ -6,10 +6,14 @@ namespace sluice::flusher {
 
 std::string_view state_name(State state) {
   switch (state) {
-    case State::kHolding: return "holding";
-    case State::kDraining: return "draining";
-    case State::kPaused: return "paused";
-    case State::kWaiting: return "waiting";
+    case State::kHolding:
+      return "holding";
+    case State::kDraining:
+      return "draining";
+    case State::kPaused:
+      return "paused";
+    case State::kWaiting:
+      return "waiting";
   }
   return "";
 }

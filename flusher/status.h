@@ -16,10 +16,10 @@
 namespace sluice::flusher {
 
 enum class State {
-  kHolding,   // no trigger says drain, or nothing is there
+  kHolding,  // no trigger says drain, or nothing is there
   kDraining,
-  kPaused,    // by POST /pause
-  kWaiting,   // for something outside: the journal, MySQL, its schema
+  kPaused,   // by POST /pause
+  kWaiting,  // for something outside: the journal, MySQL, its schema
 };
 std::string_view state_name(State state);
 

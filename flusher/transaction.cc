@@ -11,7 +11,7 @@ namespace {
 using sql::Failure;
 using sql::FailureKind;
 
-// A cancel takes at most 70 bytes in its longest statement: 70 KB, far below any packet limit.
+// A cancel takes at most 80 bytes in its longest statement: 80 KB, far below any packet limit.
 constexpr size_t kCancelsPerStatement = 1000;
 // Room beside the statement's text in a packet: its header and command byte, generously.
 constexpr size_t kPacketSlack = 1024;
@@ -24,8 +24,7 @@ Transaction::Transaction(sql::Connection& connection, const OrderTable& orders,
       orders_(orders),
       key_(key),
       writer_(writer),
-      statement_bytes_(
-          std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
+      statement_bytes_(std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
 
 std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   changes_ = fold(batch);
@@ -136,41 +135,37 @@ std::optional<Failure> Transaction::cancel_all() {
 
 std::optional<Failure> Transaction::cancel_some(size_t begin, size_t end) {
   std::string ids;
+  std::string times = "CASE order_id";
   for (size_t i = begin; i < end; ++i) {
-    ids += (i == begin ? "" : ",") + std::to_string(changes_.cancellations[i].order_id);
+    const std::string id = std::to_string(changes_.cancellations[i].order_id);
+    ids += (i == begin ? "" : ",") + id;
+    times += " WHEN " + id + " THEN ";
+    append_datetime(times, changes_.cancellations[i].time_ms);
   }
+  times += " END";
+  // Dead letters first: one that is being put in again is waited for, and then found below.
+  if (auto failure = cancel_dead_letters(connection_, ids, times)) return failure;
+
   std::vector<sql::Row> live;
-  if (auto failure = connection_.query(
-          "SELECT order_id, item_id, quantity FROM " + orders_.quoted_name() + " WHERE order_id IN (" +
-              ids + ") AND status <> 'cancelled' ORDER BY order_id FOR UPDATE",
-          live)) {
+  if (auto failure = connection_.query("SELECT order_id, item_id, quantity FROM " +
+                                           orders_.quoted_name() + " WHERE order_id IN (" + ids +
+                                           ") AND status <> 'cancelled' FOR UPDATE",
+                                       live)) {
     return failure;
   }
-  std::string times;
+  if (live.empty()) return std::nullopt;
   ids.clear();
-  auto next = live.begin();
-  for (size_t i = begin; i < end; ++i) {
-    const Cancellation& cancellation = changes_.cancellations[i];
-    const std::string id = std::to_string(cancellation.order_id);
-    if (next == live.end() || *(*next)[0] != id) {
-      if (auto failure = cancel_dead_letter(connection_, cancellation.order_id,
-                                            cancellation.time_ms)) {
-        return failure;
-      }
-      continue;
-    }
-    times += " WHEN " + id + " THEN ";
-    append_datetime(times, cancellation.time_ms);
-    ids += (ids.empty() ? "" : ",") + id;
-    ItemChange& item = changes_.item(*(*next)[1]);
-    item.sold -= std::stoll(*(*next)[2]);
-    item.updated_ms = std::max(item.updated_ms, cancellation.time_ms);
-    ++next;
+  for (const sql::Row& row : live) {
+    ids += (ids.empty() ? "" : ",") + *row[0];
+    const auto cancellation = std::lower_bound(
+        changes_.cancellations.begin(), changes_.cancellations.end(), std::stoull(*row[0]),
+        [](const Cancellation& one, uint64_t order_id) { return one.order_id < order_id; });
+    ItemChange& item = changes_.item(*row[1]);
+    item.sold -= std::stoll(*row[2]);
+    item.updated_ms = std::max(item.updated_ms, cancellation->time_ms);
   }
-  if (ids.empty()) return std::nullopt;
-  return connection_.exec("UPDATE " + orders_.quoted_name() +
-                          " SET status = 'cancelled', updated_at = CASE order_id" + times +
-                          " END WHERE order_id IN (" + ids + ")");
+  return connection_.exec("UPDATE " + orders_.quoted_name() + " SET status = 'cancelled'," +
+                          " updated_at = " + times + " WHERE order_id IN (" + ids + ")");
 }
 
 }  // namespace sluice::flusher

@@ -13,13 +13,20 @@ constexpr int64_t kHysteresis = 2;
 
 std::string_view cause_name(Cause cause) {
   switch (cause) {
-    case Cause::kManual: return "manual";
-    case Cause::kWindow: return "window";
-    case Cause::kCron: return "schedule";
-    case Cause::kRows: return "backlog_rows";
-    case Cause::kBytes: return "backlog_bytes";
-    case Cause::kAge: return "max_age";
-    case Cause::kLoad: return "load";
+    case Cause::kManual:
+      return "manual";
+    case Cause::kWindow:
+      return "window";
+    case Cause::kCron:
+      return "schedule";
+    case Cause::kRows:
+      return "backlog_rows";
+    case Cause::kBytes:
+      return "backlog_bytes";
+    case Cause::kAge:
+      return "max_age";
+    case Cause::kLoad:
+      return "load";
   }
   return "";
 }

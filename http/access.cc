@@ -71,8 +71,9 @@ std::optional<Refusal> check_access(const AccessPolicy& policy, const Credential
   if (credentials.method != "POST") return std::nullopt;
   if (policy.token.empty()) {
     if (policy.loopback) return std::nullopt;
-    return Refusal{403, "POST needs a token on a listener that is not loopback; "
-                        "set admin.token_file"};
+    return Refusal{403,
+                   "POST needs a token on a listener that is not loopback; "
+                   "set admin.token_file"};
   }
   const std::string_view given = credentials.authorization;
   if (same_text(given.substr(0, kBearer.size()), kBearer) &&

@@ -53,7 +53,7 @@ class ServerImpl final : public Server, public Dispatcher {
   Routes routes_;        // constant after start()
   unsigned short port_ = 0;
   std::atomic<int> posts_{0};
-  int connections_ = 0;  // I/O thread
+  int connections_ = 0;     // I/O thread
   bool accepting_ = false;  // I/O thread
   asio::io_context context_{1};
   tcp::acceptor acceptor_{context_};

@@ -1,9 +1,9 @@
 // The admin listener of both daemons: routing, limits, bearer token, Host and Origin checks.
 //
-// main.cc adds routes before start(). One I/O thread owns the sockets; handlers run on a small pool,
-// one request at a time a connection, and may block for as long as a person would wait (FLUSH
-// does): a blocked POST never keeps a GET waiting. Limits: header 8 KiB, body 64 KiB, 30 s to send a
-// request or to take a response, 64 connections (more wait in the listen queue), 7 POSTs at once.
+// main.cc adds routes before start(). One I/O thread owns the sockets; handlers run on a small
+// pool, one request at a time a connection, and may block for as long as a person would wait (FLUSH
+// does): a blocked POST never keeps a GET waiting. Limits: header 8 KiB, body 64 KiB, 30 s to send
+// a request or to take a response, 64 connections (more wait in the listen queue), 7 POSTs at once.
 // Who may ask for what: access.h.
 #pragma once
 

@@ -37,10 +37,9 @@ void Session::read() {
   parser_->header_limit(kHeaderBytesMax);
   parser_->body_limit(kBodyBytesMax);
   stream_.expires_after(std::chrono::seconds(kIdleTimeoutS));
-  beast::http::async_read(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](beast::error_code failure, size_t) {
-                            self->on_read(failure);
-                          });
+  beast::http::async_read(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](beast::error_code failure, size_t) { self->on_read(failure); });
 }
 
 void Session::on_read(beast::error_code failure) {

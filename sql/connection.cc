@@ -61,11 +61,10 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
     close();
     return failure;
   };
-  if (mysql_real_connect(handle_, local ? nullptr : options.host.c_str(), options.user.c_str(),
-                         options.password.c_str(),
-                         options.database.empty() ? nullptr : options.database.c_str(),
-                         options.port, local ? options.unix_socket.c_str() : nullptr,
-                         0) == nullptr) {
+  if (mysql_real_connect(
+          handle_, local ? nullptr : options.host.c_str(), options.user.c_str(),
+          options.password.c_str(), options.database.empty() ? nullptr : options.database.c_str(),
+          options.port, local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
     return fail(failed());
   }
   {
@@ -164,13 +163,26 @@ void append_escaped(std::string& out, std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char* escape = nullptr;
     switch (text[i]) {
-      case '\'': escape = "\\'"; break;
-      case '\\': escape = "\\\\"; break;
-      case '\0': escape = "\\0"; break;
-      case '\n': escape = "\\n"; break;
-      case '\r': escape = "\\r"; break;
-      case '\x1a': escape = "\\Z"; break;
-      default: continue;
+      case '\'':
+        escape = "\\'";
+        break;
+      case '\\':
+        escape = "\\\\";
+        break;
+      case '\0':
+        escape = "\\0";
+        break;
+      case '\n':
+        escape = "\\n";
+        break;
+      case '\r':
+        escape = "\\r";
+        break;
+      case '\x1a':
+        escape = "\\Z";
+        break;
+      default:
+        continue;
     }
     out.append(text, plain, i - plain);
     out.append(escape, 2);

@@ -22,9 +22,9 @@ enum class FailureKind {
   kTooLarge,        // over max_allowed_packet; the server closes the connection after it
   kReadOnly,        // the server takes no writes for now
   kFull,            // disk or table full
-  kSchemaMissing,   // no such database, table or column, or a column of the user's that we leave out
-  kAccessDenied,    // user, password or privileges
-  kServerTooOld,    // not MariaDB 10.6 or MySQL 8.0, or newer
+  kSchemaMissing,  // no such database, table or column, or a column of the user's that we leave out
+  kAccessDenied,   // user, password or privileges
+  kServerTooOld,   // not MariaDB 10.6 or MySQL 8.0, or newer
   kOther,
 };
 

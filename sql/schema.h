@@ -13,7 +13,8 @@ namespace sluice::sql {
 // The file as it is.
 std::string_view schema_text();
 
-// Its statements, without comments and semicolons, for an orders table of that name (an identifier).
+// Its statements, without comments and semicolons, for an orders table of that name (an
+// identifier).
 std::vector<std::string> schema_statements(std::string_view orders_table);
 
 // Connects without a database and creates options.database if it is not there.

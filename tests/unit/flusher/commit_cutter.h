@@ -70,10 +70,14 @@ class CommitCutter {
         if (n <= 0 || (side == 1 && swallow_answer)) return;
         // A COM_QUERY of its own: 4 bytes of packet header, command 3, text.
         const std::string_view bytes(block.data(), static_cast<size_t>(n));
-        const bool commit = side == 0 && bytes.size() == 11 && bytes.substr(4) == "\x03" "COMMIT";
+        const bool commit = side == 0 && bytes.size() == 11 &&
+                            bytes.substr(4) ==
+                                "\x03"
+                                "COMMIT";
         if (commit && take(cut_before)) return;
         swallow_answer = commit && take(cut_after);
-        if (::send(waiters[1 - side].fd, block.data(), static_cast<size_t>(n), MSG_NOSIGNAL) != n) return;
+        if (::send(waiters[1 - side].fd, block.data(), static_cast<size_t>(n), MSG_NOSIGNAL) != n)
+          return;
       }
     }
   }

@@ -72,7 +72,9 @@ TEST_F(DrainTest, ManyItemsAndBatchesOnAllWriters) {
   for (int i = 0; i < 20; ++i) journal().create("item" + std::to_string(i), 1'000'000);
   for (uint64_t id = 1; id <= 10'000; ++id) {
     journal().buy("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id, 1 + id % 3);
-    if (id % 10 == 0) journal().cancel("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id, 1 + id % 3);
+    if (id % 10 == 0)
+      journal().cancel("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id,
+                       1 + id % 3);
   }
   journal().commit();
   const LoopEnd end = drain_once();
@@ -87,7 +89,8 @@ TEST_F(DrainTest, MappedFieldsGoIntoColumnsOfTheirOwn) {
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
   ASSERT_FALSE(sql::apply_schema(connection, "purchases"));
-  database.run("ALTER TABLE purchases ADD COLUMN address VARCHAR(100), ADD COLUMN raw VARBINARY(9)");
+  database.run(
+      "ALTER TABLE purchases ADD COLUMN address VARCHAR(100), ADD COLUMN raw VARBINARY(9)");
   options.orders = *OrderTable::create("purchases", {{"addr", "address"}, {"bytes", "raw"}});
   std::string fields;
   journal::append_field(fields, "addr", "it's \\ \"5\"");
@@ -110,7 +113,8 @@ TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
   options.batch.rows = 10'000;
   std::string fields;
   journal::append_field(fields, "v", std::string(1000, '\''));  // escaped to twice its size
-  for (uint64_t id = 1; id <= 3000; ++id) journal().buy("i", "u" + std::to_string(id), id, 1, "", fields);
+  for (uint64_t id = 1; id <= 3000; ++id)
+    journal().buy("i", "u" + std::to_string(id), id, 1, "", fields);
   journal().commit();
   const LoopEnd end = drain_once();
   database.run("SET GLOBAL max_allowed_packet = DEFAULT");

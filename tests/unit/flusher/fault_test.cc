@@ -28,7 +28,9 @@ class FaultTest : public FlusherTest {
       const std::string user = "user" + std::to_string(id % 991);
       if (id <= 7) journal().create(item, 1'000'000);
       journal().buy(item, user, id, 1 + static_cast<int64_t>(id % 3), "r" + std::to_string(id));
-      const uint64_t cancelled = id % 20 == 0 ? id : id % 20 == 10 ? id - std::min<uint64_t>(id - 10, 5000) : 0;
+      const uint64_t cancelled = id % 20 == 0    ? id
+                                 : id % 20 == 10 ? id - std::min<uint64_t>(id - 10, 5000)
+                                                 : 0;
       if (cancelled != 0 && cancelled % 10 == 0) {
         journal().cancel("item" + std::to_string(cancelled % 7),
                          "user" + std::to_string(cancelled % 991), cancelled);
@@ -54,10 +56,14 @@ class FaultTest : public FlusherTest {
     const std::string program =
         std::filesystem::path(self).parent_path().parent_path() / "bin/sluice-flusher";
     if (!std::filesystem::exists(program)) ADD_FAILURE() << program << " is not built";
-    return {program, "--once", "--set", "journal.dir=" + options.journal_dir,
-            "--set", "mysql.unix_socket=" + options.mysql.unix_socket, "--set", "mysql.user=root",
-            "--set", "mysql.database=" + database.name(), "--set", "mysql.create_schema=true",
-            "--set", "batch.rows=200", "--set", "batch.writers=3"};
+    return {program, "--once",
+            "--set", "journal.dir=" + options.journal_dir,
+            "--set", "mysql.unix_socket=" + options.mysql.unix_socket,
+            "--set", "mysql.user=root",
+            "--set", "mysql.database=" + database.name(),
+            "--set", "mysql.create_schema=true",
+            "--set", "batch.rows=200",
+            "--set", "batch.writers=3"};
   }
 
   unsigned seed;
@@ -72,8 +78,8 @@ TEST_F(FaultTest, FlusherKilledAtRandomPointsDrainsEachOrderOnce) {
     const pid_t child = Process::start(command(), dir.path() + "/log");
     const int patience_ms = static_cast<int>(random() % 60);
     int status = 0;
-    const bool ended = eventually(
-        [&] { return ::waitpid(child, &status, WNOHANG) == child; }, patience_ms);
+    const bool ended =
+        eventually([&] { return ::waitpid(child, &status, WNOHANG) == child; }, patience_ms);
     if (ended) break;
     ::kill(child, SIGKILL);
     EXPECT_EQ(Process::wait(child), -SIGKILL);
@@ -90,9 +96,8 @@ TEST_F(FaultTest, ServerKilledInMidDrainLosesAndDoublesNothing) {
   RunningFlusher flusher(options, true);
   for (int i = 0; i < 3; ++i) {
     const uint64_t before = flusher.status.read().rows_total;
-    ASSERT_TRUE(eventually([&] {
-      return flusher.ended() || flusher.status.read().rows_total > before + 1000;
-    }));
+    ASSERT_TRUE(eventually(
+        [&] { return flusher.ended() || flusher.status.read().rows_total > before + 1000; }));
     if (flusher.ended()) break;
     testing_support::server().stop(SIGKILL);
     ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));
@@ -108,13 +113,15 @@ TEST_F(FaultTest, LostAnswerToACommitIsSettledByTheCheckpoint) {
   feed(1, 20'000);
   const std::string path = dir.path() + "/cutter";
   testing_support::CommitCutter cutter(path, options.mysql.unix_socket);
-  ASSERT_EQ(drain_once().exit_code, 0);  // makes the tables and checkpoints, undisturbed
-  feed(20'001, 20'000);
   options.mysql.unix_socket = path;
   options.batch.rows = 100;
+  options.pace.rows_per_s = 20'000;
+  RunningFlusher flusher(options, true);
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().rows_total > 0; }));
   cutter.cut_before = 10;
   cutter.cut_after = 10;
-  const LoopEnd end = drain_once();
+  const LoopEnd end = flusher.wait();
+  EXPECT_EQ(flusher.status.read().rows_total, fed);
   EXPECT_EQ(end.exit_code, 0) << end.message;
   EXPECT_EQ(cutter.cut_before + cutter.cut_after, 0);
   expect_all_there();
@@ -181,8 +188,9 @@ TEST_F(FaultTest, DeadlockIsRolledBackAndTriedAgain) {
   ASSERT_TRUE(eventually([&] {
     // The server refreshes this table only if nobody has read it for 100 ms.
     std::this_thread::sleep_for(std::chrono::milliseconds(150));
-    return database.ask("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state ="
-                        " 'LOCK WAIT'") == "2";
+    return database.ask(
+               "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state ="
+               " 'LOCK WAIT'") == "2";
   }));
   ASSERT_FALSE(other.exec("SELECT * FROM sluice_checkpoint FOR UPDATE"));
   EXPECT_TRUE(eventually([&] {
@@ -220,7 +228,8 @@ TEST_F(FaultTest, RefusedRowsBecomeDeadLettersAndTheirNeighboursGoIn) {
   journal().commit();
   end = drain_once();
   EXPECT_EQ(end.exit_code, 0) << end.message;
-  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_dead_letter WHERE cancelled_at IS NULL"), "1");
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_dead_letter WHERE cancelled_at IS NULL"),
+            "1");
   EXPECT_EQ(broken_invariants(), "");
 }
 

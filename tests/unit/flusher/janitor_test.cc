@@ -148,7 +148,8 @@ TEST_F(JanitorTest, DatabaseWithoutCheckpointRefusesAShortenedJournal) {
   const auto segments = journal::segments(options.journal_dir, base::posix_file_system());
   ASSERT_GE(segments->size(), 2u);
   ASSERT_TRUE(journal::remove_segment(options.journal_dir, base::posix_file_system(),
-                                      segments->front().number).ok());
+                                      segments->front().number)
+                  .ok());
   const LoopEnd end = drain_once();
   EXPECT_EQ(end.exit_code, 3);
   EXPECT_NE(end.message.find("no checkpoint of this journal"), std::string::npos) << end.message;

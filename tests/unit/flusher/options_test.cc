@@ -56,10 +56,12 @@ TEST(FlusherConfig, MinimalFileIsValid) {
 
 TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
   EXPECT_TRUE(options_of({}).ok());
-  const std::pair<std::string, std::string> bad[] = {
-      {"trigger.schedule", "25 * * *"},      {"trigger.schedule", "09:00-09:00"},
-      {"mysql.password_file", "/no/such/file"}, {"mysql.database", "a`b"},
-      {"orders.table", "a b"},               {"orders.columns", "f=order_id"}};
+  const std::pair<std::string, std::string> bad[] = {{"trigger.schedule", "25 * * *"},
+                                                     {"trigger.schedule", "09:00-09:00"},
+                                                     {"mysql.password_file", "/no/such/file"},
+                                                     {"mysql.database", "a`b"},
+                                                     {"orders.table", "a b"},
+                                                     {"orders.columns", "f=order_id"}};
   for (const auto& [key, value] : bad) {
     const auto options = options_of({{key, value}});
     ASSERT_FALSE(options.ok()) << key;

@@ -53,7 +53,9 @@ class ServerTest : public testing::Test {
     auto created = Server::create({"127.0.0.1:0", ""});
     ASSERT_TRUE(created.ok()) << created.error().message();
     server_ = std::move(*created);
-    server_->route("GET", "/healthz", [](const Request&) { return Response{200, "text/plain", "ok"}; });
+    server_->route("GET", "/healthz", [](const Request&) {
+      return Response{200, "text/plain", "ok"};
+    });
     server_->route("POST", "/echo", [](const Request& request) {
       return Response{200, "text/plain", request.query + "|" + request.body};
     });
@@ -97,7 +99,8 @@ TEST_F(ServerTest, AnswersRoutesAndNamesWhatIsUnknown) {
 
 TEST_F(ServerTest, KeepAliveServesSeveralRequestsInOrder) {
   RawClient client(server_->port());
-  const std::string request = "POST /echo?a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx";
+  const std::string request =
+      "POST /echo?a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx";
   client.send(request + "1" + request + "2");
   const std::string got = client.receive_until("a|x2");
   EXPECT_LT(got.find("a|x1"), got.find("a|x2"));
@@ -111,7 +114,8 @@ TEST_F(ServerTest, BlockedPostDoesNotBlockHealth) {
   }
   {
     std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return blocked_ == 7; }));
+    ASSERT_TRUE(
+        changed_.wait_for(lock, std::chrono::seconds(10), [this] { return blocked_ == 7; }));
   }
   EXPECT_EQ(fetch("GET", url(), "/healthz", "", 5000)->status, 200);
   EXPECT_EQ(fetch("POST", url(), "/echo", "", 5000)->status, 503);
@@ -127,12 +131,14 @@ TEST_F(ServerTest, HeaderAndBodyAreBounded) {
     return client.receive_until("\r\n").substr(0, 12);
   };
   const std::string host = "Host: localhost\r\n";
-  EXPECT_EQ(answer("GET /healthz HTTP/1.1\r\n" + host + "X: " + std::string(7000, 'x') +
-                   "\r\n\r\n"), "HTTP/1.1 200");
+  EXPECT_EQ(
+      answer("GET /healthz HTTP/1.1\r\n" + host + "X: " + std::string(7000, 'x') + "\r\n\r\n"),
+      "HTTP/1.1 200");
   EXPECT_EQ(answer("GET /healthz HTTP/1.1\r\n" + host + "X: " + std::string(9000, 'x')),
             "HTTP/1.1 431");
   EXPECT_EQ(answer("POST /echo HTTP/1.1\r\n" + host + "Content-Length: 65536\r\n\r\n" +
-                   std::string(65536, 'x')), "HTTP/1.1 200");
+                   std::string(65536, 'x')),
+            "HTTP/1.1 200");
   EXPECT_EQ(answer("POST /echo HTTP/1.1\r\n" + host + "Content-Length: 65537\r\n\r\n"),
             "HTTP/1.1 413");
   EXPECT_EQ(answer("\x16\x03\x01 junk\r\n\r\n"), "HTTP/1.1 400");

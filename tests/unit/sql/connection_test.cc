@@ -50,8 +50,9 @@ TEST_F(ConnectionTest, AnyBytesArriveUnchangedThroughQuotesAndHex) {
 }
 
 TEST_F(ConnectionTest, ServersRefusalsAreToldApart) {
-  must("CREATE TABLE t (id INT PRIMARY KEY, n TINYINT NOT NULL, s VARCHAR(3) NOT NULL,"
-       " j JSON, m INT NOT NULL DEFAULT 0, CHECK (n <> 7)) CHARACTER SET utf8mb4");
+  must(
+      "CREATE TABLE t (id INT PRIMARY KEY, n TINYINT NOT NULL, s VARCHAR(3) NOT NULL,"
+      " j JSON, m INT NOT NULL DEFAULT 0, CHECK (n <> 7)) CHARACTER SET utf8mb4");
   must("INSERT INTO t (id, n, s) VALUES (1, 1, 'a')");
   EXPECT_EQ(kind("INSERT INTO t (id, n, s) VALUES (1, 1, 'a')"), FailureKind::kDuplicate);
   EXPECT_EQ(kind("INSERT INTO t (id, n, s) VALUES (2, 300, 'a')"), FailureKind::kRefusedData);
@@ -96,10 +97,12 @@ TEST_F(ConnectionTest, KilledConnectionIsClosedAndNeverReconnectsByItself) {
 }
 
 TEST_F(ConnectionTest, AbortCutsAStatementThatIsBeingWaitedFor) {
-  std::thread waiting([this] { EXPECT_EQ(kind("SELECT SLEEP(60)"), FailureKind::kConnectionLost); });
+  std::thread waiting(
+      [this] { EXPECT_EQ(kind("SELECT SLEEP(60)"), FailureKind::kConnectionLost); });
   EXPECT_TRUE(eventually([this] {
-    return database.ask("SELECT COUNT(*) FROM information_schema.processlist"
-                        " WHERE info = 'SELECT SLEEP(60)'") == "1";
+    return database.ask(
+               "SELECT COUNT(*) FROM information_schema.processlist"
+               " WHERE info = 'SELECT SLEEP(60)'") == "1";
   }));
   connection.abort();
   waiting.join();
@@ -114,7 +117,8 @@ TEST_F(ConnectionTest, OversizeStatementIsNamedAsSuch) {
   ASSERT_TRUE(failure);
   // The server may close before Connector/C has read its answer.
   EXPECT_TRUE(failure->kind == FailureKind::kTooLarge ||
-              failure->kind == FailureKind::kConnectionLost) << failure->text();
+              failure->kind == FailureKind::kConnectionLost)
+      << failure->text();
   EXPECT_FALSE(connection.connected());
 }
 
@@ -189,7 +193,8 @@ TEST(Failure, TellsWhatMayPassByItself) {
   for (const unsigned code : {2002u, 2003u, 2006u, 2013u, 1053u, 1927u, 1040u, 5013u}) {
     EXPECT_EQ(kind_of(code), FailureKind::kConnectionLost) << code;
   }
-  for (const unsigned code : {1290u, 1836u, 1792u}) EXPECT_EQ(kind_of(code), FailureKind::kReadOnly);
+  for (const unsigned code : {1290u, 1836u, 1792u})
+    EXPECT_EQ(kind_of(code), FailureKind::kReadOnly);
   for (const unsigned code : {3u, 1021u, 1114u}) EXPECT_EQ(kind_of(code), FailureKind::kFull);
   for (const unsigned code : {1044u, 1045u, 1142u}) {
     EXPECT_EQ(kind_of(code), FailureKind::kAccessDenied);
