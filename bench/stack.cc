@@ -88,12 +88,14 @@ Result<std::string> Stack::start_redis(const std::string& name,
   return address;
 }
 
+// A private tmpdir, here and for the server: a mariadbd that starts removes the temporary tables
+// of every other one that keeps them in the same folder.
 Status Stack::install_database(const std::string& data, const std::string& user) {
-  auto install = Process::start(
-      "mariadb-install-db",
-      {"mariadb-install-db", "--no-defaults", "--datadir=" + data, "--user=" + user,
-       "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"},
-      path("mariadb-install-db.log"));
+  auto install = Process::start("mariadb-install-db",
+                                {"mariadb-install-db", "--no-defaults", "--datadir=" + data,
+                                 "--user=" + user, "--auth-root-authentication-method=normal",
+                                 "--skip-test-db", "--skip-name-resolve", "--tmpdir=" + folder()},
+                                path("mariadb-install-db.log"));
   if (!install) return install.error();
   const auto code = (*install)->wait(kStartTimeoutUs);
   if (!code) return code.error();
@@ -112,12 +114,12 @@ Status Stack::start_database() {
   const auto port = free_port();
   if (!port) return port.error();
   auto process =
-      start("mariadbd",
-            {"mariadbd", "--no-defaults", "--datadir=" + data, "--user=" + user,
-             "--port=" + std::to_string(*port), "--bind-address=127.0.0.1", "--skip-name-resolve",
-             "--socket=" + path("my.sock"), "--pid-file=" + path("my.pid"),
-             "--init-file=" + path("accounts.sql"), "--innodb-flush-log-at-trx-commit=1",
-             "--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--skip-log-bin"});
+      start("mariadbd", {"mariadbd", "--no-defaults", "--datadir=" + data, "--user=" + user,
+                         "--port=" + std::to_string(*port), "--bind-address=127.0.0.1",
+                         "--skip-name-resolve", "--socket=" + path("my.sock"),
+                         "--pid-file=" + path("my.pid"), "--init-file=" + path("accounts.sql"),
+                         "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G",
+                         "--innodb-log-file-size=512M", "--skip-log-bin", "--tmpdir=" + folder()});
   if (!process) return process.error();
   database_.port = static_cast<uint16_t>(*port);
   database_.user = kUser;
@@ -161,9 +163,10 @@ Result<std::string> Stack::start_proxy(const std::string& redis_address) {
   auto process = start("sluice-proxy", words);
   if (!process) return process.error();
   const std::string address = "127.0.0.1:" + std::to_string(*port);
+  // Other commands may be answered before the gate of the sale is open.
   SLUICE_TRY(wait_until_ready(**process, kStartTimeoutUs, [&] {
     auto control = Control::connect(address);
-    return control && control->command({"SECKILL.STATUS"}).ok();
+    return control && control->command({"SECKILL.CREATE", "ready", "STOCK", "1"}).ok();
   }));
   return address;
 }
