@@ -161,7 +161,7 @@ const std::vector<ConfigKey>& config_keys() {
       {"flusher.admin_token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
        "File with the flusher's bearer token; empty: it needs none."},
       {"log.level", ConfigType::kString, "info", 0, INT64_MAX,
-       {"debug", "info", "warning", "error"}, true, "What is logged, to stderr."},
+       {"debug", "info", "warn", "error"}, true, "What is logged, to stderr."},
   };
   return keys;
 }
