@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "proxy/sale/purchase_flow.h"
+#include "resp/names.h"
 
 namespace sluice::proxy::front {
 namespace {
@@ -57,14 +58,12 @@ constexpr Entry kCommands[] = {
     {"host:", CommandKind::kHttp},
 };
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
 constexpr size_t kSlots = 256;
 constexpr size_t kNameMax = 12;  // the longest name above
 
 // Spreads the names above over the slots with chains of at most a few.
 constexpr size_t slot_of(std::string_view name) {
-  const auto byte = [&](size_t i) { return static_cast<size_t>(lower(name[i])); };
+  const auto byte = [&](size_t i) { return static_cast<size_t>(resp::lower(name[i])); };
   return (name.size() * 67 + byte(0) * 7 + byte(name.size() / 2) * 31 + byte(name.size() - 1)) %
          kSlots;
 }
@@ -83,21 +82,13 @@ constexpr std::array<Entry, kSlots> kTable = make_table();
 
 }  // namespace
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
 CommandKind classify(std::string_view name) {
   if (name.empty()) return CommandKind::kForward;
   // A verb of the family that does not exist is Redis's to refuse, in Redis's words.
-  if (lower(name[0]) == 's' && sale::is_sale_command(name)) return CommandKind::kSale;
+  if (resp::lower(name[0]) == 's' && sale::is_sale_command(name)) return CommandKind::kSale;
   if (name.size() > kNameMax) return CommandKind::kForward;
   for (size_t slot = slot_of(name); !kTable[slot].name.empty(); slot = (slot + 1) % kSlots) {
-    if (equals_ignoring_case(kTable[slot].name, name)) return kTable[slot].kind;
+    if (resp::equals_ignoring_case(kTable[slot].name, name)) return kTable[slot].kind;
   }
   return CommandKind::kForward;
 }

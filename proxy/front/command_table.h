@@ -31,8 +31,6 @@ enum class CommandKind : uint8_t {
 // `name` in any case.
 CommandKind classify(std::string_view name);
 
-// ASCII only, as Redis compares names.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::string_view describe(CommandKind kind);  // for sluice_commands_total{kind}
 
 }  // namespace sluice::proxy::front

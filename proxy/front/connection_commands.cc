@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "proxy/front/command_table.h"
+#include "resp/names.h"
 #include "resp/request_parser.h"
 #include "resp/writer.h"
 
@@ -33,13 +34,7 @@ std::string integer(int64_t value) {
   return reply;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
-
-bool is(std::string_view arg, std::string_view word) { return equals_ignoring_case(arg, word); }
+bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
 
 bool is_plain_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
@@ -179,7 +174,7 @@ std::string set_info(Args args, Client& client, Clients& clients) {
   if (!version && !is(args[2], "lib-name"))
     return error("ERR Unrecognized option '" + std::string(args[2]) + "'");
   if (!is_plain_name(args[3])) {
-    return error("ERR " + lower(args[2]) +
+    return error("ERR " + resp::lower(args[2]) +
                  " cannot contain spaces, newlines or special characters.");
   }
   clients.set_library(client, version, args[3]);
@@ -220,7 +215,7 @@ std::string greeting(const Client& client, std::string_view redis_version) {
 }  // namespace
 
 std::string wrong_arity(std::string_view command) {
-  return error("ERR wrong number of arguments for '" + lower(command) + "' command");
+  return error("ERR wrong number of arguments for '" + resp::lower(command) + "' command");
 }
 
 std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version) {

@@ -1,13 +1,14 @@
 #include "proxy/front/live_config.h"
 
 #include "proxy/front/command_table.h"
+#include "resp/names.h"
 
 namespace sluice::proxy::front {
 namespace {
 
 constexpr std::string_view kPrefix = "sluice.";
 
-bool equal(char a, char b) { return equals_ignoring_case({&a, 1}, {&b, 1}); }
+bool equal(char a, char b) { return resp::equals_ignoring_case({&a, 1}, {&b, 1}); }
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "proxy/front/command_table.h"
 #include "proxy/front/sale_docs.h"
+#include "resp/names.h"
 #include "resp/reply_scanner.h"
 #include "resp/request_parser.h"
 #include "resp/writer.h"
@@ -35,17 +36,11 @@ std::string undotted(std::string_view name) {
 // Calls `append(doc, name)` for both forms of every command; returns how many.
 template <class Append>
 size_t for_each_form(Append append) {
-  for (const SaleDoc& doc : sale_docs()) {
+  for (const sale::CommandSpec& doc : sale::command_specs()) {
     append(doc, doc.name);
     append(doc, undotted(doc.name));
   }
-  return sale_docs().size() * 2;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
+  return sale::command_specs().size() * 2;
 }
 
 // Redis knows nothing of our names: where it said null, our entry goes.
@@ -56,9 +51,9 @@ std::string fill_nulls(const Header& header, std::span<const std::string> names,
   resp::ReplyScanner scanner;
   for (size_t i = 0; i < static_cast<size_t>(header.number) && !rest.empty(); ++i) {
     const auto slice = scanner.scan(rest, 1);
-    const SaleDoc* doc = i < names.size() ? find_sale_doc(names[i]) : nullptr;
+    const sale::CommandSpec* doc = i < names.size() ? sale::find_command(names[i]) : nullptr;
     if (doc != nullptr)
-      append_command_info(out, *doc, lower(names[i]), protocol);
+      append_command_info(out, *doc, resp::lower(names[i]), protocol);
     else
       out.append(rest.substr(0, slice.bytes));
     rest.remove_prefix(slice.bytes);
@@ -70,13 +65,13 @@ std::string add_docs(const Header& header, std::span<const std::string> names, b
                      int protocol) {
   std::string added;
   size_t count = 0;
-  const auto append = [&](const SaleDoc& doc, std::string_view name) {
+  const auto append = [&](const sale::CommandSpec& doc, std::string_view name) {
     append_command_docs(added, doc, name, protocol);
   };
   if (all) count = for_each_form(append);
   for (const std::string& name : names) {
-    if (const SaleDoc* doc = find_sale_doc(name)) {
-      append(*doc, lower(name));
+    if (const sale::CommandSpec* doc = sale::find_command(name)) {
+      append(*doc, resp::lower(name));
       ++count;
     }
   }
@@ -113,12 +108,12 @@ std::string add_info_section(std::string_view reply, std::string_view section) {
 CommandRewrite command_rewrite(std::span<const std::string_view> args) {
   if (args.size() == 1) return CommandRewrite::kInfo;
   const bool more = args.size() > 2;
-  if (equals_ignoring_case(args[1], "info"))
+  if (resp::equals_ignoring_case(args[1], "info"))
     return more ? CommandRewrite::kInfoOfNames : CommandRewrite::kInfo;
-  if (equals_ignoring_case(args[1], "docs"))
+  if (resp::equals_ignoring_case(args[1], "docs"))
     return more ? CommandRewrite::kDocsOfNames : CommandRewrite::kDocs;
-  if (equals_ignoring_case(args[1], "count") && !more) return CommandRewrite::kCount;
-  if (equals_ignoring_case(args[1], "list") && !more) return CommandRewrite::kNames;
+  if (resp::equals_ignoring_case(args[1], "count") && !more) return CommandRewrite::kCount;
+  if (resp::equals_ignoring_case(args[1], "list") && !more) return CommandRewrite::kNames;
   return CommandRewrite::kNone;
 }
 
@@ -128,7 +123,7 @@ std::string add_commands(CommandRewrite what, std::span<const std::string> names
   if (!read_header(reply, header)) return std::string(reply);
   if (what == CommandRewrite::kCount) {
     std::string out;
-    resp::append_integer(out, header.number + static_cast<int64_t>(sale_docs().size() * 2));
+    resp::append_integer(out, header.number + static_cast<int64_t>(sale::command_specs().size() * 2));
     return header.type == ':' ? out : std::string(reply);
   }
   if (header.type != '*' && header.type != '%' && header.type != '~') return std::string(reply);
@@ -136,7 +131,7 @@ std::string add_commands(CommandRewrite what, std::span<const std::string> names
   if (what == CommandRewrite::kDocs) return add_docs(header, {}, true, protocol);
   if (what == CommandRewrite::kDocsOfNames) return add_docs(header, names, false, protocol);
   std::string added;
-  const size_t count = for_each_form([&](const SaleDoc& doc, std::string_view name) {
+  const size_t count = for_each_form([&](const sale::CommandSpec& doc, std::string_view name) {
     if (what == CommandRewrite::kNames)
       resp::append_bulk(added, name);
     else

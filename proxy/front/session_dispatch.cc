@@ -7,6 +7,7 @@
 
 #include "proxy/front/reply_rewrite.h"
 #include "proxy/front/session.h"
+#include "resp/names.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::front {
@@ -20,9 +21,7 @@ std::string error_line(std::string_view text) {
 
 std::string quoted_lower(std::string_view name) {
   std::string out = "'";
-  for (char c : name.substr(0, 128))
-    out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
-  return out + "'";
+  return out + resp::lower(name.substr(0, 128)) + "'";
 }
 
 }  // namespace
@@ -80,8 +79,8 @@ bool Session::blocks(CommandKind kind) const {
   if (kind != CommandKind::kBlockingIfArg) return true;
   const Args args = parser_.args();
   for (std::string_view arg : args.subspan(1)) {
-    if (equals_ignoring_case(arg, "streams")) return false;  // keys follow
-    if (equals_ignoring_case(arg, "block")) return true;
+    if (resp::equals_ignoring_case(arg, "streams")) return false;  // keys follow
+    if (resp::equals_ignoring_case(arg, "block")) return true;
   }
   return false;
 }
@@ -168,7 +167,7 @@ bool Session::dispatch_tied(CommandKind kind) {
       break;
     }
     case CommandKind::kScript:
-      if (args.size() > 1 && equals_ignoring_case(args[1], "debug")) {
+      if (args.size() > 1 && resp::equals_ignoring_case(args[1], "debug")) {
         local(error_line("ERR Sluice: SCRIPT DEBUG is not possible through the proxy; connect to "
                          "Redis itself"));
         return true;
@@ -324,7 +323,7 @@ void Session::on_info() {
   const auto names_any = [&](std::initializer_list<std::string_view> sections) {
     return std::any_of(args.begin() + 1, args.end(), [&](std::string_view arg) {
       return std::any_of(sections.begin(), sections.end(), [&](std::string_view section) {
-        return equals_ignoring_case(arg, section);
+        return resp::equals_ignoring_case(arg, section);
       });
     });
   };

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "journal/record.h"
 #include "proxy/sale/purchase_flow.h"
+#include "resp/names.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -18,28 +19,35 @@ constexpr int64_t kQuantityMax = 2'147'483'647;
 
 using Kind = CommandKind;
 constexpr std::array kSpecs{
-    CommandSpec{"seckill.create", Kind::kCreate, 4, 10,
-                "item STOCK n [LIMIT n] [START unix-ms] [END unix-ms]", "Put an item on sale."},
-    CommandSpec{"seckill.restock", Kind::kRestock, 3, 5, "item delta [REQ id]",
-                "Add to (or take from) an item's stock."},
-    CommandSpec{"seckill.buy", Kind::kBuy, 3, -1,
-                "item user [QTY n] [REQ id] [FIELDS k v [k v ...]]", "Buy."},
-    CommandSpec{"seckill.cancel", Kind::kCancel, 4, 6, "item user order_id [REQ id]",
-                "Cancel an order; its stock comes back once."},
-    CommandSpec{"seckill.order", Kind::kOrder, 4, 5, "item user order_id | item user REQ id",
-                "Look an order up."},
-    CommandSpec{"seckill.stock", Kind::kStock, 2, 2, "item", "Show an item's settings and counters."},
-    CommandSpec{"seckill.list", Kind::kList, 1, 5, "[CURSOR c] [COUNT n]", "List the items."},
-    CommandSpec{"seckill.close", Kind::kClose, 2, 2, "item", "Stop an item's sale."},
-    CommandSpec{"seckill.reopen", Kind::kReopen, 2, 2, "item", "Go on with a closed item's sale."},
-    CommandSpec{"seckill.flush", Kind::kFlush, 1, 3, "[WAIT ms]", "Drain the journal into MySQL now."},
-    CommandSpec{"seckill.pause", Kind::kPause, 2, 2, "INTAKE|FLUSH", "Refuse purchases, or hold the drain."},
-    CommandSpec{"seckill.resume", Kind::kResume, 2, 2, "INTAKE|FLUSH", "Undo PAUSE."},
-    CommandSpec{"seckill.status", Kind::kStatus, 1, 1, "", "Show the state of proxy, journal and drain."},
-    CommandSpec{"seckill.help", Kind::kHelp, 1, 1, "", "Show this list."},
+    CommandSpec{"seckill.create", Kind::kCreate, 4, 10, true,
+                "item STOCK n [LIMIT n] [START unix-ms] [END unix-ms]",
+                "Creates an item with its stock, limit and time window."},
+    CommandSpec{"seckill.restock", Kind::kRestock, 3, 5, true, "item delta [REQ id]",
+                "Adds to (or takes from) an item's stock, also while it sells."},
+    CommandSpec{"seckill.buy", Kind::kBuy, 3, -1, true,
+                "item user [QTY n] [REQ id] [FIELDS k v [k v ...]]",
+                "Buys: decided at once, answered when the order is recorded."},
+    CommandSpec{"seckill.cancel", Kind::kCancel, 4, 6, true, "item user order_id [REQ id]",
+                "Cancels an order; its stock comes back once."},
+    CommandSpec{"seckill.order", Kind::kOrder, 4, 5, false,
+                "item user order_id | item user REQ id",
+                "Looks an order up by its id or by its request id."},
+    CommandSpec{"seckill.stock", Kind::kStock, 2, 2, false, "item",
+                "Shows an item's settings and counters."},
+    CommandSpec{"seckill.list", Kind::kList, 1, 5, false, "[CURSOR c] [COUNT n]",
+                "Lists the items, in portions as SCAN does."},
+    CommandSpec{"seckill.close", Kind::kClose, 2, 2, true, "item",
+                "Closes an item: nobody buys until it is reopened."},
+    CommandSpec{"seckill.reopen", Kind::kReopen, 2, 2, true, "item", "Opens a closed item again."},
+    CommandSpec{"seckill.flush", Kind::kFlush, 1, 3, true, "[WAIT ms]",
+                "Drains the journal into MySQL now."},
+    CommandSpec{"seckill.pause", Kind::kPause, 2, 2, true, "INTAKE|FLUSH",
+                "Refuses purchases, or holds the drain."},
+    CommandSpec{"seckill.resume", Kind::kResume, 2, 2, true, "INTAKE|FLUSH", "Ends PAUSE."},
+    CommandSpec{"seckill.status", Kind::kStatus, 1, 1, false, "",
+                "Shows the state of proxy, journal and drain."},
+    CommandSpec{"seckill.help", Kind::kHelp, 1, 1, false, "", "Shows this list."},
 };
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
 
@@ -107,24 +115,24 @@ Status take_options(const CommandSpec& spec, std::span<const std::string_view> a
   for (size_t i = 0; i < args.size();) {
     const std::string_view option = args[i];
     const bool is_create = spec.kind == Kind::kCreate;
-    if (spec.kind == Kind::kBuy && equals_ignore_case(option, "FIELDS")) {
+    if (spec.kind == Kind::kBuy && resp::equals_ignoring_case(option, "FIELDS")) {
       return take_fields(args.subspan(i + 1), op.fields);
     }
     if (i + 1 == args.size()) return unknown_option(option);
     const std::string_view value = args[i + 1];
     i += 2;
-    if (!is_create && op.request.empty() && equals_ignore_case(option, "REQ")) {
+    if (!is_create && op.request.empty() && resp::equals_ignoring_case(option, "REQ")) {
       SLUICE_TRY(take_name("REQ", value, op.request));
-    } else if (spec.kind == Kind::kBuy && equals_ignore_case(option, "QTY")) {
+    } else if (spec.kind == Kind::kBuy && resp::equals_ignoring_case(option, "QTY")) {
       SLUICE_TRY(take_number("QTY", value, 1, kQuantityMax, op.quantity));
-    } else if (is_create && equals_ignore_case(option, "STOCK")) {
+    } else if (is_create && resp::equals_ignoring_case(option, "STOCK")) {
       SLUICE_TRY(take_number("STOCK", value, 1, kQuantityMax, op.quantity));
       stock_given = true;
-    } else if (is_create && equals_ignore_case(option, "LIMIT")) {
+    } else if (is_create && resp::equals_ignoring_case(option, "LIMIT")) {
       SLUICE_TRY(take_number("LIMIT", value, 0, kQuantityMax, op.limit));
-    } else if (is_create && equals_ignore_case(option, "START")) {
+    } else if (is_create && resp::equals_ignoring_case(option, "START")) {
       SLUICE_TRY(take_number("START", value, 0, 99'999'999'999'999, op.start_ms));
-    } else if (is_create && equals_ignore_case(option, "END")) {
+    } else if (is_create && resp::equals_ignoring_case(option, "END")) {
       SLUICE_TRY(take_number("END", value, 0, 99'999'999'999'999, op.end_ms));
     } else {
       return unknown_option(option);
@@ -137,22 +145,17 @@ Status take_options(const CommandSpec& spec, std::span<const std::string_view> a
 
 }  // namespace
 
-bool equals_ignore_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::span<const CommandSpec> command_specs() { return kSpecs; }
 
 const CommandSpec* find_command(std::string_view name) {
   constexpr std::string_view prefix = "seckill";
-  if (name.size() <= prefix.size() || !equals_ignore_case(name.substr(0, prefix.size()), prefix)) {
+  if (name.size() <= prefix.size() || !resp::equals_ignoring_case(name.substr(0, prefix.size()), prefix)) {
     return nullptr;
   }
   std::string_view verb = name.substr(prefix.size());
   if (verb.front() == '.') verb.remove_prefix(1);
   for (const CommandSpec& spec : kSpecs) {
-    if (equals_ignore_case(spec.name.substr(prefix.size() + 1), verb)) return &spec;
+    if (resp::equals_ignoring_case(spec.name.substr(prefix.size() + 1), verb)) return &spec;
   }
   return nullptr;
 }

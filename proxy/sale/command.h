@@ -19,8 +19,12 @@ struct CommandSpec {
   CommandKind kind;
   int arity_min;             // arguments, the name included
   int arity_max;             // -1: no limit
+  bool writes;               // changes something; for COMMAND INFO's flags
   std::string_view syntax;   // what HELP shows behind the name
   std::string_view summary;
+
+  // As COMMAND INFO counts: exact, or at least the absolute value.
+  constexpr int arity() const { return arity_min == arity_max ? arity_min : -arity_min; }
 };
 
 // The whole family, in the order HELP shows it.
@@ -35,7 +39,5 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
 
 // "-ERR wrong number of arguments for 'seckill.buy' command", or fine.
 Status check_arity(const CommandSpec& spec, size_t args);
-
-bool equals_ignore_case(std::string_view a, std::string_view b);
 
 }  // namespace sluice::proxy::sale

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "proxy/sale/replies.h"
+#include "resp/names.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::sale {
@@ -168,8 +169,8 @@ void Sale::list(std::span<const std::string_view> args, size_t thread,
                 std::shared_ptr<ReplySink> sink, uint64_t token) {
   std::string_view cursor = "0", count = "10";
   for (size_t i = 1; i < args.size(); i += 2) {
-    const bool is_cursor = equals_ignore_case(args[i], "CURSOR");
-    const bool is_count = equals_ignore_case(args[i], "COUNT");
+    const bool is_cursor = resp::equals_ignoring_case(args[i], "CURSOR");
+    const bool is_count = resp::equals_ignoring_case(args[i], "COUNT");
     if ((!is_cursor && !is_count) || i + 1 == args.size()) {
       return sink->deliver(token, error_reply("ERR", "syntax error, see SECKILL.HELP"));
     }
@@ -195,7 +196,7 @@ void Sale::flush(std::span<const std::string_view> args, size_t thread,
   int64_t wait_ms = 0;
   if (args.size() > 1) {
     const auto number = args.size() == 3 ? base::parse_integer(args[2]) : Result<int64_t>(int64_t{-1});
-    if (!equals_ignore_case(args[1], "WAIT") || !number || *number < 0 || *number > kFlushWaitMaxMs) {
+    if (!resp::equals_ignoring_case(args[1], "WAIT") || !number || *number < 0 || *number > kFlushWaitMaxMs) {
       return sink->deliver(token, error_reply("ERR", "FLUSH takes WAIT ms, a whole number from 0 to 3600000"));
     }
     wait_ms = *number;
@@ -217,11 +218,11 @@ void Sale::flush(std::span<const std::string_view> args, size_t thread,
 
 void Sale::pause_or_resume(bool pause, std::string_view what, size_t thread,
                            std::shared_ptr<ReplySink> sink, uint64_t token) {
-  if (equals_ignore_case(what, "INTAKE")) {
+  if (resp::equals_ignoring_case(what, "INTAKE")) {
     shared_.intake_paused.store(pause, std::memory_order_relaxed);
     return sink->deliver(token, ok_reply());
   }
-  if (!equals_ignore_case(what, "FLUSH")) {
+  if (!resp::equals_ignoring_case(what, "FLUSH")) {
     return sink->deliver(token, error_reply("ERR", "the argument must be INTAKE or FLUSH"));
   }
   const auto done = [this, thread, sink, token](const Status& status) {

@@ -29,15 +29,15 @@ TEST(CommandTable, NothingThatBreaksTheSharedConnectionIsForwarded) {
 }
 
 TEST(CommandTable, EverySaleCommandIsKnownInBothForms) {
-  for (const SaleDoc& doc : sale_docs()) {
+  for (const sale::CommandSpec& doc : sale::command_specs()) {
     std::string undotted(doc.name);
     undotted.erase(7, 1);
     EXPECT_EQ(classify(doc.name), CommandKind::kSale);
     EXPECT_EQ(classify(undotted), CommandKind::kSale);
-    EXPECT_EQ(find_sale_doc(doc.name), &doc);
-    EXPECT_EQ(find_sale_doc(undotted), &doc);
+    EXPECT_EQ(sale::find_command(doc.name), &doc);
+    EXPECT_EQ(sale::find_command(undotted), &doc);
   }
-  EXPECT_EQ(find_sale_doc("seckill.nothing"), nullptr);
+  EXPECT_EQ(sale::find_command("seckill.nothing"), nullptr);
 }
 
 class ConnectionCommands : public ::testing::Test {
@@ -149,7 +149,7 @@ TEST(ReplyRewrite, CommandInfoFillsTheGapsOfRedis) {
 }
 
 TEST(ReplyRewrite, CommandCountAndListCountBothForms) {
-  const std::string ours = std::to_string(sale_docs().size() * 2 + 3);
+  const std::string ours = std::to_string(sale::command_specs().size() * 2 + 3);
   EXPECT_EQ(add_commands(CommandRewrite::kCount, {}, ":3\r\n", 2), ":" + ours + "\r\n");
   const std::string list =
       add_commands(CommandRewrite::kNames, {}, "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", 2);
