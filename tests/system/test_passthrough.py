@@ -244,7 +244,7 @@ def test_command_knows_the_sale(stack):
     raw = stack.via()
     count = int(raw.ask("COMMAND", "COUNT")[1:])
     assert raw.ask("COMMAND").startswith(b"*%d\r\n" % count)
-    assert raw.ask("COMMAND", "LIST").count(b"seckill") == 30
+    assert raw.ask("COMMAND", "LIST").count(b"seckill") == 28
     assert b"seckill.buy" in raw.ask("COMMAND", "DOCS")
     assert b"$10\r\nseckillbuy\r\n" in raw.ask("COMMAND", "INFO", "get", "SECKILLBUY")
     raw.ask("HELLO", 3)
@@ -470,7 +470,7 @@ def fake_stack(script):
 
 def test_a_reply_cut_in_the_middle_closes_its_client_and_no_other():
     answers = [b"$10\r\nabc!"]
-    fake, stack = fake_stack(lambda data: answers.pop() if answers else b"+later\r\n")
+    fake, stack = fake_stack(lambda data: answers.pop() if answers and b"GET" in data else b"+later\r\n")
     try:
         first, second = stack.via(), stack.via()
         first.send(command("GET", "a"))
