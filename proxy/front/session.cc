@@ -95,28 +95,36 @@ std::string Session::describe() const {
 
 // ---- Bytes in.
 
+// Not async_wait(): Asio re-arms epoll for each wait, one system call a command, but not for a
+// read. The price is a small buffer for each client.
 void Session::arm_read() {
   if (closed_ || closing_ || end_of_input_ || read_armed_) return;
   if (stalled_ && input_.size() >= kReadAheadMax) return;
   read_armed_ = true;
-  socket_.async_wait(Socket::wait_read,
-                     [self = shared_from_this()](const boost::system::error_code& error) {
-                       self->read_armed_ = false;
-                       if (!error && !self->closed_) self->readable();
-                     });
+  socket_.async_read_some(
+      boost::asio::buffer(first_bytes_),
+      [self = shared_from_this()](const boost::system::error_code& error, size_t got) {
+        self->read_armed_ = false;
+        if (self->closed_) return;
+        if (error == boost::asio::error::eof) return self->end_of_input();
+        if (error) return self->close();
+        self->readable(got);
+      });
 }
 
-void Session::readable() {
+void Session::readable(size_t got) {
   if (closing_) return;
-  std::string& buffer = worker_.read_buffer();
-  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
-  if (got == 0) return end_of_input();
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) return close();
-    return arm_read();
-  }
   client_->active_us.store(base::monotonic_us(), std::memory_order_relaxed);
-  take_input({buffer.data(), static_cast<size_t>(got)});
+  if (got < first_bytes_.size()) {
+    take_input({first_bytes_.data(), got});
+  } else {
+    // There may be more: take it along, so that a long pipeline is parsed in one piece.
+    std::string& buffer = worker_.read_buffer();
+    std::copy(first_bytes_.begin(), first_bytes_.end(), buffer.begin());
+    const ssize_t more =
+        ::recv(socket_.native_handle(), buffer.data() + got, buffer.size() - got, MSG_DONTWAIT);
+    take_input({buffer.data(), got + static_cast<size_t>(std::max<ssize_t>(more, 0))});
+  }
   arm_read();
 }
 

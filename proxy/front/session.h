@@ -12,6 +12,7 @@
 // reason has gone. While stalled it reads on only a little, to notice a client that goes away.
 #pragma once
 
+#include <array>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <cstdint>
 #include <memory>
@@ -61,7 +62,7 @@ class Session final : public sale::ReplySink,
 
   // session.cc: bytes in and out
   void arm_read();
-  void readable();
+  void readable(size_t got);
   void take_input(std::string_view bytes);
   void end_of_input();
   size_t process(std::string_view data);
@@ -136,6 +137,7 @@ class Session final : public sale::ReplySink,
   bool closing_ = false;      // no more input; close once all replies are written
   bool end_of_input_ = false; // the client sends no more; close once all is answered
   bool stalled_ = false;
+  std::array<char, 2048> first_bytes_;  // what the read under way fills
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool waits_for_room_ = false;
