@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "journal/recovery.h"
@@ -37,6 +38,9 @@ SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fata
   shared_.metrics = &metrics_;
   shared_.scripts = sale::load_scripts();
   shared_.limits.batch_operations = static_cast<size_t>(options.batch_purchases_max);
+  // A batch must fit into one frame, and a frame is at most a quarter of a segment.
+  shared_.limits.batch_bytes = static_cast<size_t>(
+      std::min<int64_t>(256 << 10, options.journal_segment_bytes / 8));
   shared_.limits.queued_operations = static_cast<size_t>(options.purchases_in_flight_max);
   shared_.limits.items = static_cast<size_t>(options.items_max);
   shared_.limits.unknown_after_us = options.redis_timeout_us;
