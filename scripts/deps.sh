@@ -10,7 +10,7 @@ packages=(
   g++ cmake make pkg-config ccache
   "libboost1.81-dev|libboost1.83-dev|libboost-dev"
   "libboost-json1.81-dev|libboost-json1.83-dev|libboost-json-dev"
-  libhiredis-dev libmariadb-dev libconcurrentqueue-dev libtomlplusplus-dev libcli11-dev
+  libhiredis-dev libmariadb-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev
   redis-server mariadb-server mariadb-client
   python3 python3-pytest "python3-redis" python3-pymysql
