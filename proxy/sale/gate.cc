@@ -154,7 +154,10 @@ bool Gate::import_receipts(Item& item, const Reply& reply, uint64_t sequence) {
       batch.operations = std::move(receipt->operations);
     }
     spdlog::info("item {}: batch {} completed from its receipt", item.name, batch_sequence);
-    for (const Operation& op : batch.operations) coalescer_.shared().order_ids->raise_above(op.order_id);
+    for (const Operation& op : batch.operations) {
+      // A cancel's or a query's id is what a client wrote there.
+      if (op.verb == Verb::kBuy) coalescer_.shared().order_ids->raise_above(op.order_id);
+    }
     coalescer_.settle(item, batch_sequence, std::move(batch), receipt->verdicts);
   }
   return true;

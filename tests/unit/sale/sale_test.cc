@@ -296,6 +296,24 @@ TEST_F(SaleTest, EvictingRedisIsRefused) {
   EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
 }
 
+// The ids of a receipt's cancels and queries are whatever clients wrote there.
+TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
+  { start()->ask({"SECKILL.CREATE", "phone", "STOCK", "5"}); }
+  Operation bogus, lost;
+  bogus.verb = Verb::kCancel, bogus.user = "b", bogus.order_id = INT64_MAX;
+  lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.order_id = 1;
+  const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
+  const std::string answer = redis_.run(
+      {"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
+       "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
+       encode_operations(base::wall_ms(), {bogus, lost})});
+  ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
+  const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
+  const uint64_t issued = std::stoull(order), now = OrderIds(7).at(OrderIds(7).take(1, base::wall_ms()), 0);
+  EXPECT_LE(issued, now);
+  EXPECT_EQ(journal_orders().size(), 2u);
+}
+
 // Buyers who ask again until they know, while the sale's connections to Redis are cut over and over:
 // every REQ ends with one order, the stock is sold exactly, the journal holds each order once.
 TEST_F(SaleTest, CutConnectionsLoseNothingAndSellNothingTwice) {
