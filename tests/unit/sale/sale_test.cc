@@ -296,6 +296,34 @@ TEST_F(SaleTest, EvictingRedisIsRefused) {
   EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
 }
 
+// Redis that cannot write while the gate asks (memory or disk full) is waited for; no item is given up.
+TEST_F(SaleTest, GateWaitsUntilRedisCanWriteAgain) {
+  auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  const std::string order = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+  const auto ask_until = [&](std::string_view wanted) {
+    std::string reply;
+    for (int i = 0; i < 2000 && reply.find(wanted) == std::string::npos; ++i) {
+      reply = proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return reply;
+  };
+  redis_.run({"CONFIG", "SET", "maxmemory", "1"});
+  redis_.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  EXPECT_TRUE(ask_until("OOM").starts_with("-LOADING "));
+  redis_.run({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(ask_until("disk"), array({"OK", order, ":9", "disk"}));
+
+  proxy.reset();  // and the same while the replay is refused
+  redis_.run({"FLUSHALL"});
+  redis_.run({"CONFIG", "SET", "maxmemory", "1"});
+  proxy = std::make_unique<Proxy>(dir_, redis_.socket(), 1);
+  EXPECT_TRUE(ask_until("OOM").starts_with("-LOADING "));
+  redis_.run({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(ask_until("disk"), array({"OK", order, ":9", "disk"}));
+}
+
 // The ids of a receipt's cancels and queries are whatever clients wrote there.
 TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   { start()->ask({"SECKILL.CREATE", "phone", "STOCK", "5"}); }
