@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "journal/reader.h"
@@ -340,6 +341,43 @@ TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   const uint64_t issued = std::stoull(order), now = OrderIds(7).at(OrderIds(7).take(1, base::wall_ms()), 0);
   EXPECT_LE(issued, now);
   EXPECT_EQ(journal_orders().size(), 2u);
+}
+
+// A journal that takes nothing more: what Redis accepted is not known to be durable.
+class FailedJournal final : public journal::GroupCommit {
+ public:
+  bool reserve(size_t) override { return true; }  // its other users may not have noticed yet
+  void release(size_t) override {}
+  void submit(std::string, uint32_t, size_t, uint64_t, Done done) override {
+    done({Error(ErrorClass::kIo, "the disk is gone"), 0, false});
+  }
+  uint64_t synced_sequence() const override { return 1; }
+  uint64_t written_sequence() const override { return 1; }
+  uint64_t journal_id() const override { return 1; }
+  int64_t bytes_used() const override { return 0; }
+  Status stop() override { return {}; }
+};
+
+TEST_F(SaleTest, OrderThatTheJournalFailedToTakeIsNotToldToThoseWhoAskAgain) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  FailedJournal failed;
+  journal::GroupCommit* const whole = std::exchange(proxy->shared().journal, &failed);
+  const auto client = std::make_shared<Client>();
+  std::vector<uint64_t> tokens;
+  for (int i = 0; i < 200; ++i) {
+    tokens.push_back(proxy->send(client, {"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+    tokens.push_back(proxy->send(client, {"SECKILL.ORDER", "phone", "a", "REQ", "r"}));
+    if (i % 20 == 0) client->wait(tokens.back());
+  }
+  for (const uint64_t token : tokens) {
+    const std::string reply = client->wait(token);
+    EXPECT_TRUE(reply.starts_with("-UNKNOWNSTATE ") || reply.starts_with("-LOADING ") ||
+                reply == array({"NOORDER"}))
+        << reply;
+  }
+  EXPECT_NE(proxy->fatal().find("the disk is gone"), std::string::npos) << proxy->fatal();
+  proxy->shared().journal = whole;
 }
 
 // Buyers who ask again until they know, while the sale's connections to Redis are cut over and over:
