@@ -5,7 +5,8 @@
 -- ARGV  1 lane        2 journal id    3 records: msgpack array, 7 elements a record:
 --         batch (lane sequence), kind, user, quantity, request, order id, extra
 --       All records of a batch come in one call, batches in order.
--- Reply "OK applied" or "MISSING" (no item, and its creation is not among the records).
+-- Reply "OK applied" or, with nothing written, "MISSING" (no item, and its creation is not among the
+--       records) or "MISSING batch" (the first that is neither in Redis nor among the records).
 local item_key, buyers_key = KEYS[1], KEYS[2]
 local call = redis.call
 local lane_field = 'lane:' .. ARGV[1]
@@ -17,6 +18,13 @@ local exists, stock, sold, state = item[2] ~= false, tonumber(item[2] or 0), ton
 local changes = {}
 local records = cmsgpack.unpack(ARGV[3])
 if not exists and records[2] ~= 'N' then return 'MISSING' end
+local last = sequence
+for i = 1, #records, 7 do
+  if records[i] > last + 1 then return string.format('MISSING batch %d', last + 1) end
+  last = math.max(last, records[i])
+end
+-- What a lost item left of its buyers would pass for orders that are counted already.
+if not exists then call('DEL', buyers_key) end
 
 local function find(user, order)
   local field = call('HGET', buyers_key, user)
@@ -83,14 +91,10 @@ for i = 1, #records, 7 do
   end
 end
 if applied > 0 then
-  local fields = {item_key, 'stock', string.format('%d', stock), 'sold', string.format('%d', sold),
-                  'state', state, lane_field, string.format('%d', records[#records - 6]),
-                  'journal:' .. ARGV[1], ARGV[2]}
-  for name, value in pairs(changes) do
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  call('HSET', unpack(fields))
+  -- One by one: a chunk may have more REQs of restocks than unpack() takes.
+  for name, value in pairs(changes) do call('HSET', item_key, name, value) end
+  call('HSET', item_key, 'stock', string.format('%d', stock), 'sold', string.format('%d', sold),
+       'state', state, lane_field, string.format('%d', last), 'journal:' .. ARGV[1], ARGV[2])
   call('DEL', KEYS[3])  -- what it held is in the journal; the list must end at the lane sequence
 end
 return 'OK ' .. applied

@@ -63,3 +63,11 @@ CREATE TABLE IF NOT EXISTS sluice_dead_letter (
   PRIMARY KEY (journal_id, sequence),
   KEY order_id (order_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
+-- Cancels that were drained before their orders: the buyer cancelled through one proxy what he had
+-- bought through another, whose journal comes later. The order's insert takes its row out again.
+CREATE TABLE IF NOT EXISTS sluice_early_cancel (
+  order_id     BIGINT UNSIGNED NOT NULL,
+  cancelled_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (order_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;

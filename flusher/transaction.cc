@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flusher/dead_letter.h"
+#include "flusher/early_cancel.h"
 #include "flusher/item_rows.h"
 
 namespace sluice::flusher {
@@ -30,6 +31,7 @@ std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   changes_ = fold(batch);
   if (auto failure = advance(from, batch.end)) return failure;
   if (auto failure = insert_all()) return failure;
+  if (auto failure = take_early_cancels(connection_, changes_)) return failure;
   if (auto failure = cancel_all()) return failure;
   return update_items(connection_, changes_, statement_bytes_);
 }
@@ -146,24 +148,32 @@ std::optional<Failure> Transaction::cancel_some(size_t begin, size_t end) {
   // Dead letters first: one that is being put in again is waited for, and then found below.
   if (auto failure = cancel_dead_letters(connection_, ids, times)) return failure;
 
-  std::vector<sql::Row> live;
-  if (auto failure = connection_.query("SELECT order_id, item_id, quantity FROM " +
-                                           orders_.quoted_name() + " WHERE order_id IN (" + ids +
-                                           ") AND status <> 'cancelled' FOR UPDATE",
-                                       live)) {
+  std::vector<sql::Row> found;
+  if (auto failure = connection_.query(
+          "SELECT order_id, item_id, quantity, status <> 'cancelled' FROM " +
+              orders_.quoted_name() + " WHERE order_id IN (" + ids +
+              ") ORDER BY order_id FOR UPDATE",
+          found)) {
     return failure;
   }
-  if (live.empty()) return std::nullopt;
   ids.clear();
-  for (const sql::Row& row : live) {
-    ids += (ids.empty() ? "" : ",") + *row[0];
-    const auto cancellation = std::lower_bound(
-        changes_.cancellations.begin(), changes_.cancellations.end(), std::stoull(*row[0]),
-        [](const Cancellation& one, uint64_t order_id) { return one.order_id < order_id; });
-    ItemChange& item = changes_.item(*row[1]);
-    item.sold -= std::stoll(*row[2]);
-    item.updated_ms = std::max(item.updated_ms, cancellation->time_ms);
+  std::vector<Cancellation> missing;
+  auto row = found.begin();
+  for (size_t i = begin; i < end; ++i) {
+    const Cancellation& cancel = changes_.cancellations[i];
+    while (row != found.end() && std::stoull(*(*row)[0]) < cancel.order_id) ++row;
+    if (row == found.end() || std::stoull(*(*row)[0]) != cancel.order_id) {
+      missing.push_back(cancel);
+    } else if (*(*row)[3] == "1") {
+      ids += (ids.empty() ? "" : ",") + *(*row)[0];
+      ItemChange& item = changes_.item(*(*row)[1]);
+      item.sold -= std::stoll(*(*row)[2]);
+      item.updated_ms = std::max(item.updated_ms, cancel.time_ms);
+      (*row)[3] = "0";
+    }
   }
+  if (auto failure = keep_early_cancels(connection_, missing)) return failure;
+  if (ids.empty()) return std::nullopt;
   return connection_.exec("UPDATE " + orders_.quoted_name() + " SET status = 'cancelled'," +
                           " updated_at = " + times + " WHERE order_id IN (" + ids + ")");
 }

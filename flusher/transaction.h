@@ -4,7 +4,8 @@
 //               and then stops, before it has touched an order
 //   orders      plain INSERTs sorted by key, split by bytes; what the server refuses is bisected
 //               down to the row, which becomes a dead letter
-//   cancels     of orders from earlier batches; only what really changes counts for items.sold
+//   cancels     of orders from earlier batches; only what really changes counts for items.sold; of
+//               an order that another proxy's journal has yet to bring: kept until it comes
 //   items       last: hot rows are locked for the shortest time
 //
 // Leaves COMMIT or ROLLBACK to the caller, who measures the one and may not know its outcome.

@@ -14,6 +14,8 @@ constexpr auto kPollInterval = std::chrono::seconds(1);
 constexpr int64_t kRequestTimeoutMs = 2'000;
 // A long FLUSH WAIT is asked for in slices, so that polls and other requests get their turn.
 constexpr int64_t kWaitSliceMs = 500;
+// Requests of clients that wait for their turn; a client that goes away leaves its own behind.
+constexpr size_t kJobsMax = 1000;
 
 int64_t number(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
@@ -50,16 +52,17 @@ void FlusherLink::run() {
   std::unique_lock lock(mutex_);
   auto next_poll = std::chrono::steady_clock::now();
   while (!stopping_) {
-    if (!jobs_.empty()) {
+    // First, since a FLUSH WAIT puts itself into the queue again for as long as it waits.
+    if (std::chrono::steady_clock::now() >= next_poll) {
+      next_poll = std::chrono::steady_clock::now() + kPollInterval;
+      lock.unlock();
+      poll();
+      lock.lock();
+    } else if (!jobs_.empty()) {
       const auto job = std::move(jobs_.front());
       jobs_.pop_front();
       lock.unlock();
       job();
-      lock.lock();
-    } else if (std::chrono::steady_clock::now() >= next_poll) {
-      next_poll = std::chrono::steady_clock::now() + kPollInterval;
-      lock.unlock();
-      poll();
       lock.lock();
     } else {
       wake_.wait_until(lock, next_poll);
@@ -67,12 +70,17 @@ void FlusherLink::run() {
   }
 }
 
-void FlusherLink::enqueue(std::function<void()> job) {
+Status FlusherLink::enqueue(std::function<void()> job) {
   {
     const std::lock_guard lock(mutex_);
+    if (jobs_.size() >= kJobsMax) {
+      return Error(ErrorClass::kUnavailable,
+                   std::to_string(kJobsMax) + " requests wait for the flusher; retry later");
+    }
     jobs_.push_back(std::move(job));
   }
   wake_.notify_all();
+  return {};
 }
 
 Result<std::string> FlusherLink::request(std::string_view method, std::string_view path,
@@ -121,7 +129,7 @@ void FlusherLink::poll() {
 }
 
 void FlusherLink::flush(int64_t wait_ms, Drained done) {
-  enqueue([this, wait_ms, done = std::move(done)] {
+  const Status queued = enqueue([this, wait_ms, done] {
     const int64_t slice_ms = std::min(wait_ms, kWaitSliceMs);
     const auto body = request("POST", "/flush?wait_ms=" + std::to_string(slice_ms),
                               slice_ms + kRequestTimeoutMs);
@@ -138,15 +146,17 @@ void FlusherLink::flush(int64_t wait_ms, Drained done) {
     if (wait_ms <= slice_ms) return done(left);
     flush(wait_ms - slice_ms, done);
   });
+  if (!queued) done(queued.error());
 }
 
 void FlusherLink::post(std::string path, Done done) {
-  enqueue([this, path = std::move(path), done = std::move(done)] {
+  const Status queued = enqueue([this, path = std::move(path), done] {
     const auto body = request("POST", path, kRequestTimeoutMs);
     if (!body) return done(body.error());
     poll();
     done({});
   });
+  if (!queued) done(queued);
 }
 
 void FlusherLink::pause(Done done) { post("/pause", std::move(done)); }

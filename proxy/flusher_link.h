@@ -39,7 +39,7 @@ class FlusherLink final : public sale::FlusherPort {
  private:
   void run();
   void poll();
-  void enqueue(std::function<void()> job);
+  Status enqueue(std::function<void()> job);  // kUnavailable: too many wait already
   void post(std::string path, Done done);
   Result<std::string> request(std::string_view method, std::string_view path, int64_t timeout_ms);
 

@@ -24,6 +24,14 @@ journal::WriterOptions writer_options(const Options& options) {
   return writer;
 }
 
+// Another lane in Redis would look empty, and the journal would be replayed into it once more.
+Error not_its_journal(const std::string& dir, uint64_t writer, uint64_t proxy_id) {
+  return Error(ErrorClass::kRefused, "the journal in " + dir + " was written by proxy.id " +
+                                         std::to_string(writer) + ", this is proxy.id " +
+                                         std::to_string(proxy_id) +
+                                         "; set it back, or take another journal.dir");
+}
+
 }  // namespace
 
 SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fatal fatal)
@@ -68,11 +76,17 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
 
 Status SaleSetup::recover_journal(const Options& options, base::Registry& metrics) {
   std::unordered_map<std::string, uint64_t> batches;
+  const auto proxy_id = static_cast<uint64_t>(options.proxy_id);
+  uint64_t writer = proxy_id;  // whose orders the journal holds
   auto report = journal::recover(options.journal_dir, *shared_.files,
-                                 [&batches](const journal::Record& record) {
+                                 [&](const journal::Record& record) {
                                    batches[std::string(record.item)] = record.batch;
+                                   if (record.type == journal::RecordType::kBuy) {
+                                     writer = sale::OrderIds::proxy_of(record.order_id);
+                                   }
                                  });
   if (!report) return report.error();
+  if (writer != proxy_id) return not_its_journal(options.journal_dir, writer, proxy_id);
   if (report->torn_bytes > 0) {
     spdlog::warn("journal: a torn tail of {} bytes was cut; it is kept in {}", report->torn_bytes,
                  report->torn_copy);

@@ -99,7 +99,7 @@ Item& Coalescer::item(const std::string& name) {
 }
 
 void Coalescer::submit(Operation op) {
-  if (stopped_) return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
+  if (stopped_ || journal_failed_) return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
   if (op.verb == Verb::kBuy && shared_.intake_paused.load(std::memory_order_relaxed)) {
     return refuse(op, "BUSY", "intake is paused (SECKILL.RESUME INTAKE); nothing happened, retry later");
   }
@@ -243,6 +243,8 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
     }
     if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {
       item.commits.back().replies.emplace_back(std::move(op), verdict);
+    } else if (journal_failed_ && speaks_of_earlier(verdict)) {
+      refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
     } else {
       reply(item, op, verdict);
     }
@@ -258,6 +260,7 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   Commit commit = std::move(item.commits.front());
   item.commits.pop_front();
   if (!outcome.status) {
+    journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
     for (auto& [op, verdict] : commit.replies) {
       refuse(op, "UNKNOWNSTATE", "the journal failed after Redis accepted: " +
                                      outcome.status.error().message() +

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/sale/coalescer.h"
@@ -24,6 +25,16 @@ std::string_view info_value(std::string_view info, std::string_view name) {
   if (at == std::string_view::npos) return {};
   info.remove_prefix(at + line_start.size());
   return info.substr(0, info.find_first_of("\r\n"));
+}
+
+// Error replies that speak of the server's state and not of the item: memory is full, the disk is,
+// a script runs for too long, it became a replica. Nothing was written; later it may well be.
+bool may_pass(std::string_view error) {
+  constexpr std::string_view kStates[] = {"LOADING", "READONLY", "MASTERDOWN", "BUSY",
+                                          "OOM",     "MISCONF",  "NOREPLICAS"};
+  return std::any_of(std::begin(kStates), std::end(kStates), [error](std::string_view state) {
+    return error.substr(0, error.find(' ')) == state;
+  });
 }
 
 }  // namespace
@@ -95,10 +106,18 @@ void Gate::open(Item& item, bool raise) {
   coalescer_.redis().call({"EVAL", script.text, "2", item.item_key, item.receipts_key,
                            coalescer_.shared().lane, raise ? "1" : "0", sequence},
                           [this, &item](const Result<Reply>& reply) {
-                            if (!reply) return;
+                            if (!reply || waits_for_server(reply->text(), reply->is_error())) return;
                             entered(item, *reply);
                             item_done();
                           });
+}
+
+// True if the whole pass begins anew, after the connection's back-off: no item is given up for what
+// the server cannot do just now.
+bool Gate::waits_for_server(std::string_view text, bool is_error) {
+  if (!is_error || !may_pass(text)) return false;
+  coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, std::string(text)));
+  return true;
 }
 
 void Gate::entered(Item& item, const Reply& reply) {
@@ -154,7 +173,10 @@ bool Gate::import_receipts(Item& item, const Reply& reply, uint64_t sequence) {
       batch.operations = std::move(receipt->operations);
     }
     spdlog::info("item {}: batch {} completed from its receipt", item.name, batch_sequence);
-    for (const Operation& op : batch.operations) coalescer_.shared().order_ids->raise_above(op.order_id);
+    for (const Operation& op : batch.operations) {
+      // A cancel's or a query's id is what a client wrote there.
+      if (op.verb == Verb::kBuy) coalescer_.shared().order_ids->raise_above(op.order_id);
+    }
     coalescer_.settle(item, batch_sequence, std::move(batch), receipt->verdicts);
   }
   return true;
@@ -193,6 +215,9 @@ void Gate::start_replay() {
 void Gate::replayed(const Replay::Result& result) {
   replay_.reset();
   if (!result.status) return coalescer_.shared().fatal(result.status.error().at("replaying the journal"));
+  for (const auto& [name, why] : result.missing) {
+    if (waits_for_server(why, true)) return;
+  }
   spdlog::info("replayed {} records into Redis: {} items restored, {} not", result.records,
                result.restored.size(), result.missing.size());
   ++under_way_;

@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/sale/item.h"
@@ -36,6 +37,7 @@ class Gate {
  private:
   void check_server();
   void open_known_items();
+  bool waits_for_server(std::string_view text, bool is_error);
   void entered(Item& item, const upstream::Reply& reply);
   bool import_receipts(Item& item, const upstream::Reply& reply, uint64_t sequence);
   void settle_in_flight(Item& item);

@@ -1,5 +1,7 @@
 """The admin listeners of both daemons: routes, JSON, Prometheus text, and who may POST."""
 
+import threading
+
 import pytest
 
 from harness import admin, invariants
@@ -119,3 +121,40 @@ def test_readiness_follows_redis(lab):
     assert proxy.get("/healthz").status == 200
     redis.start()
     until(lambda: proxy.get("/readyz").status == 200, 20, "200")
+
+
+def test_status_moves_on_while_clients_wait_for_a_flush(lab):
+    """A FLUSH WAIT that cannot end (somebody holds the checkpoints) does not stop the proxy's looks at
+    the flusher; beyond 1,000 requests they are refused, and none is without an answer."""
+    _, database, proxy, _ = lab.stack()
+    until(lambda: database.one("SELECT COUNT(*) FROM sluice_checkpoint"), 10, "checkpoints")
+    holder = database.server.connect(database.name)
+    holder.begin()
+    holder.cursor().execute("SELECT * FROM sluice_checkpoint FOR UPDATE")
+    with proxy.client() as client, proxy.client() as waiting:
+        client("SECKILL.CREATE", "phone", "STOCK", 100)
+        until(lambda: invariants.pairs(client("SECKILL.STATUS"))["backlog_records"] == "1", 6,
+              "the proxy knows of a backlog")
+        waiter = threading.Thread(target=waiting, args=("SECKILL.FLUSH", "WAIT", 8000))
+        waiter.start()
+        for n in range(10):
+            assert client("SECKILL.BUY", "phone", f"u{n}")[0] == "OK"
+        until(lambda: invariants.pairs(client("SECKILL.STATUS"))["backlog_records"] == "11", 6,
+              "a look at the flusher while a FLUSH waits")
+        assert waiter.is_alive(), "the flush has ended, so this was no test"
+        replies = []
+
+        def crowd():
+            with proxy.client() as own:
+                replies.extend(own.pipeline([("SECKILL.FLUSH",)] * 500))
+
+        crowds = [threading.Thread(target=crowd) for _ in range(6)]
+        for thread in crowds:
+            thread.start()
+        for thread in crowds:
+            thread.join(60)
+        assert len(replies) == 3000
+        assert any("wait for the flusher" in str(reply) for reply in replies)
+        holder.rollback()
+        holder.close()
+        waiter.join(60)

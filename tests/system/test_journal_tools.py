@@ -81,6 +81,25 @@ def test_a_bit_flipped_in_synced_records_refuses_to_start(lab):
     assert victim.read_bytes() == damaged, "a refused journal was changed"
 
 
+def test_another_proxys_journal_is_refused_not_replayed_into_a_lane_of_its_own(lab):
+    """The same journal and Redis with another proxy.id: exit 3, both named, the stock untouched. Its
+    lane would be empty, and every RESTOCK of the journal counted once more."""
+    redis = lab.redis()
+    proxy = lab.proxy(redis, proxy__id=1)
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+        assert client("SECKILL.RESTOCK", "phone", 3) == ["OK", 8]
+        assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
+    assert proxy.stop() == 0
+    other = lab.proxy(redis, start=False, proxy__id=2)
+    other.start(wait=False)
+    assert other.process.wait(20) == 3
+    assert "proxy.id 1" in other.process.log() and "proxy.id 2" in other.process.log()
+    proxy.start()
+    with proxy.client() as client:
+        assert client("SECKILL.BUY", "phone", "bob")[2] == 6
+
+
 def test_a_torn_tail_is_cut_and_a_copy_kept(lab):
     """Half a frame after the last whole one, as a power loss leaves it: the proxy starts, keeps a
     copy of what it cut, and every acknowledged order is there."""

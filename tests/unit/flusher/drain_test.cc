@@ -39,6 +39,34 @@ TEST_F(DrainTest, SecondDrainBringsOnlyWhatIsNew) {
   EXPECT_EQ(database.ask("SELECT stock, sold FROM items"), "100,2");
 }
 
+// Two proxies sell one item: what was bought through the first is cancelled through the second, and
+// the second one's journal is drained first.
+TEST_F(DrainTest, CancelDrainedBeforeTheOrderOfAnotherJournalIsNotLost) {
+  journal().create("phone", 10);
+  journal().buy("phone", "u1", 11, 2);
+  journal().buy("phone", "u2", 12, 3);
+  journal().buy("phone", std::string(65, 'x'), 13, 1);  // too long for MySQL: a dead letter
+  journal().commit();
+  const std::string first = options.journal_dir;
+  options.journal_dir = dir.path() + "/second";
+  testing_support::JournalFeeder second(options.journal_dir);
+  second.time_ms = 1'764'504'000'123;  // 2025-11-30 12:00:00.123 UTC
+  second.cancel("phone", "u1", 11, 2);
+  second.cancel("phone", std::string(65, 'x'), 13, 1);
+  second.cancel("phone", "u9", 99, 1);  // of an order that never comes
+  second.commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  options.journal_dir = first;
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT order_id, status, updated_at FROM orders"
+                         " WHERE status = 'cancelled'"),
+            "11,cancelled,2025-11-30 12:00:00.123");
+  EXPECT_EQ(database.ask("SELECT order_id, cancelled_at IS NULL FROM sluice_dead_letter"), "13,0");
+  EXPECT_EQ(database.ask("SELECT stock, sold FROM items"), "10,3");
+  EXPECT_EQ(database.ask("SELECT order_id FROM sluice_early_cancel"), "99");
+  EXPECT_EQ(broken_invariants(), "");
+}
+
 TEST_F(DrainTest, CancelsAndRestocksAddUp) {
   journal().create("phone", 10);
   for (uint64_t id = 1; id <= 10; ++id) journal().buy("phone", "u" + std::to_string(id), id, 1);

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "journal/reader.h"
@@ -294,6 +295,89 @@ TEST_F(SaleTest, EvictingRedisIsRefused) {
   Proxy proxy(dir_, redis_.socket(), 1);
   for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
+}
+
+// Redis that cannot write while the gate asks (memory or disk full) is waited for; no item is given up.
+TEST_F(SaleTest, GateWaitsUntilRedisCanWriteAgain) {
+  auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  const std::string order = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+  const auto ask_until = [&](std::string_view wanted) {
+    std::string reply;
+    for (int i = 0; i < 2000 && reply.find(wanted) == std::string::npos; ++i) {
+      reply = proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return reply;
+  };
+  redis_.run({"CONFIG", "SET", "maxmemory", "1"});
+  redis_.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  EXPECT_TRUE(ask_until("OOM").starts_with("-LOADING "));
+  redis_.run({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(ask_until("disk"), array({"OK", order, ":9", "disk"}));
+
+  proxy.reset();  // and the same while the replay is refused
+  redis_.run({"FLUSHALL"});
+  redis_.run({"CONFIG", "SET", "maxmemory", "1"});
+  proxy = std::make_unique<Proxy>(dir_, redis_.socket(), 1);
+  EXPECT_TRUE(ask_until("OOM").starts_with("-LOADING "));
+  redis_.run({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(ask_until("disk"), array({"OK", order, ":9", "disk"}));
+}
+
+// The ids of a receipt's cancels and queries are whatever clients wrote there.
+TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
+  { start()->ask({"SECKILL.CREATE", "phone", "STOCK", "5"}); }
+  Operation bogus, lost;
+  bogus.verb = Verb::kCancel, bogus.user = "b", bogus.order_id = INT64_MAX;
+  lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.order_id = 1;
+  const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
+  const std::string answer = redis_.run(
+      {"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
+       "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
+       encode_operations(base::wall_ms(), {bogus, lost})});
+  ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
+  const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
+  const uint64_t issued = std::stoull(order), now = OrderIds(7).at(OrderIds(7).take(1, base::wall_ms()), 0);
+  EXPECT_LE(issued, now);
+  EXPECT_EQ(journal_orders().size(), 2u);
+}
+
+// A journal that takes nothing more: what Redis accepted is not known to be durable.
+class FailedJournal final : public journal::GroupCommit {
+ public:
+  bool reserve(size_t) override { return true; }  // its other users may not have noticed yet
+  void release(size_t) override {}
+  void submit(std::string, uint32_t, size_t, uint64_t, Done done) override {
+    done({Error(ErrorClass::kIo, "the disk is gone"), 0, false});
+  }
+  uint64_t synced_sequence() const override { return 1; }
+  uint64_t written_sequence() const override { return 1; }
+  uint64_t journal_id() const override { return 1; }
+  int64_t bytes_used() const override { return 0; }
+  Status stop() override { return {}; }
+};
+
+TEST_F(SaleTest, OrderThatTheJournalFailedToTakeIsNotToldToThoseWhoAskAgain) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  FailedJournal failed;
+  journal::GroupCommit* const whole = std::exchange(proxy->shared().journal, &failed);
+  const auto client = std::make_shared<Client>();
+  std::vector<uint64_t> tokens;
+  for (int i = 0; i < 200; ++i) {
+    tokens.push_back(proxy->send(client, {"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+    tokens.push_back(proxy->send(client, {"SECKILL.ORDER", "phone", "a", "REQ", "r"}));
+    if (i % 20 == 0) client->wait(tokens.back());
+  }
+  for (const uint64_t token : tokens) {
+    const std::string reply = client->wait(token);
+    EXPECT_TRUE(reply.starts_with("-UNKNOWNSTATE ") || reply.starts_with("-LOADING ") ||
+                reply == array({"NOORDER"}))
+        << reply;
+  }
+  EXPECT_NE(proxy->fatal().find("the disk is gone"), std::string::npos) << proxy->fatal();
+  proxy->shared().journal = whole;
 }
 
 // Buyers who ask again until they know, while the sale's connections to Redis are cut over and over:

@@ -272,5 +272,45 @@ TEST_F(ReplayTest, ItemWithoutItsCreationIsMissingNotInvented) {
   EXPECT_EQ(redis_.run({"DBSIZE"}), "0");
 }
 
+// Batches 2 and 3 are gone from the journal: what follows must not be counted on top of a hole.
+TEST_F(ReplayTest, RecordsBehindAGapAreRefusedBeforeAnythingIsWritten) {
+  using journal::RecordType;
+  apply({create(10), op(Verb::kBuy, "a", 1, "r1", 11)});  // batch 1
+  const std::string before = redis_.run({"HGETALL", kItem});
+  EXPECT_EQ(replay({record(RecordType::kBuy, 4, "b", 2, "", 14)}), "MISSING batch 2");
+  EXPECT_EQ(replay({record(RecordType::kBuy, 2, "b", 2, "", 12), record(RecordType::kBuy, 4, "c", 2, "", 14)}),
+            "MISSING batch 3");
+  EXPECT_EQ(redis_.run({"HGETALL", kItem}), before);
+  EXPECT_EQ(redis_.run({"HLEN", kBuyers}), "1");
+}
+
+// The item's hash is lost, its buyers are not: they are rebuilt with it, else nothing would be sold.
+TEST_F(ReplayTest, LostItemHashIsRebuiltWithItsBuyersAndCountsThemAsSold) {
+  using journal::RecordType;
+  apply({create(10), op(Verb::kBuy, "a", 3, "r1", 11)});
+  redis_.run({"DEL", kItem});
+  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0), record(RecordType::kBuy, 1, "a", 3, "r1", 11)}),
+            "OK 2");
+  EXPECT_EQ(field("sold"), "3");
+  EXPECT_EQ(redis_.run({"HGET", kBuyers, "a"}), "3,11,r1");
+}
+
+// More fields than Lua can unpack: an error in mid-script would leave orders that are not in `sold`.
+TEST_F(ReplayTest, ThousandsOfRestocksInOneCallAreApplied) {
+  using journal::RecordType;
+  constexpr int kRestocks = 9000;
+  std::vector<std::string> requests;
+  for (int i = 0; i < kRestocks; ++i) requests.push_back("q" + std::to_string(i));
+  std::vector<journal::Record> records{record(RecordType::kCreate, 1, "", 10, "", 0),
+                                       record(RecordType::kBuy, 2, "a", 1, "", 11)};
+  for (int i = 0; i < kRestocks; ++i) {
+    records.push_back(record(RecordType::kRestock, 3 + static_cast<uint64_t>(i), "", 1, requests[i], 0));
+  }
+  EXPECT_EQ(replay(records), "OK " + std::to_string(kRestocks + 2));
+  EXPECT_EQ(field("stock"), std::to_string(10 + kRestocks));
+  EXPECT_EQ(field("sold"), "1");
+  EXPECT_EQ(field("req:q8999"), "1");
+}
+
 }  // namespace
 }  // namespace sluice::proxy::sale

@@ -164,8 +164,9 @@ TEST_F(ConnectionTest, LockWaitAndReadOnlyServerAreToldApart) {
 TEST_F(ConnectionTest, SchemaIsAppliedOnceAndAgain) {
   ASSERT_FALSE(apply_schema(connection, "my_orders"));
   ASSERT_FALSE(apply_schema(connection, "my_orders"));
-  EXPECT_EQ(database.ask("SHOW TABLES"), "items;my_orders;sluice_checkpoint;sluice_dead_letter");
-  EXPECT_EQ(schema_statements("orders").size(), 4u);
+  EXPECT_EQ(database.ask("SHOW TABLES"),
+            "items;my_orders;sluice_checkpoint;sluice_dead_letter;sluice_early_cancel");
+  EXPECT_EQ(schema_statements("orders").size(), 5u);
   EXPECT_NE(schema_text().find("CREATE TABLE IF NOT EXISTS `orders`"), std::string_view::npos);
 }
 
