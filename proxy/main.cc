@@ -31,7 +31,12 @@ class FatalEvent {
     const std::lock_guard lock(mutex_);
     if (error_) return;
     error_ = error;
-    ::kill(::getpid(), SIGTERM);  // the main thread waits for signals
+    if (waited_for_) ::kill(::getpid(), SIGTERM);
+  }
+  // The main thread waits for signals no more: one now would end the process unfinished.
+  void stop_waiting() {
+    const std::lock_guard lock(mutex_);
+    waited_for_ = false;
   }
   std::optional<Error> error() const {
     const std::lock_guard lock(mutex_);
@@ -41,6 +46,7 @@ class FatalEvent {
  private:
   mutable std::mutex mutex_;
   std::optional<Error> error_;  // guarded by mutex_
+  bool waited_for_ = true;      // guarded by mutex_
 };
 
 struct Arguments {
@@ -92,7 +98,8 @@ void reload(const Arguments& arguments, front::LiveConfig& live) {
 }
 
 // Blocks until SIGTERM or SIGINT; after that a second one ends the process by its default action.
-void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangup) {
+void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangup,
+                  FatalEvent& fatal) {
   int number = 0;
   while (::sigwait(&signals, &number) == 0) {
     if (number == SIGHUP) {
@@ -100,6 +107,10 @@ void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangu
       continue;
     }
     spdlog::info("signal {}: stopping", number);
+    fatal.stop_waiting();
+    const timespec at_once{};
+    while (::sigtimedwait(&signals, nullptr, &at_once) > 0) {  // the event's own, if it came too
+    }
     ::signal(SIGTERM, SIG_DFL);
     ::signal(SIGINT, SIG_DFL);
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
@@ -159,7 +170,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
-  wait_for_end(signals, [&] { reload(arguments, live); });
+  wait_for_end(signals, [&] { reload(arguments, live); }, fatal);
 
   (*admin)->stop();
   const Status stopped = (*setup)->stop();

@@ -93,6 +93,7 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   }
   for (auto& [name, batch] : batches) known_items_.push_back({name, batch});
   recovered_sequence_ = report->last_sequence;
+  shared_.journal_trimmed = report->records < report->last_sequence;
   order_ids_.raise_above(report->order_id_max);
   auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
   if (!journal) return journal.error();

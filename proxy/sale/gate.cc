@@ -142,9 +142,19 @@ void Gate::entered(Item& item, const Reply& reply) {
     behind_.push_back(&item);
     return;
   }
+  recognise_retired(item, number(reply.at(4).text()));
   if (sequence > item.sequence && !import_receipts(item, reply, sequence)) return;
   settle_in_flight(item);
   coalescer_.item_opened(item);
+}
+
+// An item of which the journal tells nothing any more, since it was drained and closed long ago and
+// its segments are deleted, stands where its receipts begin: they are only trimmed up to what this
+// journal had on disk.
+void Gate::recognise_retired(Item& item, uint64_t first_receipt) {
+  if (item.sequence != 0 || !coalescer_.shared().journal_trimmed || first_receipt < 2) return;
+  item.sequence = first_receipt - 1;
+  item.synced.set_last_batch(item.sequence);
 }
 
 // Redis applied batches that the journal does not have: the proxy died, or the connection broke,
@@ -192,7 +202,9 @@ void Gate::settle_in_flight(Item& item) {
 }
 
 void Gate::item_done() {
-  if (--under_way_ > 0) return;
+  --under_way_;
+  // While all items are asked their replays gather, to read the journal once for all of them.
+  if (opening_ && under_way_ > 0) return;
   if (!behind_.empty() && !replay_) return start_replay();
   if (!opening_ || replay_) return;
   opening_ = false;

@@ -41,6 +41,7 @@ struct Shared {
   std::string lane;           // proxy.id as text
   std::string journal_dir;
   std::string journal_id;     // as text, as Redis keeps it
+  bool journal_trimmed = false;  // its oldest segments are deleted: drained, their items closed
   base::FileSystem* files = nullptr;
   journal::GroupCommit* journal = nullptr;
   OrderIds* order_ids = nullptr;

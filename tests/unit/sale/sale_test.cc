@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
+#include "journal/segment.h"
 #include "redis_fixture.h"
 
 namespace sluice::proxy::sale {
@@ -71,6 +72,7 @@ class Proxy {
     });
     EXPECT_TRUE(report.ok());
     order_ids_.raise_above(report->order_id_max);
+    shared_.journal_trimmed = report->records < report->last_sequence;
     journal::WriterOptions options;
     options.dir = dir;
     options.segment_bytes = 4 << 20;
@@ -279,6 +281,39 @@ TEST_F(SaleTest, EmptiedRedisIsRebuiltFromTheJournalAlsoInMidSale) {
   EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
   EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "a"}), array({"LIMIT", ":2", order}));
   EXPECT_NE(proxy->ask({"SECKILL.STOCK", "phone"}).find("remaining\r\n:8"), std::string::npos);
+}
+
+// Drained, closed, retention over: the flusher has deleted every segment that told of the item.
+TEST_F(SaleTest, ItemWhoseSegmentsAreDeletedIsStillServedAfterARestart) {
+  std::string order;
+  {
+    const auto proxy = start();
+    proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
+    order = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}));
+    proxy->ask({"SECKILL.CLOSE", "phone"});
+  }
+  {
+    const auto proxy = start();  // with segments of 4 MiB, filled so that the first one is left behind
+    proxy->ask({"SECKILL.CREATE", "pen", "STOCK", "1000000"});
+    const auto client = std::make_shared<Client>();
+    for (int i = 0; i < 6000; ++i) {
+      const uint64_t token = proxy->send(client, {"SECKILL.BUY", "pen", "b" + std::to_string(i), "FIELDS",
+                                                  "k", std::string(1000, 'v')});
+      if (i % 100 == 99) {
+        ASSERT_TRUE(client->wait(token).starts_with("*4"));
+      }
+    }
+  }
+  const auto segments = journal::segments(dir_, base::posix_file_system());
+  ASSERT_TRUE(segments.ok());
+  ASSERT_GT(segments->size(), 1u);
+  ASSERT_TRUE(journal::remove_segment(dir_, base::posix_file_system(), segments->front().number).ok());
+  const auto proxy = start();
+  EXPECT_EQ(proxy->ask({"SECKILL.ORDER", "phone", "a", "REQ", "r"}),
+            array({"FOUND", order, "a", ":1", "placed", "database"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "c"}), array({"CLOSED"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.REOPEN", "phone"}), "+OK\r\n");
+  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
 }
 
 TEST_F(SaleTest, ForeignJournalIsRefusedNotMixed) {
