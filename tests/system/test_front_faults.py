@@ -1,0 +1,95 @@
+"""What one client, or a Redis in an unusual state, must not do to the others.
+
+Expected: an answer that the client did not want still counts; a command that blocks is known however
+its arguments are named; a script that runs for ever can be killed; a login that fails never shows
+the password; no number of connections uses up what the proxy itself needs; those who wait for the
+flusher hold up nobody, and not the end either.
+"""
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+from passthrough_fixture import Stack, accepts, command, free_port, wait_for  # noqa: E402
+
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+def stack():
+    made = Stack(io_threads=1)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def secured(tmp_path):
+    """Makes a stack whose Redis wants a password; further words go to redis-server."""
+    started = []
+
+    def make(*words):
+        port = free_port()
+        process = subprocess.Popen(
+            ["redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path),
+             "--requirepass", SECRET, *words], stdout=subprocess.DEVNULL)
+        started.append(process)
+        wait_for(lambda: accepts(port), "redis-server accepts")
+        (tmp_path / "password").write_text(SECRET + "\n")
+        made = Stack(io_threads=1, redis_port=port,
+                     sets=[f"redis.password_file={tmp_path}/password"])
+        started.append(made)
+        return made
+
+    yield make
+    for one in reversed(started):
+        if isinstance(one, Stack):
+            one.stop()
+        else:
+            one.kill()
+            one.wait()
+
+
+def run_for_ever(stack, client):
+    """Begins a script without end and waits until Redis says so."""
+    stack.direct().ask("CONFIG", "SET", "busy-reply-threshold", 50)
+    client.send(command("EVAL", "while true do end", 0))
+    wait_for(lambda: stack.direct().ask("PING").startswith(b"-BUSY"), "Redis is busy")
+
+
+def test_a_busy_redis_is_not_taken_for_one_that_refuses_the_login(stack):
+    stack.via().ask("PING")
+    run_for_ever(stack, stack.direct())
+    assert stack.via().ask("MULTI") == b"+OK\r\n"
+    stack.direct().ask("SCRIPT", "KILL")
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_default_user_may_have_a_password(secured, protocol):
+    stack = secured()
+    client = stack.via()
+    client.ask("HELLO", protocol)
+    assert client.ask("PING") == b"+PONG\r\n"
+    assert client.ask("MULTI") == b"+OK\r\n"
+    assert client.ask("EXEC") == b"*0\r\n"
+
+
+@pytest.mark.parametrize("renamed, protocol", [("HELLO", 3), ("AUTH", 2)])
+def test_a_refused_login_does_not_show_the_password(secured, renamed, protocol):
+    stack = secured("--rename-command", renamed, "")
+
+    def ask(*words):
+        client = stack.via()  # a transaction that cannot begin costs the connection
+        client.ask("HELLO", protocol)
+        return client.ask(*words)
+
+    wait_for(lambda: b"unknown command" in ask("PING"), "the reason is told")
+    told = ask("PING") + ask("MULTI") + ask("SECKILL.STOCK", "item")
+    assert SECRET.encode() not in told
+    assert SECRET not in stack.log_text()
