@@ -56,6 +56,31 @@ def secured(tmp_path):
             one.wait()
 
 
+def test_a_select_whose_reply_is_muted_changes_the_database(stack):
+    client, direct = stack.via(), stack.direct()
+    client.send(command("CLIENT", "REPLY", "OFF") + command("SELECT", 3) +
+                command("CLIENT", "REPLY", "ON") + command("SET", "muted", 1) +
+                command("CLIENT", "REPLY", "SKIP") + command("SELECT", 4) +
+                command("SET", "skipped", 1))
+    assert [client.reply() for _ in range(3)] == [b"+OK\r\n"] * 3
+    assert direct.ask("EXISTS", "muted", "skipped") == b":0\r\n"
+    direct.ask("SELECT", 3)
+    assert direct.ask("EXISTS", "muted") == b":1\r\n"
+    direct.ask("SELECT", 4)
+    assert direct.ask("EXISTS", "skipped") == b":1\r\n"
+
+
+@pytest.mark.parametrize("group, consumer", [("streams", "c"), ("count", "streams")])
+def test_a_group_with_the_name_of_an_option_blocks_nobody_else(stack, group, consumer):
+    direct, reader = stack.direct(), stack.via()
+    direct.ask("XGROUP", "CREATE", "s", group, "$", "MKSTREAM")
+    reader.send(command("XREADGROUP", "GROUP", group, consumer, "BLOCK", 0, "STREAMS", "s", ">"))
+    wait_for(lambda: b"blocked_clients:1\r\n" in direct.ask("INFO", "clients"), "the reader blocks")
+    assert stack.via().ask("PING") == b"+PONG\r\n"
+    direct.ask("XADD", "s", "*", "field", "value")
+    assert reader.reply().startswith(b"*1\r\n")
+
+
 def run_for_ever(stack, client):
     """Begins a script without end and waits until Redis says so."""
     stack.direct().ask("CONFIG", "SET", "busy-reply-threshold", 50)
@@ -63,11 +88,30 @@ def run_for_ever(stack, client):
     wait_for(lambda: stack.direct().ask("PING").startswith(b"-BUSY"), "Redis is busy")
 
 
+def test_a_script_without_end_can_be_killed_through_the_proxy(stack):
+    guilty = stack.via()
+    run_for_ever(stack, guilty)
+    assert stack.via().ask("SCRIPT", "KILL") == b"+OK\r\n"
+    assert guilty.reply().startswith(b"-ERR Script killed by user")
+    assert stack.via().ask("PING") == b"+PONG\r\n"
+    assert stack.via().ask("FUNCTION", "KILL").startswith(b"-NOTBUSY")
+
+
 def test_a_busy_redis_is_not_taken_for_one_that_refuses_the_login(stack):
     stack.via().ask("PING")
     run_for_ever(stack, stack.direct())
     assert stack.via().ask("MULTI") == b"+OK\r\n"
     stack.direct().ask("SCRIPT", "KILL")
+
+
+def test_script_may_be_part_of_a_transaction(stack):
+    client = stack.via()
+    assert client.ask("MULTI") == b"+OK\r\n"
+    assert client.ask("SCRIPT", "EXISTS", "0" * 40) == b"+QUEUED\r\n"
+    assert client.ask("EXEC") == b"*1\r\n*1\r\n:0\r\n"
+    assert client.ask("MULTI") == b"+OK\r\n"
+    assert client.ask("SCRIPT", "DEBUG", "YES").startswith(b"-ERR Sluice")
+    assert client.ask("EXEC").startswith(b"-EXECABORT")
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
