@@ -66,7 +66,8 @@ Server::Server(const ListenOptions& options,
       threads_(threads),
       tcp_(threads[0]->context()),
       unix_(threads[0]->context()),
-      retry_(threads[0]->context()) {
+      tcp_retry_(threads[0]->context()),
+      unix_retry_(threads[0]->context()) {
   for (auto& thread : threads_) workers_.push_back(std::make_unique<Worker>(*thread, services));
 }
 
@@ -115,8 +116,8 @@ Status Server::listen_unix() {
 }
 
 void Server::start() {
-  if (tcp_.is_open()) accept(tcp_);
-  if (unix_.is_open()) accept(unix_);
+  if (tcp_.is_open()) accept(tcp_, tcp_retry_);
+  if (unix_.is_open()) accept(unix_, unix_retry_);
 }
 
 upstream::IoThread& Server::next_thread() {
@@ -125,27 +126,27 @@ upstream::IoThread& Server::next_thread() {
 }
 
 template <class Acceptor>
-void Server::accept(Acceptor& acceptor) {
+void Server::accept(Acceptor& acceptor, asio::steady_timer& retry) {
   upstream::IoThread& thread = next_thread();
   Worker* worker = workers_[thread.index()].get();
   using Socket = typename Acceptor::protocol_type::socket;
   acceptor.async_accept(
       asio::any_io_executor(thread.context().get_executor()),
-      [this, &acceptor, &thread, worker](const boost::system::error_code& error, Socket socket) {
+      [this, &acceptor, &retry, &thread, worker](const boost::system::error_code& error, Socket socket) {
         if (stopping_ || error == asio::error::operation_aborted) return;
         if (error) {
           // No descriptor left, most likely: the clients there are must be able to end first.
           spdlog::error("cannot accept a client: {}", error.message());
-          retry_.expires_after(kRetryDelay);
-          retry_.async_wait([this, &acceptor](const boost::system::error_code& cancelled) {
-            if (!cancelled) accept(acceptor);
+          retry.expires_after(kRetryDelay);
+          retry.async_wait([this, &acceptor, &retry](const boost::system::error_code& cancelled) {
+            if (!cancelled) accept(acceptor, retry);
           });
           return;
         }
         asio::post(thread.context(), [worker, socket = std::move(socket)]() mutable {
           worker->adopt(std::move(socket));
         });
-        accept(acceptor);
+        accept(acceptor, retry);
       });
 }
 
@@ -164,7 +165,8 @@ void Server::stop() {
       unix_.close(ignored);
       ::unlink(options_.unix_socket.c_str());
     }
-    retry_.cancel();
+    tcp_retry_.cancel();
+    unix_retry_.cancel();
   });
   for (size_t i = 0; i < threads_.size(); ++i)
     on_thread(*threads_[i], [this, i] { workers_[i]->close_all(); });

@@ -137,3 +137,75 @@ def test_a_refused_login_does_not_show_the_password(secured, renamed, protocol):
     told = ask("PING") + ask("MULTI") + ask("SECKILL.STOCK", "item")
     assert SECRET.encode() not in told
     assert SECRET not in stack.log_text()
+
+
+def dial(stack, family):
+    """A connection, or None if nobody takes it."""
+    client = socket.socket(family)
+    client.settimeout(5)
+    try:
+        client.connect(("127.0.0.1", stack.port) if family == socket.AF_INET
+                       else f"{stack.dir}/proxy.sock")
+    except OSError:
+        client.close()
+        return None
+    return client
+
+
+def answers(stack, family):
+    client = dial(stack, family)
+    if client is None:
+        return False
+    try:
+        client.sendall(command("PING"))
+        return client.recv(64) == b"+PONG\r\n"
+    except OSError:
+        return False
+    finally:
+        client.close()
+
+
+def test_running_out_of_descriptors_ends_neither_the_proxy_nor_a_listener(stack):
+    # Below what the proxy has fitted itself to at its start, so that accept() itself fails.
+    subprocess.run(["prlimit", "--pid", str(stack.proxy.pid), "--nofile=60:60"], check=True)
+    clients = [dial(stack, family) for _ in range(60)
+               for family in (socket.AF_INET, socket.AF_UNIX)]
+    wait_for(lambda: "cannot accept" in stack.log_text(), "accept() fails")
+    time.sleep(1.5)  # a poll of the flusher falls into this time
+    for client in filter(None, clients):
+        client.close()
+    for family in (socket.AF_INET, socket.AF_UNIX):
+        wait_for(lambda: answers(stack, family), f"{family} answers again")
+    assert stack.proxy.poll() is None
+
+
+def test_more_clients_than_descriptors_leave_the_proxy_its_own(tmp_path):
+    made = subprocess.run(
+        [sys.executable, "-c",
+         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); "
+         f"sys.path.insert(0, {os.path.dirname(__file__)!r}); "
+         "import test_front_faults as t; t.fill_and_sell()"], stderr=subprocess.PIPE, text=True)
+    assert made.returncode == 0, made.stderr
+
+
+def fill_and_sell():
+    """In a process of its own, whose limit of open files the proxy inherits."""
+    stack = Stack(io_threads=1)
+    clients = []
+    try:
+        seller = stack.via()
+        wait_for(lambda: seller.ask("SECKILL.CREATE", "item", "STOCK", 100) == b"+OK\r\n", "open")
+        turned_away = False
+        while not turned_away:
+            clients.append(stack.via())
+            try:
+                turned_away = clients[-1].ask("PING").startswith(b"-ERR max number of clients")
+            except ConnectionError:
+                turned_away = True
+        assert len(clients) > 20
+        assert seller.ask("SECKILL.BUY", "item", "user").startswith(b"*4\r\n$2\r\nOK\r\n")
+        assert clients[0].ask("MULTI") == b"+OK\r\n"
+        assert "at most" in stack.log_text()
+        assert "Too many open files" not in stack.log_text()
+    finally:
+        assert stack.stop() == 0
