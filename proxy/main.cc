@@ -166,8 +166,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
                listen.address.empty() ? listen.unix_socket : listen.address);
   wait_for_end(signals, [&] { reload(arguments, live); });
 
+  const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();
-  const Status stopped = (*setup)->stop();
   (*server)->stop();
   for (auto& thread : threads) thread->stop();
   for (auto& thread : threads) thread->join();

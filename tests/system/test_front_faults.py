@@ -56,6 +56,32 @@ def secured(tmp_path):
             one.wait()
 
 
+class Silent:
+    """A flusher that takes requests and answers none of them."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.requests = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        held = []
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            held.append(connection)
+            threading.Thread(target=self.read, args=(connection,), daemon=True).start()
+
+    def read(self, connection):
+        try:
+            self.requests.append(connection.recv(4096).split(b" HTTP")[0])
+        except OSError:
+            pass
+
+
 def test_a_select_whose_reply_is_muted_changes_the_database(stack):
     client, direct = stack.via(), stack.direct()
     client.send(command("CLIENT", "REPLY", "OFF") + command("SELECT", 3) +
@@ -209,3 +235,34 @@ def fill_and_sell():
         assert "Too many open files" not in stack.log_text()
     finally:
         assert stack.stop() == 0
+
+
+def test_who_waits_for_the_flusher_does_not_hold_up_the_end():
+    flusher = Silent()
+    admin = free_port()
+    stack = Stack(io_threads=1, sets=[f"flusher.admin={flusher.url}",
+                                      f"admin.address=127.0.0.1:{admin}"])
+    client = stack.via()
+    client.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
+    request = http.client.HTTPConnection("127.0.0.1", admin)
+    request.request("POST", "/flush?wait_ms=60000")
+    refused = client.reply()  # in order: those accepted time out one by one
+    assert refused.startswith(b"-ERR the flusher at")
+    begun = time.monotonic()
+    stack.proxy.send_signal(signal.SIGTERM)
+    assert stack.proxy.wait(20) == 0
+    assert time.monotonic() - begun < 8
+    stack.stop()
+
+
+def test_a_pause_overtakes_those_who_wait_for_a_drain():
+    flusher = Silent()
+    stack = Stack(io_threads=1, sets=[f"flusher.admin={flusher.url}"])
+    waiting = stack.via()
+    waiting.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
+    wait_for(lambda: any(b"/flush" in one for one in flusher.requests), "the first one is asked")
+    pausing = stack.via()
+    pausing.send(command("SECKILL.PAUSE", "FLUSH"))
+    wait_for(lambda: any(b"/pause" in one for one in flusher.requests), "the pause is asked", 8)
+    assert sum(b"/flush" in one for one in flusher.requests) <= 3
+    stack.stop()
