@@ -30,6 +30,20 @@ def stack():
 
 
 @pytest.fixture
+def made():
+    """Makes stacks that end with the test."""
+    started = []
+
+    def make(*sets):
+        started.append(Stack(io_threads=1, sets=sets))
+        return started[-1]
+
+    yield make
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
 def secured(tmp_path):
     """Makes a stack whose Redis wants a password; further words go to redis-server."""
     started = []
@@ -237,11 +251,10 @@ def fill_and_sell():
         assert stack.stop() == 0
 
 
-def test_who_waits_for_the_flusher_does_not_hold_up_the_end():
+def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
     flusher = Silent()
     admin = free_port()
-    stack = Stack(io_threads=1, sets=[f"flusher.admin={flusher.url}",
-                                      f"admin.address=127.0.0.1:{admin}"])
+    stack = made(f"flusher.admin={flusher.url}", f"admin.address=127.0.0.1:{admin}")
     client = stack.via()
     client.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     request = http.client.HTTPConnection("127.0.0.1", admin)
@@ -252,12 +265,11 @@ def test_who_waits_for_the_flusher_does_not_hold_up_the_end():
     stack.proxy.send_signal(signal.SIGTERM)
     assert stack.proxy.wait(20) == 0
     assert time.monotonic() - begun < 8
-    stack.stop()
 
 
-def test_a_pause_overtakes_those_who_wait_for_a_drain():
+def test_a_pause_overtakes_those_who_wait_for_a_drain(made):
     flusher = Silent()
-    stack = Stack(io_threads=1, sets=[f"flusher.admin={flusher.url}"])
+    stack = made(f"flusher.admin={flusher.url}")
     waiting = stack.via()
     waiting.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     wait_for(lambda: any(b"/flush" in one for one in flusher.requests), "the first one is asked")
@@ -265,4 +277,3 @@ def test_a_pause_overtakes_those_who_wait_for_a_drain():
     pausing.send(command("SECKILL.PAUSE", "FLUSH"))
     wait_for(lambda: any(b"/pause" in one for one in flusher.requests), "the pause is asked", 8)
     assert sum(b"/flush" in one for one in flusher.requests) <= 3
-    stack.stop()
