@@ -51,9 +51,23 @@ bool is_stale(asio::io_context& context, const std::string& path) {
 
 }  // namespace
 
+Status check(const ListenOptions& options) {
+  if (!options.address.empty()) {
+    const auto endpoint = parse_address(options.address);
+    if (!endpoint) return endpoint.error();
+  }
+  if (options.unix_socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Error(ErrorClass::kInvalid, "listen.unix_socket: the path is longer than " +
+                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                                           " bytes; choose a shorter one");
+  }
+  return {};
+}
+
 Result<std::unique_ptr<Server>> Server::create(
     const ListenOptions& options, std::vector<std::unique_ptr<upstream::IoThread>>& threads,
     Services& services) {
+  SLUICE_TRY(check(options));
   std::unique_ptr<Server> server(new Server(options, threads, services));
   if (!options.address.empty()) SLUICE_TRY(server->listen_tcp());
   if (!options.unix_socket.empty()) SLUICE_TRY(server->listen_unix());
@@ -95,11 +109,6 @@ Status Server::listen_tcp() {
 
 Status Server::listen_unix() {
   const std::string& path = options_.unix_socket;
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Error(ErrorClass::kInvalid, "listen.unix_socket: the path is longer than " +
-                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
-                                           " bytes; choose a shorter one");
-  }
   if (is_stale(threads_[0]->context(), path)) ::unlink(path.c_str());
   boost::system::error_code error;
   Local::acceptor acceptor(threads_[0]->context());

@@ -21,6 +21,9 @@ struct ListenOptions {
   std::string unix_socket;  // a path; "" : none
 };
 
+// kInvalid if these cannot be listened on anywhere; tries nothing.
+Status check(const ListenOptions& options);
+
 class Server {
  public:
   // kInvalid: a malformed address; kUnavailable: the address is taken. Messages name the key.
