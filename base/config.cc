@@ -1,5 +1,7 @@
 #include "base/config.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <set>
 
@@ -114,6 +116,10 @@ class ConfigFile {
   ConfigFile(Config& config, std::string path) : config_(config), path_(std::move(path)) {}
 
   Status read() {
+    // To the library a folder is an empty file.
+    struct stat status;
+    if (::stat(path_.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+      return invalid(path_ + ": is a folder");
     toml::parse_result parsed = toml::parse_file(path_);
     if (!parsed) {
       const auto& failure = parsed.error();

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "base/units.h"
+#include "http/server.h"
 
 namespace sluice::flusher {
 namespace {
@@ -332,6 +333,7 @@ Result<Options> make_options(const base::Config& config) {
   options.once_timeout_us = config.integer("limits.once_timeout");
   options.admin_address = config.string("admin.address");
   options.admin_token_file = config.string("admin.token_file");
+  SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
   options.log_level = config.string("log.level");
   return options;
 }

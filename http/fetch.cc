@@ -93,17 +93,22 @@ Result<Response> fetch(std::string_view method, std::string_view base_url, std::
   const auto where = parse_host_port(authority);
   if (!where) return where.error();
 
-  Exchange exchange(*where, timeout_ms);
-  exchange.request.version(11);
-  exchange.request.method_string(std::string(method));
-  exchange.request.target(std::string(path));
-  exchange.request.set(beast::http::field::host, std::string(authority));
-  exchange.request.set(beast::http::field::connection, "close");
-  if (!token.empty()) {
-    exchange.request.set(beast::http::field::authorization, "Bearer " + std::string(token));
+  try {
+    Exchange exchange(*where, timeout_ms);
+    exchange.request.version(11);
+    exchange.request.method_string(std::string(method));
+    exchange.request.target(std::string(path));
+    exchange.request.set(beast::http::field::host, std::string(authority));
+    exchange.request.set(beast::http::field::connection, "close");
+    if (!token.empty()) {
+      exchange.request.set(beast::http::field::authorization, "Bearer " + std::string(token));
+    }
+    exchange.request.prepare_payload();
+    return exchange.run();
+  } catch (const boost::system::system_error& failure) {
+    // An event loop takes descriptors of its own; without any left it cannot be made.
+    return Error(ErrorClass::kUnavailable, std::string(base_url) + ": " + failure.what());
   }
-  exchange.request.prepare_payload();
-  return exchange.run();
 }
 
 }  // namespace sluice::http

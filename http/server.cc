@@ -161,6 +161,14 @@ class NoServer final : public Server {
 
 }  // namespace
 
+Status check(const ServerOptions& options) {
+  if (options.address.empty()) return {};
+  const auto where = parse_host_port(options.address);
+  if (!where) return where.error().at("admin.address");
+  const auto token = read_token(options.token_file);
+  return token ? Status() : token.error();
+}
+
 Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   if (options.address.empty()) return std::unique_ptr<Server>(new NoServer());
   const auto where = parse_host_port(options.address);

@@ -36,6 +36,9 @@ struct ServerOptions {
   std::string token_file;  // "" : no token; then POST is allowed on a loopback listener only
 };
 
+// kInvalid: malformed address or unreadable token file. Tries nothing.
+Status check(const ServerOptions& options);
+
 class Server {
  public:
   // kInvalid: malformed address or unreadable token file; kUnavailable: the address is busy

@@ -14,8 +14,7 @@ constexpr auto kPollInterval = std::chrono::seconds(1);
 constexpr int64_t kRequestTimeoutMs = 2'000;
 // A long FLUSH WAIT is asked for in slices, so that polls and other requests get their turn.
 constexpr int64_t kWaitSliceMs = 500;
-// Requests of clients that wait for their turn; a client that goes away leaves its own behind.
-constexpr size_t kJobsMax = 1000;
+constexpr size_t kJobsMax = 64;
 
 int64_t number(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
@@ -26,6 +25,18 @@ std::string text(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   return value && value->is_string() ? std::string(value->get_string()) : "";
 }
+
+// A pause finds room behind as many drains as may wait; what was accepted once always does.
+size_t room_for(FlusherLink::Urgency urgency) {
+  switch (urgency) {
+    case FlusherLink::Urgency::kInTurn: return kJobsMax;
+    case FlusherLink::Urgency::kSoon: return 2 * kJobsMax;
+    case FlusherLink::Urgency::kContinued: break;
+  }
+  return SIZE_MAX;
+}
+
+Error stopping_error() { return Error(ErrorClass::kUnavailable, "Sluice is stopping"); }
 
 }  // namespace
 
@@ -46,23 +57,28 @@ void FlusherLink::stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  std::deque<Job> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(jobs_);
+  }
+  for (const Job& job : left) job(stopping_error());
 }
 
 void FlusherLink::run() {
   std::unique_lock lock(mutex_);
   auto next_poll = std::chrono::steady_clock::now();
   while (!stopping_) {
-    // First, since a FLUSH WAIT puts itself into the queue again for as long as it waits.
     if (std::chrono::steady_clock::now() >= next_poll) {
-      next_poll = std::chrono::steady_clock::now() + kPollInterval;
       lock.unlock();
       poll();
       lock.lock();
+      next_poll = std::chrono::steady_clock::now() + kPollInterval;
     } else if (!jobs_.empty()) {
-      const auto job = std::move(jobs_.front());
+      const Job job = std::move(jobs_.front());
       jobs_.pop_front();
       lock.unlock();
-      job();
+      job({});
       lock.lock();
     } else {
       wake_.wait_until(lock, next_poll);
@@ -70,17 +86,22 @@ void FlusherLink::run() {
   }
 }
 
-Status FlusherLink::enqueue(std::function<void()> job) {
+void FlusherLink::enqueue(Job job, Urgency urgency) {
+  Status accepted;
   {
     const std::lock_guard lock(mutex_);
-    if (jobs_.size() >= kJobsMax) {
-      return Error(ErrorClass::kUnavailable,
-                   std::to_string(kJobsMax) + " requests wait for the flusher; retry later");
+    if (stopping_) {
+      accepted = stopping_error();
+    } else if (jobs_.size() >= room_for(urgency)) {
+      accepted = Error(ErrorClass::kNoSpace, "too many requests wait for the flusher; retry later");
+    } else if (urgency == Urgency::kSoon) {
+      jobs_.push_front(std::move(job));
+    } else {
+      jobs_.push_back(std::move(job));
     }
-    jobs_.push_back(std::move(job));
   }
+  if (!accepted) return job(accepted);
   wake_.notify_all();
-  return {};
 }
 
 Result<std::string> FlusherLink::request(std::string_view method, std::string_view path,
@@ -129,7 +150,12 @@ void FlusherLink::poll() {
 }
 
 void FlusherLink::flush(int64_t wait_ms, Drained done) {
-  const Status queued = enqueue([this, wait_ms, done] {
+  flush(wait_ms, std::move(done), Urgency::kInTurn);
+}
+
+void FlusherLink::flush(int64_t wait_ms, Drained done, Urgency urgency) {
+  const auto job = [this, wait_ms, done = std::move(done)](const Status& accepted) {
+    if (!accepted) return done(accepted.error());
     const int64_t slice_ms = std::min(wait_ms, kWaitSliceMs);
     const auto body = request("POST", "/flush?wait_ms=" + std::to_string(slice_ms),
                               slice_ms + kRequestTimeoutMs);
@@ -144,19 +170,20 @@ void FlusherLink::flush(int64_t wait_ms, Drained done) {
     }
     const int64_t left = object == nullptr ? -1 : std::max<int64_t>(number(*object, "backlog"), 1);
     if (wait_ms <= slice_ms) return done(left);
-    flush(wait_ms - slice_ms, done);
-  });
-  if (!queued) done(queued.error());
+    flush(wait_ms - slice_ms, done, Urgency::kContinued);
+  };
+  enqueue(job, urgency);
 }
 
 void FlusherLink::post(std::string path, Done done) {
-  const Status queued = enqueue([this, path = std::move(path), done] {
+  const auto job = [this, path = std::move(path), done = std::move(done)](const Status& accepted) {
+    if (!accepted) return done(accepted);
     const auto body = request("POST", path, kRequestTimeoutMs);
     if (!body) return done(body.error());
     poll();
     done({});
-  });
-  if (!queued) done(queued);
+  };
+  enqueue(job, Urgency::kSoon);
 }
 
 void FlusherLink::pause(Done done) { post("/pause", std::move(done)); }

@@ -18,6 +18,12 @@ namespace sluice::proxy {
 
 class FlusherLink final : public sale::FlusherPort {
  public:
+  // Where a request to the flusher stands among those that wait.
+  enum class Urgency {
+    kInTurn,
+    kSoon,       // a pause does not stand behind many who wait for a drain
+    kContinued,  // accepted before: never refused for want of room
+  };
   struct Options {
     std::string url;         // flusher.admin; "" : there is no flusher
     std::string token_file;  // flusher.admin_token_file; "" : none
@@ -28,6 +34,7 @@ class FlusherLink final : public sale::FlusherPort {
   ~FlusherLink() override;
 
   void start(std::string journal_id);
+  // Whoever waits for an answer, or asks from now on, gets an error.
   void stop();
 
   void flush(int64_t wait_ms, Drained done) override;
@@ -37,9 +44,12 @@ class FlusherLink final : public sale::FlusherPort {
   int64_t backlog_records() const override { return backlog_.load(); }
 
  private:
+  // Asks the flusher, or, if it was not accepted, says so.
+  using Job = std::function<void(const Status& accepted)>;
   void run();
   void poll();
-  Status enqueue(std::function<void()> job);  // kUnavailable: too many wait already
+  void enqueue(Job job, Urgency urgency);
+  void flush(int64_t wait_ms, Drained done, Urgency urgency);
   void post(std::string path, Done done);
   Result<std::string> request(std::string_view method, std::string_view path, int64_t timeout_ms);
 
@@ -48,7 +58,7 @@ class FlusherLink final : public sale::FlusherPort {
   std::atomic<int64_t> backlog_{-1};
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> jobs_;  // guarded by mutex_
+  std::deque<Job> jobs_;                    // guarded by mutex_; bounded
   std::string state_ = "unknown";           // guarded by mutex_
   bool stopping_ = false;                   // guarded by mutex_
   std::thread thread_;

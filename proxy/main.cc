@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "http/server.h"
 #include "proxy/admin.h"
+#include "proxy/descriptors.h"
 #include "proxy/front/server.h"
 #include "proxy/options.h"
 #include "proxy/sale_setup.h"
@@ -146,8 +147,12 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   front::Limits limits;
   front::Clients clients;
   apply_fixed(config, limits);
-  apply_live(config, limits);
-  front::LiveConfig live(config, [&](const base::Config& now) { apply_live(now, limits); });
+  const auto apply = [&limits](const base::Config& now) {
+    apply_live(now, limits);
+    fit_descriptors(limits);
+  };
+  apply(config);
+  front::LiveConfig live(config, apply);
   FatalEvent fatal;
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
   for (size_t i = 0; i < options.io_threads; ++i)
@@ -172,8 +177,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
                listen.address.empty() ? listen.unix_socket : listen.address);
   wait_for_end(signals, [&] { reload(arguments, live); }, fatal);
 
+  const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();
-  const Status stopped = (*setup)->stop();
   (*server)->stop();
   for (auto& thread : threads) thread->stop();
   for (auto& thread : threads) thread->join();

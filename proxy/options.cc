@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/units.h"
+#include "http/server.h"
 
 namespace sluice::proxy {
 namespace {
@@ -178,8 +179,10 @@ Result<Options> make_options(const base::Config& config) {
   options.listen = {config.string("listen.address"), config.string("listen.unix_socket")};
   if (options.listen.address.empty() && options.listen.unix_socket.empty())
     return invalid("listen.address: set it or listen.unix_socket, else no client can connect");
+  SLUICE_TRY(front::check(options.listen));
   options.admin_address = config.string("admin.address");
   options.admin_token_file = config.string("admin.token_file");
+  SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
   options.journal_dir = config.string("journal.dir");
   options.journal_fsync = config.string("journal.fsync");
   options.journal_segment_bytes = config.integer("journal.segment_bytes");

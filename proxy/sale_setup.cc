@@ -76,10 +76,12 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
 
 Status SaleSetup::recover_journal(const Options& options, base::Registry& metrics) {
   std::unordered_map<std::string, uint64_t> batches;
+  int64_t first_record_ms = 0;
   const auto proxy_id = static_cast<uint64_t>(options.proxy_id);
   uint64_t writer = proxy_id;  // whose orders the journal holds
   auto report = journal::recover(options.journal_dir, *shared_.files,
                                  [&](const journal::Record& record) {
+                                   if (first_record_ms == 0) first_record_ms = record.time_ms;
                                    batches[std::string(record.item)] = record.batch;
                                    if (record.type == journal::RecordType::kBuy) {
                                      writer = sale::OrderIds::proxy_of(record.order_id);
@@ -93,7 +95,7 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   }
   for (auto& [name, batch] : batches) known_items_.push_back({name, batch});
   recovered_sequence_ = report->last_sequence;
-  shared_.journal_trimmed = report->records < report->last_sequence;
+  if (report->records < report->last_sequence) shared_.journal_begins_ms = first_record_ms;
   order_ids_.raise_above(report->order_id_max);
   auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
   if (!journal) return journal.error();

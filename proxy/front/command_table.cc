@@ -54,6 +54,7 @@ constexpr Entry kCommands[] = {
     {"psync", CommandKind::kRefused},
     {"replconf", CommandKind::kRefused},
     {"script", CommandKind::kScript},
+    {"function", CommandKind::kScript},
     {"post", CommandKind::kHttp},
     {"host:", CommandKind::kHttp},
 };

@@ -24,7 +24,7 @@ enum class CommandKind : uint8_t {
   kSubscribe, kUnsubscribe, kMonitor,
   // Would turn the shared connection into something else than requests and replies.
   kRefused,
-  kScript,         // refused if its subcommand is DEBUG
+  kScript,         // refused if its subcommand is DEBUG; tied if it is KILL
   kHttp,           // a web browser was tricked into talking to us
 };
 

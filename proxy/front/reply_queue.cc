@@ -52,11 +52,11 @@ void ReplyQueue::forwarded_bytes(std::string_view bytes, size_t replies) {
   Place& place = at(next_forwarded_);
   SLUICE_ASSERT(replies <= place.commands, "more replies than commands");
   const bool due = next_forwarded_ == head_ && place.rewrite == nullptr;
-  if (!place.muted) {
-    if (due)
-      output_.append(bytes);
-    else
-      hold(place, bytes);
+  // Also without a wish for it, a reply to be rewritten is told to its rewrite.
+  if (due) {
+    if (!place.muted) output_.append(bytes);
+  } else if (!place.muted || place.rewrite != nullptr) {
+    hold(place, bytes);
   }
   place.commands -= replies;
   place.completed += replies;
@@ -100,7 +100,8 @@ void ReplyQueue::hold(Place& place, std::string_view bytes) {
 void ReplyQueue::release(Place& place) {
   held_bytes_ -= place.held.size();
   if (place.rewrite != nullptr) {
-    if (!place.muted) output_.append((*place.rewrite)(place.held));
+    const std::string reply = (*place.rewrite)(place.held);
+    if (!place.muted) output_.append(reply);
     place.rewrite.reset();
   } else {
     output_.append(place.held);

@@ -31,7 +31,8 @@ class ReplyQueue {
   // that their bytes may come together with those of the commands before. `muted`: no reply is
   // wanted.
   bool add_forwarded(size_t commands, bool muted);
-  // One forwarded command whose reply is rewritten when it is whole.
+  // One forwarded command whose reply is rewritten when it is whole; also if nobody gets it, since
+  // a rewrite may learn from it.
   void add_rewritten(Rewrite rewrite, bool muted);
   // One reply that fill() brings; returns its ticket.
   uint64_t add_ticket(bool muted);

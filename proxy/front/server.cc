@@ -51,9 +51,23 @@ bool is_stale(asio::io_context& context, const std::string& path) {
 
 }  // namespace
 
+Status check(const ListenOptions& options) {
+  if (!options.address.empty()) {
+    const auto endpoint = parse_address(options.address);
+    if (!endpoint) return endpoint.error();
+  }
+  if (options.unix_socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Error(ErrorClass::kInvalid, "listen.unix_socket: the path is longer than " +
+                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                                           " bytes; choose a shorter one");
+  }
+  return {};
+}
+
 Result<std::unique_ptr<Server>> Server::create(
     const ListenOptions& options, std::vector<std::unique_ptr<upstream::IoThread>>& threads,
     Services& services) {
+  SLUICE_TRY(check(options));
   std::unique_ptr<Server> server(new Server(options, threads, services));
   if (!options.address.empty()) SLUICE_TRY(server->listen_tcp());
   if (!options.unix_socket.empty()) SLUICE_TRY(server->listen_unix());
@@ -66,7 +80,8 @@ Server::Server(const ListenOptions& options,
       threads_(threads),
       tcp_(threads[0]->context()),
       unix_(threads[0]->context()),
-      retry_(threads[0]->context()) {
+      tcp_retry_(threads[0]->context()),
+      unix_retry_(threads[0]->context()) {
   for (auto& thread : threads_) workers_.push_back(std::make_unique<Worker>(*thread, services));
 }
 
@@ -94,11 +109,6 @@ Status Server::listen_tcp() {
 
 Status Server::listen_unix() {
   const std::string& path = options_.unix_socket;
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Error(ErrorClass::kInvalid, "listen.unix_socket: the path is longer than " +
-                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
-                                           " bytes; choose a shorter one");
-  }
   if (is_stale(threads_[0]->context(), path)) ::unlink(path.c_str());
   boost::system::error_code error;
   Local::acceptor acceptor(threads_[0]->context());
@@ -115,8 +125,8 @@ Status Server::listen_unix() {
 }
 
 void Server::start() {
-  if (tcp_.is_open()) accept(tcp_);
-  if (unix_.is_open()) accept(unix_);
+  if (tcp_.is_open()) accept(tcp_, tcp_retry_);
+  if (unix_.is_open()) accept(unix_, unix_retry_);
 }
 
 upstream::IoThread& Server::next_thread() {
@@ -125,27 +135,27 @@ upstream::IoThread& Server::next_thread() {
 }
 
 template <class Acceptor>
-void Server::accept(Acceptor& acceptor) {
+void Server::accept(Acceptor& acceptor, asio::steady_timer& retry) {
   upstream::IoThread& thread = next_thread();
   Worker* worker = workers_[thread.index()].get();
   using Socket = typename Acceptor::protocol_type::socket;
   acceptor.async_accept(
       asio::any_io_executor(thread.context().get_executor()),
-      [this, &acceptor, &thread, worker](const boost::system::error_code& error, Socket socket) {
+      [this, &acceptor, &retry, &thread, worker](const boost::system::error_code& error, Socket socket) {
         if (stopping_ || error == asio::error::operation_aborted) return;
         if (error) {
           // No descriptor left, most likely: the clients there are must be able to end first.
           spdlog::error("cannot accept a client: {}", error.message());
-          retry_.expires_after(kRetryDelay);
-          retry_.async_wait([this, &acceptor](const boost::system::error_code& cancelled) {
-            if (!cancelled) accept(acceptor);
+          retry.expires_after(kRetryDelay);
+          retry.async_wait([this, &acceptor, &retry](const boost::system::error_code& cancelled) {
+            if (!cancelled) accept(acceptor, retry);
           });
           return;
         }
         asio::post(thread.context(), [worker, socket = std::move(socket)]() mutable {
           worker->adopt(std::move(socket));
         });
-        accept(acceptor);
+        accept(acceptor, retry);
       });
 }
 
@@ -164,7 +174,8 @@ void Server::stop() {
       unix_.close(ignored);
       ::unlink(options_.unix_socket.c_str());
     }
-    retry_.cancel();
+    tcp_retry_.cancel();
+    unix_retry_.cancel();
   });
   for (size_t i = 0; i < threads_.size(); ++i)
     on_thread(*threads_[i], [this, i] { workers_[i]->close_all(); });

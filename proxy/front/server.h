@@ -21,6 +21,9 @@ struct ListenOptions {
   std::string unix_socket;  // a path; "" : none
 };
 
+// kInvalid if these cannot be listened on anywhere; tries nothing.
+Status check(const ListenOptions& options);
+
 class Server {
  public:
   // kInvalid: a malformed address; kUnavailable: the address is taken. Messages name the key.
@@ -40,7 +43,7 @@ class Server {
   Status listen_tcp();
   Status listen_unix();
   template <class Acceptor>
-  void accept(Acceptor& acceptor);
+  void accept(Acceptor& acceptor, boost::asio::steady_timer& retry);
   upstream::IoThread& next_thread();
 
   const ListenOptions options_;
@@ -48,7 +51,8 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;  // as many as threads
   boost::asio::ip::tcp::acceptor tcp_;
   boost::asio::local::stream_protocol::acceptor unix_;
-  boost::asio::steady_timer retry_;
+  boost::asio::steady_timer tcp_retry_;  // one each: a wait begun anew ends the one before
+  boost::asio::steady_timer unix_retry_;
   unsigned short port_ = 0;
   size_t next_ = 0;
   bool stopping_ = false;

@@ -103,6 +103,7 @@ class Session final : public sale::ReplySink,
   void on_exec();
   void on_subscribe(CommandKind kind);
   bool blocks(CommandKind kind) const;
+  bool subcommand_is(std::string_view name) const;
   void refuse_in_multi();
 
   void local(std::string_view reply);

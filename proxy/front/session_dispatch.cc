@@ -70,6 +70,7 @@ bool Session::barrier(CommandKind kind) const {
     case CommandKind::kMonitor:
       return !in_multi_ || kind == CommandKind::kReset;
     case CommandKind::kBlockingIfArg: return !in_multi_ && blocks(kind);
+    case CommandKind::kScript: return !in_multi_ && subcommand_is("kill");
     case CommandKind::kMulti: case CommandKind::kWatch: return pinned_ == nullptr;
     default: return false;
   }
@@ -78,11 +79,18 @@ bool Session::barrier(CommandKind kind) const {
 bool Session::blocks(CommandKind kind) const {
   if (kind != CommandKind::kBlockingIfArg) return true;
   const Args args = parser_.args();
-  for (std::string_view arg : args.subspan(1)) {
-    if (resp::equals_ignoring_case(arg, "streams")) return false;  // keys follow
-    if (resp::equals_ignoring_case(arg, "block")) return true;
+  // Values are passed over: a group may be called "streams", a consumer "block".
+  for (size_t i = 1; i < args.size(); ++i) {
+    if (resp::equals_ignoring_case(args[i], "streams")) return false;  // keys follow
+    if (resp::equals_ignoring_case(args[i], "block")) return true;
+    if (resp::equals_ignoring_case(args[i], "count")) i += 1;
+    if (resp::equals_ignoring_case(args[i], "group")) i += 2;
   }
   return false;
+}
+
+bool Session::subcommand_is(std::string_view name) const {
+  return parser_.args().size() > 1 && resp::equals_ignoring_case(parser_.args()[1], name);
 }
 
 bool Session::dispatch_in_multi(CommandKind kind) {
@@ -108,8 +116,11 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kSale: case CommandKind::kHello: case CommandKind::kClient:
     case CommandKind::kSelect: case CommandKind::kAuth: case CommandKind::kSubscribe:
     case CommandKind::kUnsubscribe: case CommandKind::kMonitor: case CommandKind::kRefused:
-    case CommandKind::kScript: case CommandKind::kAlone:
+    case CommandKind::kAlone:
       refuse_in_multi();
+      return true;
+    case CommandKind::kScript:
+      if (subcommand_is("debug")) refuse_in_multi(); else forward_one();
       return true;
     default: forward_one(); return true;
   }
@@ -167,11 +178,15 @@ bool Session::dispatch_tied(CommandKind kind) {
       break;
     }
     case CommandKind::kScript:
-      if (args.size() > 1 && resp::equals_ignoring_case(args[1], "debug")) {
+      if (subcommand_is("debug")) {
         local(error_line("ERR Sluice: SCRIPT DEBUG is not possible through the proxy; connect to "
                          "Redis itself"));
         return true;
       }
+      if (!subcommand_is("kill")) break;
+      // The shared connection may well be the one that waits for the script.
+      if (!tie()) return true;
+      settling_ = true;
       break;
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
       on_subscribe(kind);

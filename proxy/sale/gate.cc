@@ -142,31 +142,41 @@ void Gate::entered(Item& item, const Reply& reply) {
     behind_.push_back(&item);
     return;
   }
-  recognise_retired(item, number(reply.at(4).text()));
+  if (is_retired(item, number(reply.at(4).text()))) pass_over_journaled(item, reply);
   if (sequence > item.sequence && !import_receipts(item, reply, sequence)) return;
   settle_in_flight(item);
   coalescer_.item_opened(item);
 }
 
-// An item of which the journal tells nothing any more, since it was drained and closed long ago and
-// its segments are deleted, stands where its receipts begin: they are only trimmed up to what this
-// journal had on disk.
-void Gate::recognise_retired(Item& item, uint64_t first_receipt) {
-  if (item.sequence != 0 || !coalescer_.shared().journal_trimmed || first_receipt < 2) return;
-  item.sequence = first_receipt - 1;
+// An item of which the journal tells nothing any more: it was drained and closed long ago, and its
+// segments are deleted.
+bool Gate::is_retired(const Item& item, uint64_t first_receipt) const {
+  return item.sequence == 0 && first_receipt > 0 && coalescer_.shared().journal_begins_ms != 0;
+}
+
+// A retired item's receipts were journaled up to those that are younger than what is left of the
+// journal: a start imports every receipt that the journal lacks before anything new is written.
+void Gate::pass_over_journaled(Item& item, const Reply& reply) {
+  item.sequence = number(reply.at(4).text()) - 1;
+  for (size_t i = 5; i < reply.size(); ++i) {
+    const auto receipt = parse_receipt(reply.at(i).text(), item.name);
+    if (!receipt || receipt->time_ms >= coalescer_.shared().journal_begins_ms) break;
+    ++item.sequence;
+  }
   item.synced.set_last_batch(item.sequence);
 }
 
 // Redis applied batches that the journal does not have: the proxy died, or the connection broke,
 // between the script and the journal. Their receipts complete the orders.
 bool Gate::import_receipts(Item& item, const Reply& reply, uint64_t sequence) {
-  if (number(reply.at(4).text()) != item.sequence + 1 || reply.size() - 5 != sequence - item.sequence) {
+  const uint64_t first = number(reply.at(4).text());
+  if (first > item.sequence + 1 || reply.size() - 5 != sequence + 1 - first) {
     coalescer_.item_refused(item, "Redis has applied batches up to " + std::to_string(sequence) +
                                       ", the journal ends at " + std::to_string(item.sequence) +
                                       ", and receipts are missing; run sluice-ctl journal verify");
     return false;
   }
-  for (size_t i = 5; i < reply.size(); ++i) {
+  for (size_t i = 5 + item.sequence + 1 - first; i < reply.size(); ++i) {
     const std::string_view text = reply.at(i).text();
     const uint64_t batch_sequence = item.sequence + 1;
     auto receipt = parse_receipt(text, item.name);

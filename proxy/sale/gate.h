@@ -39,7 +39,8 @@ class Gate {
   void open_known_items();
   bool waits_for_server(std::string_view text, bool is_error);
   void entered(Item& item, const upstream::Reply& reply);
-  void recognise_retired(Item& item, uint64_t first_receipt);
+  bool is_retired(const Item& item, uint64_t first_receipt) const;
+  void pass_over_journaled(Item& item, const upstream::Reply& reply);
   bool import_receipts(Item& item, const upstream::Reply& reply, uint64_t sequence);
   void settle_in_flight(Item& item);
   void item_done();

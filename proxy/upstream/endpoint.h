@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace sluice::proxy::upstream {
 
@@ -18,5 +19,9 @@ struct Endpoint {
 
   std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
 };
+
+// What may be told of Redis's error reply to a login: of a command that it does not know (renamed,
+// or too old) it repeats the arguments, and the password is one.
+std::string login_refusal(std::string_view error);
 
 }  // namespace sluice::proxy::upstream

@@ -27,7 +27,20 @@ std::string version_in_info(std::string_view info) {
   return std::string(rest.substr(0, rest.find('\r')));
 }
 
+// Errors of INFO and PING that are no reason to stay away: what they mean for each command, its
+// client will be told by Redis itself.
+bool speaks_of_the_server(std::string_view error) {
+  for (std::string_view prefix : {"-LOADING ", "-BUSY ", "-MISCONF ", "-MASTERDOWN "}) {
+    if (error.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+std::string login_refusal(std::string_view error) {
+  return std::string(error.substr(0, error.find(", with args beginning with")));
+}
 
 Link::Link(IoThread& thread, const Endpoint& endpoint, std::string& scratch, LinkEvents& events)
     : thread_(thread), endpoint_(endpoint), scratch_(scratch), events_(events) {}
@@ -114,7 +127,9 @@ void Link::start_handshake() {
     resp::append_command(greeting_, args);
     ++greeting_replies_;
   };
-  const std::string_view user = endpoint_.username.empty() ? "default" : endpoint_.username;
+  // Not a conditional expression of a literal and a string: that would be a temporary.
+  std::string_view user = "default";
+  if (!endpoint_.username.empty()) user = endpoint_.username;
   const bool login = !endpoint_.password.empty();
   if (setup_.protocol == 3) {
     if (login) greet({"HELLO", "3", "AUTH", user, endpoint_.password});
@@ -125,9 +140,10 @@ void Link::start_handshake() {
     greet({"AUTH", user, endpoint_.password});
   }
   if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
-  if (setup_.learn_version) greet({"INFO", "server"});
   // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
-  if (greeting_replies_ == 0) greet({"PING"});
+  greeting_ends_with_probe_ = setup_.learn_version || greeting_replies_ == 0;
+  if (setup_.learn_version) greet({"INFO", "server"});
+  else if (greeting_replies_ == 0) greet({"PING"});
   arm_read();
   flush();
 }
@@ -147,10 +163,9 @@ void Link::handshake_bytes(std::string_view bytes) {
 }
 
 void Link::handshake_reply(std::string_view reply) {
-  // What -LOADING means for each command, its client will be told by Redis itself.
-  const bool refused = reply[0] == '-' && !reply.starts_with("-LOADING");
-  if (refused) {
-    return fail("it refused the proxy's login: " + std::string(reply.substr(1, reply.size() - 3)) +
+  const bool probe = greeting_ends_with_probe_ && greeting_replies_ == 1;
+  if (reply[0] == '-' && !(probe && speaks_of_the_server(reply))) {
+    return fail("it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
                 " (see redis.username and redis.password_file)");
   }
   if (setup_.learn_version) {

@@ -118,6 +118,7 @@ class Link final : TurnTask {
   std::string greeting_; // the handshake's requests
   size_t greeting_sent_ = 0;
   size_t greeting_replies_ = 0;  // still to come
+  bool greeting_ends_with_probe_ = false;  // a command that changes nothing
   std::string greeting_reply_;   // the one that is arriving
   resp::ReplyScanner greeting_scanner_;
   std::string redis_version_;

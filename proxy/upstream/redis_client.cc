@@ -121,7 +121,7 @@ void RedisClient::greet() {
   waiting_.push_back([this, ready](const Result<Reply>& reply) {
     if (!reply) return;
     if (!reply->is_error()) return ready();
-    lost(Error(ErrorClass::kRefused, "Redis refused the password: " + std::string(reply->text())));
+    lost(Error(ErrorClass::kRefused, "Redis refused the password: " + login_refusal(reply->text())));
   });
 }
 

@@ -67,6 +67,31 @@ def test_check_accepts_a_good_config_and_starts_nothing(lab, program, good):
     assert not (lab.folder / "journal").exists()
 
 
+@pytest.mark.parametrize("program, good, added, word", [
+    ("sluice-proxy", PROXY, '[listen]\naddress = "nohost"', "listen.address"),
+    ("sluice-proxy", PROXY, '[listen]\naddress = "127.0.0.1:99999"', "listen.address"),
+    ("sluice-proxy", PROXY, f'[listen]\nunix_socket = "/{"a" * 200}"', "listen.unix_socket"),
+    ("sluice-proxy", PROXY, '[admin]\naddress = "9479"', "admin.address"),
+    ("sluice-proxy", PROXY, '[admin]\ntoken_file = "/no/such/file"', "admin.token_file"),
+    ("sluice-flusher", FLUSHER, '[admin]\naddress = "9480"', "admin.address"),
+    ("sluice-flusher", FLUSHER, '[admin]\ntoken_file = "/no/such/file"', "admin.token_file"),
+])
+def test_check_refuses_what_cannot_work_anywhere(lab, program, good, added, word):
+    config = lab.folder / "daemon.toml"
+    config.write_text(good.format(dir=lab.folder) + added + "\n")
+    for more in (["--check"], []):
+        done = daemons.run(program, "--config", config, *more, timeout_s=20)
+        assert done.returncode == 2, done
+        assert word in done.stderr and str(config) in done.stderr, done.stderr
+    assert not (lab.folder / "journal").exists(), "something was started"
+
+
+@pytest.mark.parametrize("program", ["sluice-proxy", "sluice-flusher"])
+def test_a_folder_is_not_an_empty_config(lab, program):
+    done = daemons.run(program, "--config", lab.folder, "--check", timeout_s=20)
+    assert done.returncode == 2 and str(lab.folder) in done.stderr, done
+
+
 @pytest.mark.parametrize("program", ["sluice-proxy", "sluice-flusher"])
 def test_a_config_that_is_no_toml_or_not_there_exits_2(lab, program):
     config = lab.folder / "daemon.toml"

@@ -67,12 +67,14 @@ class Proxy {
       fatal_ = error.message();
     };
     std::map<std::string, uint64_t> batches;
+    int64_t first_record_ms = 0;
     const auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
+      if (first_record_ms == 0) first_record_ms = record.time_ms;
       batches[std::string(record.item)] = record.batch;
     });
     EXPECT_TRUE(report.ok());
     order_ids_.raise_above(report->order_id_max);
-    shared_.journal_trimmed = report->records < report->last_sequence;
+    if (report->records < report->last_sequence) shared_.journal_begins_ms = first_record_ms;
     journal::WriterOptions options;
     options.dir = dir;
     options.segment_bytes = 4 << 20;
