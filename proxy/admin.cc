@@ -41,10 +41,13 @@ http::Response flush(sale::FlusherPort& flusher, int64_t wait_ms) {
 
 void add_admin_routes(http::Server& server, const base::Registry& metrics, sale::Sale& sale,
                       sale::Shared& shared, sale::FlusherPort& flusher) {
-  server.route("GET", "/healthz", [](const http::Request&) { return json(200, {{"status", "ok"}}); });
+  server.route("GET", "/healthz", [](const http::Request&) {
+    return json(200, {{"status", "ok"}});
+  });
   server.route("GET", "/readyz", [&sale](const http::Request&) {
-    return sale.ready() ? json(200, {{"status", "ready"}})
-                        : json(503, {{"status", "loading"}, {"reason", "the gate to Redis is not open"}});
+    return sale.ready()
+               ? json(200, {{"status", "ready"}})
+               : json(503, {{"status", "loading"}, {"reason", "the gate to Redis is not open"}});
   });
   server.route("GET", "/metrics", [&metrics](const http::Request&) {
     return http::Response{200, "text/plain; version=0.0.4; charset=utf-8", metrics.render()};

@@ -29,9 +29,12 @@ std::string text(const boost::json::object& object, std::string_view name) {
 // A pause finds room behind as many drains as may wait; what was accepted once always does.
 size_t room_for(FlusherLink::Urgency urgency) {
   switch (urgency) {
-    case FlusherLink::Urgency::kInTurn: return kJobsMax;
-    case FlusherLink::Urgency::kSoon: return 2 * kJobsMax;
-    case FlusherLink::Urgency::kContinued: break;
+    case FlusherLink::Urgency::kInTurn:
+      return kJobsMax;
+    case FlusherLink::Urgency::kSoon:
+      return 2 * kJobsMax;
+    case FlusherLink::Urgency::kContinued:
+      break;
   }
   return SIZE_MAX;
 }
@@ -116,13 +119,14 @@ Result<std::string> FlusherLink::request(std::string_view method, std::string_vi
   }
   auto response = http::fetch(method, options_.url, path, token, timeout_ms);
   if (!response) {
-    return Error(ErrorClass::kUnavailable, "the flusher at " + options_.url +
-                                               " (flusher.admin) does not answer: " +
-                                               response.error().message());
+    return Error(ErrorClass::kUnavailable,
+                 "the flusher at " + options_.url +
+                     " (flusher.admin) does not answer: " + response.error().message());
   }
   if (response->status != 200) {
     return Error(ErrorClass::kRefused, "the flusher at " + options_.url + " answered " +
-                                           std::to_string(response->status) + ": " + response->body);
+                                           std::to_string(response->status) + ": " +
+                                           response->body);
   }
   return std::move(response->body);
 }
@@ -157,8 +161,8 @@ void FlusherLink::flush(int64_t wait_ms, Drained done, Urgency urgency) {
   const auto job = [this, wait_ms, done = std::move(done)](const Status& accepted) {
     if (!accepted) return done(accepted.error());
     const int64_t slice_ms = std::min(wait_ms, kWaitSliceMs);
-    const auto body = request("POST", "/flush?wait_ms=" + std::to_string(slice_ms),
-                              slice_ms + kRequestTimeoutMs);
+    const auto body =
+        request("POST", "/flush?wait_ms=" + std::to_string(slice_ms), slice_ms + kRequestTimeoutMs);
     if (!body) return done(body.error());
     boost::system::error_code failure;
     const auto parsed = boost::json::parse(*body, failure);

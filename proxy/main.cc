@@ -121,11 +121,14 @@ void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangu
 
 int exit_code(const Error& error) {
   switch (error.cls()) {
-    case ErrorClass::kInvalid: return kExitBadInput;
+    case ErrorClass::kInvalid:
+      return kExitBadInput;
     case ErrorClass::kCorrupt:
     case ErrorClass::kExists:
-    case ErrorClass::kRefused: return kExitProtected;
-    default: return kExitFailed;
+    case ErrorClass::kRefused:
+      return kExitProtected;
+    default:
+      return kExitFailed;
   }
 }
 
@@ -142,8 +145,9 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   ::signal(SIGPIPE, SIG_IGN);
 
   base::Registry registry;
-  registry.computed("sluice_build_info", "1; the labels tell the version.", [] { return 1.0; },
-                    false, "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
+  registry.computed(
+      "sluice_build_info", "1; the labels tell the version.", [] { return 1.0; }, false,
+      "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
   front::Limits limits;
   front::Clients clients;
   apply_fixed(config, limits);
@@ -175,7 +179,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
-  wait_for_end(signals, [&] { reload(arguments, live); }, fatal);
+  wait_for_end(
+      signals, [&] { reload(arguments, live); }, fatal);
 
   const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();

@@ -47,8 +47,8 @@ SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fata
   shared_.scripts = sale::load_scripts();
   shared_.limits.batch_operations = static_cast<size_t>(options.batch_purchases_max);
   // A batch must fit into one frame, and a frame is at most a quarter of a segment.
-  shared_.limits.batch_bytes = static_cast<size_t>(
-      std::min<int64_t>(256 << 10, options.journal_segment_bytes / 8));
+  shared_.limits.batch_bytes =
+      static_cast<size_t>(std::min<int64_t>(256 << 10, options.journal_segment_bytes / 8));
   shared_.limits.queued_operations = static_cast<size_t>(options.purchases_in_flight_max);
   shared_.limits.items = static_cast<size_t>(options.items_max);
   shared_.limits.unknown_after_us = options.redis_timeout_us;
@@ -79,14 +79,14 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   int64_t first_record_ms = 0;
   const auto proxy_id = static_cast<uint64_t>(options.proxy_id);
   uint64_t writer = proxy_id;  // whose orders the journal holds
-  auto report = journal::recover(options.journal_dir, *shared_.files,
-                                 [&](const journal::Record& record) {
-                                   if (first_record_ms == 0) first_record_ms = record.time_ms;
-                                   batches[std::string(record.item)] = record.batch;
-                                   if (record.type == journal::RecordType::kBuy) {
-                                     writer = sale::OrderIds::proxy_of(record.order_id);
-                                   }
-                                 });
+  auto report =
+      journal::recover(options.journal_dir, *shared_.files, [&](const journal::Record& record) {
+        if (first_record_ms == 0) first_record_ms = record.time_ms;
+        batches[std::string(record.item)] = record.batch;
+        if (record.type == journal::RecordType::kBuy) {
+          writer = sale::OrderIds::proxy_of(record.order_id);
+        }
+      });
   if (!report) return report.error();
   if (writer != proxy_id) return not_its_journal(options.journal_dir, writer, proxy_id);
   if (report->torn_bytes > 0) {

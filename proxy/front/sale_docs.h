@@ -9,7 +9,9 @@
 namespace sluice::proxy::front {
 
 // `name` is the form that the client asked for.
-void append_command_info(std::string& out, const sale::CommandSpec& spec, std::string_view name, int protocol);
-void append_command_docs(std::string& out, const sale::CommandSpec& spec, std::string_view name, int protocol);
+void append_command_info(std::string& out, const sale::CommandSpec& spec, std::string_view name,
+                         int protocol);
+void append_command_docs(std::string& out, const sale::CommandSpec& spec, std::string_view name,
+                         int protocol);
 
 }  // namespace sluice::proxy::front

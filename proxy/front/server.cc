@@ -141,7 +141,8 @@ void Server::accept(Acceptor& acceptor, asio::steady_timer& retry) {
   using Socket = typename Acceptor::protocol_type::socket;
   acceptor.async_accept(
       asio::any_io_executor(thread.context().get_executor()),
-      [this, &acceptor, &retry, &thread, worker](const boost::system::error_code& error, Socket socket) {
+      [this, &acceptor, &retry, &thread, worker](const boost::system::error_code& error,
+                                                 Socket socket) {
         if (stopping_ || error == asio::error::operation_aborted) return;
         if (error) {
           // No descriptor left, most likely: the clients there are must be able to end first.

@@ -57,7 +57,8 @@ void Coalescer::know_item(const std::string& name, uint64_t journaled_batch,
 
 void Coalescer::start() {
   schedule_check();
-  redis_.start({[this] { gate_->connected(); }, [this](const Error& why) { connection_lost(why); }});
+  redis_.start(
+      {[this] { gate_->connected(); }, [this](const Error& why) { connection_lost(why); }});
 }
 
 void Coalescer::stop(std::function<void()> stopped) {
@@ -99,22 +100,26 @@ Item& Coalescer::item(const std::string& name) {
 }
 
 void Coalescer::submit(Operation op) {
-  if (stopped_ || journal_failed_) return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
+  if (stopped_ || journal_failed_)
+    return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
   if (op.verb == Verb::kBuy && shared_.intake_paused.load(std::memory_order_relaxed)) {
-    return refuse(op, "BUSY", "intake is paused (SECKILL.RESUME INTAKE); nothing happened, retry later");
+    return refuse(op, "BUSY",
+                  "intake is paused (SECKILL.RESUME INTAKE); nothing happened, retry later");
   }
   if (!ready()) return refuse(op, "LOADING", unavailable_ + "; nothing happened, retry later");
   if (queued_ >= shared_.limits.queued_operations) {
     return refuse(op, "BUSY", "limits.queued_purchases is reached; nothing happened, retry later");
   }
-  if (shared_.items.load(std::memory_order_relaxed) >= shared_.limits.items && !items_.contains(op.item)) {
+  if (shared_.items.load(std::memory_order_relaxed) >= shared_.limits.items &&
+      !items_.contains(op.item)) {
     return refuse(op, "BUSY", "limits.items is reached; nothing happened");
   }
   if (writes(op.verb)) {
     const size_t bytes = journal_bytes(op);
     if (!shared_.journal->reserve(bytes)) {
-      return refuse(op, "BUSY", "the journal is full (journal.max_bytes or its disk) until MySQL has "
-                                "taken some of it; nothing happened, retry later");
+      return refuse(op, "BUSY",
+                    "the journal is full (journal.max_bytes or its disk) until MySQL has "
+                    "taken some of it; nothing happened, retry later");
     }
     op.reserved = bytes;
   }
@@ -127,7 +132,8 @@ void Coalescer::submit(Operation op) {
 }
 
 void Coalescer::enqueue(Item& item) {
-  if (item.queued || item.in_flight || item.waiting.empty() || item.state != Item::State::kOpen) return;
+  if (item.queued || item.in_flight || item.waiting.empty() || item.state != Item::State::kOpen)
+    return;
   item.queued = true;
   to_send_.push_back(&item);
   thread_.at_turn_end(*this);
@@ -178,9 +184,9 @@ void Coalescer::call_script(Item& item, bool by_sha) {
   const std::string epoch = std::to_string(item.epoch), sequence = std::to_string(item.sequence);
   const std::string synced = std::to_string(item.synced.last_batch());
   const Script& script = shared_.scripts.purchase;
-  redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text, "3",
-               item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch, sequence,
-               synced, shared_.journal_id, item.in_flight->payload},
+  redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text,
+               "3", item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch,
+               sequence, synced, shared_.journal_id, item.in_flight->payload},
               [this, &item, by_sha](const Result<upstream::Reply>& reply) {
                 answered(item, by_sha, reply);
               });
@@ -210,7 +216,8 @@ void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>&
 // The script's checks come before its first write, so after an error reply nothing has happened.
 void Coalescer::redis_error(Item& item, bool by_sha, std::string_view text) {
   if (by_sha && text.starts_with("NOSCRIPT")) return call_script(item, false);
-  if (text.starts_with("LOADING") || text.starts_with("READONLY") || text.starts_with("MASTERDOWN")) {
+  if (text.starts_with("LOADING") || text.starts_with("READONLY") ||
+      text.starts_with("MASTERDOWN")) {
     return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(text)));
   }
   const size_t space = std::min(text.find(' '), text.size());
@@ -226,8 +233,8 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
                        const std::vector<Verdict>& verdicts) {
   std::string records;
   uint64_t order_id_max = 0;
-  const uint32_t count = append_accepted(records, batch.operations, verdicts, sequence,
-                                         batch.time_ms, order_id_max);
+  const uint32_t count =
+      append_accepted(records, batch.operations, verdicts, sequence, batch.time_ms, order_id_max);
   if (count > 0) {
     item.sequence = sequence;
     item.commits.push_back({sequence, batch.first_order_id, {}});
@@ -239,7 +246,8 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
     const bool fact = verdict.accepted() && writes(op.verb);
     if (fact) {
       reserved += std::exchange(op.reserved, 0);
-      if (op.verb == Verb::kCreate) redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
+      if (op.verb == Verb::kCreate)
+        redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
     }
     if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {
       item.commits.back().replies.emplace_back(std::move(op), verdict);
@@ -262,9 +270,9 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   if (!outcome.status) {
     journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
     for (auto& [op, verdict] : commit.replies) {
-      refuse(op, "UNKNOWNSTATE", "the journal failed after Redis accepted: " +
-                                     outcome.status.error().message() +
-                                     "; ask with SECKILL.ORDER item user REQ id");
+      refuse(op, "UNKNOWNSTATE",
+             "the journal failed after Redis accepted: " + outcome.status.error().message() +
+                 "; ask with SECKILL.ORDER item user REQ id");
     }
     return shared_.fatal(outcome.status.error().at("journal"));
   }
@@ -294,7 +302,10 @@ void Coalescer::refuse(Operation& op, std::string_view prefix, std::string_view 
   release(op);
   if (op.verb == Verb::kBuy) {
     SaleMetrics& metrics = *shared_.metrics;
-    (prefix == "BUSY" ? metrics.busy : prefix == "UNKNOWNSTATE" ? metrics.unknown : metrics.error).add();
+    (prefix == "BUSY"           ? metrics.busy
+     : prefix == "UNKNOWNSTATE" ? metrics.unknown
+                                : metrics.error)
+        .add();
   }
   if (op.sink) deliver_(op, error_reply(prefix, message));
   op.sink.reset();
@@ -348,7 +359,8 @@ void Coalescer::item_refused(Item& item, std::string why) {
 }
 
 void Coalescer::connection_lost(const Error& why) {
-  if (ready() && !stopped_) spdlog::warn("{}; purchases are refused until it is back", why.message());
+  if (ready() && !stopped_)
+    spdlog::warn("{}; purchases are refused until it is back", why.message());
   set_ready(false);
   unavailable_ = why.message();
   gate_->lost();
@@ -359,7 +371,8 @@ void Coalescer::connection_lost(const Error& why) {
     std::deque<Operation> waiting;
     waiting.swap(item->waiting);
     queued_ -= waiting.size();
-    for (Operation& op : waiting) refuse(op, "LOADING", unavailable_ + "; nothing happened, retry later");
+    for (Operation& op : waiting)
+      refuse(op, "LOADING", unavailable_ + "; nothing happened, retry later");
   }
 }
 

@@ -99,7 +99,7 @@ class Coalescer final : public upstream::TurnTask {
   std::unordered_map<std::string, std::unique_ptr<Item>> items_;
   std::vector<Item*> to_send_;
   std::string unavailable_ = "the connection to Redis is being established";
-  size_t queued_ = 0;         // operations in all items' waiting queues
+  size_t queued_ = 0;  // operations in all items' waiting queues
   bool stopped_ = false;
   bool journal_failed_ = false;
   std::atomic<bool> ready_{false};

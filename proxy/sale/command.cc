@@ -29,8 +29,7 @@ constexpr std::array kSpecs{
                 "Buys: decided at once, answered when the order is recorded."},
     CommandSpec{"seckill.cancel", Kind::kCancel, 4, 6, true, "item user order_id [REQ id]",
                 "Cancels an order; its stock comes back once."},
-    CommandSpec{"seckill.order", Kind::kOrder, 4, 5, false,
-                "item user order_id | item user REQ id",
+    CommandSpec{"seckill.order", Kind::kOrder, 4, 5, false, "item user order_id | item user REQ id",
                 "Looks an order up by its id or by its request id."},
     CommandSpec{"seckill.stock", Kind::kStock, 2, 2, false, "item",
                 "Shows an item's settings and counters."},
@@ -88,7 +87,8 @@ Status take_order_id(std::string_view text, uint64_t& into) {
 }
 
 Status take_fields(std::span<const std::string_view> pairs, std::string& fields) {
-  if (pairs.empty() || pairs.size() % 2 != 0) return invalid("FIELDS must be followed by pairs: k v [k v ...]");
+  if (pairs.empty() || pairs.size() % 2 != 0)
+    return invalid("FIELDS must be followed by pairs: k v [k v ...]");
   if (pairs.size() / 2 > kFieldsMax) return invalid("FIELDS takes at most 32 fields");
   for (size_t i = 0; i < pairs.size(); i += 2) {
     std::string name;
@@ -110,7 +110,8 @@ Status unknown_option(std::string_view option) {
 }
 
 // Options of the form NAME value, each at most once; FIELDS takes the rest of the command.
-Status take_options(const CommandSpec& spec, std::span<const std::string_view> args, Operation& op) {
+Status take_options(const CommandSpec& spec, std::span<const std::string_view> args,
+                    Operation& op) {
   bool stock_given = false;
   for (size_t i = 0; i < args.size();) {
     const std::string_view option = args[i];
@@ -149,7 +150,8 @@ std::span<const CommandSpec> command_specs() { return kSpecs; }
 
 const CommandSpec* find_command(std::string_view name) {
   constexpr std::string_view prefix = "seckill";
-  if (name.size() <= prefix.size() || !resp::equals_ignoring_case(name.substr(0, prefix.size()), prefix)) {
+  if (name.size() <= prefix.size() ||
+      !resp::equals_ignoring_case(name.substr(0, prefix.size()), prefix)) {
     return nullptr;
   }
   std::string_view verb = name.substr(prefix.size());
@@ -205,10 +207,17 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
       op.verb = Verb::kCreate;
       SLUICE_TRY(take_options(spec, args.subspan(2), op));
       break;
-    case Kind::kStock: op.verb = Verb::kStock; break;
-    case Kind::kClose: op.verb = Verb::kClose; break;
-    case Kind::kReopen: op.verb = Verb::kReopen; break;
-    default: return invalid("not an item's command");
+    case Kind::kStock:
+      op.verb = Verb::kStock;
+      break;
+    case Kind::kClose:
+      op.verb = Verb::kClose;
+      break;
+    case Kind::kReopen:
+      op.verb = Verb::kReopen;
+      break;
+    default:
+      return invalid("not an item's command");
   }
   return op;
 }

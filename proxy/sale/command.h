@@ -10,17 +10,29 @@
 namespace sluice::proxy::sale {
 
 enum class CommandKind {
-  kBuy, kCancel, kOrder, kStock, kRestock, kCreate, kClose, kReopen,  // become an Operation
-  kList, kFlush, kPause, kResume, kStatus, kHelp,                     // operator's verbs
+  kBuy,
+  kCancel,
+  kOrder,
+  kStock,
+  kRestock,
+  kCreate,
+  kClose,
+  kReopen,  // become an Operation
+  kList,
+  kFlush,
+  kPause,
+  kResume,
+  kStatus,
+  kHelp,  // operator's verbs
 };
 
 struct CommandSpec {
-  std::string_view name;     // lower case, with the dot: "seckill.buy"
+  std::string_view name;  // lower case, with the dot: "seckill.buy"
   CommandKind kind;
-  int arity_min;             // arguments, the name included
-  int arity_max;             // -1: no limit
-  bool writes;               // changes something; for COMMAND INFO's flags
-  std::string_view syntax;   // what HELP shows behind the name
+  int arity_min;            // arguments, the name included
+  int arity_max;            // -1: no limit
+  bool writes;              // changes something; for COMMAND INFO's flags
+  std::string_view syntax;  // what HELP shows behind the name
   std::string_view summary;
 
   // As COMMAND INFO counts: exact, or at least the absolute value.

@@ -54,23 +54,26 @@ void Gate::check_server() {
     if (!reply) return;
     const std::string_view info = reply->text();
     if (info_value(info, "loading") == "1") {
-      return coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, "Redis is loading its data"));
+      return coalescer_.redis().reconnect(
+          Error(ErrorClass::kUnavailable, "Redis is loading its data"));
     }
     if (info_value(info, "role") == "slave") {
-      return coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, "it is a read-only replica"));
+      return coalescer_.redis().reconnect(
+          Error(ErrorClass::kUnavailable, "it is a read-only replica"));
     }
     const std::string_view policy = info_value(info, "maxmemory_policy");
     if (!policy.empty() && policy != "noeviction") {
-      return coalescer_.shared().fatal(
-          Error(ErrorClass::kRefused,
-                "Redis at " + coalescer_.redis().endpoint().text() + " runs with maxmemory-policy " +
-                    std::string(policy) + " and may evict what is on sale; set it to noeviction "
-                    "(CONFIG SET maxmemory-policy noeviction, and in redis.conf)"));
+      return coalescer_.shared().fatal(Error(
+          ErrorClass::kRefused, "Redis at " + coalescer_.redis().endpoint().text() +
+                                    " runs with maxmemory-policy " + std::string(policy) +
+                                    " and may evict what is on sale; set it to noeviction "
+                                    "(CONFIG SET maxmemory-policy noeviction, and in redis.conf)"));
     }
     open_known_items();
   });
-  for (const Script* script : {&coalescer_.shared().scripts.purchase, &coalescer_.shared().scripts.gate,
-                               &coalescer_.shared().scripts.replay}) {
+  for (const Script* script :
+       {&coalescer_.shared().scripts.purchase, &coalescer_.shared().scripts.gate,
+        &coalescer_.shared().scripts.replay}) {
     redis.call({"SCRIPT", "LOAD", script->text}, [](const Result<Reply>& reply) {
       if (reply && reply->is_error()) spdlog::error("Redis refused a script: {}", reply->text());
     });
@@ -106,7 +109,8 @@ void Gate::open(Item& item, bool raise) {
   coalescer_.redis().call({"EVAL", script.text, "2", item.item_key, item.receipts_key,
                            coalescer_.shared().lane, raise ? "1" : "0", sequence},
                           [this, &item](const Result<Reply>& reply) {
-                            if (!reply || waits_for_server(reply->text(), reply->is_error())) return;
+                            if (!reply || waits_for_server(reply->text(), reply->is_error()))
+                              return;
                             entered(item, *reply);
                             item_done();
                           });
@@ -122,18 +126,20 @@ bool Gate::waits_for_server(std::string_view text, bool is_error) {
 
 void Gate::entered(Item& item, const Reply& reply) {
   if (reply.is_error() || reply.size() < 5) {
-    return coalescer_.item_refused(item, "Redis refused the gate script: " + std::string(reply.text()));
+    return coalescer_.item_refused(item,
+                                   "Redis refused the gate script: " + std::string(reply.text()));
   }
   item.epoch = number(reply.at(1).text());
   const uint64_t sequence = number(reply.at(2).text());
   const std::string_view journal_id = reply.at(3).text();
   if (!journal_id.empty() && journal_id != coalescer_.shared().journal_id) {
-    return coalescer_.shared().fatal(Error(
-        ErrorClass::kRefused,
-        "item " + item.name + " in Redis has orders of proxy.id " + coalescer_.shared().lane +
-            " from another journal (" + std::string(journal_id) + ", this one is " +
-            coalescer_.shared().journal_id + "); start with the journal.dir that holds them, or take "
-            "a proxy.id that was never used with this Redis"));
+    return coalescer_.shared().fatal(
+        Error(ErrorClass::kRefused, "item " + item.name + " in Redis has orders of proxy.id " +
+                                        coalescer_.shared().lane + " from another journal (" +
+                                        std::string(journal_id) + ", this one is " +
+                                        coalescer_.shared().journal_id +
+                                        "); start with the journal.dir that holds them, or take "
+                                        "a proxy.id that was never used with this Redis"));
   }
   if (sequence < item.sequence) {
     spdlog::warn("item {}: Redis has batch {}, the journal {}: replaying", item.name, sequence,
@@ -226,7 +232,8 @@ void Gate::item_done() {
 void Gate::start_replay() {
   std::vector<Replay::Target> targets;
   for (const Item* item : behind_) {
-    targets.push_back({item->name, item->item_key, item->buyers_key, item->receipts_key, item->sequence});
+    targets.push_back(
+        {item->name, item->item_key, item->buyers_key, item->receipts_key, item->sequence});
   }
   behind_.clear();
   replay_ = std::make_unique<Replay>(coalescer_.shared(), coalescer_.inbox(), coalescer_.redis(),
@@ -236,7 +243,8 @@ void Gate::start_replay() {
 
 void Gate::replayed(const Replay::Result& result) {
   replay_.reset();
-  if (!result.status) return coalescer_.shared().fatal(result.status.error().at("replaying the journal"));
+  if (!result.status)
+    return coalescer_.shared().fatal(result.status.error().at("replaying the journal"));
   for (const auto& [name, why] : result.missing) {
     if (waits_for_server(why, true)) return;
   }
@@ -245,7 +253,8 @@ void Gate::replayed(const Replay::Result& result) {
   ++under_way_;
   for (const std::string& name : result.restored) open(coalescer_.item(name), true);
   for (const auto& [name, why] : result.missing) {
-    coalescer_.item_refused(coalescer_.item(name), "Redis lost it and it cannot be rebuilt: " + why);
+    coalescer_.item_refused(coalescer_.item(name),
+                            "Redis lost it and it cannot be rebuilt: " + why);
   }
   item_done();
 }

@@ -48,9 +48,9 @@ class Gate {
   void replayed(const Replay::Result& result);
 
   Coalescer& coalescer_;
-  size_t under_way_ = 0;          // items whose gate script has not answered
-  bool opening_ = false;          // the first pass after a connect
-  std::vector<Item*> behind_;     // items for the next replay
+  size_t under_way_ = 0;       // items whose gate script has not answered
+  bool opening_ = false;       // the first pass after a connect
+  std::vector<Item*> behind_;  // items for the next replay
   std::unique_ptr<Replay> replay_;
 };
 

@@ -1,7 +1,8 @@
 // One item as its owner thread sees it: the queue before Redis, the batch in flight, the commits
 // under way in the journal. Only the owner thread touches it.
 //
-//   waiting ──batch──► in_flight (at most one) ──verdicts──► commits (in order) ──journal──► replies
+//   waiting ──batch──► in_flight (at most one) ──verdicts──► commits (in order) ──journal──►
+//   replies
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct Batch {
   int64_t sent_us = 0;          // monotonic, of the first time it was sent
   uint64_t first_order_id = 0;  // its purchases' ids are not below this one
   std::vector<Operation> operations;
-  std::string payload;          // encode_operations(), kept so that it can be sent again
+  std::string payload;  // encode_operations(), kept so that it can be sent again
 };
 
 // An applied batch whose records the journal is writing, and the replies that wait for it: its own
@@ -37,8 +38,8 @@ struct Commit {
 
 struct Item {
   enum class State {
-    kShut,     // the gate has not been passed since the connection came up
-    kGating,   // the gate script or a replay is under way
+    kShut,    // the gate has not been passed since the connection came up
+    kGating,  // the gate script or a replay is under way
     kOpen,
     kRefused,  // Redis and journal contradict each other; needs a person
   };
@@ -52,15 +53,15 @@ struct Item {
   const std::string name, item_key, buyers_key, receipts_key;
 
   State state = State::kShut;
-  std::string refusal;        // kRefused: why
-  uint64_t epoch = 0;         // as the gate last told
-  uint64_t sequence = 0;      // the last applied batch that was handed to the journal
+  std::string refusal;    // kRefused: why
+  uint64_t epoch = 0;     // as the gate last told
+  uint64_t sequence = 0;  // the last applied batch that was handed to the journal
   std::deque<Operation> waiting;
   std::optional<Batch> in_flight;
   std::deque<Commit> commits;
-  Trail synced;               // to disk
-  Trail drained;              // to MySQL
-  bool queued = false;        // in the owner's list of items to be sent at the end of this turn
+  Trail synced;         // to disk
+  Trail drained;        // to MySQL
+  bool queued = false;  // in the owner's list of items to be sent at the end of this turn
 
   bool idle() const { return waiting.empty() && !in_flight && commits.empty(); }
 };

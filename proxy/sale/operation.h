@@ -31,13 +31,13 @@ struct Operation {
   Verb verb = Verb::kStock;
   std::string item;
   std::string user;
-  std::string request;      // "" : none
-  int64_t quantity = 0;     // QTY, stock or delta
-  uint64_t order_id = 0;    // kBuy: set when its batch is built; kCancel, kQuery: the client's
-  int64_t limit = 0;        // kCreate
-  int64_t start_ms = 0;     // kCreate
-  int64_t end_ms = 0;       // kCreate
-  std::string fields;       // kBuy: journal::append_field()
+  std::string request;    // "" : none
+  int64_t quantity = 0;   // QTY, stock or delta
+  uint64_t order_id = 0;  // kBuy: set when its batch is built; kCancel, kQuery: the client's
+  int64_t limit = 0;      // kCreate
+  int64_t start_ms = 0;   // kCreate
+  int64_t end_ms = 0;     // kCreate
+  std::string fields;     // kBuy: journal::append_field()
 
   // Where the reply goes. A sink of nullptr (an order completed from its receipt) gets none.
   std::shared_ptr<ReplySink> sink;

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "scripts.h"
 #include "proxy/sale/msgpack.h"
+#include "scripts.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -41,7 +41,7 @@ Verdict parse_verdict(std::string_view line) {
   Verdict verdict;
   const std::string_view kind = take_until(line, ' ');
   if (kind.size() != 1) return verdict;
-  for (size_t i = 0; !line.empty(); ) {
+  for (size_t i = 0; !line.empty();) {
     const std::string_view token = take_until(line, ' ');
     uint64_t number = 0;
     if (token == "placed" || token == "open") {
@@ -80,23 +80,35 @@ Error not_an_answer(std::string_view text) {
 
 journal::RecordType record_type(Verb verb) {
   switch (verb) {
-    case Verb::kCreate: return journal::RecordType::kCreate;
-    case Verb::kRestock: return journal::RecordType::kRestock;
-    case Verb::kCancel: return journal::RecordType::kCancel;
-    case Verb::kClose: return journal::RecordType::kClose;
-    case Verb::kReopen: return journal::RecordType::kReopen;
-    default: return journal::RecordType::kBuy;
+    case Verb::kCreate:
+      return journal::RecordType::kCreate;
+    case Verb::kRestock:
+      return journal::RecordType::kRestock;
+    case Verb::kCancel:
+      return journal::RecordType::kCancel;
+    case Verb::kClose:
+      return journal::RecordType::kClose;
+    case Verb::kReopen:
+      return journal::RecordType::kReopen;
+    default:
+      return journal::RecordType::kBuy;
   }
 }
 
 Verb verb_of(journal::RecordType type) {
   switch (type) {
-    case journal::RecordType::kCreate: return Verb::kCreate;
-    case journal::RecordType::kRestock: return Verb::kRestock;
-    case journal::RecordType::kCancel: return Verb::kCancel;
-    case journal::RecordType::kClose: return Verb::kClose;
-    case journal::RecordType::kReopen: return Verb::kReopen;
-    default: return Verb::kBuy;
+    case journal::RecordType::kCreate:
+      return Verb::kCreate;
+    case journal::RecordType::kRestock:
+      return Verb::kRestock;
+    case journal::RecordType::kCancel:
+      return Verb::kCancel;
+    case journal::RecordType::kClose:
+      return Verb::kClose;
+    case journal::RecordType::kReopen:
+      return Verb::kReopen;
+    default:
+      return Verb::kBuy;
   }
 }
 
@@ -121,9 +133,8 @@ std::string encode_operations(int64_t time_ms, const std::vector<Operation>& ope
     append_integer(out, op.quantity);
     append_string(out, op.request);
     append_string(out, order_text(op.order_id));
-    append_string(out, op.verb == Verb::kCreate
-                           ? definition_text(op.limit, op.start_ms, op.end_ms)
-                           : op.fields);
+    append_string(out, op.verb == Verb::kCreate ? definition_text(op.limit, op.start_ms, op.end_ms)
+                                                : op.fields);
   }
   return out;
 }
@@ -135,7 +146,8 @@ Result<Answer> parse_answer(std::string_view text) {
   const std::string_view word = take_until(head, ' ');
   if (word == "GATE" || word == "GAP") {
     answer.kind = word == "GATE" ? Answer::Kind::kGate : Answer::Kind::kGap;
-    if (!parse_uint(head, word == "GATE" ? answer.epoch : answer.sequence)) return not_an_answer(text);
+    if (!parse_uint(head, word == "GATE" ? answer.epoch : answer.sequence))
+      return not_an_answer(text);
     return answer;
   }
   const std::string_view sequence = take_until(head, ' ');

@@ -46,9 +46,9 @@ class Replay {
 
   struct Progress {
     Target target;
-    uint64_t last_batch = 0;     // the last one read
-    uint32_t records = 0;        // in chunk
-    std::string chunk;           // msgpack elements without the array header
+    uint64_t last_batch = 0;  // the last one read
+    uint32_t records = 0;     // in chunk
+    std::string chunk;        // msgpack elements without the array header
   };
 
   void run();

@@ -33,12 +33,18 @@ std::string bought(uint64_t order_id, int64_t remaining, std::string_view durabi
 std::string buy_reply(const Operation& op, const Verdict& verdict, std::string_view durability) {
   const auto& n = verdict.numbers;
   switch (verdict.kind) {
-    case 'A': return bought(op.order_id, n[0], durability);
-    case 'R': return bought(static_cast<uint64_t>(n[0]), n[1], durability);
-    case 'S': return outcome("SOLDOUT", n[0]);
-    case 'B': return outcome("NOTSTARTED", n[0]);
-    case 'E': return outcome("ENDED", n[0]);
-    case 'C': return outcome("CLOSED");
+    case 'A':
+      return bought(op.order_id, n[0], durability);
+    case 'R':
+      return bought(static_cast<uint64_t>(n[0]), n[1], durability);
+    case 'S':
+      return outcome("SOLDOUT", n[0]);
+    case 'B':
+      return outcome("NOTSTARTED", n[0]);
+    case 'E':
+      return outcome("ENDED", n[0]);
+    case 'C':
+      return outcome("CLOSED");
     case 'L': {
       std::string out;
       resp::append_array_header(out, 3);
@@ -47,16 +53,20 @@ std::string buy_reply(const Operation& op, const Verdict& verdict, std::string_v
       resp::append_bulk(out, std::to_string(n[1]));
       return out;
     }
-    default: return outcome("NOITEM");
+    default:
+      return outcome("NOITEM");
   }
 }
 
 std::string cancel_reply(const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
-    case 'R': return outcome("OK", verdict.numbers[0]);
-    case 'D': return outcome("ALREADY");
-    default: return outcome("NOORDER");
+    case 'R':
+      return outcome("OK", verdict.numbers[0]);
+    case 'D':
+      return outcome("ALREADY");
+    default:
+      return outcome("NOORDER");
   }
 }
 
@@ -98,11 +108,15 @@ std::string stock_reply(const Operation& op, const Verdict& verdict) {
 std::string restock_reply(const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
-    case 'R': return outcome("OK", verdict.numbers[0]);
+    case 'R':
+      return outcome("OK", verdict.numbers[0]);
     case 'X':
-      return error_reply("ERR", "delta would leave less than 0 remaining or a stock over 2147483647; remaining is " +
-                                    std::to_string(verdict.numbers[0]));
-    default: return outcome("NOITEM");
+      return error_reply(
+          "ERR",
+          "delta would leave less than 0 remaining or a stock over 2147483647; remaining is " +
+              std::to_string(verdict.numbers[0]));
+    default:
+      return outcome("NOITEM");
   }
 }
 
@@ -125,34 +139,51 @@ std::string error_reply(std::string_view prefix, std::string_view message) {
 }
 
 std::string encode_reply(const Operation& op, const Verdict& verdict, std::string_view durability) {
-  if (verdict.kind == '?') return error_reply("ERR", "Redis answered with a verdict that is not known");
+  if (verdict.kind == '?')
+    return error_reply("ERR", "Redis answered with a verdict that is not known");
   switch (op.verb) {
-    case Verb::kBuy: return buy_reply(op, verdict, durability);
-    case Verb::kCancel: return cancel_reply(verdict);
-    case Verb::kQuery: return order_reply(op, verdict, durability);
-    case Verb::kStock: return stock_reply(op, verdict);
-    case Verb::kRestock: return restock_reply(verdict);
+    case Verb::kBuy:
+      return buy_reply(op, verdict, durability);
+    case Verb::kCancel:
+      return cancel_reply(verdict);
+    case Verb::kQuery:
+      return order_reply(op, verdict, durability);
+    case Verb::kStock:
+      return stock_reply(op, verdict);
+    case Verb::kRestock:
+      return restock_reply(verdict);
     case Verb::kCreate:
       return verdict.kind == 'X'
-                 ? error_reply("EXISTS", "item " + op.item + " exists with other settings; see SECKILL.STOCK")
+                 ? error_reply("EXISTS",
+                               "item " + op.item + " exists with other settings; see SECKILL.STOCK")
                  : simple_ok();
     case Verb::kClose:
-    case Verb::kReopen: return verdict.kind == 'N' ? outcome("NOITEM") : simple_ok();
+    case Verb::kReopen:
+      return verdict.kind == 'N' ? outcome("NOITEM") : simple_ok();
   }
   return {};
 }
 
 std::string_view result_label(const Verdict& verdict) {
   switch (verdict.kind) {
-    case 'A': return "accepted";
-    case 'R': return "repeated";
-    case 'S': return "soldout";
-    case 'L': return "limit";
-    case 'B': return "notstarted";
-    case 'E': return "ended";
-    case 'C': return "closed";
-    case 'N': return "noitem";
-    default: return "error";
+    case 'A':
+      return "accepted";
+    case 'R':
+      return "repeated";
+    case 'S':
+      return "soldout";
+    case 'L':
+      return "limit";
+    case 'B':
+      return "notstarted";
+    case 'E':
+      return "ended";
+    case 'C':
+      return "closed";
+    case 'N':
+      return "noitem";
+    default:
+      return "error";
   }
 }
 

@@ -45,7 +45,8 @@ std::string scan_reply(const upstream::Reply& reply) {
 }  // namespace
 
 SaleMetrics::SaleMetrics(base::Registry& registry)
-    : accepted(registry.counter("sluice_purchases_total", "Purchases by outcome.", "result=\"accepted\"")),
+    : accepted(registry.counter("sluice_purchases_total", "Purchases by outcome.",
+                                "result=\"accepted\"")),
       repeated(registry.counter("sluice_purchases_total", "", "result=\"repeated\"")),
       soldout(registry.counter("sluice_purchases_total", "", "result=\"soldout\"")),
       limit(registry.counter("sluice_purchases_total", "", "result=\"limit\"")),
@@ -56,17 +57,23 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
       error(registry.counter("sluice_purchases_total", "", "result=\"error\"")),
       busy(registry.counter("sluice_purchases_total", "", "result=\"busy\"")),
       unknown(registry.counter("sluice_purchases_total", "", "result=\"unknown\"")),
-      oversell(registry.counter("sluice_oversell_total", "Purchases accepted beyond the stock; must stay 0.")),
+      oversell(registry.counter("sluice_oversell_total",
+                                "Purchases accepted beyond the stock; must stay 0.")),
       purchase_seconds(registry.histogram("sluice_purchase_seconds",
                                           "From a SECKILL command's arrival to its reply.", 1e-6)),
       batch_purchases(registry.histogram("sluice_redis_batch_purchases",
                                          "Operations in one script call.", 1)) {}
 
 base::Counter& SaleMetrics::result(std::string_view label) {
-  for (const auto& [name, counter] : {std::pair<std::string_view, base::Counter*>{"accepted", &accepted},
-                                      {"soldout", &soldout}, {"repeated", &repeated},
-                                      {"limit", &limit}, {"notstarted", &notstarted},
-                                      {"ended", &ended}, {"closed", &closed}, {"noitem", &noitem}}) {
+  for (const auto& [name, counter] :
+       {std::pair<std::string_view, base::Counter*>{"accepted", &accepted},
+        {"soldout", &soldout},
+        {"repeated", &repeated},
+        {"limit", &limit},
+        {"notstarted", &notstarted},
+        {"ended", &ended},
+        {"closed", &closed},
+        {"noitem", &noitem}}) {
     if (name == label) return *counter;
   }
   return error;
@@ -87,8 +94,10 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
         sink->deliver(token, reply);
       });
     };
-    coalescers_.push_back(std::make_unique<Coalescer>(*threads[i], *inboxes[i], redis, shared, deliver));
-    coalescers_.back()->set_owner_test([this, i](std::string_view item) { return owner_of(item) == i; });
+    coalescers_.push_back(
+        std::make_unique<Coalescer>(*threads[i], *inboxes[i], redis, shared, deliver));
+    coalescers_.back()->set_owner_test(
+        [this, i](std::string_view item) { return owner_of(item) == i; });
   }
 }
 
@@ -111,9 +120,8 @@ void Sale::start() {
 void Sale::stop() {
   std::vector<std::promise<void>> stopped(coalescers_.size());
   for (size_t i = 0; i < coalescers_.size(); ++i) {
-    inboxes_[i]->push([this, i, &stopped] {
-      coalescers_[i]->stop([&stopped, i] { stopped[i].set_value(); });
-    });
+    inboxes_[i]->push(
+        [this, i, &stopped] { coalescers_[i]->stop([&stopped, i] { stopped[i].set_value(); }); });
   }
   for (std::promise<void>& each : stopped) each.get_future().wait();
 }
@@ -148,12 +156,18 @@ void Sale::execute(std::span<const std::string_view> args, size_t thread,
 void Sale::operate(const CommandSpec& spec, std::span<const std::string_view> args, size_t thread,
                    std::shared_ptr<ReplySink> sink, uint64_t token) {
   switch (spec.kind) {
-    case CommandKind::kList: return list(args, thread, std::move(sink), token);
-    case CommandKind::kFlush: return flush(args, thread, std::move(sink), token);
-    case CommandKind::kPause: return pause_or_resume(true, args[1], thread, std::move(sink), token);
-    case CommandKind::kResume: return pause_or_resume(false, args[1], thread, std::move(sink), token);
-    case CommandKind::kHelp: return sink->deliver(token, help_reply());
-    default: break;
+    case CommandKind::kList:
+      return list(args, thread, std::move(sink), token);
+    case CommandKind::kFlush:
+      return flush(args, thread, std::move(sink), token);
+    case CommandKind::kPause:
+      return pause_or_resume(true, args[1], thread, std::move(sink), token);
+    case CommandKind::kResume:
+      return pause_or_resume(false, args[1], thread, std::move(sink), token);
+    case CommandKind::kHelp:
+      return sink->deliver(token, help_reply());
+    default:
+      break;
   }
   std::string out;
   const auto pairs = status();
@@ -178,12 +192,14 @@ void Sale::list(std::span<const std::string_view> args, size_t thread,
   }
   upstream::RedisClient& redis = coalescers_[thread]->redis();
   if (!redis.connected()) {
-    return sink->deliver(token, error_reply("LOADING", "Redis at " + redis.endpoint().text() +
-                                                           " is not reachable: " + redis.last_error()));
+    return sink->deliver(token,
+                         error_reply("LOADING", "Redis at " + redis.endpoint().text() +
+                                                    " is not reachable: " + redis.last_error()));
   }
   redis.call({"SSCAN", "sluice:items", cursor, "COUNT", count},
              [sink, token](const Result<upstream::Reply>& reply) {
-               if (!reply) return sink->deliver(token, error_reply("LOADING", reply.error().message()));
+               if (!reply)
+                 return sink->deliver(token, error_reply("LOADING", reply.error().message()));
                if (reply->is_error() || reply->size() != 2) {
                  return sink->deliver(token, "-" + std::string(reply->text()) + "\r\n");
                }
@@ -195,9 +211,12 @@ void Sale::flush(std::span<const std::string_view> args, size_t thread,
                  std::shared_ptr<ReplySink> sink, uint64_t token) {
   int64_t wait_ms = 0;
   if (args.size() > 1) {
-    const auto number = args.size() == 3 ? base::parse_integer(args[2]) : Result<int64_t>(int64_t{-1});
-    if (!resp::equals_ignoring_case(args[1], "WAIT") || !number || *number < 0 || *number > kFlushWaitMaxMs) {
-      return sink->deliver(token, error_reply("ERR", "FLUSH takes WAIT ms, a whole number from 0 to 3600000"));
+    const auto number =
+        args.size() == 3 ? base::parse_integer(args[2]) : Result<int64_t>(int64_t{-1});
+    if (!resp::equals_ignoring_case(args[1], "WAIT") || !number || *number < 0 ||
+        *number > kFlushWaitMaxMs) {
+      return sink->deliver(
+          token, error_reply("ERR", "FLUSH takes WAIT ms, a whole number from 0 to 3600000"));
     }
     wait_ms = *number;
   }
@@ -227,7 +246,8 @@ void Sale::pause_or_resume(bool pause, std::string_view what, size_t thread,
   }
   const auto done = [this, thread, sink, token](const Status& status) {
     std::string reply = status ? ok_reply() : error_reply("ERR", status.error().message());
-    inboxes_[thread]->push([sink, token, reply = std::move(reply)] { sink->deliver(token, reply); });
+    inboxes_[thread]->push(
+        [sink, token, reply = std::move(reply)] { sink->deliver(token, reply); });
   };
   pause ? flusher_.pause(done) : flusher_.resume(done);
 }
@@ -240,7 +260,9 @@ std::vector<std::pair<std::string, std::string>> Sale::status() const {
       {"version", SLUICE_VERSION},
       {"proxy_id", shared_.lane},
       {"uptime_seconds", text((base::monotonic_us() - started_us_) / 1'000'000)},
-      {"intake", shared_.intake_paused.load() ? "paused" : ready() ? "open" : "loading"},
+      {"intake", shared_.intake_paused.load() ? "paused"
+                 : ready()                    ? "open"
+                                              : "loading"},
       {"items", text(shared_.items.load())},
       {"purchases_accepted", text(metrics.accepted.value())},
       {"purchases_repeated", text(metrics.repeated.value())},

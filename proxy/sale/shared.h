@@ -27,8 +27,8 @@ struct SaleMetrics {
 
   base::Counter& result(std::string_view label);
 
-  base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem, &error,
-      &busy, &unknown;
+  base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem,
+      &error, &busy, &unknown;
   base::Counter& oversell;
   base::Histogram& purchase_seconds;
   base::Histogram& batch_purchases;
@@ -38,9 +38,9 @@ struct SaleMetrics {
 using Fatal = std::function<void(const Error&)>;
 
 struct Shared {
-  std::string lane;           // proxy.id as text
+  std::string lane;  // proxy.id as text
   std::string journal_dir;
-  std::string journal_id;     // as text, as Redis keeps it
+  std::string journal_id;  // as text, as Redis keeps it
   // Nonzero if its oldest segments are deleted (drained, their items closed): the time of the
   // oldest record that is left, ms since 1970.
   int64_t journal_begins_ms = 0;

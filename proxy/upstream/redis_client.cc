@@ -22,8 +22,10 @@ std::string_view Reply::text() const {
   switch (reply_->type) {
     case REDIS_REPLY_STRING:
     case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_ERROR: return {reply_->str, reply_->len};
-    default: return {};
+    case REDIS_REPLY_ERROR:
+      return {reply_->str, reply_->len};
+    default:
+      return {};
   }
 }
 
@@ -92,7 +94,8 @@ void RedisClient::connect() {
         if (generation != generation_) return;
         if (failure) return done(failure);
         // A name may have several addresses ("localhost": ::1 and 127.0.0.1): one an attempt.
-        const auto chosen = std::next(results.begin(), static_cast<ptrdiff_t>(attempt_ % results.size()));
+        const auto chosen =
+            std::next(results.begin(), static_cast<ptrdiff_t>(attempt_ % results.size()));
         socket_.async_connect(chosen->endpoint(), done);
       });
 }
@@ -121,7 +124,8 @@ void RedisClient::greet() {
   waiting_.push_back([this, ready](const Result<Reply>& reply) {
     if (!reply) return;
     if (!reply->is_error()) return ready();
-    lost(Error(ErrorClass::kRefused, "Redis refused the password: " + login_refusal(reply->text())));
+    lost(
+        Error(ErrorClass::kRefused, "Redis refused the password: " + login_refusal(reply->text())));
   });
 }
 
@@ -159,17 +163,17 @@ void RedisClient::write() {
 }
 
 void RedisClient::read() {
-  socket_.async_read_some(asio::buffer(input_),
-                          [this, generation = generation_](error_code failure, size_t bytes) {
-                            if (generation != generation_) return;
-                            if (failure == asio::error::eof) {
-                              return lost(Error(ErrorClass::kUnavailable, "Redis closed the connection"));
-                            }
-                            if (failure) {
-                              return lost(Error(ErrorClass::kUnavailable, failure.message()));
-                            }
-                            if (take_replies(bytes)) read();
-                          });
+  socket_.async_read_some(
+      asio::buffer(input_), [this, generation = generation_](error_code failure, size_t bytes) {
+        if (generation != generation_) return;
+        if (failure == asio::error::eof) {
+          return lost(Error(ErrorClass::kUnavailable, "Redis closed the connection"));
+        }
+        if (failure) {
+          return lost(Error(ErrorClass::kUnavailable, failure.message()));
+        }
+        if (take_replies(bytes)) read();
+      });
 }
 
 // False if the connection went away meanwhile, by a malformed reply or by a handler's doing.

@@ -49,8 +49,8 @@ class RedisClient final : public TurnTask {
   using Handler = std::function<void(const Result<Reply>&)>;
 
   struct Events {
-    std::function<void()> on_connected;                    // authenticated; requests may be sent
-    std::function<void(const Error&)> on_lost;             // also when a connect attempt failed
+    std::function<void()> on_connected;         // authenticated; requests may be sent
+    std::function<void(const Error&)> on_lost;  // also when a connect attempt failed
   };
 
   RedisClient(IoThread& thread, Endpoint endpoint);

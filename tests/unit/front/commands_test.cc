@@ -17,7 +17,8 @@ TEST(CommandTable, ComparesNamesInAnyCaseAndWhole) {
   EXPECT_EQ(classify("mUlTi"), CommandKind::kMulti);
   EXPECT_EQ(classify("PUNSUBSCRIBE"), CommandKind::kUnsubscribe);
   EXPECT_EQ(classify("brpoplpush"), CommandKind::kBlocking);
-  for (std::string_view other : {"", "get", "SET", "multix", "mult", "EVALSHA", "seckill", "xreadx"})
+  for (std::string_view other :
+       {"", "get", "SET", "multix", "mult", "EVALSHA", "seckill", "xreadx"})
     EXPECT_EQ(classify(other), CommandKind::kForward) << other;
 }
 
@@ -63,7 +64,8 @@ TEST_F(ConnectionCommands, HelloSwitchesOnlyToAVersionThatExists) {
 }
 
 TEST_F(ConnectionCommands, AHelloThatFailsChangesNothing) {
-  EXPECT_TRUE(say_hello({"HELLO", "3", "SETNAME", "me", "AUTH", "x", "y"}).starts_with("-WRONGPASS"));
+  EXPECT_TRUE(
+      say_hello({"HELLO", "3", "SETNAME", "me", "AUTH", "x", "y"}).starts_with("-WRONGPASS"));
   EXPECT_EQ(client_->protocol, 2);
   EXPECT_EQ(clients_.name(*client_), "");
 }
@@ -79,8 +81,7 @@ TEST_F(ConnectionCommands, ClientSpeaksOfThisConnection) {
   EXPECT_NE(say_client({"INFO"}).find("lib-name=redis-py"), std::string::npos);
   EXPECT_EQ(say_client({"MAINT_NOTIFICATIONS", "on"}),
             "-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n");
-  EXPECT_EQ(say_client({"ID", "x"}),
-            "-ERR wrong number of arguments for 'client|id' command\r\n");
+  EXPECT_EQ(say_client({"ID", "x"}), "-ERR wrong number of arguments for 'client|id' command\r\n");
 }
 
 TEST_F(ConnectionCommands, KillEndsOthersAtOnceAndItselfAfterTheReply) {

@@ -86,9 +86,18 @@ TEST(ReplyQueue, RandomCompletionKeepsTheOrderOfTheCommands) {
     for (int i = 0; i < 200; ++i) {
       const std::string reply = "[" + std::to_string(i) + "]";
       switch (random() % 5) {
-        case 0: queue.add_local(reply, false); expected += reply; break;
-        case 1: tickets.emplace_back(queue.add_ticket(false), reply); expected += reply; break;
-        default: queue.add_forwarded(1, false); forwarded.push_back(reply); expected += reply;
+        case 0:
+          queue.add_local(reply, false);
+          expected += reply;
+          break;
+        case 1:
+          tickets.emplace_back(queue.add_ticket(false), reply);
+          expected += reply;
+          break;
+        default:
+          queue.add_forwarded(1, false);
+          forwarded.push_back(reply);
+          expected += reply;
       }
       if (random() % 3 == 0 && !forwarded.empty()) {
         queue.forwarded_bytes(forwarded.front().substr(0, 1), 0);

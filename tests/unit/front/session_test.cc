@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <random>
 #include <string>
 #include <thread>

@@ -32,7 +32,8 @@ TEST(Command, NamesAreKnownInAnyCaseWithAndWithoutTheDot) {
 
 TEST(Command, ArityIsWordedAsRedisDoes) {
   EXPECT_EQ(error_of({"SECKILL.BUY", "i"}), "wrong number of arguments for 'seckill.buy' command");
-  EXPECT_EQ(error_of({"seckillstock", "i", "j"}), "wrong number of arguments for 'seckill.stock' command");
+  EXPECT_EQ(error_of({"seckillstock", "i", "j"}),
+            "wrong number of arguments for 'seckill.stock' command");
 }
 
 TEST(Command, IdsAreOneTo64BytesOfTheNamedCharacters) {
@@ -50,7 +51,8 @@ TEST(Command, IdsAreOneTo64BytesOfTheNamedCharacters) {
 TEST(Command, QuantitiesEndAt2To31Minus1) {
   EXPECT_EQ(parse({"SECKILL.BUY", "i", "u", "QTY", "2147483647"})->quantity, 2147483647);
   EXPECT_EQ(parse({"SECKILL.BUY", "i", "u", "qty", "1"})->quantity, 1);
-  for (const char* bad : {"0", "-1", "2147483648", "1.5", "1e3", "", " 1", "+1", "99999999999999999999"}) {
+  for (const char* bad :
+       {"0", "-1", "2147483648", "1.5", "1e3", "", " 1", "+1", "99999999999999999999"}) {
     EXPECT_EQ(error_of({"SECKILL.BUY", "i", "u", "QTY", bad}),
               "QTY must be a whole number from 1 to 2147483647")
         << bad;
@@ -90,7 +92,8 @@ TEST(Command, OptionsOfOtherCommandsAndUnknownOnesAreRefused) {
   EXPECT_NE(error_of({"SECKILL.CREATE", "i", "STOCK", "1", "START", "20", "END", "10"}), "");
   EXPECT_NE(error_of({"SECKILL.ORDER", "i", "u", "RIQ", "x"}), "");
   EXPECT_NE(error_of({"SECKILL.ORDER", "i", "u", "12x"}), "");
-  EXPECT_TRUE(parse({"SECKILL.CREATE", "i", "END", "20", "LIMIT", "2", "STOCK", "1", "START", "10"}).ok());
+  EXPECT_TRUE(
+      parse({"SECKILL.CREATE", "i", "END", "20", "LIMIT", "2", "STOCK", "1", "START", "10"}).ok());
 }
 
 }  // namespace

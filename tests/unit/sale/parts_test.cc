@@ -89,7 +89,8 @@ TEST(Msgpack, ReadsBackWhatItWroteAndNeverMoreThanThereIs) {
   append_integer(bytes, 0);
   append_integer(bytes, -5);
   append_integer(bytes, INT64_MAX);
-  for (const size_t size : {0, 31, 32, 255, 65'535, 65'536}) append_string(bytes, std::string(size, 'x'));
+  for (const size_t size : {0, 31, 32, 255, 65'535, 65'536})
+    append_string(bytes, std::string(size, 'x'));
   const auto read = [](std::string_view from) {
     MsgpackReader reader(from);
     EXPECT_TRUE(reader.array_header() == 70'000 || !reader.ok());

@@ -25,8 +25,8 @@ class RedisServer {
     socket_ = dir_ + "/redis.sock";
     pid_ = fork();
     if (pid_ == 0) {
-      execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_.c_str(), "--dir",
-             dir_.c_str(), "--save", "", "--logfile", (dir_ + "/log").c_str(), nullptr);
+      execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_.c_str(),
+             "--dir", dir_.c_str(), "--save", "", "--logfile", (dir_ + "/log").c_str(), nullptr);
       _exit(127);
     }
     for (int i = 0; i < 500 && !connect(); ++i) {
@@ -64,7 +64,8 @@ class RedisServer {
     if (reply.type == REDIS_REPLY_NIL) return "(nil)";
     if (reply.type != REDIS_REPLY_ARRAY) return {reply.str, reply.len};
     std::string joined;
-    for (size_t i = 0; i < reply.elements; ++i) joined += (i == 0 ? "" : " ") + text(*reply.element[i]);
+    for (size_t i = 0; i < reply.elements; ++i)
+      joined += (i == 0 ? "" : " ") + text(*reply.element[i]);
     return joined;
   }
 

@@ -30,7 +30,8 @@ class Client final : public ReplySink {
   }
   std::string wait(uint64_t token) {
     std::unique_lock lock(mutex_);
-    const bool there = changed_.wait_for(lock, std::chrono::seconds(20), [&] { return replies_.contains(token); });
+    const bool there =
+        changed_.wait_for(lock, std::chrono::seconds(20), [&] { return replies_.contains(token); });
     return there ? replies_[token] : "(no reply)";
   }
   uint64_t next() { return ++last_; }
@@ -103,11 +104,13 @@ class Proxy {
   }
 
   bool wait_ready() {
-    for (int i = 0; i < 2000 && !sale_->ready(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 2000 && !sale_->ready(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     return sale_->ready();
   }
   // Sends from the I/O thread of this index, as a session does.
-  uint64_t send(const std::shared_ptr<Client>& client, std::vector<std::string> words, size_t thread = 0) {
+  uint64_t send(const std::shared_ptr<Client>& client, std::vector<std::string> words,
+                size_t thread = 0) {
     const uint64_t token = client->next();
     inboxes_[thread]->push([this, client, words = std::move(words), thread, token] {
       const std::vector<std::string_view> args(words.begin(), words.end());
@@ -163,7 +166,8 @@ class SaleTest : public testing::Test {
       if (!group.ok() || !*group) return orders;
       for (const journal::Record& record : (*group)->records) {
         if (record.type == journal::RecordType::kBuy) {
-          EXPECT_TRUE(orders.emplace(record.order_id, record.quantity).second) << "order journaled twice";
+          EXPECT_TRUE(orders.emplace(record.order_id, record.quantity).second)
+              << "order journaled twice";
         } else if (record.type == journal::RecordType::kCancel) {
           EXPECT_EQ(orders.erase(record.order_id), 1u);
         }
@@ -178,7 +182,8 @@ class SaleTest : public testing::Test {
 std::string array(std::initializer_list<std::string> bulks) {
   std::string out = "*" + std::to_string(bulks.size()) + "\r\n";
   for (const std::string& bulk : bulks) {
-    out += bulk.starts_with(':') ? bulk + "\r\n" : "$" + std::to_string(bulk.size()) + "\r\n" + bulk + "\r\n";
+    out += bulk.starts_with(':') ? bulk + "\r\n"
+                                 : "$" + std::to_string(bulk.size()) + "\r\n" + bulk + "\r\n";
   }
   return out;
 }
@@ -221,11 +226,13 @@ TEST_F(SaleTest, EveryOutcomeHasTheContractsShape) {
 TEST_F(SaleTest, DurabilityRisesToDatabaseWithTheDrainAndClaimsNothingBefore) {
   const auto proxy = start();
   proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
-  proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});   // sequence 2
-  proxy->ask({"SECKILL.BUY", "phone", "b", "REQ", "r"});   // sequence 3
+  proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});  // sequence 2
+  proxy->ask({"SECKILL.BUY", "phone", "b", "REQ", "r"});  // sequence 3
   proxy->shared().drained_sequence = 2;
-  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "a", "REQ", "r"}).find("database"), std::string::npos);
-  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "b", "REQ", "r"}).find("disk"), std::string::npos);
+  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "a", "REQ", "r"}).find("database"),
+            std::string::npos);
+  EXPECT_NE(proxy->ask({"SECKILL.ORDER", "phone", "b", "REQ", "r"}).find("disk"),
+            std::string::npos);
 }
 
 TEST_F(SaleTest, PausedIntakeRefusesPurchasesOnly) {
@@ -247,7 +254,8 @@ TEST_F(SaleTest, RestartKeepsEveryRequestsOrder) {
   }
   const auto proxy = start(2);
   EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), first);
-  EXPECT_GT(std::stoull(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r2"}))), std::stoull(first));
+  EXPECT_GT(std::stoull(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r2"}))),
+            std::stoull(first));
 }
 
 TEST_F(SaleTest, ReceiptCompletesWhatRedisAppliedAndTheJournalNeverGot) {
@@ -264,11 +272,13 @@ TEST_F(SaleTest, ReceiptCompletesWhatRedisAppliedAndTheJournalNeverGot) {
   const Scripts scripts = load_scripts();
   const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
   const std::string answer =
-      redis_.run({"EVAL", std::string(scripts.purchase.text), "3", "sluice:{phone}:item", "sluice:{phone}:buyers",
-                  "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x", encode_operations(base::wall_ms(), {lost})});
+      redis_.run({"EVAL", std::string(scripts.purchase.text), "3", "sluice:{phone}:item",
+                  "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
+                  encode_operations(base::wall_ms(), {lost})});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const auto proxy = start();
-  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), std::to_string(lost.order_id));
+  EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})),
+            std::to_string(lost.order_id));
   const auto orders = journal_orders();
   ASSERT_EQ(orders.size(), 1u);
   EXPECT_EQ(orders.begin()->first, lost.order_id);
@@ -278,7 +288,8 @@ TEST_F(SaleTest, ReceiptCompletesWhatRedisAppliedAndTheJournalNeverGot) {
 TEST_F(SaleTest, EmptiedRedisIsRebuiltFromTheJournalAlsoInMidSale) {
   const auto proxy = start();
   proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10", "LIMIT", "2"});
-  const std::string order = order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "QTY", "2", "REQ", "r"}));
+  const std::string order =
+      order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "QTY", "2", "REQ", "r"}));
   redis_.run({"FLUSHALL"});
   EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
   EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "a"}), array({"LIMIT", ":2", order}));
@@ -295,12 +306,13 @@ TEST_F(SaleTest, ItemWhoseSegmentsAreDeletedIsStillServedAfterARestart) {
     proxy->ask({"SECKILL.CLOSE", "phone"});
   }
   {
-    const auto proxy = start();  // with segments of 4 MiB, filled so that the first one is left behind
+    const auto proxy =
+        start();  // with segments of 4 MiB, filled so that the first one is left behind
     proxy->ask({"SECKILL.CREATE", "pen", "STOCK", "1000000"});
     const auto client = std::make_shared<Client>();
     for (int i = 0; i < 6000; ++i) {
-      const uint64_t token = proxy->send(client, {"SECKILL.BUY", "pen", "b" + std::to_string(i), "FIELDS",
-                                                  "k", std::string(1000, 'v')});
+      const uint64_t token = proxy->send(client, {"SECKILL.BUY", "pen", "b" + std::to_string(i),
+                                                  "FIELDS", "k", std::string(1000, 'v')});
       if (i % 100 == 99) {
         ASSERT_TRUE(client->wait(token).starts_with("*4"));
       }
@@ -309,7 +321,8 @@ TEST_F(SaleTest, ItemWhoseSegmentsAreDeletedIsStillServedAfterARestart) {
   const auto segments = journal::segments(dir_, base::posix_file_system());
   ASSERT_TRUE(segments.ok());
   ASSERT_GT(segments->size(), 1u);
-  ASSERT_TRUE(journal::remove_segment(dir_, base::posix_file_system(), segments->front().number).ok());
+  ASSERT_TRUE(
+      journal::remove_segment(dir_, base::posix_file_system(), segments->front().number).ok());
   const auto proxy = start();
   EXPECT_EQ(proxy->ask({"SECKILL.ORDER", "phone", "a", "REQ", "r"}),
             array({"FOUND", order, "a", ":1", "placed", "database"}));
@@ -323,18 +336,21 @@ TEST_F(SaleTest, ForeignJournalIsRefusedNotMixed) {
   std::filesystem::remove_all(dir_);
   std::filesystem::create_directory(dir_);
   Proxy proxy(dir_, redis_.socket(), 1);
-  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_NE(proxy.fatal().find("another journal"), std::string::npos) << proxy.fatal();
 }
 
 TEST_F(SaleTest, EvictingRedisIsRefused) {
   redis_.run({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
   Proxy proxy(dir_, redis_.socket(), 1);
-  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 1000 && proxy.fatal().empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
 }
 
-// Redis that cannot write while the gate asks (memory or disk full) is waited for; no item is given up.
+// Redis that cannot write while the gate asks (memory or disk full) is waited for; no item is given
+// up.
 TEST_F(SaleTest, GateWaitsUntilRedisCanWriteAgain) {
   auto proxy = start();
   proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
@@ -369,13 +385,14 @@ TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   bogus.verb = Verb::kCancel, bogus.user = "b", bogus.order_id = INT64_MAX;
   lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.order_id = 1;
   const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
-  const std::string answer = redis_.run(
-      {"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
-       "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
-       encode_operations(base::wall_ms(), {bogus, lost})});
+  const std::string answer =
+      redis_.run({"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
+                  "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
+                  encode_operations(base::wall_ms(), {bogus, lost})});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
-  const uint64_t issued = std::stoull(order), now = OrderIds(7).at(OrderIds(7).take(1, base::wall_ms()), 0);
+  const uint64_t issued = std::stoull(order),
+                 now = OrderIds(7).at(OrderIds(7).take(1, base::wall_ms()), 0);
   EXPECT_LE(issued, now);
   EXPECT_EQ(journal_orders().size(), 2u);
 }
@@ -417,8 +434,9 @@ TEST_F(SaleTest, OrderThatTheJournalFailedToTakeIsNotToldToThoseWhoAskAgain) {
   proxy->shared().journal = whole;
 }
 
-// Buyers who ask again until they know, while the sale's connections to Redis are cut over and over:
-// every REQ ends with one order, the stock is sold exactly, the journal holds each order once.
+// Buyers who ask again until they know, while the sale's connections to Redis are cut over and
+// over: every REQ ends with one order, the stock is sold exactly, the journal holds each order
+// once.
 TEST_F(SaleTest, CutConnectionsLoseNothingAndSellNothingTwice) {
   constexpr int kStock = 500, kBuyers = 800;
   const auto proxy = start(2);
@@ -440,7 +458,8 @@ TEST_F(SaleTest, CutConnectionsLoseNothingAndSellNothingTwice) {
       for (int b = c; b < kBuyers; b += 8) {
         const std::string user = "u" + std::to_string(b);
         for (int attempt = 0; attempt < 2000; ++attempt) {
-          const std::string reply = client->wait(proxy->send(client, {"SECKILL.BUY", "phone", user, "REQ", "r"}, c % 2));
+          const std::string reply =
+              client->wait(proxy->send(client, {"SECKILL.BUY", "phone", user, "REQ", "r"}, c % 2));
           const std::lock_guard lock(mutex);
           if (reply.starts_with("*4\r\n$2\r\nOK")) {
             told[user].insert(order_of(reply));
@@ -472,7 +491,8 @@ TEST_F(SaleTest, CutConnectionsLoseNothingAndSellNothingTwice) {
   EXPECT_EQ(redis_.run({"HGET", "sluice:{phone}:item", "sold"}), std::to_string(kStock));
   const auto journaled = journal_orders();
   EXPECT_EQ(journaled.size(), static_cast<size_t>(kStock));
-  for (const std::string& order : distinct) EXPECT_TRUE(journaled.contains(std::stoull(order))) << order;
+  for (const std::string& order : distinct)
+    EXPECT_TRUE(journaled.contains(std::stoull(order))) << order;
 }
 
 }  // namespace

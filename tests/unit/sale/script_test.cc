@@ -61,7 +61,8 @@ class ScriptTest : public testing::Test {
 };
 
 TEST_F(ScriptTest, ShaIsTheOneRedisComputes) {
-  EXPECT_EQ(redis_.run({"SCRIPT", "LOAD", std::string(scripts_.purchase.text)}), scripts_.purchase.sha);
+  EXPECT_EQ(redis_.run({"SCRIPT", "LOAD", std::string(scripts_.purchase.text)}),
+            scripts_.purchase.sha);
 }
 
 TEST_F(ScriptTest, SellsExactlyTheStockAndOneMoreIsSoldOut) {
@@ -82,7 +83,8 @@ TEST_F(ScriptTest, UnknownItemIsNoItemNeverZeroLeft) {
 TEST_F(ScriptTest, AcceptedRequestGetsItsOrderAgainAlsoWhenSoldOutClosedOrAmongSeveral) {
   apply({create(3), op(Verb::kBuy, "a", 1, "r1", 11), op(Verb::kBuy, "a", 1, "r2", 12),
          op(Verb::kBuy, "a", 1, "r3", 13)});
-  const std::vector<Operation> again{op(Verb::kBuy, "a", 1, "r1", 91), op(Verb::kBuy, "a", 1, "r2", 92),
+  const std::vector<Operation> again{op(Verb::kBuy, "a", 1, "r1", 91),
+                                     op(Verb::kBuy, "a", 1, "r2", 92),
                                      op(Verb::kBuy, "a", 1, "r3", 93)};
   EXPECT_EQ(apply(again), "R 11 0|R 12 0|R 13 0");
   apply({op(Verb::kClose)});
@@ -106,7 +108,8 @@ TEST_F(ScriptTest, LimitCountsLiveQuantityOnBothSides) {
                    op(Verb::kBuy, "a", 2, "", 13), op(Verb::kBuy, "a", 1, "", 14),
                    op(Verb::kBuy, "a", 1, "", 15)}),
             "A|L 0 0|A 8|L 2 12|A 7|L 3 14");
-  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 12), op(Verb::kBuy, "a", 2, "", 16)}), "A 9 2|A 7");
+  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 12), op(Verb::kBuy, "a", 2, "", 16)}),
+            "A 9 2|A 7");
 }
 
 TEST_F(ScriptTest, WindowIsHalfOpen) {
@@ -116,7 +119,8 @@ TEST_F(ScriptTest, WindowIsHalfOpen) {
   EXPECT_EQ(apply({op(Verb::kBuy, "a")}), "B " + std::to_string(now_ms + 3'600'000));
   redis_.run({"HSET", kItem, "start", "0", "end", std::to_string(now_ms - 1)});
   EXPECT_EQ(apply({op(Verb::kBuy, "a")}), "E " + std::to_string(now_ms - 1));
-  redis_.run({"HSET", kItem, "start", std::to_string(now_ms - 1000), "end", std::to_string(now_ms + 60'000)});
+  redis_.run({"HSET", kItem, "start", std::to_string(now_ms - 1000), "end",
+              std::to_string(now_ms + 60'000)});
   EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "", 11)}), "A 4");
 }
 
@@ -125,10 +129,12 @@ TEST_F(ScriptTest, CancelReturnsStockOnceAndRemembersItsRequest) {
   EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "c1", 12), op(Verb::kCancel, "a", 0, "c1", 12),
                    op(Verb::kCancel, "a", 0, "c2", 12), op(Verb::kCancel, "a", 0, "", 12)}),
             "A 1 1|R 1|D|D");
-  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 11), op(Verb::kCancel, "a", 0, "", 11)}), "A 2 1|D");
+  EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 11), op(Verb::kCancel, "a", 0, "", 11)}),
+            "A 2 1|D");
   EXPECT_EQ(apply({op(Verb::kCancel, "b", 0, "", 11), op(Verb::kCancel, "a", 0, "", 99)}), "N|N");
   EXPECT_EQ(field("sold"), "0");
-  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r2", 13)}), "R 12 2") << "a cancelled order's REQ is still its own";
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r2", 13)}), "R 12 2")
+      << "a cancelled order's REQ is still its own";
 }
 
 TEST_F(ScriptTest, QueryFindsOnlyTheUsersOwnOrder) {
@@ -152,7 +158,8 @@ TEST_F(ScriptTest, RestockIsIdempotentByRequestAndNeverGoesBelowSold) {
 TEST_F(ScriptTest, CreateAgainIsFineWithTheSameSettingsOnly) {
   EXPECT_EQ(apply({create(5, 1), create(5, 1), create(6, 1), create(5, 2)}), "A|R|X|X");
   apply({op(Verb::kRestock, "", 10)});
-  EXPECT_EQ(apply({create(5, 1)}), "R") << "a restock does not change what the item was created with";
+  EXPECT_EQ(apply({create(5, 1)}), "R")
+      << "a restock does not change what the item was created with";
 }
 
 TEST_F(ScriptTest, SendingABatchAgainChangesNothing) {
@@ -182,8 +189,10 @@ TEST_F(ScriptTest, ReceiptsHoldWhatIsNotSyncedAndCompleteTheBatch) {
   buy.fields = std::string("\x01k\x03\x00v\x00w", 7);
   EXPECT_EQ(call({buy, op(Verb::kBuy, "b", 9, "", 12)}, 1, 1, 0).substr(0, 2), "OK");
   EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, 1, 2, 1).substr(0, 2), "OK");
-  EXPECT_EQ(redis_.run({"LLEN", "sluice:{phone}:receipts:7"}), "2") << "batch 1 was trimmed as synced";
-  const auto receipt = parse_receipt(redis_.run({"LINDEX", "sluice:{phone}:receipts:7", "0"}), "phone");
+  EXPECT_EQ(redis_.run({"LLEN", "sluice:{phone}:receipts:7"}), "2")
+      << "batch 1 was trimmed as synced";
+  const auto receipt =
+      parse_receipt(redis_.run({"LINDEX", "sluice:{phone}:receipts:7", "0"}), "phone");
   ASSERT_TRUE(receipt.ok());
   ASSERT_EQ(receipt->operations.size(), 2u);
   EXPECT_EQ(receipt->operations[0].user, "a");
@@ -204,11 +213,13 @@ TEST_F(ScriptTest, RefusedBatchWritesNothing) {
 TEST_F(ScriptTest, KeyOfAnotherTypeIsAnErrorBeforeAnythingIsWritten) {
   apply({create(5), op(Verb::kBuy, "a", 1, "", 11)});
   redis_.run({"SET", "sluice:{phone}:receipts:7", "x"});
-  EXPECT_NE(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"), std::string::npos);
+  EXPECT_NE(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"),
+            std::string::npos);
   redis_.run({"DEL", "sluice:{phone}:receipts:7"});
   redis_.run({"RENAME", kBuyers, "aside"});
   redis_.run({"SET", kBuyers, "x"});
-  EXPECT_NE(call({op(Verb::kRestock, "", 1), op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"),
+  EXPECT_NE(call({op(Verb::kRestock, "", 1), op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_)
+                .find("WRONGTYPE"),
             std::string::npos);
   EXPECT_EQ(field("stock"), "5");
   EXPECT_EQ(field("sold"), "1");
@@ -236,31 +247,33 @@ TEST_F(ReplayTest, EmptyRedisIsRebuiltAndReplayingTwiceChangesNothing) {
   using journal::RecordType;
   auto created = record(RecordType::kCreate, 1, "", 10, "", 0);
   created.limit = 3;
-  const std::vector<journal::Record> records{
-      created,
-      record(RecordType::kBuy, 2, "a", 1, "r1", 11),
-      record(RecordType::kBuy, 2, "a", 2, "r2", 12),
-      record(RecordType::kBuy, 3, "b", 1, "", 13),
-      record(RecordType::kCancel, 4, "a", 1, "c1", 11),
-      record(RecordType::kRestock, 5, "", 5, "q", 0),
-      record(RecordType::kClose, 6, "", 0, "", 0),
-      record(RecordType::kReopen, 7, "", 0, "", 0)};
+  const std::vector<journal::Record> records{created,
+                                             record(RecordType::kBuy, 2, "a", 1, "r1", 11),
+                                             record(RecordType::kBuy, 2, "a", 2, "r2", 12),
+                                             record(RecordType::kBuy, 3, "b", 1, "", 13),
+                                             record(RecordType::kCancel, 4, "a", 1, "c1", 11),
+                                             record(RecordType::kRestock, 5, "", 5, "q", 0),
+                                             record(RecordType::kClose, 6, "", 0, "", 0),
+                                             record(RecordType::kReopen, 7, "", 0, "", 0)};
   EXPECT_EQ(replay(records), "OK 8");
-  const std::string item = redis_.run({"HGETALL", kItem}), buyers = redis_.run({"HGETALL", kBuyers});
+  const std::string item = redis_.run({"HGETALL", kItem}),
+                    buyers = redis_.run({"HGETALL", kBuyers});
   EXPECT_EQ(replay(records), "OK 0");
   EXPECT_EQ(redis_.run({"HGETALL", kItem}), item);
   EXPECT_EQ(redis_.run({"HGETALL", kBuyers}), buyers);
   sequence_ = 7, epoch_ = 1;
-  EXPECT_EQ(apply({op(Verb::kStock), op(Verb::kBuy, "a", 1, "r1", 91), op(Verb::kBuy, "a", 1, "r2", 92),
-                   op(Verb::kCancel, "a", 0, "c1", 11), op(Verb::kRestock, "", 5, "q"),
-                   op(Verb::kBuy, "a", 2, "", 14), op(Verb::kBuy, "a", 1, "", 15)}),
-            "T 15 3 3 0 0 open|R 11 12|R 12 12|R 12|R 12|L 2 12|A 11");
+  EXPECT_EQ(
+      apply({op(Verb::kStock), op(Verb::kBuy, "a", 1, "r1", 91), op(Verb::kBuy, "a", 1, "r2", 92),
+             op(Verb::kCancel, "a", 0, "c1", 11), op(Verb::kRestock, "", 5, "q"),
+             op(Verb::kBuy, "a", 2, "", 14), op(Verb::kBuy, "a", 1, "", 15)}),
+      "T 15 3 3 0 0 open|R 11 12|R 12 12|R 12|R 12|L 2 12|A 11");
 }
 
 TEST_F(ReplayTest, ContinuesWhereRedisStoppedKnowing) {
   using journal::RecordType;
   apply({create(10), op(Verb::kBuy, "a", 1, "r1", 11)});  // batch 1
-  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0), record(RecordType::kBuy, 1, "a", 1, "r1", 11),
+  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0),
+                    record(RecordType::kBuy, 1, "a", 1, "r1", 11),
                     record(RecordType::kBuy, 2, "b", 2, "", 12)}),
             "OK 1");
   EXPECT_EQ(field("sold"), "3");
@@ -278,24 +291,28 @@ TEST_F(ReplayTest, RecordsBehindAGapAreRefusedBeforeAnythingIsWritten) {
   apply({create(10), op(Verb::kBuy, "a", 1, "r1", 11)});  // batch 1
   const std::string before = redis_.run({"HGETALL", kItem});
   EXPECT_EQ(replay({record(RecordType::kBuy, 4, "b", 2, "", 14)}), "MISSING batch 2");
-  EXPECT_EQ(replay({record(RecordType::kBuy, 2, "b", 2, "", 12), record(RecordType::kBuy, 4, "c", 2, "", 14)}),
+  EXPECT_EQ(replay({record(RecordType::kBuy, 2, "b", 2, "", 12),
+                    record(RecordType::kBuy, 4, "c", 2, "", 14)}),
             "MISSING batch 3");
   EXPECT_EQ(redis_.run({"HGETALL", kItem}), before);
   EXPECT_EQ(redis_.run({"HLEN", kBuyers}), "1");
 }
 
-// The item's hash is lost, its buyers are not: they are rebuilt with it, else nothing would be sold.
+// The item's hash is lost, its buyers are not: they are rebuilt with it, else nothing would be
+// sold.
 TEST_F(ReplayTest, LostItemHashIsRebuiltWithItsBuyersAndCountsThemAsSold) {
   using journal::RecordType;
   apply({create(10), op(Verb::kBuy, "a", 3, "r1", 11)});
   redis_.run({"DEL", kItem});
-  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0), record(RecordType::kBuy, 1, "a", 3, "r1", 11)}),
+  EXPECT_EQ(replay({record(RecordType::kCreate, 1, "", 10, "", 0),
+                    record(RecordType::kBuy, 1, "a", 3, "r1", 11)}),
             "OK 2");
   EXPECT_EQ(field("sold"), "3");
   EXPECT_EQ(redis_.run({"HGET", kBuyers, "a"}), "3,11,r1");
 }
 
-// More fields than Lua can unpack: an error in mid-script would leave orders that are not in `sold`.
+// More fields than Lua can unpack: an error in mid-script would leave orders that are not in
+// `sold`.
 TEST_F(ReplayTest, ThousandsOfRestocksInOneCallAreApplied) {
   using journal::RecordType;
   constexpr int kRestocks = 9000;
@@ -304,7 +321,8 @@ TEST_F(ReplayTest, ThousandsOfRestocksInOneCallAreApplied) {
   std::vector<journal::Record> records{record(RecordType::kCreate, 1, "", 10, "", 0),
                                        record(RecordType::kBuy, 2, "a", 1, "", 11)};
   for (int i = 0; i < kRestocks; ++i) {
-    records.push_back(record(RecordType::kRestock, 3 + static_cast<uint64_t>(i), "", 1, requests[i], 0));
+    records.push_back(
+        record(RecordType::kRestock, 3 + static_cast<uint64_t>(i), "", 1, requests[i], 0));
   }
   EXPECT_EQ(replay(records), "OK " + std::to_string(kRestocks + 2));
   EXPECT_EQ(field("stock"), std::to_string(10 + kRestocks));
