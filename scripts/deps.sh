@@ -9,11 +9,10 @@ set -euo pipefail
 packages=(
   g++ cmake make pkg-config ccache
   "libboost1.81-dev|libboost1.83-dev|libboost-dev"
-  "libboost-json1.81-dev|libboost-json1.83-dev|libboost-json-dev"
   libhiredis-dev libmariadb-dev libtomlplusplus-dev libcli11-dev
-  libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev
+  libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client
-  python3 python3-pytest "python3-redis" python3-pymysql
+  python3 python3-pytest python3-redis python3-pymysql
   nodejs npm
 )
 
