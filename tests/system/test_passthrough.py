@@ -16,7 +16,7 @@ import pytest
 import redis
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import PROXY, ROOT, FakeRedis, Stack, command, wait_for  # noqa: E402
+from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -460,48 +460,3 @@ def test_a_busy_port_is_named_with_its_key(stack):
 def test_the_unix_socket_serves_too(stack):
     client = redis.Redis(unix_socket_path=f"{stack.dir}/proxy.sock")
     assert client.ping()
-
-
-def fake_stack(script):
-    fake = FakeRedis(script)
-    stack = Stack(io_threads=1, redis_port=fake.port)
-    return fake, stack
-
-
-def test_a_reply_cut_in_the_middle_closes_its_client_and_no_other():
-    answers = [b"$10\r\nabc!"]
-    fake, stack = fake_stack(lambda data: answers.pop() if answers and b"GET" in data else b"+later\r\n")
-    try:
-        first, second = stack.via(), stack.via()
-        first.send(command("GET", "a"))
-        assert first.until_closed() == b"$10\r\nabc!"
-        wait_for(lambda: second.ask("GET", "b") == b"+later\r\n", "the other client is served")
-    finally:
-        fake.stop()
-        stack.stop()
-
-
-def test_a_reply_that_nobody_asked_for_reaches_nobody():
-    fake, stack = fake_stack(lambda data: b"+first\r\n+surplus\r\n")
-    try:
-        raw = stack.via()
-        assert raw.ask("GET", "a") == b"+first\r\n"
-        for _ in range(20):
-            got = raw.ask("GET", "a")
-            assert got == b"+first\r\n" or got.startswith(b"-ERR Sluice: "), got
-    finally:
-        fake.stop()
-        stack.stop()
-
-
-def test_replies_outstanding_when_the_connection_breaks_become_errors():
-    fake, stack = fake_stack(lambda data: None)
-    try:
-        raw = stack.via()
-        raw.send(command("SET", "a", 1) * 3)
-        lost = (b"-ERR Sluice: connection to Redis lost before its reply; the command may or may "
-                b"not have run\r\n")
-        assert [raw.reply() for _ in range(3)] == [lost] * 3
-    finally:
-        fake.stop()
-        stack.stop()
