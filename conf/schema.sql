@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS `orders` (
 
 -- One row an item. stock: given in all (CREATE and every RESTOCK); sold: the sum of quantity of the
 -- item's orders that are not cancelled, true after every commit; remaining is stock - sold.
--- limit_per_user 0: none; start_at, end_at NULL: none.
+-- limit_per_user 0: none; start_at, end_at NULL: none. state_at: when state was decided; of two proxies
+-- that close and reopen an item the later one counts, in whatever order their journals are drained.
 CREATE TABLE IF NOT EXISTS items (
   item_id        VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   stock          BIGINT NOT NULL DEFAULT 0,
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS items (
   start_at       DATETIME(3) NULL,
   end_at         DATETIME(3) NULL,
   state          ENUM('open', 'closed') NOT NULL DEFAULT 'open',
+  state_at       DATETIME(3) NULL,
   updated_at     DATETIME(3) NOT NULL,
   PRIMARY KEY (item_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;

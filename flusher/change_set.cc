@@ -8,6 +8,11 @@ namespace {
 using journal::Record;
 using journal::RecordType;
 
+void set_open(ItemChange& item, bool open, int64_t time_ms) {
+  item.open = open;
+  item.open_ms = time_ms;
+}
+
 void fold_item_event(ChangeSet& changes, const Record& record) {
   ItemChange& item = changes.item(record.item);
   item.updated_ms = std::max(item.updated_ms, record.time_ms);
@@ -15,16 +20,16 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
     case RecordType::kCreate:
       item.stock += record.quantity;
       item.created = &record;
-      item.open = true;
+      set_open(item, true, record.time_ms);
       break;
     case RecordType::kRestock:
       item.stock += record.quantity;
       break;
     case RecordType::kClose:
-      item.open = false;
+      set_open(item, false, record.time_ms);
       break;
     case RecordType::kReopen:
-      item.open = true;
+      set_open(item, true, record.time_ms);
       break;
     case RecordType::kBuy:
     case RecordType::kCancel:

@@ -25,6 +25,7 @@ struct ItemChange {
   int64_t updated_ms = 0;  // the newest event
   const journal::Record* created = nullptr;  // the kCreate, if it is in the batch
   std::optional<bool> open;                  // the state that the last event left
+  int64_t open_ms = 0;                       // when that was decided
 };
 
 // Views and pointers are the batch's.

@@ -19,8 +19,8 @@ Error waiting(const Failure& failure) {
 std::optional<Failure> probe_tables(sql::Connection& connection, const OrderTable& orders) {
   const std::string probes[] = {
       orders.probe(),
-      "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, state, updated_at"
-      " FROM items LIMIT 0",
+      "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
+      " updated_at FROM items LIMIT 0",
       "SELECT journal_id, writer, writers, position, owner, updated_at"
       " FROM sluice_checkpoint LIMIT 0",
       "SELECT journal_id, sequence, order_id, error_code, error, record, cancelled_at, created_at"

@@ -22,7 +22,7 @@ TEST_F(DrainTest, WritesOrdersItemsAndCheckpoint) {
             "12,phone,u2,1,placed,NULL,2025-11-30 12:00:00.123,2025-11-30 12:00:00.123,NULL");
   EXPECT_EQ(database.ask("SELECT * FROM items"),
             "phone,100,3,2,2025-11-30 10:53:20.000,2025-12-01 14:40:00.000,open,"
-            "2025-11-30 12:00:00.123");
+            "2025-11-30 12:00:00.123,2025-11-30 12:00:00.123");
   EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"), "0,2,4;1,2,4");
 }
 
@@ -65,6 +65,28 @@ TEST_F(DrainTest, CancelDrainedBeforeTheOrderOfAnotherJournalIsNotLost) {
   EXPECT_EQ(database.ask("SELECT stock, sold FROM items"), "10,3");
   EXPECT_EQ(database.ask("SELECT order_id FROM sluice_early_cancel"), "99");
   EXPECT_EQ(broken_invariants(), "");
+}
+
+// The item is created through one proxy and closed through another, whose journal is drained first.
+TEST_F(DrainTest, CloseDrainedBeforeTheCreateOfAnotherJournalStands) {
+  journal().time_ms = 1'000'000;
+  journal().create("phone", 10);
+  journal().commit();
+  const std::string first = options.journal_dir;
+  options.journal_dir = dir.path() + "/second";
+  testing_support::JournalFeeder second(options.journal_dir);
+  second.time_ms = 2'000'000;
+  second.close("phone");
+  second.commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  options.journal_dir = first;
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, state FROM items"), "10,closed");
+  journal().time_ms = 3'000'000;
+  journal().reopen("phone");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, state FROM items"), "10,open");
 }
 
 TEST_F(DrainTest, CancelsAndRestocksAddUp) {
