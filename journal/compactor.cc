@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "journal/part.h"
 #include "journal/reader.h"
 
@@ -168,6 +169,7 @@ Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms,
   report.items_retired = retire(snapshot, now_ms, retain_ms);
   SLUICE_TRY(publish(snapshot));
   covered_ = snapshot.end_sequence;
+  base::failpoint(base::Failpoint::kCompactBeforeDelete);
   return remove_unnamed(snapshot);
 }
 
@@ -249,7 +251,9 @@ Status Compactor::copy_segments(Snapshot& snapshot, uint64_t end_sequence, PartW
 Status Compactor::publish(const Snapshot& snapshot) {
   const std::string next = path_in(dir_, kSnapshotNextName);
   SLUICE_TRY(base::write_file(fs_, next, encode_snapshot(snapshot)));
+  base::failpoint(base::Failpoint::kCompactBeforeRename);
   SLUICE_TRY(fs_.rename(next, path_in(dir_, kSnapshotName)));
+  base::failpoint(base::Failpoint::kCompactAfterRename);
   SLUICE_TRY(fs_.sync_dir(dir_));
   published_ = snapshot.generation;
   return {};
@@ -285,7 +289,9 @@ Status Compactor::remove_segments(const Snapshot& snapshot, int64_t now_ms, int6
   const size_t count = removable(now_ms, retain_ms);
   if (count > 0) SLUICE_TRY(check_parts(dir_, fs_, snapshot));
   for (size_t i = 0; i < count; ++i) {
+    SLUICE_TRY(base::failpoint_status(base::Failpoint::kJanitorBeforeDelete));
     SLUICE_TRY(remove_segment(dir_, fs_, segments_[i].header.segment));
+    SLUICE_TRY(base::failpoint_status(base::Failpoint::kJanitorAfterDelete));
     ++report.segments_removed;
   }
   return {};
