@@ -50,7 +50,7 @@ Result<RedisTarget> redis_target(const base::Config& config) {
 // Two spellings of one folder are one journal.
 std::string canonical(const std::string& dir) {
   std::error_code failure;
-  const auto path = std::filesystem::weakly_canonical(dir, failure);
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(dir), failure);
   return failure ? dir : path.string();
 }
 
