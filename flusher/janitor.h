@@ -1,8 +1,8 @@
-// Deletes journal segments that nothing needs any more (retention.h says which), now and then, on a
-// thread of its own.
+// Keeps the journal folder small: compacts drained segments into the snapshot and deletes them after
+// the retention time (journal/compactor.h says how), on a thread of its own.
 //
-// Reads the journal a second time, behind the writers, so that the drain itself is not burdened.
-// Keeps nothing on disk: a start reads what is in the folder.
+// Promptly, since start-up and a rebuild of Redis take the longer the more is not compacted; but
+// while the drain is at work only once several segments wait, so as not to take the disk from it.
 #pragma once
 
 #include <condition_variable>
@@ -12,9 +12,8 @@
 #include <thread>
 
 #include "base/file.h"
-#include "flusher/journal_watch.h"
-#include "flusher/retention.h"
 #include "flusher/status.h"
+#include "journal/compactor.h"
 
 namespace sluice::flusher {
 
@@ -29,26 +28,18 @@ class Janitor {
   // Any thread.
   void set_retain(int64_t retain_us);
 
-  // One look, at wall time `now_ms`; how many segments it deleted. For the thread, and for tests
+  // One pass, at wall time `now_ms`. For the thread, for `--once` after the drain, and for tests
   // that do not start it.
-  Result<size_t> pass(int64_t now_ms);
+  Result<journal::Compactor::Report> pass(int64_t now_ms);
 
  private:
   void run();
-  // False: stopping, or the position is not reached yet.
-  Result<bool> read_up_to(uint64_t position);
+  int64_t retain_ms() const;
 
-  const std::string dir_;
-  base::FileSystem& fs_;
   const StatusBoard& status_;
+  journal::Compactor compactor_;  // of whoever calls pass()
 
-  // This thread only.
-  JournalWatch journal_;
-  bool opened_ = false;
-  Retention retention_;
-  std::vector<journal::SegmentSummary> segments_;
-
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   bool stop_ = false;
   int64_t retain_us_;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
+
+#include "journal/part.h"
 
 namespace sluice::journal {
 namespace {
@@ -17,6 +20,7 @@ class SegmentWalk {
         seed_(frame_seed(info.header.journal_id, info.header.segment)),
         scanner_(file, seed_, kSegmentHeaderBytes) {
     report_.info = info;
+    report_.read = true;
     report_.end_sequence = info.header.first_sequence;
     report_.end_offset = kSegmentHeaderBytes;
   }
@@ -151,19 +155,58 @@ Status decode_records(const FrameHeader& header, std::string_view payload,
   return {};
 }
 
+namespace {
+
+// Reads the snapshot's parts to their ends.
+Status walk_parts(const std::string& dir, base::FileSystem& fs, const Snapshot& snapshot) {
+  for (const PartInfo& info : snapshot.parts) {
+    auto part = PartReader::open(dir, fs, snapshot.journal_id, info);
+    if (!part) return part.error();
+    for (;;) {
+      auto group = (*part)->next();
+      if (!group) return group.error();
+      if (!*group) break;
+    }
+  }
+  return {};
+}
+
+// A covered segment as far as headers tell.
+SegmentReport covered_report(const SegmentInfo& info, uint64_t limit) {
+  SegmentReport report;
+  report.info = info;
+  report.end_sequence = limit;
+  report.records = limit - info.header.first_sequence;
+  return report;
+}
+
+}  // namespace
+
 Result<Examination> examine(const std::string& dir, base::FileSystem& fs,
-                            const std::function<void(const Record&)>& visit) {
-  auto listed = list_segments(dir, fs);
-  if (!listed) return listed.error();
+                            const std::function<void(const Record&)>& visit, Scope scope) {
+  auto folder = load_folder(dir, fs);
+  if (!folder) return folder.error();
   Examination result;
-  for (size_t i = 0; i < listed->size(); ++i) {
-    const SegmentInfo& info = (*listed)[i];
-    const bool newest = i + 1 == listed->size();
+  if (scope == Scope::kAll && folder->snapshot) {
+    SLUICE_TRY(walk_parts(dir, fs, *folder->snapshot));
+  }
+  const uint64_t wanted = scope == Scope::kAll ? 1 : folder->tail_sequence();
+  const auto visit_wanted = [&](const Record& record) {
+    if (record.sequence >= wanted) visit(record);
+  };
+  for (size_t i = 0; i < folder->segments.size(); ++i) {
+    const SegmentInfo& info = folder->segments[i];
+    const bool newest = i + 1 == folder->segments.size();
+    const uint64_t limit = newest ? kNoLimit : folder->segments[i + 1].header.first_sequence;
+    if (limit <= wanted) {
+      result.segments.push_back(covered_report(info, limit));
+      continue;
+    }
     auto file = fs.open(info.path, base::OpenMode::kRead);
     if (!file) return file.error();
-    const uint64_t limit = newest ? kNoLimit : (*listed)[i + 1].header.first_sequence;
-    SLUICE_TRY(SegmentWalk(info, **file, limit, result).run(visit));
+    SLUICE_TRY(SegmentWalk(info, **file, limit, result).run(visit_wanted));
   }
+  result.snapshot = std::move(folder->snapshot);
   return result;
 }
 

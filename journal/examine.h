@@ -1,9 +1,10 @@
-// Reads a whole journal folder and judges it, changing nothing: what recovery acts upon and what
+// Reads a journal folder and judges it, changing nothing: what recovery acts upon and what
 // `sluice-ctl journal verify` prints.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "journal/frame_scanner.h"
 #include "journal/record.h"
 #include "journal/segment.h"
+#include "journal/snapshot.h"
 
 namespace sluice::journal {
 
@@ -21,14 +23,16 @@ struct SegmentReport {
   uint64_t frames = 0;
   uint64_t records = 0;
   uint64_t end_offset = 0;    // behind its last frame
+  bool read = false;          // false: all in the snapshot, only its header was looked at
 };
 
 struct Examination {
   std::vector<SegmentReport> segments;  // oldest first; empty: no journal
+  std::optional<Snapshot> snapshot;
   uint64_t last_sequence = 0;
   uint64_t synced_sequence = 0;  // known to be synced, from what the segments say
   uint64_t order_id_max = 0;
-  uint64_t records = 0;
+  uint64_t records = 0;          // in the segments read
   // The newest segment's tail: [tail_offset, end_offset) is whole but not known to be synced,
   // the torn bytes behind it are what a crash left of a write.
   uint64_t tail_offset = 0;
@@ -38,10 +42,17 @@ struct Examination {
   bool clean = false;
 };
 
-// Calls `visit` for every record, in order (also before damage further on is found).
-// kCorrupt: names segment and offset and what to do.
+enum class Scope {
+  kTail,  // records that the snapshot does not cover; of segments that hold none, only the header
+  kAll,   // all segments, covered or not, and all parts of the snapshot
+};
+
+// Calls `visit` for every record of the segments read, in order (also before damage further on is
+// found); with kTail for none that the snapshot covers. kCorrupt: names file and offset and what to
+// do. kNotFound: the flusher deleted a segment that was about to be read; look again.
 Result<Examination> examine(const std::string& dir, base::FileSystem& fs,
-                            const std::function<void(const Record&)>& visit);
+                            const std::function<void(const Record&)>& visit,
+                            Scope scope = Scope::kAll);
 
 // Decodes a frame's records, numbered; kCorrupt if they do not fill it exactly.
 Status decode_records(const FrameHeader& header, std::string_view payload,

@@ -16,6 +16,16 @@ inline constexpr uint32_t kFormatVersion = 1;
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
 inline constexpr size_t kSegmentHeaderBytes = 64;
 
+// Snapshot: the manifest, and the parts' header at offset 0 of every part.
+inline constexpr uint32_t kSnapshotVersion = 1;
+inline constexpr char kSnapshotMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'N'};
+inline constexpr char kPartMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'P'};
+inline constexpr size_t kPartHeaderBytes = 64;
+inline constexpr size_t kManifestHeaderBytes = 96;
+inline constexpr size_t kManifestPartBytes = 40;
+inline constexpr size_t kManifestItemBytes = 136;  // and then the item's name
+inline constexpr size_t kManifestBytesMax = size_t{1} << 30;
+
 // Frame: header, payload, zeros up to a multiple of kFrameAlignment.
 inline constexpr uint32_t kFrameMagic = 0x464c5353;  // "SSLF"
 inline constexpr size_t kFrameHeaderBytes = 48;

@@ -1,6 +1,7 @@
 #include "journal/recovery.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "journal/examine.h"
@@ -8,6 +9,9 @@
 
 namespace sluice::journal {
 namespace {
+
+// How often segments may vanish under the reader.
+constexpr int kLooks = 20;
 
 Status remove_if_there(base::FileSystem& fs, const std::string& path) {
   Status removed = fs.remove(path);
@@ -99,6 +103,24 @@ Status rewrite_tail(const std::string& dir, base::FileSystem& fs, const Examinat
   return (*from)->sync();
 }
 
+// Reads the tail. The flusher may compact and delete segments between listing and reading; then it
+// is further on, and so is the snapshot. What was visited before is not visited again.
+Result<Examination> read_tail(const std::string& dir, base::FileSystem& fs,
+                              const std::function<void(const Record&)>& visit, uint64_t& visited) {
+  uint64_t next = 1;
+  const auto visit_once = [&](const Record& record) {
+    if (record.sequence < next) return;
+    next = record.sequence + 1;
+    ++visited;
+    visit(record);
+  };
+  for (int look = 1;; ++look) {
+    auto found = examine(dir, fs, visit_once, Scope::kTail);
+    const bool vanished = !found && found.error().cls() == ErrorClass::kNotFound;
+    if (!vanished || look == kLooks) return found;
+  }
+}
+
 }  // namespace
 
 Result<RecoveryReport> recover(const std::string& dir, base::FileSystem& fs,
@@ -113,15 +135,15 @@ Result<RecoveryReport> recover(const std::string& dir, base::FileSystem& fs,
   SLUICE_TRY(remove_if_there(fs, path_in(dir, kNextName)));
   SLUICE_TRY(remove_if_there(fs, path_in(dir, kRecoveryName)));
 
-  auto found = examine(dir, fs, visit);
-  if (!found) return found.error();
   RecoveryReport report;
+  auto found = read_tail(dir, fs, visit, report.records);
+  if (!found) return found.error();
   if (found->segments.empty()) return report;
   const SegmentReport& newest = found->segments.back();
   report.journal_id = newest.info.header.journal_id;
   report.last_sequence = found->last_sequence;
   report.order_id_max = found->order_id_max;
-  report.records = found->records;
+  report.snapshot = std::move(found->snapshot);
   report.torn_bytes = found->torn_bytes;
   if (found->clean) return report;
 

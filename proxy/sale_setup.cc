@@ -32,6 +32,12 @@ Error not_its_journal(const std::string& dir, uint64_t writer, uint64_t proxy_id
                                          "; set it back, or take another journal.dir");
 }
 
+// What the tail says of an item is younger than what the snapshot says.
+void take_snapshot(const journal::Snapshot& snapshot,
+                   std::unordered_map<std::string, uint64_t>& batches) {
+  for (const auto& [name, item] : snapshot.items) batches.try_emplace(name, item.last_batch);
+}
+
 }  // namespace
 
 SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fatal fatal)
@@ -76,26 +82,31 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
 
 Status SaleSetup::recover_journal(const Options& options, base::Registry& metrics) {
   std::unordered_map<std::string, uint64_t> batches;
-  int64_t first_record_ms = 0;
   const auto proxy_id = static_cast<uint64_t>(options.proxy_id);
-  uint64_t writer = proxy_id;  // whose orders the journal holds
+  uint64_t order_id = 0;  // one of the journal's
   auto report =
       journal::recover(options.journal_dir, *shared_.files, [&](const journal::Record& record) {
-        if (first_record_ms == 0) first_record_ms = record.time_ms;
         batches[std::string(record.item)] = record.batch;
-        if (record.type == journal::RecordType::kBuy) {
-          writer = sale::OrderIds::proxy_of(record.order_id);
-        }
+        if (record.type == journal::RecordType::kBuy) order_id = record.order_id;
       });
   if (!report) return report.error();
-  if (writer != proxy_id) return not_its_journal(options.journal_dir, writer, proxy_id);
+  if (order_id == 0 && report->snapshot) order_id = report->snapshot->order_id_max;
+  if (order_id != 0 && sale::OrderIds::proxy_of(order_id) != proxy_id) {
+    return not_its_journal(options.journal_dir, sale::OrderIds::proxy_of(order_id), proxy_id);
+  }
   if (report->torn_bytes > 0) {
     spdlog::warn("journal: a torn tail of {} bytes was cut; it is kept in {}", report->torn_bytes,
                  report->torn_copy);
   }
+  if (report->snapshot) {
+    take_snapshot(*report->snapshot, batches);
+    // Of an item that was retired, the journal had every record up to this time (gate.cc).
+    if (report->snapshot->retired_ms != 0) {
+      shared_.journal_begins_ms = report->snapshot->retired_ms + 1;
+    }
+  }
   for (auto& [name, batch] : batches) known_items_.push_back({name, batch});
   recovered_sequence_ = report->last_sequence;
-  if (report->records < report->last_sequence) shared_.journal_begins_ms = first_record_ms;
   order_ids_.raise_above(report->order_id_max);
   auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
   if (!journal) return journal.error();

@@ -41,8 +41,8 @@ struct Shared {
   std::string lane;  // proxy.id as text
   std::string journal_dir;
   std::string journal_id;  // as text, as Redis keeps it
-  // Nonzero if its oldest segments are deleted (drained, their items closed): the time of the
-  // oldest record that is left, ms since 1970.
+  // Nonzero if items were retired (drained, closed for long): of such an item, what is older than
+  // this was journaled, ms since 1970.
   int64_t journal_begins_ms = 0;
   base::FileSystem* files = nullptr;
   journal::GroupCommit* journal = nullptr;

@@ -1,0 +1,294 @@
+#include "journal/compactor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "journal/part.h"
+#include "journal/reader.h"
+
+namespace sluice::journal {
+namespace {
+
+constexpr std::string_view kCompactorLockName = "snapshot.lock";
+
+// A merge that would leave the disk less than this is put off; the segments alone, which will be
+// deleted in turn, are compacted all the same.
+constexpr uint64_t kFreeBytesMin = uint64_t{64} << 20;
+
+Error interrupted() { return Error(ErrorClass::kUnavailable, "the compaction was interrupted"); }
+
+// Since when nobody can buy the item any more; INT64_MAX: somebody can.
+int64_t over_since_ms(const ItemState& item) {
+  int64_t since_ms = INT64_MAX;
+  if (item.closed_ms != 0) since_ms = item.closed_ms;
+  if (item.end_ms != 0) since_ms = std::min(since_ms, item.end_ms);
+  // Late cancels of an item that was retired before. (One that was created through another proxy
+  // begins with this lane's first batch.)
+  const bool remnant = !item.created && item.first_batch > 1 && item.reopened_ms == 0;
+  if (remnant) since_ms = item.last_ms;
+  return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
+}
+
+// Takes out of the table what was over for `retain_ms` when the last record covered was written.
+// Counted in the journal's own time, so that a REOPEN within that time is never overlooked, however
+// late it is drained; an idle journal retires nothing.
+size_t retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) {
+  const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - retain_ms;
+  return std::erase_if(snapshot.items, [&](const auto& entry) {
+    const ItemState& item = entry.second;
+    if (over_since_ms(item) > until_ms) return false;
+    snapshot.retired_ms = std::max(snapshot.retired_ms, item.last_ms);
+    return true;
+  });
+}
+
+uint64_t records_in(const std::vector<PartInfo>& parts) {
+  uint64_t records = 0;
+  for (const PartInfo& part : parts) records += part.records;
+  return records;
+}
+
+uint64_t records_of(const ItemTable& items) {
+  uint64_t records = 0;
+  for (const auto& [name, item] : items) records += item.records;
+  return records;
+}
+
+// How many parts, from the oldest on, stay as they are while `records` new ones come behind them.
+size_t parts_to_keep(const Snapshot& snapshot, uint64_t records) {
+  // Over half of all is what retired items left behind: all of it is written anew.
+  if (records_in(snapshot.parts) > 2 * records_of(snapshot.items)) return 0;
+  size_t kept = snapshot.parts.size();
+  while (kept > 0 && snapshot.parts[kept - 1].records < 2 * records) {
+    records += snapshot.parts[--kept].records;
+  }
+  return kept;
+}
+
+// What deleting segments relies on: the parts are there, each as long as it has to be.
+Status check_parts(const std::string& dir, base::FileSystem& fs, const Snapshot& snapshot) {
+  for (const PartInfo& info : snapshot.parts) {
+    auto part = PartReader::open(dir, fs, snapshot.journal_id, info);
+    if (!part) return part.error();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int64_t retain_ms,
+                                          size_t segments_min) {
+  Report report;
+  if (interrupted_) return interrupted();
+  SLUICE_TRY(look(position, now_ms));
+  const bool compacts = waiting(position) >= std::max<size_t>(segments_min, 1);
+  if (!compacts && removable(now_ms, retain_ms) == 0) return report;
+
+  auto lock = fs_.lock(path_in(dir_, kCompactorLockName));
+  if (!lock) {
+    if (lock.error().cls() == ErrorClass::kExists) return report;  // another flusher is at it
+    return lock.error();
+  }
+  auto folder = load_folder(dir_, fs_);
+  if (!folder) return folder.error();
+  segments_ = std::move(folder->segments);
+  if (segments_.empty()) return report;
+  Snapshot snapshot = std::move(folder->snapshot).value_or(Snapshot());
+  snapshot.journal_id = segments_.back().header.journal_id;
+  covered_ = snapshot.end_sequence;
+  SLUICE_TRY(make_sure_of(snapshot));
+  if (compacts) SLUICE_TRY(compact(snapshot, position, now_ms, retain_ms, report));
+  SLUICE_TRY(remove_segments(snapshot, now_ms, retain_ms, report));
+  return report;
+}
+
+// Lists the segments, and remembers when each was first seen drained.
+Status Compactor::look(uint64_t position, int64_t now_ms) {
+  auto listed = list_segments(dir_, fs_);
+  if (!listed) return listed.error();
+  segments_ = std::move(*listed);
+  if (covered_ == 0) {
+    auto snapshot = load_snapshot(dir_, fs_);
+    if (!snapshot) return snapshot.error();
+    covered_ = *snapshot ? (*snapshot)->end_sequence : 1;
+  }
+  for (size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const SegmentHeader& next = segments_[i + 1].header;
+    if (next.first_sequence > position) break;
+    // What was drained before this process looked counts from when its last record was written.
+    drained_ms_.try_emplace(segments_[i].header.segment, looked_ ? now_ms : next.created_ms);
+  }
+  looked_ = true;
+  if (!segments_.empty()) {
+    drained_ms_.erase(drained_ms_.begin(),
+                      drained_ms_.lower_bound(segments_.front().header.segment));
+  }
+  return {};
+}
+
+// How many whole segments are in MySQL and not in the snapshot.
+size_t Compactor::waiting(uint64_t position) const {
+  size_t count = 0;
+  for (size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const uint64_t end = segments_[i + 1].header.first_sequence;
+    if (end > covered_ && end <= position) ++count;
+  }
+  return count;
+}
+
+// How many segments, from the oldest on, are covered and were kept long enough.
+size_t Compactor::removable(int64_t now_ms, int64_t retain_ms) const {
+  size_t count = 0;
+  for (; count + 1 < segments_.size(); ++count) {
+    const auto drained_ms = drained_ms_.find(segments_[count].header.segment);
+    if (segments_[count + 1].header.first_sequence > covered_) break;
+    if (drained_ms == drained_ms_.end() || drained_ms->second > now_ms - retain_ms) break;
+  }
+  return count;
+}
+
+Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
+                          Report& report) {
+  SLUICE_TRY(remove_unnamed(snapshot));
+  auto plan = make_plan(snapshot, position);
+  if (!plan) return plan.error();
+  if (plan->segments == 0) return {};
+  auto part = write_part(snapshot, *plan);
+  if (!part) {
+    // Best effort: it may hold the last free bytes. What stays is for the next pass.
+    (void)fs_.remove(path_in(dir_, part_name(snapshot.next_part)));
+    return part.error();
+  }
+  snapshot.parts.resize(plan->parts_kept);
+  snapshot.parts.push_back(*part);
+  snapshot.generation += 1;
+  snapshot.next_part += 1;
+  report.segments_compacted = plan->segments;
+  report.records_written = part->records;
+  report.items_retired = retire(snapshot, now_ms, retain_ms);
+  SLUICE_TRY(publish(snapshot));
+  covered_ = snapshot.end_sequence;
+  return remove_unnamed(snapshot);
+}
+
+Result<Compactor::Plan> Compactor::make_plan(const Snapshot& snapshot, uint64_t position) const {
+  Plan plan;
+  plan.parts_kept = snapshot.parts.size();
+  uint64_t bytes = 0, first_end = 0;
+  for (size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const uint64_t end = segments_[i + 1].header.first_sequence;
+    if (end <= snapshot.end_sequence || end > position) continue;
+    if (plan.segments++ == 0) first_end = end;
+    plan.end_sequence = end;
+    bytes += segments_[i].file_bytes;
+  }
+  if (plan.segments == 0) return plan;
+  plan.parts_kept = parts_to_keep(snapshot, plan.end_sequence - snapshot.end_sequence);
+  for (size_t i = plan.parts_kept; i < snapshot.parts.size(); ++i) bytes += snapshot.parts[i].bytes;
+  auto free = fs_.free_bytes(dir_);
+  if (!free) return free.error();
+  if (*free >= bytes + kFreeBytesMin) return plan;
+  // The disk is nearly full: one segment, so that it can be deleted.
+  return Plan{first_end, snapshot.parts.size(), 1};
+}
+
+// Writes the new part and its name, durably, and brings the item table up to date.
+Result<PartInfo> Compactor::write_part(Snapshot& snapshot, const Plan& plan) {
+  const bool merges = plan.parts_kept < snapshot.parts.size();
+  const uint64_t first =
+      merges ? snapshot.parts[plan.parts_kept].first_sequence : snapshot.end_sequence;
+  auto writer = PartWriter::create(dir_, fs_, snapshot.journal_id, snapshot.next_part, first);
+  if (!writer) return writer.error();
+  for (size_t i = plan.parts_kept; i < snapshot.parts.size(); ++i) {
+    SLUICE_TRY(copy_part(snapshot, snapshot.parts[i], **writer));
+  }
+  SLUICE_TRY(copy_segments(snapshot, plan.end_sequence, **writer));
+  auto part = (*writer)->finish(plan.end_sequence);
+  if (!part) return part.error();
+  SLUICE_TRY(fs_.sync_dir(dir_));
+  return part;
+}
+
+Status Compactor::copy_part(const Snapshot& snapshot, const PartInfo& info, PartWriter& to) {
+  auto part = PartReader::open(dir_, fs_, snapshot.journal_id, info);
+  if (!part) return part.error();
+  for (;;) {
+    if (interrupted_) return interrupted();
+    auto group = (*part)->next();
+    if (!group) return group.error();
+    if (!*group) return {};
+    for (const Record& record : (*group)->records) {
+      if (snapshot.holds(record)) SLUICE_TRY(to.add(record));
+    }
+    SLUICE_TRY(to.end_group());
+  }
+}
+
+Status Compactor::copy_segments(Snapshot& snapshot, uint64_t end_sequence, PartWriter& to) {
+  auto reader = Reader::open(dir_, fs_, {snapshot.end_sequence, 0, 0});
+  if (!reader) return reader.error();
+  while (snapshot.end_sequence < end_sequence) {
+    if (interrupted_) return interrupted();
+    auto group = (*reader)->next();
+    if (!group) return group.error();
+    if (!*group) {
+      return Error(ErrorClass::kCorrupt,
+                   "the journal in " + dir_ + " ends before record " +
+                       std::to_string(end_sequence - 1) + ", which was there before");
+    }
+    for (const Record& record : (*group)->records) {
+      SLUICE_TRY(to.add(record));
+      snapshot.add(record);
+    }
+    SLUICE_TRY(to.end_group());
+  }
+  return {};
+}
+
+// From the rename on the new part counts, and what it replaces does not.
+Status Compactor::publish(const Snapshot& snapshot) {
+  const std::string next = path_in(dir_, kSnapshotNextName);
+  SLUICE_TRY(base::write_file(fs_, next, encode_snapshot(snapshot)));
+  SLUICE_TRY(fs_.rename(next, path_in(dir_, kSnapshotName)));
+  SLUICE_TRY(fs_.sync_dir(dir_));
+  published_ = snapshot.generation;
+  return {};
+}
+
+// The manifest that is read may be one whose rename never reached the disk: the pass that wrote it
+// died, or its fsync failed. Nothing that only it does without is deleted before it surely has.
+Status Compactor::make_sure_of(const Snapshot& snapshot) {
+  if (snapshot.generation == 0 || snapshot.generation == published_) return {};
+  return publish(snapshot);
+}
+
+// Deletes what the manifest on disk does not name: parts that were merged, and what a pass left
+// that died. Whoever still reads one has it open.
+Status Compactor::remove_unnamed(const Snapshot& snapshot) {
+  auto entries = fs_.list(dir_);
+  if (!entries) return entries.error();
+  bool removed = false;
+  for (const base::DirectoryEntry& entry : *entries) {
+    const uint64_t number = part_number(entry.name);
+    const auto& parts = snapshot.parts;
+    const bool named = std::any_of(parts.begin(), parts.end(),
+                                   [number](const PartInfo& part) { return part.number == number; });
+    if (entry.name != kSnapshotNextName && (number == 0 || named)) continue;
+    SLUICE_TRY(fs_.remove(path_in(dir_, entry.name)));
+    removed = true;
+  }
+  return removed ? fs_.sync_dir(dir_) : Status();
+}
+
+Status Compactor::remove_segments(const Snapshot& snapshot, int64_t now_ms, int64_t retain_ms,
+                                  Report& report) {
+  const size_t count = removable(now_ms, retain_ms);
+  if (count > 0) SLUICE_TRY(check_parts(dir_, fs_, snapshot));
+  for (size_t i = 0; i < count; ++i) {
+    SLUICE_TRY(remove_segment(dir_, fs_, segments_[i].header.segment));
+    ++report.segments_removed;
+  }
+  return {};
+}
+
+}  // namespace sluice::journal
