@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "journal/examine.h"
+#include "journal/snapshot.h"
 #include "orders/partition.h"
 
 namespace sluice::ctl {
@@ -85,19 +86,24 @@ Result<JournalFollower> JournalFollower::open(const JournalSource& source,
   const auto extent = journal::extent(source.dir, fs);
   if (!extent) return extent.error();
   const auto found = checkpoints.find(extent->journal_id);
-  std::vector<uint64_t> positions{1};
-  if (found != checkpoints.end()) positions = found->second;
-  SLUICE_TRY(check_positions(positions, source, *extent));
-  auto reader = journal::Reader::open(source.dir, fs, {extent->first_sequence});
-  if (!reader) return reader.error();
-  return JournalFollower(source.lane, std::move(*reader), std::move(positions),
-                         extent->first_sequence == 1);
+  JournalFollower follower;
+  follower.lane_ = source.lane;
+  follower.id_ = extent->journal_id;
+  follower.positions_ = found != checkpoints.end() ? found->second : std::vector<uint64_t>{1};
+  SLUICE_TRY(check_positions(follower.positions_, source, *extent));
+  const auto snapshot = journal::load_snapshot(source.dir, fs);
+  if (!snapshot) return snapshot.error();
+  follower.whole_ = !*snapshot || (*snapshot)->retired_ms == 0;
+  auto history = journal::History::open(source.dir, fs);
+  if (!history) return history.error();
+  follower.history_ = std::move(*history);
+  return follower;
 }
 
 Result<uint64_t> JournalFollower::read(const Visitor& visit) {
   const auto writers = static_cast<uint32_t>(positions_.size());
   for (uint64_t visited = 0;;) {
-    auto group = reader_->next();
+    auto group = history_->next();
     if (!group) return group.error();
     if (!*group) return visited;
     for (const Record& record : (*group)->records) {
@@ -113,6 +119,24 @@ Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoin
     auto journal = JournalFollower::open(source, checkpoints);
     if (!journal) return journal.error();
     if (auto visited = journal->read(visit); !visited) return visited.error();
+  }
+  return {};
+}
+
+Status visit_segments(const std::vector<JournalSource>& sources,
+                      const std::function<void(const Record&)>& visit) {
+  auto& fs = base::posix_file_system();
+  for (const JournalSource& source : sources) {
+    const auto extent = journal::extent(source.dir, fs);
+    if (!extent) return extent.error();
+    const auto reader = journal::Reader::open(source.dir, fs, {extent->first_sequence});
+    if (!reader) return reader.error();
+    while (true) {
+      const auto group = (*reader)->next();
+      if (!group) return group.error();
+      if (!*group) break;
+      for (const Record& record : (*group)->records) visit(record);
+    }
   }
   return {};
 }

@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "ctl/sources.h"
 #include "ctl/tally.h"
-#include "journal/reader.h"
+#include "journal/history.h"
 
 namespace sluice::ctl {
 
@@ -48,8 +48,8 @@ using JournalItems = std::map<std::string, JournalItem, std::less<>>;
 // An empty filter lets every item through.
 using ItemFilter = std::set<std::string, std::less<>>;
 
-// One journal from its first record on. Errors: kNotFound if there is none; kCorrupt if it is
-// damaged, or older or younger than what MySQL has of it.
+// One journal from the first record that its snapshot or its segments have. Errors: kNotFound if
+// there is none; kCorrupt if it is damaged, or older or younger than what MySQL has of it.
 class JournalFollower {
  public:
   // Views in the record stay valid during the call.
@@ -61,24 +61,28 @@ class JournalFollower {
   Result<uint64_t> read(const Visitor& visit);
 
   uint32_t lane() const { return lane_; }
-  uint64_t id() const { return reader_->journal_id(); }
-  // It still has its very first record.
+  uint64_t id() const { return id_; }
+  // No item of it was ever retired.
   bool whole() const { return whole_; }
 
  private:
-  JournalFollower(uint32_t lane, std::unique_ptr<journal::Reader> reader,
-                  std::vector<uint64_t> positions, bool whole)
-      : lane_(lane), reader_(std::move(reader)), positions_(std::move(positions)), whole_(whole) {}
+  JournalFollower() = default;
 
-  uint32_t lane_;
-  std::unique_ptr<journal::Reader> reader_;
+  uint32_t lane_ = 0;
+  uint64_t id_ = 0;
+  bool whole_ = false;
   std::vector<uint64_t> positions_;
-  bool whole_;
+  std::unique_ptr<journal::History> history_;
 };
 
 // Visits every record of every journal once, one journal after the other.
 Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoints& checkpoints,
                       const JournalFollower::Visitor& visit);
+
+// Visits the records of the segments that are still there, FIELDS included, which a snapshot leaves
+// out.
+Status visit_segments(const std::vector<JournalSource>& sources,
+                      const std::function<void(const journal::Record&)>& visit);
 
 class JournalTotals {
  public:
@@ -93,7 +97,7 @@ class JournalTotals {
   const JournalItems& items() const { return items_; }
   // By lane: the journal's id.
   std::map<uint32_t, uint64_t> ids() const;
-  // No journal has lost its first records to the retention: what is in none of them never was.
+  // No journal has retired an item: what is in none of them never was.
   bool whole() const;
 
  private:

@@ -86,14 +86,37 @@ Status OrderAudit::audit_portion(const std::vector<std::string>& items, const Bu
     if (!buckets.empty() && !buckets.contains(bucket)) return;
     take(item->second[record.order_id], record, in_mysql);
   }));
+  OrderRepairs repairs;
   for (const auto& [item, of_item] : orders) {
-    std::vector<OrderRepair> repairs;
     for (const auto& [order_id, order] : of_item) {
-      judge(order_id, order, findings_[item], repairs);
+      judge(order_id, order, findings_[item], repairs[item]);
     }
-    if (repair_ && !repairs.empty()) SLUICE_TRY(repair_(item, repairs));
+  }
+  if (!repair_) return {};
+  SLUICE_TRY(find_fields(repairs));
+  for (const auto& [item, of_item] : repairs) {
+    if (!of_item.empty()) SLUICE_TRY(repair_(item, of_item));
   }
   return {};
+}
+
+// What a snapshot keeps of an order has no FIELDS; its segment, if it is still there, has them.
+Status OrderAudit::find_fields(OrderRepairs& repairs) {
+  std::map<uint64_t, OrderRepair*> inserts;
+  for (auto& [item, of_item] : repairs) {
+    for (OrderRepair& repair : of_item) {
+      if (repair.kind == OrderRepair::Kind::kInsert) inserts[repair.order_id] = &repair;
+    }
+  }
+  if (inserts.empty()) return {};
+  return visit_segments(sources_, [&](const Record& record) {
+    if (record.type != RecordType::kBuy) return;
+    const auto insert = inserts.find(record.order_id);
+    if (insert == inserts.end()) return;
+    insert->second->record.clear();
+    journal::append_record(insert->second->record, record);
+    insert->second->has_fields = true;
+  });
 }
 
 Status OrderAudit::read_mysql(const std::vector<std::string>& items, const Buckets& buckets,

@@ -48,7 +48,9 @@ struct OrderRepair {
   uint64_t order_id;
   std::string record;        // kInsert: its kBuy, encoded
   int64_t cancelled_ms = 0;  // 0: it is live
+  bool has_fields = false;   // kInsert: its segment is still there, and with it any FIELDS
 };
+using OrderRepairs = std::map<std::string, std::vector<OrderRepair>>;  // by item
 // Called with the repairs of one item, a portion at a time.
 using Repairer =
     std::function<Status(const std::string& item, const std::vector<OrderRepair>& repairs)>;
@@ -89,6 +91,7 @@ class OrderAudit {
   Status audit_portion(const std::vector<std::string>& items, const Buckets& buckets);
   Status read_mysql(const std::vector<std::string>& items, const Buckets& buckets, Orders& orders);
   void take(Order& order, const journal::Record& record, bool in_mysql);
+  Status find_fields(OrderRepairs& repairs);
   void judge(uint64_t order_id, const Order& order, OrderFindings& findings,
              std::vector<OrderRepair>& repairs) const;
 

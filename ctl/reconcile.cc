@@ -103,6 +103,7 @@ class Reconciler {
     if (!found) return found.error();
     for (const ItemComparison& item : found->items) SLUICE_TRY(fix_item(item, repair, done));
     done.orders = repair.repaired();
+    done.without_fields = repair.without_fields();
     done.refused = repair.refused();
     return wait_for_rebuilds(comparison, names, done);
   }

@@ -123,6 +123,11 @@ std::string fix_lines(const FixReport& fix) {
   std::string lines =
       "fix: MySQL: " + plural(fix.orders, "order") + " and " + plural(fix.items.size(), "item") +
       " put right; Redis: " + plural(fix.rebuilt.size(), "item") + " rebuilt by the proxies\n";
+  if (fix.without_fields > 0) {
+    lines +=
+        "fix: without the FIELDS that they may have had: " + plural(fix.without_fields, "order") +
+        ", whose segments are deleted\n";
+  }
   for (const std::string& refused : fix.refused) lines += "fix: MySQL refused " + refused + "\n";
   return lines;
 }
@@ -231,6 +236,7 @@ std::string json_text(const Comparison& comparison, const FixReport& fix) {
   json::object object{{"items", std::move(items)}, {"retired", strings_json(comparison.retired)}};
   if (fix.tried) {
     object["fix"] = json::object{{"mysql_orders", fix.orders},
+                                 {"mysql_orders_without_fields", fix.without_fields},
                                  {"mysql_items", strings_json(fix.items)},
                                  {"redis_items", strings_json(fix.rebuilt)},
                                  {"refused", strings_json(fix.refused)}};

@@ -12,6 +12,7 @@ namespace sluice::ctl {
 struct FixReport {
   bool tried = false;
   uint64_t orders = 0;               // put right in MySQL
+  uint64_t without_fields = 0;       // of these: from a snapshot, which keeps no FIELDS
   std::vector<std::string> items;    // whose row in MySQL was put right
   std::vector<std::string> rebuilt;  // that the proxies were asked to rebuild in Redis
   std::vector<std::string> refused;  // what MySQL refused, with its reason

@@ -67,8 +67,10 @@ Status Repair::orders(const std::string& item, const std::vector<OrderRepair>& r
     const std::vector<OrderRepair> some(repairs.begin() + static_cast<ptrdiff_t>(begin),
                                         repairs.begin() + static_cast<ptrdiff_t>(end));
     const size_t refused = refused_.size();
+    const uint64_t without_fields = without_fields_;
     SLUICE_TRY(transact([&]() -> std::optional<Failure> {
-      refused_.resize(refused);
+      refused_.resize(refused);  // what an attempt before this one counted
+      without_fields_ = without_fields;
       if (auto failure = insert(some)) return failure;
       if (auto failure = cancel(some)) return failure;
       return recount_sold(item);
@@ -89,6 +91,7 @@ std::optional<Failure> Repair::insert(const std::vector<OrderRepair>& repairs) {
       refused_.push_back("order " + std::to_string(repair.order_id) + ": " + failure->text());
     } else {
       ids += (ids.empty() ? "" : ",") + std::to_string(repair.order_id);
+      without_fields_ += repair.has_fields ? 0 : 1;
     }
   }
   return ids.empty() ? std::nullopt : take_early_cancels(ids);

@@ -33,6 +33,8 @@ class Repair {
   Status item_row(const std::string& item, const JournalItem& journal, const MysqlItem& mysql);
 
   uint64_t repaired() const { return repaired_; }  // orders
+  // Of these, inserted from a snapshot: without the FIELDS that they may have had.
+  uint64_t without_fields() const { return without_fields_; }
   const std::vector<std::string>& refused() const { return refused_; }
 
  private:
@@ -50,6 +52,7 @@ class Repair {
   const orders::OrderTable& table_;
   sql::Connection connection_;
   uint64_t repaired_ = 0;
+  uint64_t without_fields_ = 0;
   std::vector<std::string> refused_;
 };
 

@@ -275,6 +275,48 @@ def test_many_missing_orders_are_found_in_portions(lab):
     assert database.one("SELECT COUNT(*) FROM orders") == (3000,)
 
 
+def test_what_only_the_snapshot_has_comes_back_without_fields(lab):
+    """Drained segments are compacted and deleted: all still agree; of the orders put back those of
+    deleted segments have no FIELDS, and that is said. Retired items are not compared."""
+    _, database, proxy, flusher = lab.stack(proxy={"journal__segment_bytes": "1MiB"},
+                                            flusher={"journal__retain": "0s"})
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10_000) == "OK"
+        for n in range(0, 2500, 100):
+            client.pipeline([("SECKILL.BUY", "phone", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+    invariants.drain(flusher)
+    oldest = min(path.name for path in lab.journal.glob("journal-*.segment"))
+    assert (lab.journal / "snapshot").exists() and oldest != "journal-000000000001.segment"
+    configs = [proxy.config, flusher.config]
+    assert reconcile(lab, configs).code == 0
+    first, *_, last = [row[0] for row in database.query("SELECT order_id FROM orders ORDER BY 1")]
+    database.query("DELETE FROM orders WHERE order_id IN %s", (first, last))
+    fixed = reconcile(lab, configs, "--fix")
+    assert fixed.code == 0, fixed.text
+    assert fixed.json["fix"]["mysql_orders"] == 2
+    assert fixed.json["fix"]["mysql_orders_without_fields"] == 1
+    fields = [database.one("SELECT fields FROM orders WHERE order_id = %s", order)[0]
+              for order in (first, last)]
+    assert fields[0] is None and "xxx" in fields[1]
+    with proxy.client() as client:
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        assert client("SECKILL.CREATE", "radio", "STOCK", 10_000) == "OK"
+        for n in range(0, 1500, 100):  # on to the next segment
+            client.pipeline([("SECKILL.BUY", "radio", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+    def retired():
+        done = flusher.once()
+        assert done.returncode == 0, done.stdout + done.stderr
+        return reconcile(lab, configs).json["retired"] == ["phone"]
+    until(retired, 20, "the retirement")
+    found = reconcile(lab, configs)
+    assert found.code == 0 and [item["item"] for item in found.json["items"]] == ["radio"]
+    found = lab.ctl("reconcile", "--config", proxy.config, "--config", flusher.config, "--item",
+                    "phone")
+    assert found.returncode == 2 and "retired" in found.stderr
+
+
 def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
     """20,000 buyers while reconcile runs again and again: it always agrees."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 50})
