@@ -33,6 +33,12 @@ std::string of_orders(const OrderList& list, std::string_view what) {
   return text;
 }
 
+// Of an item that the gate has closed, until all lanes are replayed.
+std::string waiting(const RedisItem& item) {
+  if (item.waits_for.empty()) return "";
+  return "; it is being brought up to date, and waits for proxy.id " + item.waits_for;
+}
+
 Sales of_both(const MysqlItem& item) {
   Sales sales = item.orders;
   sales.bought += item.dead.bought;
@@ -99,12 +105,13 @@ Status Comparer::read_redis(const std::vector<std::string>& names) {
   std::map<std::string, Lanes, std::less<>> targets;
   for (size_t i = 0; i < names.size(); ++i) {
     const RedisItem& item = (*items)[i];
-    if (!item.exists) continue;
     redis_items_[names[i]] = item;
+    if (!item.exists) continue;
     for (const uint32_t lane : lanes()) targets[names[i]][lane] = at(item.lanes, lane);
   }
   SLUICE_TRY(totals_->follow(targets, kFollowUs));
   for (auto& [name, item] : redis_items_) {
+    if (!item.exists) continue;
     SLUICE_TRY(redis_.read_buyers(name, lanes(), item));
   }
   return {};
@@ -113,7 +120,9 @@ Status Comparer::read_redis(const std::vector<std::string>& names) {
 Result<Comparison> Comparer::judge_all(const Repairer& repair) {
   std::set<std::string> names;
   for (const auto& [name, item] : totals_->items()) names.insert(name);
-  for (const auto& [name, item] : redis_items_) names.insert(name);
+  for (const auto& [name, item] : redis_items_) {
+    if (item.exists) names.insert(name);
+  }
   for (const auto& [name, item] : mysql_items_) names.insert(name);
 
   Comparison comparison;
@@ -146,12 +155,13 @@ void Comparer::judge_redis(ItemComparison& item) const {
     item.differences.push_back(
         {Side::kRedis, std::move(kind), std::move(text), item.journal.created});
   };
-  if (!item.redis) {
-    if (item.journal.created) differ("missing_item", "does not have the item");
+  if (!item.redis.exists) {
+    if (item.journal.created)
+      differ("missing_item", "does not have the item" + waiting(item.redis));
     return;
   }
   if (!judge_lanes(item)) return;
-  const RedisItem& redis = *item.redis;
+  const RedisItem& redis = item.redis;
   const Sales& journal = item.journal.all;
   if (redis.stock != journal.given) differ("stock", is_not("stock", redis.stock, journal.given));
   if (redis.sold != journal.sold()) differ("sold", is_not("sold", redis.sold, journal.sold()));
@@ -172,7 +182,7 @@ void Comparer::judge_redis(ItemComparison& item) const {
 
 // True if Redis and the journals have come to the same batch of every lane.
 bool Comparer::judge_lanes(ItemComparison& item) const {
-  for (const auto& [lane, sequence] : item.redis->lanes) {
+  for (const auto& [lane, sequence] : item.redis.lanes) {
     if (!totals_->ids().contains(lane)) {
       item.differences.push_back({Side::kRedis, "unknown_lane",
                                   "it was also sold through proxy.id " + std::to_string(lane) +
@@ -181,15 +191,15 @@ bool Comparer::judge_lanes(ItemComparison& item) const {
     }
   }
   for (const auto& [lane, journal_id] : totals_->ids()) {
-    const auto of_lane = item.redis->journals.find(lane);
-    if (of_lane != item.redis->journals.end() && of_lane->second != std::to_string(journal_id)) {
+    const auto of_lane = item.redis.journals.find(lane);
+    if (of_lane != item.redis.journals.end() && of_lane->second != std::to_string(journal_id)) {
       item.differences.push_back({Side::kRedis, "foreign_journal",
                                   "proxy.id " + std::to_string(lane) +
                                       " has sold it with journal " + of_lane->second +
                                       "; the one given is " + std::to_string(journal_id),
                                   false});
     }
-    judge_lane(item, lane, at(item.redis->lanes, lane));
+    judge_lane(item, lane, at(item.redis.lanes, lane));
   }
   return item.differences.empty() && item.unjournaled == 0;
 }
@@ -200,15 +210,12 @@ void Comparer::judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence
   if (sequence < journaled) {
     std::string text = "is behind: batch " + std::to_string(sequence) + " of " + proxy +
                        ", the journal has " + std::to_string(journaled);
-    if (!item.redis->waits_for.empty()) {
-      text += "; it is being brought up to date, and waits for proxy.id " + item.redis->waits_for;
-    }
-    item.differences.push_back({Side::kRedis, "behind", text, true});
+    item.differences.push_back({Side::kRedis, "behind", text + waiting(item.redis), true});
     return;
   }
   if (sequence == journaled) return;
   const uint64_t ahead = sequence - journaled;
-  if (at(item.redis->receipts, lane) >= ahead) {
+  if (at(item.redis.receipts, lane) >= ahead) {
     item.unjournaled += ahead;
     item.notes.push_back("Redis has " + std::to_string(ahead) + " batches of " + proxy +
                          " that its journal lacks, with their receipts; the proxy completes the "

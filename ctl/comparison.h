@@ -38,7 +38,7 @@ struct ItemComparison {
   std::string name;
   bool in_journal = false;
   JournalItem journal;
-  std::optional<RedisItem> redis;  // nullopt: it is not there
+  RedisItem redis;
   MysqlItem mysql;
   uint64_t unjournaled = 0;  // batches that Redis has and the journal does not have yet
   std::vector<std::string> notes;

@@ -49,8 +49,8 @@ Cells journal_cells(const ItemComparison& item) {
 }
 
 Cells redis_cells(const ItemComparison& item) {
-  if (!item.redis) return {"  Redis", "-", "-", "-", "-", "-", "", "", ""};
-  const RedisItem& redis = *item.redis;
+  if (!item.redis.exists) return {"  Redis", "-", "-", "-", "-", "-", "", "", ""};
+  const RedisItem& redis = item.redis;
   const bool counted = redis.buyers.has_value();
   return {"  Redis",
           std::to_string(redis.stock),
@@ -142,8 +142,8 @@ json::object sales_json(const Sales& sales) {
 }
 
 json::value redis_json(const ItemComparison& item) {
-  if (!item.redis) return nullptr;
-  const RedisItem& redis = *item.redis;
+  if (!item.redis.exists) return nullptr;
+  const RedisItem& redis = item.redis;
   json::object object{{"given", redis.stock},
                       {"sold", redis.sold},
                       {"left", redis.stock - redis.sold},

@@ -35,6 +35,8 @@ void read_field(RedisItem& item, std::string_view field, std::string_view value)
   } else if (field == "sold") {
     parse(value, item.sold);
   } else if (field == "wait") {
+    while (value.starts_with(',')) value.remove_prefix(1);
+    while (value.ends_with(',')) value.remove_suffix(1);
     item.waits_for = value;
   } else if (field.starts_with("lane:") && parse(field.substr(5), lane)) {
     parse(value, item.lanes[lane]);
@@ -56,7 +58,8 @@ bool add_order(Sales& buyers, std::string_view user, std::string_view order,
 }  // namespace
 
 // "qty,order,request[,c[,request]][;live,last]" under the buyer's name; "qty,request[,c[,request]]"
-// under "user/o/order"; "user/r/request" only points to an order. (conf/purchase.lua)
+// under "user/o/order"; "user/r/request" only points to an order, and "user/x/order" is a cancel
+// that waits for an order of another lane. (conf/purchase.lua, conf/replay.lua)
 bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view value) {
   const std::string_view user = take_until(field, "/");
   std::string_view first = take_until(value, ";");
@@ -67,7 +70,7 @@ bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view val
     return add_order(buyers, user, order, quantity, first.starts_with('c'));
   }
   const std::string_view kind = take_until(field, "/");
-  if (kind == "r") return true;
+  if (kind == "r" || kind == "x") return true;
   take_until(first, ",");
   return kind == "o" && add_order(buyers, user, field, quantity, first.starts_with('c'));
 }

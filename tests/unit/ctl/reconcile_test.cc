@@ -166,9 +166,9 @@ Comparison two_items() {
   phone.in_journal = true;
   phone.journal.all = {100, {3, 5, 1}, {1, 2, 2}};
   phone.journal.waiting = 7;
-  phone.redis.emplace();
-  phone.redis->stock = 100;
-  phone.redis->sold = 3;
+  phone.redis.exists = true;
+  phone.redis.stock = 100;
+  phone.redis.sold = 3;
   phone.mysql.has_row = true;
   phone.mysql.stock = 100;
   phone.mysql.sold = 4;
