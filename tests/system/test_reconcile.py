@@ -3,6 +3,7 @@
 Exit 0: all agree; 1: a difference, or a server is down; 2: bad arguments; 3: a journal is damaged."""
 
 import json
+import threading
 
 import pytest
 
@@ -315,8 +316,16 @@ def test_what_only_the_snapshot_has_comes_back_without_fields(lab):
 
 
 def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
-    """20,000 buyers while reconcile runs again and again: it always agrees."""
+    """20,000 buyers, then 10,000 cancels, while reconcile runs again and again: it always agrees."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 50})
+    configs = [proxy.config, flusher.config]
+
+    def look():
+        found = reconcile(lab, configs)
+        assert found.code == 0, found.text
+        for item in found.json["items"]:
+            assert item["redis"]["unjournaled_batches"] == 0, found.text
+
     with proxy.client() as client:
         for item in ("phone", "radio"):
             assert client("SECKILL.CREATE", item, "STOCK", 15_000) == "OK"
@@ -325,13 +334,26 @@ def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
     until(lambda: load.accepted() > 500, 20, "the first purchases")
     looks = 0
     while load.unanswered() > 0:
-        found = reconcile(lab, [proxy.config, flusher.config])
-        assert found.code == 0, found.text
+        look()
         looks += 1
     load.finish(within_s=60)
     assert looks >= 2
+
+    cancels = [("SECKILL.CANCEL", request.words[1], request.user, request.reply[1])
+               for request in load.requests[:10_000]]
+
+    def cancel_all():
+        with proxy.client() as client:
+            for n in range(0, len(cancels), 20):
+                client.pipeline(cancels[n:n + 20])
+
+    canceller = threading.Thread(target=cancel_all)
+    canceller.start()
+    while canceller.is_alive():
+        look()
+    canceller.join()
     invariants.drain(flusher)
-    assert reconcile(lab, [proxy.config, flusher.config]).code == 0
+    look()
 
 
 def test_redis_down_is_said_and_exits_1(lab):
