@@ -29,7 +29,8 @@ int run(int argc, char** argv) {
                "sluice-ctl");
   app.set_version_flag("--version", std::string("sluice-ctl ") + SLUICE_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done; 1 failed; 2 bad arguments; 3 damaged data.");
+  app.footer(
+      "Exit codes: 0 done; 1 failed, or a difference found; 2 bad arguments; 3 damaged data.");
   for (const Command& command : kCommands) {
     // The command parses its own words, --help among them.
     app.add_subcommand(command.name, command.summary)->prefix_command()->set_help_flag();

@@ -131,24 +131,25 @@ class Reconciler {
       done.items.push_back(item.name);
     }
     if (!fixable(Side::kRedis)) return {};
-    done.rebuilt.push_back(item.name);
+    asked_.insert(item.name);
     return RedisItems(redis_).ask_rebuild(item.name);
   }
 
-  Status wait_for_rebuilds(Comparison& comparison, const ItemFilter& names, const FixReport& done) {
+  // Compares again, until the proxies have rebuilt what they were asked to or the time is over.
+  Status wait_for_rebuilds(Comparison& comparison, const ItemFilter& names, FixReport& done) {
     const int64_t deadline_us = base::monotonic_us() + kRebuildUs;
     while (true) {
       auto again = compare(names);
       if (!again) return again.error();
-      const bool rebuilt =
-          std::none_of(again->items.begin(), again->items.end(), [&](const ItemComparison& item) {
-            return item.differs(Side::kRedis) && std::find(done.rebuilt.begin(), done.rebuilt.end(),
-                                                           item.name) != done.rebuilt.end();
-          });
-      if (rebuilt || base::monotonic_us() > deadline_us) {
-        replace(comparison, names, std::move(*again));
-        return {};
+      done.rebuilt.clear();
+      done.not_rebuilt.clear();
+      for (const ItemComparison& item : again->items) {
+        if (!asked_.contains(item.name)) continue;
+        (item.differs(Side::kRedis) ? done.not_rebuilt : done.rebuilt).push_back(item.name);
       }
+      if (!done.not_rebuilt.empty() && base::monotonic_us() < deadline_us) continue;
+      replace(comparison, names, std::move(*again));
+      return {};
     }
   }
 
@@ -156,6 +157,7 @@ class Reconciler {
   RedisConnection& redis_;
   MysqlItems mysql_;
   Comparer comparer_;
+  ItemFilter asked_;  // items that the proxies were asked to rebuild
 };
 
 // kNotFound if an item that was asked for is in none of the three.

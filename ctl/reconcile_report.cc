@@ -239,6 +239,7 @@ std::string json_text(const Comparison& comparison, const FixReport& fix) {
                                  {"mysql_orders_without_fields", fix.without_fields},
                                  {"mysql_items", strings_json(fix.items)},
                                  {"redis_items", strings_json(fix.rebuilt)},
+                                 {"redis_items_not_rebuilt", strings_json(fix.not_rebuilt)},
                                  {"refused", strings_json(fix.refused)}};
   }
   object["summary"] = json::object{{"items", comparison.items.size()},

@@ -11,11 +11,12 @@ namespace sluice::ctl {
 // What a --fix has done.
 struct FixReport {
   bool tried = false;
-  uint64_t orders = 0;               // put right in MySQL
-  uint64_t without_fields = 0;       // of these: from a snapshot, which keeps no FIELDS
-  std::vector<std::string> items;    // whose row in MySQL was put right
-  std::vector<std::string> rebuilt;  // that the proxies were asked to rebuild in Redis
-  std::vector<std::string> refused;  // what MySQL refused, with its reason
+  uint64_t orders = 0;                   // put right in MySQL
+  uint64_t without_fields = 0;           // of these: from a snapshot, which keeps no FIELDS
+  std::vector<std::string> items;        // whose row in MySQL was put right
+  std::vector<std::string> rebuilt;      // by the proxies, in Redis
+  std::vector<std::string> not_rebuilt;  // that they were asked to rebuild, and have not yet
+  std::vector<std::string> refused;      // what MySQL refused, with its reason
 };
 
 // One row an item, as the journal has it; below those that differ, what Redis and MySQL have

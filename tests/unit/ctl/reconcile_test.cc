@@ -211,11 +211,14 @@ TEST(ReconcileTable, TellsWhatAFixHasDone) {
   fix.tried = true;
   fix.orders = 2;
   fix.rebuilt = {"phone"};
+  fix.not_rebuilt = {"radio", "tv"};
   fix.refused = {"order 7: MySQL error 4025"};
-  EXPECT_THAT(table_text(Comparison(), fix),
-              HasSubstr("fix: MySQL: 2 orders and 0 items put right; Redis: 1 item rebuilt by the "
-                        "proxies\nfix: MySQL refused order 7: MySQL error 4025\n0 items: all "
-                        "agree;"));
+  EXPECT_THAT(
+      table_text(Comparison(), fix),
+      HasSubstr("fix: MySQL: 2 orders and 0 items put right; Redis: 1 item rebuilt by the "
+                "proxies\nfix: Redis: 2 items not rebuilt yet; are all proxies that sold them "
+                "running?\nfix: MySQL refused order 7: MySQL error 4025\n0 items: all "
+                "agree;"));
 }
 
 TEST(ReconcileJson, HasAllFiguresAndAtMostTwentyIds) {
