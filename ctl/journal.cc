@@ -11,6 +11,7 @@
 #include "ctl/commands.h"
 #include "ctl/record_json.h"
 #include "journal/examine.h"
+#include "journal/history.h"
 #include "journal/reader.h"
 #include "journal/segment.h"
 
@@ -40,6 +41,18 @@ std::string sequences(uint64_t first, uint64_t end) {
   return first == end ? "-" : std::to_string(first) + ".." + std::to_string(end - 1);
 }
 
+void print(const journal::Snapshot& snapshot) {
+  uint64_t records = 0, bytes = 0;
+  for (const journal::PartInfo& part : snapshot.parts) {
+    records += part.records;
+    bytes += part.bytes;
+  }
+  std::printf("snapshot %" PRIu64 " covers records %s: %zu items; %" PRIu64
+              " records in %zu parts, %" PRIu64 " bytes\n",
+              snapshot.generation, sequences(1, snapshot.end_sequence).c_str(),
+              snapshot.items.size(), records, snapshot.parts.size(), bytes);
+}
+
 void print(const journal::Examination& found) {
   const auto& newest = found.segments.back();
   std::printf("journal %016" PRIx64 "\n", newest.info.header.journal_id);
@@ -57,6 +70,7 @@ void print(const journal::Examination& found) {
               sequences(found.segments.front().info.header.first_sequence, newest.end_sequence)
                   .c_str(),
               "", bytes);
+  if (found.snapshot) print(*found.snapshot);
   if (found.torn_bytes > 0) {
     std::printf("torn tail: %" PRIu64 " bytes at %s, offset %" PRIu64
                 "; the proxy's next start cuts them off and keeps a copy, unless a write is under "
@@ -76,7 +90,24 @@ int verify(const std::string& dir) {
   return kDone;
 }
 
-int dump(const std::string& dir, uint64_t from, uint64_t limit) {
+// Prints what `source` has, from `from` on.
+template <class Source>
+int dump_records(Source& source, uint64_t from, uint64_t limit) {
+  for (uint64_t printed = 0; printed < limit;) {
+    auto group = source.next();
+    if (!group) return report(group.error());
+    if (!*group) break;
+    for (const journal::Record& record : (*group)->records) {
+      if (record.sequence < from) continue;
+      if (printed++ == limit) break;
+      std::puts(record_json(record).c_str());
+    }
+  }
+  return kDone;
+}
+
+// The records of the segments that are there.
+int dump_segments(const std::string& dir, uint64_t from, uint64_t limit) {
   base::FileSystem& fs = base::posix_file_system();
   auto listed = journal::segments(dir, fs);
   if (!listed) return report(listed.error());
@@ -91,14 +122,23 @@ int dump(const std::string& dir, uint64_t from, uint64_t limit) {
   }
   auto reader = journal::Reader::open(dir, fs, {from});
   if (!reader) return report(reader.error());
-  for (uint64_t printed = 0; printed < limit;) {
-    auto group = (*reader)->next();
-    if (!group) return report(group.error());
-    if (!*group) break;
-    for (const journal::Record& record : (*group)->records) {
-      if (printed++ == limit) break;
-      std::puts(record_json(record).c_str());
-    }
+  return dump_records(**reader, from, limit);
+}
+
+int dump_history(const std::string& dir, uint64_t from, uint64_t limit) {
+  auto history = journal::History::open(dir, base::posix_file_system());
+  if (!history) return report(history.error());
+  return dump_records(**history, from, limit);
+}
+
+int dump_items(const std::string& dir) {
+  auto folder = journal::load_folder(dir, base::posix_file_system());
+  if (!folder) return report(folder.error());
+  if (!folder->snapshot) {
+    return report(Error(ErrorClass::kNotFound, "no snapshot in " + dir + " yet"));
+  }
+  for (const auto& [name, item] : folder->snapshot->items) {
+    std::puts(item_json(name, item).c_str());
   }
   return kDone;
 }
@@ -110,22 +150,29 @@ int journal_command(std::span<const std::string> args) {
   app.require_subcommand(1);
   std::string dir;
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
+  bool history = false, items = false;
   CLI::App* verify_app = app.add_subcommand(
-      "verify", "read every segment and check every checksum; exit 3 naming segment and offset if "
+      "verify", "read snapshot and segments and check every checksum; exit 3 naming file and offset if "
                 "anything is damaged. A torn tail is not damage.");
   CLI::App* dump_app = app.add_subcommand(
       "dump", "print one JSON object a record. Bytes that are not UTF-8: {\"base64\": \"...\"}.");
   verify_app->add_option("DIR", dir, "the journal's folder")->required();
   dump_app->add_option("DIR", dir, "the journal's folder")->required();
-  dump_app->add_option("--from", from, "sequence to begin with (default: the oldest one)");
+  dump_app->add_option("--from", from, "sequence to begin with (default: the oldest that is there)");
   dump_app->add_option("--limit", limit, "print at most so many records");
+  dump_app->add_flag("--history", history,
+                     "begin with the snapshot's records (without fields, without retired items), "
+                     "then those of the segments: what Redis is rebuilt from");
+  dump_app->add_flag("--items", items, "print the snapshot's items instead, with their totals");
   try {
     // CLI11 takes the words last first.
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kBadArguments;
   }
-  return verify_app->parsed() ? verify(dir) : dump(dir, from, limit);
+  if (verify_app->parsed()) return verify(dir);
+  if (items) return dump_items(dir);
+  return history ? dump_history(dir, from, limit) : dump_segments(dir, from, limit);
 }
 
 }  // namespace sluice::ctl

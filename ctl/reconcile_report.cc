@@ -123,6 +123,10 @@ std::string fix_lines(const FixReport& fix) {
   std::string lines =
       "fix: MySQL: " + plural(fix.orders, "order") + " and " + plural(fix.items.size(), "item") +
       " put right; Redis: " + plural(fix.rebuilt.size(), "item") + " rebuilt by the proxies\n";
+  if (!fix.not_rebuilt.empty()) {
+    lines += "fix: Redis: " + plural(fix.not_rebuilt.size(), "item") +
+             " not rebuilt yet; are all proxies that sold them running?\n";
+  }
   if (fix.without_fields > 0) {
     lines +=
         "fix: without the FIELDS that they may have had: " + plural(fix.without_fields, "order") +

@@ -110,4 +110,23 @@ std::string record_json(const journal::Record& record) {
   return json::serialize(object);
 }
 
+std::string item_json(const std::string& name, const journal::ItemState& item) {
+  json::object object;
+  object["item"] = text_value(name);
+  object["created"] = item.created;
+  object["stock"] = item.given;
+  object["sold"] = item.sold;
+  object["cancelled"] = item.cancelled;
+  object["limit"] = item.limit;
+  object["start_ms"] = item.start_ms;
+  object["end_ms"] = item.end_ms;
+  object["closed_ms"] = item.closed_ms;
+  object["records"] = item.records;
+  object["first_sequence"] = item.first_sequence;
+  object["last_sequence"] = item.last_sequence;
+  object["last_batch"] = item.last_batch;
+  object["last_order_id"] = std::to_string(item.last_order_id);
+  return json::serialize(object);
+}
+
 }  // namespace sluice::ctl

@@ -1,9 +1,10 @@
-// A journal record as one line of JSON, for `journal dump` and whoever pipes it into jq.
+// A journal record, or an item of a snapshot, as one line of JSON, for `journal dump` and whoever pipes it into jq.
 #pragma once
 
 #include <string>
 
 #include "journal/record.h"
+#include "journal/snapshot.h"
 
 namespace sluice::ctl {
 
@@ -11,5 +12,6 @@ namespace sluice::ctl {
 // nothing for the record's type are left out. A text that is not valid UTF-8 becomes
 // {"base64": "…"}, so that every line is valid JSON and no byte is lost.
 std::string record_json(const journal::Record& record);
+std::string item_json(const std::string& name, const journal::ItemState& item);
 
 }  // namespace sluice::ctl

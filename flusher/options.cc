@@ -31,7 +31,7 @@ std::vector<ConfigKey> journal_and_mysql_keys() {
        3650 * kDayUs,
        {},
        true,
-       "How long a segment stays after all of it is in MySQL and its items are closed."},
+       "How long a segment stays once it is in MySQL, and a closed item in the snapshot."},
       {"mysql.host",
        ConfigType::kString,
        "127.0.0.1",

@@ -97,6 +97,7 @@ Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int
   snapshot.journal_id = segments_.back().header.journal_id;
   covered_ = snapshot.end_sequence;
   SLUICE_TRY(make_sure_of(snapshot));
+  SLUICE_TRY(remove_unnamed(snapshot));
   if (compacts) SLUICE_TRY(compact(snapshot, position, now_ms, retain_ms, report));
   SLUICE_TRY(remove_segments(snapshot, now_ms, retain_ms, report));
   return report;
@@ -149,7 +150,6 @@ size_t Compactor::removable(int64_t now_ms, int64_t retain_ms) const {
 
 Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
                           Report& report) {
-  SLUICE_TRY(remove_unnamed(snapshot));
   auto plan = make_plan(snapshot, position);
   if (!plan) return plan.error();
   if (plan->segments == 0) return {};

@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "base/clock.h"
-#include "journal/reader.h"
+#include "journal/history.h"
 #include "proxy/sale/msgpack.h"
 
 namespace sluice::proxy::sale {
@@ -64,15 +64,11 @@ void Replay::run() {
 }
 
 Status Replay::read_journal() {
-  auto extent = journal::extent(shared_.journal_dir, *shared_.files);
-  if (!extent) return extent.error();
-  journal::Position from;
-  from.sequence = std::max<uint64_t>(extent->first_sequence, 1);
-  auto reader = journal::Reader::open(shared_.journal_dir, *shared_.files, from);
-  if (!reader) return reader.error();
+  auto history = journal::History::open(shared_.journal_dir, *shared_.files);
+  if (!history) return history.error();
   const int64_t deadline_us = base::monotonic_us() + kTailWaitUs;
   while (!*cancelled_) {
-    auto group = (*reader)->next();
+    auto group = (*history)->next();
     if (!group) return group.error();
     if (!*group) {
       if (complete() || base::monotonic_us() > deadline_us) return {};

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "ctl/commands.h"
 #include "ctl/record_json.h"
+#include "journal/compactor.h"
 #include "journal/group_commit.h"
 #include "journal/recovery.h"
 #include "journal/segment.h"
@@ -168,6 +169,52 @@ TEST_F(JournalCommandTest, DamageIsNamedWithSegmentAndOffset) {
     EXPECT_EQ(run({command, dir_}), 3);
     EXPECT_THAT(err_, HasSubstr(path + ", offset 64: "));
   }
+}
+
+TEST_F(JournalCommandTest, ASnapshotIsVerifiedAndDumped) {
+  std::string fields;
+  journal::append_field(fields, "note", std::string(1000, 'x'));
+  Record create = buy("");
+  create.type = RecordType::kCreate;
+  create.user = create.request = {};
+  create.order_id = 0;
+  create.quantity = 5000;
+  std::vector<Record> records{create};
+  records.resize(1500, buy(fields));
+  write(records);
+  EXPECT_EQ(run({"dump", dir_, "--items"}), 2);
+  EXPECT_THAT(err_, HasSubstr("no snapshot"));
+  auto& fs = base::posix_file_system();
+  ASSERT_EQ(journal::Compactor(dir_, fs).pass(1501, INT64_MAX, 0)->segments_removed, 1u);
+
+  ASSERT_EQ(run({"verify", dir_}), 0) << err_;
+  EXPECT_THAT(out_, testing::ContainsRegex("snapshot 1 covers records 1\\.\\.[0-9]+: 1 items"));
+  ASSERT_EQ(run({"dump", dir_, "--items"}), 0) << err_;
+  ASSERT_EQ(lines().size(), 1u);
+  EXPECT_EQ(lines()[0].at("item"), "phone");
+  EXPECT_EQ(lines()[0].at("stock"), 5000);
+  EXPECT_EQ(lines()[0].at("created"), true);
+  ASSERT_EQ(run({"dump", dir_, "--history"}), 0) << err_;
+  ASSERT_EQ(lines().size(), 1500u);
+  EXPECT_EQ(lines()[0].at("type"), "create");
+  EXPECT_TRUE(lines()[1].at("fields").as_object().empty());
+  EXPECT_FALSE(lines()[1499].at("fields").as_object().empty()) << "it is not compacted yet";
+  ASSERT_EQ(run({"dump", dir_}), 0) << "what the segments hold, as ever";
+  EXPECT_GT(lines()[0].at("sequence").as_int64(), 1);
+  EXPECT_EQ(lines().back().at("sequence"), 1500);
+
+  const std::string part = dir_ + "/" + journal::part_name(1);
+  {
+    std::fstream file(part, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(200);
+    file.put('X');
+  }
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"verify", dir_}, {"dump", dir_, "--history"}}) {
+    EXPECT_EQ(run(command), 3);
+    EXPECT_THAT(err_, HasSubstr(part + ", offset 64: "));
+  }
+  EXPECT_EQ(run({"dump", dir_}), 0) << "the segments are whole";
 }
 
 TEST_F(JournalCommandTest, BadArgumentsAreToldApartFromFailures) {

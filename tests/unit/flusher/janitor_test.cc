@@ -1,143 +1,126 @@
-// Which segments go, and when.
+// The janitor beside a real drain: what is in MySQL is compacted, and deleted after the retention.
 #include "flusher/janitor.h"
 
+#include "journal/history.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
 namespace sluice::flusher {
 namespace {
 
 constexpr int64_t kRetainMs = 1000;
-constexpr int64_t kNow = 1'800'000'000'000;
 
-journal::Record record(journal::RecordType type, uint64_t sequence, std::string_view item,
-                       int64_t time_ms = kNow - 100 * kRetainMs) {
-  journal::Record made;
-  made.type = type;
-  made.sequence = sequence;
-  made.item = item;
-  made.time_ms = time_ms;
-  return made;
-}
-
-// Three segments of 10 records: 1–10, 11–20, 21–….
-class RetentionTest : public testing::Test {
+class JanitorTest : public FlusherTest {
  protected:
-  size_t deletable(int64_t now_ms = kNow, uint64_t position = 100) {
-    return retention.deletable(segments, position, now_ms, kRetainMs);
-  }
-  Retention retention;
-  const std::vector<journal::SegmentSummary> segments{{1, 1, 0}, {2, 11, 0}, {3, 21, 0}};
-};
-
-TEST_F(RetentionTest, NewestSegmentAlwaysStays) {
-  EXPECT_EQ(deletable(), 2u);
-  const std::vector<journal::SegmentSummary> one{{1, 1, 0}};
-  EXPECT_EQ(retention.deletable(one, 100, kNow, 0), 0u);
-}
-
-TEST_F(RetentionTest, UndrainedSegmentStays) {
-  EXPECT_EQ(deletable(kNow, 10), 0u);
-  EXPECT_EQ(deletable(kNow + 2 * kRetainMs, 11), 0u);  // seen drained just now
-  EXPECT_EQ(deletable(kNow + 4 * kRetainMs, 20), 1u);
-}
-
-TEST_F(RetentionTest, OpenItemKeepsItsSegmentsAndAllAfter) {
-  retention.observe(record(journal::RecordType::kCreate, 11, "open"), 2);
-  EXPECT_EQ(deletable(), 1u);
-  retention.observe(record(journal::RecordType::kCreate, 5, "open too"), 1);
-  EXPECT_EQ(deletable(), 0u);
-}
-
-TEST_F(RetentionTest, ClosedItemLetsGoAfterTheRetention) {
-  retention.observe(record(journal::RecordType::kCreate, 1, "phone"), 1);
-  retention.observe(record(journal::RecordType::kClose, 2, "phone", kNow), 1);
-  EXPECT_EQ(deletable(kNow + kRetainMs - 1), 0u);
-  EXPECT_EQ(deletable(kNow + kRetainMs), 2u);
-}
-
-TEST_F(RetentionTest, EndOfAnItemCountsAsClosing) {
-  journal::Record create = record(journal::RecordType::kCreate, 1, "phone");
-  create.end_ms = kNow;
-  retention.observe(create, 1);
-  EXPECT_EQ(deletable(kNow - 1), 0u);
-  EXPECT_EQ(deletable(kNow + kRetainMs - 1), 0u);
-  EXPECT_EQ(deletable(kNow + kRetainMs), 2u);
-}
-
-TEST_F(RetentionTest, ReopenedItemIsOpen) {
-  retention.observe(record(journal::RecordType::kCreate, 1, "phone"), 1);
-  retention.observe(record(journal::RecordType::kClose, 2, "phone"), 1);
-  retention.observe(record(journal::RecordType::kReopen, 12, "phone"), 2);
-  EXPECT_EQ(deletable(), 0u);
-}
-
-TEST_F(RetentionTest, ItemReopenedAfterItsRecordsWentKeepsTheRest) {
-  retention.observe(record(journal::RecordType::kReopen, 12, "phone"), 2);
-  EXPECT_EQ(deletable(), 1u);
-}
-
-TEST_F(RetentionTest, LateRecordsOfAForgottenItemKeepNothing) {
-  retention.observe(record(journal::RecordType::kCancel, 12, "phone"), 2);
-  retention.observe(record(journal::RecordType::kBuy, 13, "phone"), 2);
-  EXPECT_EQ(deletable(), 2u);
-  EXPECT_EQ(retention.items(), 0u);
-}
-
-TEST_F(RetentionTest, FreshRecordsOfADrainedSegmentStayForTheRetention) {
-  retention.observe(record(journal::RecordType::kBuy, 12, "phone", kNow), 2);
-  EXPECT_EQ(deletable(kNow + kRetainMs - 1), 1u);
-  EXPECT_EQ(deletable(kNow + kRetainMs), 2u);
-}
-
-TEST_F(RetentionTest, ForgetsItemsWhoseSegmentsAreGone) {
-  retention.observe(record(journal::RecordType::kCreate, 1, "one"), 1);
-  retention.observe(record(journal::RecordType::kClose, 2, "one"), 1);
-  retention.observe(record(journal::RecordType::kCreate, 11, "two"), 2);
-  EXPECT_EQ(deletable(), 1u);
-  retention.removed_below(segments[1]);
-  EXPECT_EQ(retention.items(), 1u);
-}
-
-using JanitorTest = FlusherTest;
-
-TEST_F(JanitorTest, DeletesDrainedSegmentsOfClosedItemsFromARealFolder) {
-  const auto count = [this] {
+  size_t segments() {
     return journal::segments(options.journal_dir, base::posix_file_system())->size();
-  };
-  const std::string value(1000, 'x');
-  std::string fields;
-  journal::append_field(fields, "v", value);
-  journal().create("phone", 1'000'000);
-  for (uint64_t id = 1; id <= 5000; ++id) journal().buy("phone", "u", id, 1, "", fields);
-  journal().commit();
-  const size_t segments = count();
-  ASSERT_GE(segments, 4u);
-
-  RunningFlusher flusher(options, false);
-  Janitor janitor(options.journal_dir, base::posix_file_system(), kRetainMs * 1000, flusher.status);
-  const int64_t later_ms = base::wall_ms() + 10 * kRetainMs;
-  const auto drain = [&] {
+  }
+  // Purchases with FIELDS of a kilobyte each: about a thousand a segment.
+  void sell(const std::string& item, uint64_t first_id, uint64_t last_id) {
+    std::string fields;
+    journal::append_field(fields, "v", std::string(1000, 'x'));
+    for (uint64_t id = first_id; id <= last_id; ++id) journal().buy(item, "u", id, 1, "", fields);
+    journal().commit();
+  }
+  bool drain(RunningFlusher& flusher) {
     return eventually([&] {
       flusher.loop.request_flush();
       return flusher.status.read().position == journal().last_sequence() + 1;
     });
-  };
-  ASSERT_TRUE(drain());
-  EXPECT_EQ(*janitor.pass(later_ms), 0u);  // the item is open
-  journal().close("phone");
-  journal().commit();
-  ASSERT_TRUE(drain());
-  EXPECT_EQ(*janitor.pass(base::wall_ms()), 0u);  // the retention has not passed
-  EXPECT_EQ(*janitor.pass(later_ms), segments - 1);
-  EXPECT_EQ(count(), 1u);
+  }
+  std::unique_ptr<Janitor> janitor_of(RunningFlusher& flusher) {
+    return std::make_unique<Janitor>(options.journal_dir, base::posix_file_system(),
+                                     kRetainMs * 1000, flusher.status);
+  }
+  uint64_t records_in_history() {
+    auto history = journal::History::open(options.journal_dir, base::posix_file_system());
+    EXPECT_TRUE(history.ok()) << history.error().message();
+    uint64_t records = 0;
+    for (auto group = (*history)->next(); *group; group = (*history)->next()) {
+      records += (*group)->records.size();
+    }
+    return records;
+  }
+};
+
+TEST_F(JanitorTest, DrainedSegmentsAreCompactedAndDeletedAfterTheRetention) {
+  journal().create("phone", 1'000'000);
+  sell("phone", 1, 5000);
+  const size_t count = segments();
+  ASSERT_GE(count, 4u);
+  RunningFlusher flusher(options, false);
+  const auto janitor = janitor_of(flusher);
+  ASSERT_TRUE(drain(flusher));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().state != State::kDraining; }));
+  auto passed = janitor->pass(base::wall_ms());
+  ASSERT_TRUE(passed.ok()) << passed.error().message();
+  EXPECT_EQ(passed->segments_compacted, count - 1) << "all but the newest";
+  EXPECT_EQ(passed->segments_removed, 0u) << "the retention has not passed";
+  passed = janitor->pass(base::wall_ms() + 10 * kRetainMs);
+  ASSERT_TRUE(passed.ok()) << passed.error().message();
+  EXPECT_EQ(passed->segments_removed, count - 1) << "though the item is open";
+  EXPECT_EQ(segments(), 1u);
+  EXPECT_EQ(records_in_history(), 5001u);
 
   // A flusher that starts on what is left goes on where it was.
   ASSERT_EQ(flusher.stop().exit_code, 0);
-  journal().buy("phone", "u", 5001);
-  journal().commit();
+  sell("phone", 5001, 5001);
   const LoopEnd end = drain_once();
   EXPECT_EQ(end.exit_code, 0) << end.message;
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "5001");
+  EXPECT_EQ(broken_invariants(), "");
+}
+
+TEST_F(JanitorTest, WhatIsNotInMysqlIsNeitherCompactedNorDeleted) {
+  sell("phone", 1, 3000);
+  RunningFlusher flusher(options, false);
+  flusher.loop.pause(true);
+  const auto janitor = janitor_of(flusher);
+  const auto pass = [&] {
+    auto passed = janitor->pass(base::wall_ms() + 10 * kRetainMs);
+    EXPECT_TRUE(passed.ok()) << passed.error().message();
+    return passed->segments_compacted + passed->segments_removed;
+  };
+  EXPECT_EQ(pass(), 0u) << "no checkpoint is known yet";
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().journal_id != 0; }));
+  EXPECT_EQ(pass(), 0u);
+  flusher.loop.pause(false);
+  ASSERT_TRUE(drain(flusher));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().state != State::kDraining; }));
+  EXPECT_GT(pass(), 0u);
+}
+
+TEST_F(JanitorTest, WhileADrainIsUnderWayItWaitsForSeveralSegments) {
+  StatusBoard status;
+  sell("phone", 1, 6000);
+  auto listed = journal::segments(options.journal_dir, base::posix_file_system());
+  ASSERT_GE(listed->size(), 6u);
+  Janitor janitor(options.journal_dir, base::posix_file_system(), kRetainMs * 1000, status);
+  const auto pass_at = [&](size_t drained, State state) {
+    status.update([&](StatusSnapshot& now) {
+      now.journal_id = 1;
+      now.state = state;
+      now.position = (*listed)[drained].first_sequence;
+    });
+    auto passed = janitor.pass(base::wall_ms());
+    EXPECT_TRUE(passed.ok()) << passed.error().message();
+    return passed->segments_compacted;
+  };
+  EXPECT_EQ(pass_at(3, State::kDraining), 0u);
+  EXPECT_EQ(pass_at(4, State::kDraining), 4u);
+  EXPECT_EQ(pass_at(5, State::kDraining), 0u);
+  EXPECT_EQ(pass_at(5, State::kHolding), 1u);
+}
+
+TEST_F(JanitorTest, ItsThreadDoesItPromptly) {
+  sell("phone", 1, 3000);
+  RunningFlusher flusher(options, false);
+  const auto janitor = janitor_of(flusher);
+  janitor->set_retain(0);
+  janitor->start();
+  ASSERT_TRUE(drain(flusher));
+  EXPECT_TRUE(eventually([&] { return segments() == 1; }));
+  janitor->stop();
+  EXPECT_EQ(records_in_history(), 3000u);
 }
 
 TEST_F(JanitorTest, DatabaseWithoutCheckpointRefusesAShortenedJournal) {
