@@ -4,27 +4,33 @@
 -- ARGV  1 lane        2 epoch         3 lane sequence expected   4 lane sequence synced
 --       5 journal id  6 operations: msgpack array, first the wall clock in ms, then
 --         6 elements an operation: kind, user, quantity, request, order id, extra
--- Reply "GATE epoch" | "GAP sequence" (nothing was written), or
+-- Reply "GATE epoch" | "GAP sequence" | "EDITED found" (nothing was written), or
 --       "OK sequence epoch" and one line of verdict an operation.
 --
 -- Sending a batch again is always safe: if it was applied, the lane sequence has moved on and the
--- answer is GAP. A script error does not roll back, so every key's type is checked before the first
--- write: HMGET and LLEN check two keys, and `buyers` is the first one written.
+-- answer is GAP. `check` ("stock,sold,fields of the buyers hash") is written with every change, so
+-- that whatever else has changed one of the three is noticed before anything is sold by it. That
+-- includes a call that ended in an error after its first write, which a script cannot take back: it
+-- can only be the receipts list's type, since the two hashes are read first.
 local item_key, buyers_key, receipts_key = KEYS[1], KEYS[2], KEYS[3]
 local call = redis.call
 local lane_field = 'lane:' .. ARGV[1]
 
 local item = call('HMGET', item_key, 'epoch', lane_field, 'stock', 'sold', 'limit', 'start', 'end',
-                  'state', 'initial')
+                  'state', 'initial', 'check')
 local epoch, sequence = item[1] or '0', item[2] or '0'
 if epoch ~= ARGV[2] then return 'GATE ' .. epoch end
 if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
 
 local exists = item[3] ~= false
+local fields = call('HLEN', buyers_key)
+local found = (item[3] or '') .. ',' .. (item[4] or '') .. ',' .. fields
+if exists and item[10] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
 local state, initial = item[8], item[9]
-local receipts = call('LLEN', receipts_key)
+local operations = cmsgpack.unpack(ARGV[6])
+local time_ms = operations[1]
 local changes = {}  -- further fields of the item hash, written at the end
 local writes = 0    -- accepted operations
 
@@ -76,7 +82,7 @@ local function buy(user, quantity, request, order)
   local fits = sold + quantity <= stock
   if open and fits and (limit == 0 or quantity <= limit) and
      call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then
-    sold = sold + quantity
+    sold, fields = sold + quantity, fields + 1
     return accept('A ' .. stock - sold)
   end
   local field = call('HGET', buyers_key, user)
@@ -92,8 +98,10 @@ local function buy(user, quantity, request, order)
   if not fits then return 'S ' .. stock - sold end
   buyer.several, buyer.live, buyer.last = true, bought + quantity, order
   write_buyer(user, buyer)
-  call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
-  if request ~= '' then call('HSET', buyers_key, user .. '/r/' .. request, order) end
+  fields = fields + call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
+  if request ~= '' then
+    fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
+  end
   sold = sold + quantity
   return accept('A ' .. stock - sold)
 end
@@ -155,8 +163,16 @@ local function restock(delta, request)
   return accept('A ' .. stock - sold)
 end
 
+-- An epoch that no item of this name ever had, also one that was deleted and is created again.
+local function new_epoch()
+  local time = call('TIME')
+  return string.format('%d', math.max(tonumber(epoch) + 1, time[1] * 1000000 + time[2]))
+end
+
+-- definition: "limit,start,end,identity of this Redis process" (see gate.lua).
 local function create(quantity, definition)
-  local new_limit, new_starts, new_ends = string.match(definition, '^(%d+),(%d+),(%d+)$')
+  local new_limit, new_starts, new_ends, run =
+    string.match(definition, '^(%d+),(%d+),(%d+),(.*)$')
   if exists then
     local same = tonumber(initial) == quantity and limit == tonumber(new_limit) and
                  starts == new_starts and ends == new_ends
@@ -164,16 +180,20 @@ local function create(quantity, definition)
   end
   exists, stock, sold, state = true, quantity, 0, 'open'
   initial, limit, starts, ends = quantity, tonumber(new_limit), new_starts, new_ends
-  epoch = '1'
+  -- An epoch that is there already was raised to keep out a lost batch: it stays.
+  if epoch == '0' then epoch = new_epoch() end
+  if fields > 0 then call('DEL', buyers_key) end
+  fields = 0
   changes.stock, changes.initial, changes.limit = quantity, quantity, new_limit
   changes.start, changes['end'], changes.state, changes.epoch = starts, ends, state, epoch
+  changes.state_ms, changes.run = string.format('%d', time_ms), run
   return accept('A')
 end
 
 local function set_state(wanted)
   if not exists then return 'N' end
   if state == wanted then return 'R' end
-  state, changes.state = wanted, wanted
+  state, changes.state, changes.state_ms = wanted, wanted, string.format('%d', time_ms)
   return accept('A')
 end
 
@@ -182,7 +202,6 @@ local function describe()
   return string.format('T %d %d %d %s %s %s', stock, sold, limit, starts, ends, state)
 end
 
-local operations = cmsgpack.unpack(ARGV[6])
 local verdicts = {}
 for i = 2, #operations, 6 do
   local kind, user, quantity = operations[i], operations[i + 1], operations[i + 2]
@@ -204,15 +223,19 @@ local answer = table.concat(verdicts, '\n')
 if writes > 0 then
   if sequence == '0' then changes['journal:' .. ARGV[1]] = ARGV[5] end
   -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
-  call('RPUSH', receipts_key, #answer .. ' ' .. answer .. ARGV[6])
-  local journaled = receipts - (tonumber(sequence) - tonumber(ARGV[4]))
-  if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
+  -- It begins with its lane sequence: the list speaks for itself if the item hash is lost.
   sequence = string.format('%d', sequence + 1)
-  local fields = {item_key, 'sold', string.format('%d', sold), lane_field, sequence}
+  local receipts = call('RPUSH', receipts_key,
+                        sequence .. ' ' .. #answer .. ' ' .. answer .. ARGV[6])
+  local journaled = receipts - (sequence - ARGV[4])
+  if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
+  local sold_text = string.format('%d', sold)
+  local set = {item_key, 'sold', sold_text, lane_field, sequence, 'check',
+               (changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields}
   for name, value in pairs(changes) do
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
+    set[#set + 1] = name
+    set[#set + 1] = value
   end
-  call('HSET', unpack(fields))
+  call('HSET', unpack(set))
 end
 return 'OK ' .. sequence .. ' ' .. epoch .. '\n' .. answer

@@ -113,6 +113,10 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   journal_ = *std::move(journal);
   shared_.journal = journal_.get();
   shared_.journal_id = std::to_string(journal_->journal_id());
+  auto lanes = sale::Lanes::open(options.journal_dir, *shared_.files, proxy_id);
+  if (!lanes) return lanes.error();
+  lanes_ = *std::move(lanes);
+  shared_.lanes = lanes_.get();
   spdlog::info("journal {} in {}: {} records read, the last is {}; {} items", shared_.journal_id,
                options.journal_dir, report->records, report->last_sequence, known_items_.size());
   return {};

@@ -44,6 +44,7 @@ class SaleSetup {
   sale::SaleMetrics metrics_;
   sale::OrderIds order_ids_;
   sale::Shared shared_;
+  std::unique_ptr<sale::Lanes> lanes_;
   FlusherLink flusher_;
   std::vector<KnownItem> known_items_;  // until the sale has them
   uint64_t recovered_sequence_ = 0;

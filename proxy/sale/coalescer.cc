@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "proxy/sale/gate.h"
+#include "proxy/sale/heartbeat.h"
 #include "proxy/sale/replies.h"
 
 namespace sluice::proxy::sale {
@@ -80,6 +81,7 @@ void Coalescer::finish_stopping(int64_t deadline_us, std::function<void()> stopp
     return;
   }
   check_timer_.cancel();
+  if (thread_.index() == 0) heartbeat_->stop();
   redis_.close();
   for (auto& [name, item] : items_) {
     if (!item->in_flight) continue;
@@ -125,9 +127,12 @@ void Coalescer::submit(Operation op) {
   }
   Item& target = item(op.item);
   if (target.state == Item::State::kRefused) return refuse(op, "ERR", target.refusal);
+  if (target.state == Item::State::kReplaying || target.state == Item::State::kWaiting) {
+    return refuse(op, "LOADING", target.refusal + "; nothing happened, retry later");
+  }
   target.waiting.push_back(std::move(op));
   ++queued_;
-  if (target.state == Item::State::kShut) return gate_->open(target, true);
+  if (target.state == Item::State::kShut) return gate_->open(target);
   enqueue(target);
 }
 
@@ -174,7 +179,7 @@ void Coalescer::build_batch(Item& item) {
   for (Operation& op : batch.operations) {
     if (op.verb == Verb::kBuy) op.order_id = ids.at(first, taken++);
   }
-  batch.payload = encode_operations(batch.time_ms, batch.operations);
+  batch.payload = encode_operations(batch.time_ms, batch.operations, gate_->identity());
   shared_.metrics->batch_purchases.observe(batch.operations.size());
   item.in_flight = std::move(batch);
 }
@@ -197,12 +202,12 @@ void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>&
   if (reply->is_error()) return redis_error(item, by_sha, reply->text());
   auto answer = parse_answer(reply->text());
   if (!answer) return item_refused(item, answer.error().message());
-  if (answer->kind != Answer::Kind::kApplied) {
-    item.state = Item::State::kShut;
-    return gate_->open(item, answer->kind == Answer::Kind::kGap);
-  }
   Batch batch = std::move(*item.in_flight);
   item.in_flight.reset();
+  if (answer->kind != Answer::Kind::kApplied) {  // nothing was written
+    requeue(item, std::move(batch));
+    return gate_->open(item);
+  }
   if (answer->verdicts.size() != batch.operations.size()) {
     item.in_flight = std::move(batch);
     return item_refused(item, "the purchase script answered for another batch");
@@ -326,7 +331,7 @@ std::string_view Coalescer::durability(Item& item, uint64_t order_id) {
 
 // Names that no item has cost nothing for longer than their answer takes.
 void Coalescer::forget_if_unused(Item& item) {
-  if (!item.idle() || item.sequence != 0 || item.epoch != 0 || item.queued) return;
+  if (!item.idle() || item.sequence != 0 || item.epoch != 0 || item.queued || item.polled) return;
   shared_.items.fetch_sub(1, std::memory_order_relaxed);
   items_.erase(item.name);
 }
@@ -350,12 +355,22 @@ void Coalescer::item_refused(Item& item, std::string why) {
   spdlog::error("item {}: not sold: {}", item.name, why);
   item.state = Item::State::kRefused;
   item.refusal = std::move(why);
+  refuse_waiting(item, "ERR", item.refusal);
+  if (!item.in_flight) return;
+  for (Operation& op : item.in_flight->operations) refuse(op, "UNKNOWNSTATE", item.refusal);
+}
+
+void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
+  item.state = state;
+  item.refusal = std::move(why);
+  refuse_waiting(item, "LOADING", item.refusal + "; nothing happened, retry later");
+}
+
+void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::string& message) {
   std::deque<Operation> waiting;
   waiting.swap(item.waiting);
   queued_ -= waiting.size();
-  for (Operation& op : waiting) refuse(op, "ERR", item.refusal);
-  if (!item.in_flight) return;
-  for (Operation& op : item.in_flight->operations) refuse(op, "UNKNOWNSTATE", item.refusal);
+  for (Operation& op : waiting) refuse(op, prefix, message);
 }
 
 void Coalescer::connection_lost(const Error& why) {
@@ -368,11 +383,8 @@ void Coalescer::connection_lost(const Error& why) {
   for (auto& [name, item] : items_) {
     item->queued = false;
     item->state = Item::State::kShut;
-    std::deque<Operation> waiting;
-    waiting.swap(item->waiting);
-    queued_ -= waiting.size();
-    for (Operation& op : waiting)
-      refuse(op, "LOADING", unavailable_ + "; nothing happened, retry later");
+    item->polled = item->listed = false;
+    refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
   }
 }
 

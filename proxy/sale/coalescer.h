@@ -25,6 +25,7 @@
 namespace sluice::proxy::sale {
 
 class Gate;
+class Heartbeat;
 
 class Coalescer final : public upstream::TurnTask {
  public:
@@ -39,6 +40,7 @@ class Coalescer final : public upstream::TurnTask {
   void know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence);
   // Which items of Redis's index are this thread's. Before start().
   void set_owner_test(std::function<bool(std::string_view item)> owns) { owns_ = std::move(owns); }
+  void set_heartbeat(Heartbeat& heartbeat) { heartbeat_ = &heartbeat; }
   void start();
   // Refuses what is new from now on, lets what waits be decided (for a bounded time), answers the
   // rest with -UNKNOWNSTATE, closes the connection, then calls `stopped`. On the I/O thread.
@@ -52,12 +54,17 @@ class Coalescer final : public upstream::TurnTask {
   // True once every known item has passed the gate; any thread.
   bool ready() const { return ready_.load(std::memory_order_relaxed); }
 
+  Gate& gate() { return *gate_; }
+
   // For the gate.
+  Heartbeat& heartbeat() { return *heartbeat_; }
   Shared& shared() { return shared_; }
   upstream::IoThread& thread() { return thread_; }
   upstream::Inbox& inbox() { return inbox_; }
   std::unordered_map<std::string, std::unique_ptr<Item>>& items() { return items_; }
   Item& item(const std::string& name);
+  // What clients are told until ready().
+  void set_unavailable(std::string why) { unavailable_ = std::move(why); }
   void set_ready(bool ready) { ready_.store(ready, std::memory_order_relaxed); }
   // Redis has applied `batch` with these verdicts: journal what was accepted, answer the rest.
   void settle(Item& item, uint64_t sequence, Batch batch, const std::vector<Verdict>& verdicts);
@@ -66,6 +73,8 @@ class Coalescer final : public upstream::TurnTask {
   // The item's gate is open: what waits may be sent. Or it is refused: what waits is answered.
   void item_opened(Item& item);
   void item_refused(Item& item, std::string why);
+  // Neither for now: what waits, and what comes, is told so (-LOADING).
+  void item_waits(Item& item, Item::State state, std::string why);
 
   void turn_ended() override;
 
@@ -78,6 +87,7 @@ class Coalescer final : public upstream::TurnTask {
   void redis_error(Item& item, bool by_sha, std::string_view text);
   void committed(Item& item, const journal::CommitOutcome& outcome);
   void reply(Item& item, Operation& op, const Verdict& verdict);
+  void refuse_waiting(Item& item, std::string_view prefix, const std::string& message);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
   void release(Operation& op);
   std::string_view durability(Item& item, uint64_t order_id);
@@ -95,6 +105,7 @@ class Coalescer final : public upstream::TurnTask {
   std::function<bool(std::string_view)> owns_;
   upstream::RedisClient redis_;
   std::unique_ptr<Gate> gate_;
+  Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
   std::unordered_map<std::string, std::unique_ptr<Item>> items_;
   std::vector<Item*> to_send_;

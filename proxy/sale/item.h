@@ -38,8 +38,10 @@ struct Commit {
 
 struct Item {
   enum class State {
-    kShut,    // the gate has not been passed since the connection came up
-    kGating,  // the gate script or a replay is under way
+    kShut,       // the gate has not been passed since the connection came up
+    kGating,     // the gate script is asked, or about to be
+    kReplaying,  // Redis lacks batches of this lane
+    kWaiting,    // for other proxies
     kOpen,
     kRefused,  // Redis and journal contradict each other; needs a person
   };
@@ -53,15 +55,20 @@ struct Item {
   const std::string name, item_key, buyers_key, receipts_key;
 
   State state = State::kShut;
-  std::string refusal;    // kRefused: why
+  std::string refusal;    // kRefused, kReplaying, kWaiting: why
   uint64_t epoch = 0;     // as the gate last told
   uint64_t sequence = 0;  // the last applied batch that was handed to the journal
   std::deque<Operation> waiting;
   std::optional<Batch> in_flight;
   std::deque<Commit> commits;
-  Trail synced;         // to disk
-  Trail drained;        // to MySQL
-  bool queued = false;  // in the owner's list of items to be sent at the end of this turn
+  Trail synced;   // to disk
+  Trail drained;  // to MySQL
+  // For the gate.
+  bool retired = false;         // the journal does not hold all of this lane any more
+  bool needs_creation = false;  // which is in another proxy's journal
+  bool polled = false;          // in the list of items that wait for other lanes
+  bool listed = false;          // possibly in sluice:waiting
+  bool queued = false;          // in the owner's list of items to be sent at the end of this turn
 
   bool idle() const { return waiting.empty() && !in_flight && commits.empty(); }
 };

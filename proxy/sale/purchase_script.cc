@@ -122,7 +122,8 @@ Scripts load_scripts() {
           make_script(generated::kReplayScript)};
 }
 
-std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations) {
+std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
+                              std::string_view identity) {
   std::string out;
   append_array_header(out, 1 + kOperationElements * static_cast<uint32_t>(operations.size()));
   append_integer(out, time_ms);
@@ -133,8 +134,12 @@ std::string encode_operations(int64_t time_ms, const std::vector<Operation>& ope
     append_integer(out, op.quantity);
     append_string(out, op.request);
     append_string(out, order_text(op.order_id));
-    append_string(out, op.verb == Verb::kCreate ? definition_text(op.limit, op.start_ms, op.end_ms)
-                                                : op.fields);
+    if (op.verb == Verb::kCreate) {
+      append_string(
+          out, definition_text(op.limit, op.start_ms, op.end_ms) + "," + std::string(identity));
+    } else {
+      append_string(out, op.fields);
+    }
   }
   return out;
 }
@@ -144,6 +149,10 @@ Result<Answer> parse_answer(std::string_view text) {
   std::string_view rest = text;
   std::string_view head = take_until(rest, '\n');
   const std::string_view word = take_until(head, ' ');
+  if (word == "EDITED") {
+    answer.kind = Answer::Kind::kEdited;
+    return answer;
+  }
   if (word == "GATE" || word == "GAP") {
     answer.kind = word == "GATE" ? Answer::Kind::kGate : Answer::Kind::kGap;
     if (!parse_uint(head, word == "GATE" ? answer.epoch : answer.sequence))
@@ -161,11 +170,12 @@ Result<Answer> parse_answer(std::string_view text) {
 Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
   const Error damaged(ErrorClass::kCorrupt,
                       "item " + std::string(item) + ": a receipt in Redis is not readable");
+  Receipt parsed;
   uint64_t verdict_bytes = 0;
-  if (!parse_uint(take_until(receipt, ' '), verdict_bytes) || verdict_bytes > receipt.size()) {
+  if (!parse_uint(take_until(receipt, ' '), parsed.batch) ||
+      !parse_uint(take_until(receipt, ' '), verdict_bytes) || verdict_bytes > receipt.size()) {
     return damaged;
   }
-  Receipt parsed;
   parsed.verdicts = parse_verdicts(receipt.substr(0, verdict_bytes));
   MsgpackReader reader(receipt.substr(verdict_bytes));
   const uint32_t elements = reader.array_header();
@@ -231,6 +241,7 @@ void append_replay_record(std::string& out, const journal::Record& record) {
   append_string(out, record.type == journal::RecordType::kCreate
                          ? definition_text(record.limit, record.start_ms, record.end_ms)
                          : std::string());
+  append_integer(out, record.time_ms);
 }
 
 }  // namespace sluice::proxy::sale

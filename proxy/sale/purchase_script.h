@@ -39,21 +39,24 @@ struct Verdict {
 };
 
 struct Answer {
-  enum class Kind { kApplied, kGate, kGap };
+  enum class Kind { kApplied, kGate, kGap, kEdited };
   Kind kind = Kind::kApplied;
   uint64_t sequence = 0;  // kApplied, kGap: the item's lane sequence now
   uint64_t epoch = 0;     // kApplied, kGate: the item's epoch
   std::vector<Verdict> verdicts;
 };
 
-// The script's ARGV[6]. `time_ms`: the records' time.
-std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations);
+// The script's ARGV[6]. `time_ms`: the records' time; `identity`: of the Redis process that it is
+// for (see gate.h), which a created item remembers.
+std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
+                              std::string_view identity);
 
 // kCorrupt: not an answer of the script.
 Result<Answer> parse_answer(std::string_view text);
 
 // A receipt: the operations of an applied batch and their verdicts, as Redis kept them.
 struct Receipt {
+  uint64_t batch = 0;  // its lane sequence
   int64_t time_ms = 0;
   std::vector<Operation> operations;
   std::vector<Verdict> verdicts;
@@ -66,8 +69,8 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
                          const std::vector<Verdict>& verdicts, uint64_t batch, int64_t time_ms,
                          uint64_t& order_id_max);
 
-// One record in the form of replay.lua (7 elements).
+// One record in the form of replay.lua.
 void append_replay_record(std::string& out, const journal::Record& record);
-inline constexpr uint32_t kReplayElements = 7;
+inline constexpr uint32_t kReplayElements = 8;
 
 }  // namespace sluice::proxy::sale

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "proxy/sale/heartbeat.h"
 #include "proxy/sale/replies.h"
 #include "resp/names.h"
 #include "resp/writer.h"
@@ -61,8 +62,14 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
                                 "Purchases accepted beyond the stock; must stay 0.")),
       purchase_seconds(registry.histogram("sluice_purchase_seconds",
                                           "From a SECKILL command's arrival to its reply.", 1e-6)),
-      batch_purchases(registry.histogram("sluice_redis_batch_purchases",
-                                         "Operations in one script call.", 1)) {}
+      batch_purchases(
+          registry.histogram("sluice_redis_batch_purchases", "Operations in one script call.", 1)),
+      gate_passes(registry.counter("sluice_gate_passes_total",
+                                   "Times that Redis and the journal were compared as a whole.")),
+      gate_records(registry.counter("sluice_gate_replayed_records_total",
+                                    "Journal records brought back into Redis.")),
+      gate_receipts(registry.counter("sluice_gate_imported_receipts_total",
+                                     "Batches completed in the journal from Redis's receipts.")) {}
 
 base::Counter& SaleMetrics::result(std::string_view label) {
   for (const auto& [name, counter] :
@@ -99,6 +106,14 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
     coalescers_.back()->set_owner_test(
         [this, i](std::string_view item) { return owner_of(item) == i; });
   }
+  heartbeat_ = std::make_unique<Heartbeat>(
+      *threads[0], *inboxes[0], coalescers_[0]->redis(), shared, coalescers_.size(),
+      [this](const std::function<void(Coalescer&)>& work) {
+        for (size_t i = 0; i < coalescers_.size(); ++i) {
+          inboxes_[i]->push([this, i, work] { work(*coalescers_[i]); });
+        }
+      });
+  for (auto& coalescer : coalescers_) coalescer->set_heartbeat(*heartbeat_);
 }
 
 Sale::~Sale() = default;

@@ -15,6 +15,8 @@
 
 namespace sluice::proxy::sale {
 
+class Heartbeat;
+
 class Sale final : public PurchaseFlow {
  public:
   // `inboxes[i]` belongs to `threads[i]`. `shared`, `flusher` and the threads outlive the Sale.
@@ -55,6 +57,7 @@ class Sale final : public PurchaseFlow {
   FlusherPort& flusher_;
   const int64_t started_us_;
   std::vector<std::unique_ptr<Coalescer>> coalescers_;
+  std::unique_ptr<Heartbeat> heartbeat_;
 };
 
 }  // namespace sluice::proxy::sale

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/metrics.h"
 #include "journal/group_commit.h"
+#include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/purchase_script.h"
 
@@ -20,6 +21,8 @@ struct Limits {
   size_t queued_operations = 100'000;  // limits.queued_purchases, per I/O thread
   size_t items = 100'000;              // limits.items, per proxy
   int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
+  int64_t beat_us = 500'000;             // of the heartbeat; a flush is noticed within it
+  int64_t join_poll_us = 200'000;        // the same, until the other proxies know this one
 };
 
 struct SaleMetrics {
@@ -32,6 +35,7 @@ struct SaleMetrics {
   base::Counter& oversell;
   base::Histogram& purchase_seconds;
   base::Histogram& batch_purchases;
+  base::Counter &gate_passes, &gate_records, &gate_receipts;
 };
 
 // An operating error after which this process must not go on selling: main.cc logs it and exits 3.
@@ -47,6 +51,7 @@ struct Shared {
   base::FileSystem* files = nullptr;
   journal::GroupCommit* journal = nullptr;
   OrderIds* order_ids = nullptr;
+  Lanes* lanes = nullptr;
   SaleMetrics* metrics = nullptr;
   Scripts scripts;
   Limits limits;

@@ -34,7 +34,7 @@ class ScriptTest : public testing::Test {
     return redis_.run({"EVAL", std::string(scripts_.purchase.text), "3", kItem, kBuyers,
                        "sluice:{phone}:receipts:" + lane, lane, std::to_string(epoch),
                        std::to_string(sequence), std::to_string(synced), "journal-a",
-                       encode_operations(1000, operations)});
+                       encode_operations(1000, operations, "run-1")});
   }
   // Runs a batch that must be applied as the next one; its verdict lines joined by '|'.
   std::string apply(const std::vector<Operation>& operations) {
@@ -47,10 +47,16 @@ class ScriptTest : public testing::Test {
     for (char& c : lines) c = c == '\n' ? '|' : c;
     return lines;
   }
-  std::string gate(bool raise, uint64_t above, const std::string& lane = "7") {
-    return redis_.run({"EVAL", std::string(scripts_.gate.text), "2", kItem,
-                       "sluice:{phone}:receipts:" + lane, lane, raise ? "1" : "0",
-                       std::to_string(above)});
+  // As a proxy of this lane that has journaled up to `journaled` and knows the lanes 7 and `known`.
+  std::string gate(uint64_t journaled, const std::string& flags = "", const std::string& lane = "7",
+                   const std::string& run = "run-1", const std::string& known = ",7,",
+                   const std::string& forgotten = ",") {
+    const std::string reply = redis_.run({"EVAL", std::string(scripts_.gate.text), "3", kItem,
+                                          "sluice:{phone}:receipts:" + lane, kBuyers, lane,
+                                          std::to_string(journaled), run, known, forgotten, flags});
+    const size_t space = reply.find(' ');
+    if (space != std::string::npos) gate_epoch_ = std::strtoull(&reply[space], nullptr, 10);
+    return reply.substr(0, space);
   }
   std::string field(const std::string& name) { return redis_.run({"HGET", kItem, name}); }
 
@@ -58,6 +64,7 @@ class ScriptTest : public testing::Test {
   test::RedisServer redis_;
   const Scripts scripts_ = load_scripts();
   uint64_t epoch_ = 0, sequence_ = 0;
+  uint64_t gate_epoch_ = 0;  // as the last gate() told
 };
 
 TEST_F(ScriptTest, ShaIsTheOneRedisComputes) {
@@ -164,22 +171,25 @@ TEST_F(ScriptTest, CreateAgainIsFineWithTheSameSettingsOnly) {
 
 TEST_F(ScriptTest, SendingABatchAgainChangesNothing) {
   apply({create(5)});
-  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1).substr(0, 5), "OK 2 ");
-  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1), "GAP 2");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, epoch_, 1).substr(0, 5), "OK 2 ");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, epoch_, 1), "GAP 2");
   EXPECT_EQ(field("sold"), "1");
 }
 
 TEST_F(ScriptTest, RaisedEpochRefusesWhatWasSentBefore) {
   apply({create(5)});
-  EXPECT_EQ(gate(true, 1), "1 2 1 journal-a 2");
-  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 1), "GATE 2");
-  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 2, 1).substr(0, 2), "OK");
-  EXPECT_EQ(gate(false, 2), "1 2 2 journal-a 3") << "joining does not raise";
+  EXPECT_EQ(gate(1, "r"), "OPEN");
+  EXPECT_GT(gate_epoch_, epoch_);
+  const uint64_t raised = gate_epoch_;
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, epoch_, 1), "GATE " + std::to_string(raised));
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, raised, 1).substr(0, 2), "OK");
+  EXPECT_EQ(gate(2), "OPEN");
+  EXPECT_EQ(gate_epoch_, raised) << "joining does not raise";
 }
 
 TEST_F(ScriptTest, LanesCountApart) {
   apply({create(5)});
-  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, 1, 0, 0, "8").substr(0, 5), "OK 1 ");
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", 11)}, epoch_, 0, 0, "8").substr(0, 5), "OK 1 ");
   EXPECT_EQ(apply({op(Verb::kBuy, "b", 1, "", 12)}), "A 3");
 }
 
@@ -187,8 +197,8 @@ TEST_F(ScriptTest, ReceiptsHoldWhatIsNotSyncedAndCompleteTheBatch) {
   apply({create(5)});
   Operation buy = op(Verb::kBuy, "a", 2, "r", 11);
   buy.fields = std::string("\x01k\x03\x00v\x00w", 7);
-  EXPECT_EQ(call({buy, op(Verb::kBuy, "b", 9, "", 12)}, 1, 1, 0).substr(0, 2), "OK");
-  EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, 1, 2, 1).substr(0, 2), "OK");
+  EXPECT_EQ(call({buy, op(Verb::kBuy, "b", 9, "", 12)}, epoch_, 1, 0).substr(0, 2), "OK");
+  EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, epoch_, 2, 1).substr(0, 2), "OK");
   EXPECT_EQ(redis_.run({"LLEN", "sluice:{phone}:receipts:7"}), "2")
       << "batch 1 was trimmed as synced";
   const auto receipt =
@@ -212,10 +222,6 @@ TEST_F(ScriptTest, RefusedBatchWritesNothing) {
 
 TEST_F(ScriptTest, KeyOfAnotherTypeIsAnErrorBeforeAnythingIsWritten) {
   apply({create(5), op(Verb::kBuy, "a", 1, "", 11)});
-  redis_.run({"SET", "sluice:{phone}:receipts:7", "x"});
-  EXPECT_NE(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"),
-            std::string::npos);
-  redis_.run({"DEL", "sluice:{phone}:receipts:7"});
   redis_.run({"RENAME", kBuyers, "aside"});
   redis_.run({"SET", kBuyers, "x"});
   EXPECT_NE(call({op(Verb::kRestock, "", 1), op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_)
@@ -223,6 +229,16 @@ TEST_F(ScriptTest, KeyOfAnotherTypeIsAnErrorBeforeAnythingIsWritten) {
             std::string::npos);
   EXPECT_EQ(field("stock"), "5");
   EXPECT_EQ(field("sold"), "1");
+}
+
+// A script's writes are not taken back. What it leaves behind is seen before the next sale.
+TEST_F(ScriptTest, CallThatFailedHalfwayIsNoticedByTheNext) {
+  apply({create(5), op(Verb::kBuy, "a", 1, "", 11)});
+  redis_.run({"SET", "sluice:{phone}:receipts:7", "x"});
+  EXPECT_NE(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).find("WRONGTYPE"),
+            std::string::npos);
+  redis_.run({"DEL", "sluice:{phone}:receipts:7"});
+  EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, epoch_, sequence_), "EDITED 5,1,2");
 }
 
 class ReplayTest : public ScriptTest {
