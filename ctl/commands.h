@@ -8,7 +8,8 @@
 
 namespace sluice::ctl {
 
-int journal_command(std::span<const std::string> args);  // journal.cc: verify | dump DIR
-int schema_command(std::span<const std::string> args);   // schema.cc: print | apply
+int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump DIR
+int schema_command(std::span<const std::string> args);     // schema.cc: print | apply
+int reconcile_command(std::span<const std::string> args);  // reconcile.cc
 
 }  // namespace sluice::ctl

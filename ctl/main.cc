@@ -20,6 +20,8 @@ struct Command {
 constexpr std::array kCommands{
     Command{"journal", "verify or dump a journal folder", journal_command},
     Command{"schema", "print or apply the tables that the flusher needs", schema_command},
+    Command{"reconcile", "compare Redis, the journals and MySQL; repair what the journal proves",
+            reconcile_command},
 };
 
 int run(int argc, char** argv) {
@@ -27,7 +29,8 @@ int run(int argc, char** argv) {
                "sluice-ctl");
   app.set_version_flag("--version", std::string("sluice-ctl ") + SLUICE_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done; 1 failed; 2 bad arguments; 3 damaged data.");
+  app.footer(
+      "Exit codes: 0 done; 1 failed, or a difference found; 2 bad arguments; 3 damaged data.");
   for (const Command& command : kCommands) {
     // The command parses its own words, --help among them.
     app.add_subcommand(command.name, command.summary)->prefix_command()->set_help_flag();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "flusher/partition.h"
+#include "orders/partition.h"
 
 namespace sluice::flusher {
 
@@ -24,7 +24,7 @@ bool Batcher::complete(const Batch& batch) const {
 size_t Batcher::add(std::span<const journal::Record> records) {
   for (size_t i = 0; i < records.size(); ++i) {
     const journal::Record& record = records[i];
-    Lane& lane = lanes_[writer_of(record, writers())];
+    Lane& lane = lanes_[orders::writer_of(record, writers())];
     if (record.sequence < lane.closed_at) continue;
     // Closed only when the next record of this lane is here: then what lies between is covered too.
     if (complete(*lane.open) && !push(lane, record.sequence)) return i;

@@ -37,7 +37,7 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
   }
 }
 
-bool by_order_id(const OrderRow& a, const OrderRow& b) {
+bool by_order_id(const orders::OrderRow& a, const orders::OrderRow& b) {
   return a.record->order_id < b.record->order_id;
 }
 
@@ -66,7 +66,7 @@ ChangeSet fold(const Batch& batch) {
   }
   std::stable_sort(changes.orders.begin(), changes.orders.end(), by_order_id);
   for (const Record* cancel : cancels) {
-    const OrderRow wanted{cancel, 0};
+    const orders::OrderRow wanted{cancel, 0};
     const auto row =
         std::lower_bound(changes.orders.begin(), changes.orders.end(), wanted, by_order_id);
     if (row == changes.orders.end() || row->record->order_id != cancel->order_id) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "flusher/batch.h"
-#include "flusher/order_table.h"
+#include "orders/order_table.h"
 
 namespace sluice::flusher {
 
@@ -30,7 +30,7 @@ struct ItemChange {
 
 // Views and pointers are the batch's.
 struct ChangeSet {
-  std::vector<OrderRow> orders;             // by order_id
+  std::vector<orders::OrderRow> orders;     // by order_id
   std::vector<Cancellation> cancellations;  // by order_id
   // By item_id, the order in which every writer locks them. Keys own their text: a cancellation's
   // item comes from the table.

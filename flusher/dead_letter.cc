@@ -1,7 +1,7 @@
 #include "flusher/dead_letter.h"
 
 #include "flusher/item_rows.h"
-#include "flusher/json_text.h"
+#include "orders/json_text.h"
 
 namespace sluice::flusher {
 namespace {
@@ -39,7 +39,7 @@ std::optional<Failure> read_keys(Connection& connection, std::string& after,
 
 // One letter, without COMMIT: the order in, items.sold up, the letter out. `inserted` stays false
 // if there is nothing to do.
-std::optional<Failure> reinsert(Connection& connection, const OrderTable& orders,
+std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable& orders,
                                 const std::string& key, bool& inserted) {
   inserted = false;
   // Locked before it is judged: a cancel, or a second retry, may be at it at the same time.
@@ -53,9 +53,9 @@ std::optional<Failure> reinsert(Connection& connection, const OrderTable& orders
   }
   if (rows.empty()) return std::nullopt;
   std::string storage;
-  const auto record = parse_record_json(*rows[0][0], storage);
+  const auto record = orders::parse_record_json(*rows[0][0], storage);
   if (!record) return std::nullopt;  // not written by us: stays for a person to look at
-  const OrderRow row{&*record, rows[0][1] ? std::stoll(*rows[0][1]) : 0};
+  const orders::OrderRow row{&*record, rows[0][1] ? std::stoll(*rows[0][1]) : 0};
   std::string insert = orders.insert_head();
   orders.append_row(insert, row);
   if (auto failure = connection.exec(insert)) return failure;
@@ -72,7 +72,7 @@ std::optional<Failure> reinsert(Connection& connection, const OrderTable& orders
 }  // namespace
 
 std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journal_id,
-                                          const OrderRow& row, const Failure& reason) {
+                                          const orders::OrderRow& row, const Failure& reason) {
   const journal::Record& order = *row.record;
   std::string insert =
       "INSERT INTO sluice_dead_letter (journal_id, sequence, order_id, error_code, error, record,"
@@ -81,12 +81,12 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
       std::to_string(order.order_id) + "," + std::to_string(reason.code) + ",";
   sql::append_quoted(insert, printable(reason.message));
   insert += ',';
-  sql::append_quoted(insert, record_json(order));
+  sql::append_quoted(insert, orders::record_json(order));
   insert += ',';
   if (row.cancelled_ms == 0) {
     insert += "NULL";
   } else {
-    append_datetime(insert, row.cancelled_ms);
+    orders::append_datetime(insert, row.cancelled_ms);
   }
   return connection.exec(insert + ",NOW(3))");
 }
@@ -105,7 +105,7 @@ std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& coun
   return failure;
 }
 
-std::optional<Failure> retry_dead_letters(Connection& connection, const OrderTable& orders,
+std::optional<Failure> retry_dead_letters(Connection& connection, const orders::OrderTable& orders,
                                           RetryReport& report) {
   std::string after = "0, 0";
   std::vector<std::string> keys;

@@ -9,14 +9,15 @@
 #include <optional>
 #include <string>
 
-#include "flusher/order_table.h"
+#include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
 
 // In the open transaction.
 std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint64_t journal_id,
-                                               const OrderRow& row, const sql::Failure& reason);
+                                               const orders::OrderRow& row,
+                                               const sql::Failure& reason);
 
 // In the open transaction: marks those of the orders `ids` ("1,2,3") that are dead letters as
 // cancelled at `times`, an SQL expression of order_id. Waits for a retry of one of them.
@@ -33,6 +34,7 @@ struct RetryReport {
 // Tries each dead letter once, each in a transaction of its own: the order, items.sold and the dead
 // letter's removal together. One that is refused again stays. nullopt: went through all.
 std::optional<sql::Failure> retry_dead_letters(sql::Connection& connection,
-                                               const OrderTable& orders, RetryReport& report);
+                                               const orders::OrderTable& orders,
+                                               RetryReport& report);
 
 }  // namespace sluice::flusher

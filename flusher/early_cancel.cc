@@ -33,7 +33,7 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
   for (const Cancellation& cancel : missing) {
     if (dead.contains(cancel.order_id)) continue;
     values += (values.empty() ? "(" : ",(") + std::to_string(cancel.order_id) + ",";
-    append_datetime(values, cancel.time_ms);
+    orders::append_datetime(values, cancel.time_ms);
     values += ')';
   }
   if (values.empty()) return std::nullopt;
@@ -44,7 +44,7 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
 
 std::optional<Failure> take_early_cancels(Connection& connection, ChangeSet& changes) {
   if (changes.orders.empty()) return std::nullopt;
-  const auto id_of = [](const OrderRow& row) { return row.record->order_id; };
+  const auto id_of = [](const orders::OrderRow& row) { return row.record->order_id; };
   std::vector<sql::Row> rows;
   // FOR UPDATE: what is committed now, not what was when this transaction first read something.
   if (auto failure = connection.query(
@@ -58,9 +58,9 @@ std::optional<Failure> take_early_cancels(Connection& connection, ChangeSet& cha
   std::string ids;
   for (const sql::Row& row : rows) {
     const uint64_t order_id = std::stoull(*row[0]);
-    const auto order =
-        std::lower_bound(changes.orders.begin(), changes.orders.end(), order_id,
-                         [&](const OrderRow& one, uint64_t wanted) { return id_of(one) < wanted; });
+    const auto order = std::lower_bound(
+        changes.orders.begin(), changes.orders.end(), order_id,
+        [&](const orders::OrderRow& one, uint64_t wanted) { return id_of(one) < wanted; });
     if (order == changes.orders.end() || id_of(*order) != order_id) continue;
     append_id(ids, *row[0]);
     changes.cancellations.push_back({order_id, std::stoll(*row[1])});

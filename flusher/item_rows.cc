@@ -39,7 +39,7 @@ std::optional<Failure> add_counters(Connection& connection, const ChangeSet& cha
     rows += rows.empty() ? "(" : ",(";
     sql::append_quoted(rows, item_id);
     rows += "," + std::to_string(change.stock) + "," + std::to_string(change.sold) + ",";
-    append_datetime(rows, change.updated_ms);
+    orders::append_datetime(rows, change.updated_ms);
     rows += ')';
   }
   return send();
@@ -49,7 +49,7 @@ void append_time_or_null(std::string& out, int64_t time_ms) {
   if (time_ms == 0) {
     out += "NULL";
   } else {
-    append_datetime(out, time_ms);
+    orders::append_datetime(out, time_ms);
   }
 }
 

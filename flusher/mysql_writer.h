@@ -22,9 +22,9 @@
 #include "flusher/batch.h"
 #include "flusher/checkpoint.h"
 #include "flusher/metrics.h"
-#include "flusher/order_table.h"
 #include "flusher/pace.h"
 #include "flusher/status.h"
+#include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
@@ -32,7 +32,7 @@ namespace sluice::flusher {
 // What all writers share; references outlive them.
 struct WriterContext {
   sql::ConnectOptions mysql;
-  const OrderTable& orders;
+  const orders::OrderTable& orders;
   size_t statement_bytes;
   CheckpointKey key;
   Pace& pace;

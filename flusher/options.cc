@@ -315,7 +315,8 @@ const std::vector<ConfigKey>& config_keys() {
 Result<Options> make_options(const base::Config& config) {
   auto mysql = connect_options(config);
   if (!mysql) return mysql.error();
-  auto orders = OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
+  auto orders =
+      orders::OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
   if (!orders) return orders.error();
   auto trigger = trigger_options(config);
   if (!trigger) return trigger.error();

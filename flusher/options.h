@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/config.h"
-#include "flusher/order_table.h"
 #include "flusher/schedule.h"
+#include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
@@ -41,7 +41,7 @@ struct Options {
   int64_t retain_us = 0;  // live
   sql::ConnectOptions mysql;
   bool create_schema = false;
-  OrderTable orders;
+  orders::OrderTable orders;
   BatchOptions batch;      // live but for `writers`
   TriggerOptions trigger;  // live
   PaceOptions pace;        // live

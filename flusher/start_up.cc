@@ -16,7 +16,7 @@ Error waiting(const Failure& failure) {
   return Error(ErrorClass::kUnavailable, failure.text() + advice(failure));
 }
 
-std::optional<Failure> probe_tables(sql::Connection& connection, const OrderTable& orders) {
+std::optional<Failure> probe_tables(sql::Connection& connection, const orders::OrderTable& orders) {
   const std::string probes[] = {
       orders.probe(),
       "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"

@@ -20,7 +20,7 @@ constexpr size_t kPacketSlack = 1024;
 
 }  // namespace
 
-Transaction::Transaction(sql::Connection& connection, const OrderTable& orders,
+Transaction::Transaction(sql::Connection& connection, const orders::OrderTable& orders,
                          const CheckpointKey& key, uint32_t writer, size_t statement_bytes)
     : connection_(connection),
       orders_(orders),
@@ -95,7 +95,8 @@ std::optional<Failure> Transaction::bisect(size_t begin, size_t end, Failure rea
   return std::nullopt;
 }
 
-std::optional<Failure> Transaction::settle_refused(const OrderRow& row, const Failure& reason) {
+std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
+                                                   const Failure& reason) {
   if (reason.kind == FailureKind::kDuplicate) {
     // The very same order may be there already, if sluice_checkpoint was set back by hand or
     // restored from an older backup than orders. It is counted in items.sold already.
@@ -120,7 +121,7 @@ std::optional<Failure> Transaction::settle_refused(const OrderRow& row, const Fa
 
 void Transaction::count_sold(size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
-    const OrderRow& row = changes_.orders[i];
+    const orders::OrderRow& row = changes_.orders[i];
     if (row.cancelled_ms != 0) continue;
     ItemChange& item = changes_.item(row.record->item);
     item.sold += row.record->quantity;
@@ -145,18 +146,18 @@ std::optional<Failure> Transaction::cancel_some(size_t begin, size_t end) {
     const std::string id = std::to_string(changes_.cancellations[i].order_id);
     ids += (i == begin ? "" : ",") + id;
     times += " WHEN " + id + " THEN ";
-    append_datetime(times, changes_.cancellations[i].time_ms);
+    orders::append_datetime(times, changes_.cancellations[i].time_ms);
   }
   times += " END";
   // Dead letters first: one that is being put in again is waited for, and then found below.
   if (auto failure = cancel_dead_letters(connection_, ids, times)) return failure;
 
   std::vector<sql::Row> found;
-  if (auto failure = connection_.query(
-          "SELECT order_id, item_id, quantity, status <> 'cancelled' FROM " +
-              orders_.quoted_name() + " WHERE order_id IN (" + ids +
-              ") ORDER BY order_id FOR UPDATE",
-          found)) {
+  if (auto failure =
+          connection_.query("SELECT order_id, item_id, quantity, status <> 'cancelled' FROM " +
+                                orders_.quoted_name() + " WHERE order_id IN (" + ids +
+                                ") ORDER BY order_id FOR UPDATE",
+                            found)) {
     return failure;
   }
   ids.clear();

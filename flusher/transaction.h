@@ -17,7 +17,7 @@
 #include "flusher/batch.h"
 #include "flusher/change_set.h"
 #include "flusher/checkpoint.h"
-#include "flusher/order_table.h"
+#include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
@@ -26,8 +26,8 @@ class Transaction {
  public:
   // All references outlive the transaction. `statement_bytes`: no longer statements than that,
   // unless a single row is.
-  Transaction(sql::Connection& connection, const OrderTable& orders, const CheckpointKey& key,
-              uint32_t writer, size_t statement_bytes);
+  Transaction(sql::Connection& connection, const orders::OrderTable& orders,
+              const CheckpointKey& key, uint32_t writer, size_t statement_bytes);
 
   // Runs everything up to COMMIT. A failure means: roll back.
   std::optional<sql::Failure> run(const Batch& batch, uint64_t from);
@@ -42,13 +42,14 @@ class Transaction {
   std::optional<sql::Failure> insert_all();
   std::optional<sql::Failure> insert_rows(size_t begin, size_t end);
   std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);
-  std::optional<sql::Failure> settle_refused(const OrderRow& row, const sql::Failure& reason);
+  std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,
+                                             const sql::Failure& reason);
   std::optional<sql::Failure> cancel_all();
   std::optional<sql::Failure> cancel_some(size_t begin, size_t end);
   void count_sold(size_t begin, size_t end);
 
   sql::Connection& connection_;
-  const OrderTable& orders_;
+  const orders::OrderTable& orders_;
   const CheckpointKey key_;
   const uint32_t writer_;
   const size_t statement_bytes_;

@@ -17,14 +17,15 @@ ALLOWED = {
     "resp": {"base"},
     "journal": {"base"},
     "sql": {"base"},
+    "orders": {"base", "journal", "sql"},
     "http": {"base"},
     "proxy/upstream": {"base", "resp"},
     "proxy/sale": {"base", "resp", "journal", "proxy/upstream"},
     "proxy/front": {"base", "resp", "journal", "proxy/upstream", "proxy/sale"},
     # main.cc, options and admin wire everything that the proxy is made of.
     "proxy": {"base", "resp", "journal", "http", "proxy/upstream", "proxy/sale", "proxy/front"},
-    "flusher": {"base", "journal", "sql", "http"},
-    "ctl": {"base", "journal", "sql", "resp"},
+    "flusher": {"base", "journal", "sql", "orders", "http"},
+    "ctl": {"base", "journal", "sql", "orders", "resp"},
     "bench": {"base", "journal", "sql", "resp"},
 }
 

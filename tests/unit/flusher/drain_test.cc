@@ -141,7 +141,8 @@ TEST_F(DrainTest, MappedFieldsGoIntoColumnsOfTheirOwn) {
   ASSERT_FALSE(sql::apply_schema(connection, "purchases"));
   database.run(
       "ALTER TABLE purchases ADD COLUMN address VARCHAR(100), ADD COLUMN raw VARBINARY(9)");
-  options.orders = *OrderTable::create("purchases", {{"addr", "address"}, {"bytes", "raw"}});
+  options.orders =
+      *orders::OrderTable::create("purchases", {{"addr", "address"}, {"bytes", "raw"}});
   std::string fields;
   journal::append_field(fields, "addr", "it's \\ \"5\"");
   journal::append_field(fields, "note", "caf\xc3\xa9\n");

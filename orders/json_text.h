@@ -11,7 +11,7 @@
 
 #include "journal/record.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 
 // RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
@@ -29,4 +29,4 @@ std::string record_json(const journal::Record& record);
 // Reads back what record_json wrote for a kBuy. Views in `record` point into `storage`.
 Result<journal::Record> parse_record_json(std::string_view json, std::string& storage);
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

@@ -1,4 +1,4 @@
-#include "flusher/order_table.h"
+#include "orders/order_table.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,10 +6,10 @@
 #include <optional>
 #include <set>
 
-#include "flusher/json_text.h"
+#include "orders/json_text.h"
 #include "sql/connection.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 namespace {
 
 constexpr std::string_view kOwnColumns[] = {"order_id",   "item_id",    "user_id",
@@ -161,4 +161,4 @@ std::string OrderTable::probe() const {
   return "SELECT " + column_list_ + " FROM " + quoted_name() + " LIMIT 0";
 }
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

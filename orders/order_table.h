@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "journal/record.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 
 // One order as it goes into the table.
 struct OrderRow {
@@ -58,4 +58,4 @@ class OrderTable {
 // nearest limit.
 void append_datetime(std::string& out, int64_t time_ms);
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

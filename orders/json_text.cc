@@ -1,11 +1,11 @@
-#include "flusher/json_text.h"
+#include "orders/json_text.h"
 
 #include <boost/beast/core/detail/base64.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <vector>
 
-namespace sluice::flusher {
+namespace sluice::orders {
 namespace {
 
 namespace base64 = boost::beast::detail::base64;
@@ -188,4 +188,4 @@ Result<journal::Record> parse_record_json(std::string_view json, std::string& st
   }
 }
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

@@ -10,8 +10,8 @@
 
 #include "journal/record.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 
 uint32_t writer_of(const journal::Record& record, uint32_t writers);
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

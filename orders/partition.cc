@@ -1,6 +1,6 @@
-#include "flusher/partition.h"
+#include "orders/partition.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 namespace {
 
 // FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/
@@ -27,4 +27,4 @@ uint32_t writer_of(const journal::Record& record, uint32_t writers) {
   return static_cast<uint32_t>(hash % writers);
 }
 
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

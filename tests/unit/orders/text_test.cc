@@ -1,11 +1,11 @@
 // The text that goes into MySQL: JSON, dates, rows, and who writes what.
 #include <gtest/gtest.h>
 
-#include "flusher/json_text.h"
-#include "flusher/order_table.h"
-#include "flusher/partition.h"
+#include "orders/json_text.h"
+#include "orders/order_table.h"
+#include "orders/partition.h"
 
-namespace sluice::flusher {
+namespace sluice::orders {
 namespace {
 
 std::string json_fields(std::string_view encoded, std::string_view left_out = "-") {
@@ -135,4 +135,4 @@ TEST(Partition, SpreadsOneItemsBuyersEvenly) {
 }
 
 }  // namespace
-}  // namespace sluice::flusher
+}  // namespace sluice::orders

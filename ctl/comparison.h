@@ -1,0 +1,85 @@
+// Compares Redis, the journals and MySQL, item by item.
+//
+// What must be equal, and at which moment:
+//   MySQL  the records below its checkpoints: rows and dead letters together are the journal's
+//          orders, items.stock is what the journal gave, items.sold the sum of its live rows
+//   Redis  the journal up to the batch that Redis has applied last of each lane: stock, sold and
+//          the buyers; it is never behind the journal
+// Batches on their way are therefore no difference: those that Redis has and the journal not yet
+// are waited for, those that the journal has and MySQL not yet are waiting to be drained.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "ctl/journal_totals.h"
+#include "ctl/mysql_items.h"
+#include "ctl/order_audit.h"
+#include "ctl/redis_items.h"
+#include "ctl/sources.h"
+
+namespace sluice::ctl {
+
+enum class Side { kRedis, kMysql };
+
+struct Difference {
+  Side side;              // that is wrong; the journal is believed
+  std::string kind;       // for machines: "missing_item", "behind", "sold", …
+  std::string text;       // for people
+  bool fixable = false;   // the journal proves what is right
+  OrderList orders = {};  // which ones, if it speaks of orders
+};
+
+struct ItemComparison {
+  std::string name;
+  bool in_journal = false;
+  JournalItem journal;
+  RedisItem redis;
+  MysqlItem mysql;
+  uint64_t unjournaled = 0;  // batches that Redis has and the journal does not have yet
+  std::vector<std::string> notes;
+  std::vector<Difference> differences;
+
+  bool differs(Side side) const;
+};
+
+struct Comparison {
+  std::vector<ItemComparison> items;  // by name
+  // Items of which the journals tell nothing any more: not compared.
+  std::vector<std::string> retired;
+};
+
+class Comparer {
+ public:
+  // All references outlive the comparer.
+  Comparer(const Sources& sources, RedisConnection& redis, MysqlItems& mysql);
+
+  // An empty filter: all items. `repair`, if not empty, is given the orders that MySQL has wrong.
+  Result<Comparison> run(const ItemFilter& filter, const Repairer& repair);
+
+ private:
+  Status read_sides(const ItemFilter& filter);
+  Status read_redis(const std::vector<std::string>& names);
+  std::vector<uint32_t> lanes() const;
+  Result<Comparison> judge_all(const Repairer& repair);
+  void judge_redis(ItemComparison& item) const;
+  bool judge_lanes(ItemComparison& item) const;
+  void judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence) const;
+  void judge_row(ItemComparison& item) const;
+  Status judge_orders(Comparison& comparison, const Repairer& repair);
+
+  const Sources& sources_;
+  RedisItems redis_;
+  MysqlItems& mysql_;
+  // Of this run.
+  Checkpoints checkpoints_;
+  std::optional<JournalTotals> totals_;
+  std::map<std::string, RedisItem, std::less<>> redis_items_;
+  MysqlItemMap mysql_items_;
+};
+
+}  // namespace sluice::ctl

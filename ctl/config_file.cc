@@ -1,0 +1,199 @@
+#include "ctl/config_file.h"
+
+#include <fstream>
+#include <optional>
+
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace sluice::ctl {
+namespace {
+
+using base::ConfigKey;
+using base::ConfigType;
+
+constexpr int64_t kSecondUs = 1'000'000;
+
+Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+
+Result<toml::table> parse(const std::string& path) {
+  std::ifstream readable(path);
+  if (!readable) return invalid(path + ": cannot be read");
+  toml::parse_result file = toml::parse_file(path);
+  if (file) return std::move(file).table();
+  return invalid(path + ":" + std::to_string(file.error().source().begin.line) + ": " +
+                 std::string(file.error().description()));
+}
+
+// A part of a list or map in the text form of base::Config: commas inside are escaped.
+void append_part(std::string& text, std::string_view part) {
+  if (!text.empty()) text += ',';
+  for (const char c : part) {
+    if (c == ',' || c == '\\') text += '\\';
+    text += c;
+  }
+}
+
+std::optional<std::string> list_text(const toml::array& list) {
+  std::string text;
+  for (const toml::node& part : list) {
+    if (!part.is_string()) return std::nullopt;
+    append_part(text, part.as_string()->get());
+  }
+  return text;
+}
+
+std::optional<std::string> map_text(const toml::table& map) {
+  std::string text;
+  for (const auto& [name, part] : map) {
+    if (!part.is_string()) return std::nullopt;
+    append_part(text, std::string(name.str()) + "=" + part.as_string()->get());
+  }
+  return text;
+}
+
+// A value in the text form that Config::set_text() reads; nullopt: of another type.
+std::optional<std::string> text_of(const toml::node& node, ConfigType type) {
+  const bool fits = type == ConfigType::kBool      ? node.is_boolean()
+                    : type == ConfigType::kInteger ? node.is_integer()
+                    : type == ConfigType::kList    ? node.is_array()
+                    : type == ConfigType::kMap     ? node.is_table()
+                                                   : node.is_string();
+  if (!fits) return std::nullopt;
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* list = node.as_array()) return list_text(*list);
+  if (const auto* map = node.as_table()) return map_text(*map);
+  return node.as_string()->get();
+}
+
+ConfigKey string_key(std::string_view name, std::string_view default_text) {
+  return {name, ConfigType::kString, default_text, 0, INT64_MAX, {}, false, {}};
+}
+
+}  // namespace
+
+Result<ConfigKind> config_kind(const std::string& path) {
+  const auto file = parse(path);
+  if (!file) return file.error();
+  const bool flusher = file->contains("mysql");
+  const bool proxy = file->contains("redis") || file->contains("proxy");
+  if (flusher == proxy) {
+    return invalid(path +
+                   (flusher ? ": has the tables of a proxy and of a flusher"
+                            : ": has neither [redis] nor [proxy] nor [mysql]") +
+                   "; give the file of a proxy or of a flusher");
+  }
+  return flusher ? ConfigKind::kFlusher : ConfigKind::kProxy;
+}
+
+const std::vector<ConfigKey>& proxy_keys() {
+  static const std::vector<ConfigKey> keys = {
+      {"proxy.id", ConfigType::kInteger, "0", 0, 1023, {}, false, {}},
+      {"redis.servers", ConfigType::kList, "127.0.0.1:6379", 0, INT64_MAX, {}, false, {}},
+      {"redis.mode",
+       ConfigType::kString,
+       "standalone",
+       0,
+       INT64_MAX,
+       {"standalone", "sentinel", "cluster"},
+       false,
+       {}},
+      string_key("redis.username", ""),
+      string_key("redis.password_file", ""),
+      {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false, {}},
+      string_key("journal.dir", "journal"),
+  };
+  return keys;
+}
+
+const std::vector<ConfigKey>& flusher_keys() {
+  static const std::vector<ConfigKey> keys = {
+      string_key("journal.dir", "/var/lib/sluice/journal"),
+      string_key("mysql.host", "127.0.0.1"),
+      {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, {}},
+      string_key("mysql.unix_socket", ""),
+      string_key("mysql.user", "sluice"),
+      string_key("mysql.password_file", ""),
+      string_key("mysql.database", "sluice"),
+      {"mysql.tls", ConfigType::kString, "off", 0, INT64_MAX, {"off", "on"}, false, {}},
+      string_key("mysql.tls_ca_file", ""),
+      {"mysql.connect_timeout",
+       ConfigType::kDuration,
+       "5s",
+       kSecondUs,
+       60 * kSecondUs,
+       {},
+       false,
+       {}},
+      string_key("orders.table", "orders"),
+      {"orders.columns", ConfigType::kMap, "", 0, INT64_MAX, {}, false, {}},
+  };
+  return keys;
+}
+
+Result<base::Config> read_config(const std::vector<ConfigKey>& keys, const std::string& path,
+                                 const base::Config::Overrides& overrides) {
+  const auto file = path.empty() ? Result<toml::table>(toml::table()) : parse(path);
+  if (!file) return file.error();
+  base::Config config(keys);
+  for (const ConfigKey& key : keys) {
+    const toml::node_view<const toml::node> node = file->at_path(key.name);
+    if (!node) continue;
+    const std::string where = path + ":" + std::to_string(node.node()->source().begin.line) + ": " +
+                              std::string(key.name);
+    const auto text = text_of(*node.node(), key.type);
+    if (!text) return invalid(where + ": is of the wrong type");
+    if (Status stored = config.set_text(key.name, *text); !stored) return stored.error().at(where);
+  }
+  for (const auto& [name, text] : overrides) {
+    if (config.find(name) == nullptr) continue;
+    if (Status stored = config.set_text(name, text); !stored) {
+      return stored.error().at("--set " + name);
+    }
+  }
+  return config;
+}
+
+Result<std::string> read_password(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!file || !std::getline(file, line)) {
+    return invalid(path + " cannot be read; it must hold the password in its first line");
+  }
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+  return line;
+}
+
+Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
+  if (!sql::is_identifier(config.string("mysql.database"))) {
+    return invalid("mysql.database: \"" + config.string("mysql.database") +
+                   "\" is not a name of 1 to 64 letters, digits, _ or $");
+  }
+  sql::ConnectOptions mysql;
+  mysql.host = config.string("mysql.host");
+  mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
+  mysql.unix_socket = config.string("mysql.unix_socket");
+  mysql.user = config.string("mysql.user");
+  mysql.database = config.string("mysql.database");
+  mysql.tls = config.string("mysql.tls") == "on";
+  mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.connect_timeout_s =
+      static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
+  if (const std::string& path = config.string("mysql.password_file"); !path.empty()) {
+    auto password = read_password(path);
+    if (!password) return password.error().at("mysql.password_file");
+    mysql.password = std::move(*password);
+  }
+  return mysql;
+}
+
+Result<orders::OrderTable> orders_table(const base::Config& config) {
+  auto table =
+      orders::OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
+  if (!table) return table.error();
+  return table;
+}
+
+}  // namespace sluice::ctl

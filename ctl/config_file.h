@@ -1,0 +1,36 @@
+// The daemons' configuration files, as far as sluice-ctl needs them: the keys that say where Redis,
+// the journal and MySQL are. `sluice-proxy --check` and `sluice-flusher --check` judge the rest.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "orders/order_table.h"
+#include "sql/connection.h"
+
+namespace sluice::ctl {
+
+enum class ConfigKind { kProxy, kFlusher };
+
+// By its tables: [mysql] makes it a flusher's, [redis] or [proxy] a proxy's.
+Result<ConfigKind> config_kind(const std::string& path);
+
+// The keys that are read of each kind of file, with the daemons' defaults.
+const std::vector<base::ConfigKey>& proxy_keys();
+const std::vector<base::ConfigKey>& flusher_keys();
+
+// Defaults, then the file (none: ""), then those of the overrides that are in `keys`. Keys of the
+// file that are not in `keys` are passed over. Errors read "FILE:LINE: KEY: what is wrong".
+Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const std::string& path,
+                                 const base::Config::Overrides& overrides);
+
+// The first line of a password file.
+Result<std::string> read_password(const std::string& path);
+
+// Of a config with flusher_keys(); reads the password file.
+Result<sql::ConnectOptions> mysql_target(const base::Config& config);
+Result<orders::OrderTable> orders_table(const base::Config& config);
+
+}  // namespace sluice::ctl

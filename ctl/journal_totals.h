@@ -1,0 +1,113 @@
+// What the journals say of each item: the side that reconcile believes.
+//
+//   MySQL's checkpoints ─► read() every journal to its end ─► Redis is read ─► follow() up to there
+//
+// Positions are taken before the journals are read, and Redis is read after them: so a record below
+// its position is certainly in MySQL, and a batch in the journal certainly in Redis, unless they
+// lost it. What Redis decided meanwhile arrives in the journal a moment later; follow() waits for
+// it and counts exactly up to it. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "ctl/sources.h"
+#include "ctl/tally.h"
+#include "journal/history.h"
+
+namespace sluice::ctl {
+
+// By journal id: the position of each of its writers. A journal that is not there has brought
+// nothing yet.
+using Checkpoints = std::map<uint64_t, std::vector<uint64_t>>;
+
+// By lane, the sequence of a batch.
+using Lanes = std::map<uint32_t, uint64_t>;
+
+struct JournalItem {
+  bool created = false;  // its creation is among the records
+  int64_t limit = 0;     // as created; 0: none
+  int64_t start_ms = 0;
+  int64_t end_ms = 0;
+  bool open = true;
+  int64_t state_ms = 0;  // when that was decided, over all lanes
+
+  Sales all;             // everything counted
+  Sales drained;         // that part of it which is in MySQL
+  uint64_t waiting = 0;  // records that are not
+  Lanes last_batch;
+};
+using JournalItems = std::map<std::string, JournalItem, std::less<>>;
+
+// An empty filter lets every item through.
+using ItemFilter = std::set<std::string, std::less<>>;
+
+// One journal from the first record that its snapshot or its segments have. Errors: kNotFound if
+// there is none; kCorrupt if it is damaged, or older or younger than what MySQL has of it.
+class JournalFollower {
+ public:
+  // Views in the record stay valid during the call.
+  using Visitor = std::function<void(const journal::Record& record, bool in_mysql)>;
+
+  static Result<JournalFollower> open(const JournalSource& source, const Checkpoints& checkpoints);
+
+  // Visits all that is there and has not been visited; returns how many records that were.
+  Result<uint64_t> read(const Visitor& visit);
+
+  uint32_t lane() const { return lane_; }
+  uint64_t id() const { return id_; }
+  // No item of it was ever retired.
+  bool whole() const { return whole_; }
+
+ private:
+  JournalFollower() = default;
+
+  uint32_t lane_ = 0;
+  uint64_t id_ = 0;
+  bool whole_ = false;
+  std::vector<uint64_t> positions_;
+  std::unique_ptr<journal::History> history_;
+};
+
+// Visits every record of every journal once, one journal after the other.
+Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoints& checkpoints,
+                      const JournalFollower::Visitor& visit);
+
+// Visits the records of the segments that are still there, FIELDS included, which a snapshot leaves
+// out.
+Status visit_segments(const std::vector<JournalSource>& sources,
+                      const std::function<void(const journal::Record&)>& visit);
+
+class JournalTotals {
+ public:
+  static Result<JournalTotals> open(const std::vector<JournalSource>& sources,
+                                    const Checkpoints& checkpoints, ItemFilter filter);
+
+  Status read();
+  // Reads on until every item has reached its lanes in `targets`, or the time is over. Of what
+  // comes now only batches up to the target are counted.
+  Status follow(const std::map<std::string, Lanes, std::less<>>& targets, int64_t within_us);
+
+  const JournalItems& items() const { return items_; }
+  // By lane: the journal's id.
+  std::map<uint32_t, uint64_t> ids() const;
+  // No journal has retired an item: what is in none of them never was.
+  bool whole() const;
+
+ private:
+  JournalTotals(std::vector<JournalFollower> journals, ItemFilter filter)
+      : journals_(std::move(journals)), filter_(std::move(filter)) {}
+  void count(uint32_t lane, const journal::Record& record, bool in_mysql);
+
+  std::vector<JournalFollower> journals_;
+  ItemFilter filter_;
+  JournalItems items_;
+};
+
+}  // namespace sluice::ctl

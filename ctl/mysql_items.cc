@@ -1,0 +1,197 @@
+#include "ctl/mysql_items.h"
+
+#include <functional>
+
+namespace sluice::ctl {
+namespace {
+
+constexpr unsigned kStatementTimeoutS = 3600;  // the orders of a year are counted in one statement
+constexpr size_t kNamedItemsMax = 1000;        // more than that: all are read, and filtered here
+
+constexpr std::string_view kDeadItem = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.item'))";
+constexpr std::string_view kDeadUser = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.user'))";
+constexpr std::string_view kDeadQuantity = "JSON_EXTRACT(record, '$.quantity')";
+constexpr std::string_view kDeadCancelled = "cancelled_at IS NOT NULL";
+
+// NULL, which only an edited row or record can hold, counts as 0.
+template <class Number = int64_t>
+Number number(const std::optional<std::string>& text) {
+  if (!text) return 0;
+  return text->starts_with('-') ? static_cast<Number>(std::stoll(*text))
+                                : static_cast<Number>(std::stoull(*text));
+}
+
+// The six columns of two tallies: all orders, and the cancelled ones.
+std::string tally_columns(std::string_view user, std::string_view quantity,
+                          std::string_view cancelled) {
+  const std::string print = print_sql("order_id", user, quantity);
+  const std::string units(quantity);
+  const std::string back(cancelled);
+  return "COUNT(*), CAST(COALESCE(SUM(" + units + "), 0) AS SIGNED), BIT_XOR(" + print +
+         "), COALESCE(SUM(" + back + "), 0), CAST(COALESCE(SUM(IF(" + back + ", " + units +
+         ", 0)), 0) AS SIGNED), BIT_XOR(IF(" + back + ", " + print + ", 0))";
+}
+
+void add_tallies(Sales& sales, const sql::Row& row, size_t first) {
+  sales.bought +=
+      {number<uint64_t>(row[first]), number(row[first + 1]), number<uint32_t>(row[first + 2])};
+  sales.cancelled +=
+      {number<uint64_t>(row[first + 3]), number(row[first + 4]), number<uint32_t>(row[first + 5])};
+}
+
+template <class Items>
+std::string in_items(std::string_view column, const Items& items) {
+  std::string names;
+  for (const auto& item : items) {
+    if (!names.empty()) names += ',';
+    sql::append_quoted(names, item);
+  }
+  return std::string(column) + " IN (" + names + ")";
+}
+
+std::string in_buckets(const Buckets& buckets) {
+  std::string numbers;
+  for (const uint32_t bucket : buckets) {
+    numbers += (numbers.empty() ? "" : ",") + std::to_string(bucket);
+  }
+  return "order_id MOD " + std::to_string(kBuckets) + " IN (" + numbers + ")";
+}
+
+std::string where(const std::string& items, const Buckets& buckets) {
+  return " WHERE " + items + (buckets.empty() ? "" : " AND " + in_buckets(buckets));
+}
+
+}  // namespace
+
+MysqlItems::MysqlItems(const sql::ConnectOptions& mysql, const orders::OrderTable& table)
+    : options_(mysql), table_(table) {
+  options_.timeout_s = kStatementTimeoutS;
+}
+
+Status MysqlItems::begin() {
+  if (connection_.connected()) connection_.rollback();
+  if (!connection_.connected()) {
+    if (const auto failure = connection_.connect(options_)) return failure->error();
+  }
+  for (const std::string_view statement :
+       {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"}) {
+    if (const auto failure = connection_.exec(statement)) return failure->error();
+  }
+  return {};
+}
+
+Result<std::vector<sql::Row>> MysqlItems::query(const std::string& statement) {
+  std::vector<sql::Row> rows;
+  const auto failure = connection_.query(statement, rows);
+  if (!failure) return rows;
+  const bool schema = failure->kind == sql::FailureKind::kSchemaMissing;
+  return Error(failure->error().cls(), options_.text() + ": " + failure->text() +
+                                           (schema ? "; see sluice-ctl schema apply" : ""));
+}
+
+Result<Checkpoints> MysqlItems::checkpoints() {
+  const auto rows = query(
+      "SELECT journal_id, writers, position FROM sluice_checkpoint ORDER BY journal_id, writer");
+  if (!rows) return rows.error();
+  Checkpoints checkpoints;
+  std::map<uint64_t, uint64_t> writers;
+  for (const sql::Row& row : *rows) {
+    const auto journal_id = number<uint64_t>(row[0]);
+    checkpoints[journal_id].push_back(number<uint64_t>(row[2]));
+    writers[journal_id] = number<uint64_t>(row[1]);
+  }
+  for (const auto& [journal_id, positions] : checkpoints) {
+    if (positions.size() != writers[journal_id]) {
+      return Error(ErrorClass::kRefused, "sluice_checkpoint of journal " +
+                                             std::to_string(journal_id) +
+                                             ": rows are missing or too many; restore the table");
+    }
+  }
+  return checkpoints;
+}
+
+Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
+  const bool named = !filter.empty() && filter.size() <= kNamedItemsMax;
+  const auto restricted = [&](std::string_view column) {
+    return named ? " WHERE " + in_items(column, filter) : std::string();
+  };
+  MysqlItemMap items;
+  // Reads rows whose first column is the item.
+  const auto read = [&](const std::string& statement,
+                        const std::function<void(MysqlItem&, const sql::Row&)>& take) -> Status {
+    const auto rows = query(statement);
+    if (!rows) return rows.error();
+    for (const sql::Row& row : *rows) {
+      const std::string name = row[0].value_or("");
+      if (filter.empty() || filter.contains(name)) take(items[name], row);
+    }
+    return {};
+  };
+  SLUICE_TRY(read("SELECT item_id, stock, sold FROM items" + restricted("item_id"),
+                  [](MysqlItem& item, const sql::Row& row) {
+                    item.has_row = true;
+                    item.stock = number(row[1]);
+                    item.sold = number(row[2]);
+                  }));
+  SLUICE_TRY(read("SELECT item_id, " +
+                      tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
+                      table_.quoted_name() + restricted("item_id") + " GROUP BY item_id",
+                  [](MysqlItem& item, const sql::Row& row) { add_tallies(item.orders, row, 1); }));
+  SLUICE_TRY(read("SELECT " + std::string(kDeadItem) + " AS item, " +
+                      tally_columns(kDeadUser, kDeadQuantity, kDeadCancelled) +
+                      " FROM sluice_dead_letter" + restricted(kDeadItem) + " GROUP BY item",
+                  [](MysqlItem& item, const sql::Row& row) { add_tallies(item.dead, row, 1); }));
+  return items;
+}
+
+Result<std::map<uint32_t, Sales>> MysqlItems::buckets(const std::string& item) {
+  const std::string bucket = "SELECT order_id MOD " + std::to_string(kBuckets) + " AS bucket, ";
+  const std::vector<std::string> one{item};
+  std::map<uint32_t, Sales> buckets;
+  for (const std::string& statement :
+       {bucket + tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
+            table_.quoted_name() + " WHERE " + in_items("item_id", one) + " GROUP BY bucket",
+        bucket + tally_columns(kDeadUser, kDeadQuantity, kDeadCancelled) +
+            " FROM sluice_dead_letter WHERE " + in_items(kDeadItem, one) + " GROUP BY bucket"}) {
+    const auto rows = query(statement);
+    if (!rows) return rows.error();
+    for (const sql::Row& row : *rows) add_tallies(buckets[number<uint32_t>(row[0])], row, 1);
+  }
+  return buckets;
+}
+
+Result<std::vector<MysqlOrder>> MysqlItems::read_orders(const std::string& statement) {
+  const auto rows = query(statement);
+  if (!rows) return rows.error();
+  std::vector<MysqlOrder> orders;
+  for (const sql::Row& row : *rows) {
+    orders.push_back({number<uint64_t>(row[0]), row[1].value_or(""), row[2].value_or(""),
+                      number(row[3]), number(row[4]) != 0});
+  }
+  return orders;
+}
+
+Result<std::vector<MysqlOrder>> MysqlItems::orders(std::span<const std::string> items,
+                                                   const Buckets& buckets) {
+  return read_orders("SELECT order_id, item_id, user_id, quantity, status = 'cancelled' FROM " +
+                     table_.quoted_name() + where(in_items("item_id", items), buckets));
+}
+
+Result<std::vector<MysqlOrder>> MysqlItems::dead_letters(std::span<const std::string> items,
+                                                         const Buckets& buckets) {
+  return read_orders("SELECT order_id, " + std::string(kDeadItem) + ", " + std::string(kDeadUser) +
+                     ", " + std::string(kDeadQuantity) + ", " + std::string(kDeadCancelled) +
+                     " FROM sluice_dead_letter" + where(in_items(kDeadItem, items), buckets));
+}
+
+Result<std::set<uint64_t>> MysqlItems::early_cancels(const Buckets& buckets) {
+  const auto rows = query("SELECT order_id FROM sluice_early_cancel" +
+                          (buckets.empty() ? std::string() : " WHERE " + in_buckets(buckets)));
+  if (!rows) return rows.error();
+  std::set<uint64_t> ids;
+  for (const sql::Row& row : *rows) ids.insert(number<uint64_t>(row[0]));
+  return ids;
+}
+
+}  // namespace sluice::ctl

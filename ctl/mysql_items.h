@@ -1,0 +1,70 @@
+// What MySQL holds of each item, all of it as of one moment: one REPEATABLE READ transaction.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "ctl/journal_totals.h"
+#include "ctl/tally.h"
+#include "orders/order_table.h"
+#include "sql/connection.h"
+
+namespace sluice::ctl {
+
+struct MysqlItem {
+  bool has_row = false;  // in items
+  int64_t stock = 0;
+  int64_t sold = 0;
+  Sales orders;  // of the orders table
+  Sales dead;    // of the dead letters
+};
+using MysqlItemMap = std::map<std::string, MysqlItem, std::less<>>;
+
+struct MysqlOrder {
+  uint64_t order_id = 0;
+  std::string item;
+  std::string user;
+  int64_t quantity = 0;
+  bool cancelled = false;
+};
+
+// The orders of an item in parts of about the same size: order_id MOD kBuckets.
+inline constexpr uint32_t kBuckets = 1021;  // a prime: ids count up in their low bits
+using Buckets = std::set<uint32_t>;
+
+class MysqlItems {
+ public:
+  MysqlItems(const sql::ConnectOptions& mysql, const orders::OrderTable& table);
+
+  // Begins the transaction (and ends the one before); everything below reads what it sees.
+  Status begin();
+  void end() { connection_.rollback(); }
+
+  Result<Checkpoints> checkpoints();
+  Result<MysqlItemMap> items(const ItemFilter& filter);
+  // Orders and dead letters of one item together, by bucket.
+  Result<std::map<uint32_t, Sales>> buckets(const std::string& item);
+  // Empty `buckets`: all of the items' orders.
+  Result<std::vector<MysqlOrder>> orders(std::span<const std::string> items,
+                                         const Buckets& buckets);
+  Result<std::vector<MysqlOrder>> dead_letters(std::span<const std::string> items,
+                                               const Buckets& buckets);
+  // Those whose cancel waits for them.
+  Result<std::set<uint64_t>> early_cancels(const Buckets& buckets);
+
+ private:
+  Result<std::vector<sql::Row>> query(const std::string& statement);
+  Result<std::vector<MysqlOrder>> read_orders(const std::string& statement);
+
+  sql::ConnectOptions options_;
+  const orders::OrderTable& table_;
+  sql::Connection connection_;
+};
+
+}  // namespace sluice::ctl

@@ -1,0 +1,63 @@
+// One blocking connection to Redis, for commands of the operator's tool: hiredis with its errors as
+// values. Not thread-safe.
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "ctl/sources.h"
+
+namespace sluice::ctl {
+
+class RedisReply {
+ public:
+  explicit RedisReply(redisReply* reply) : reply_(reply) {}
+
+  bool is_error() const { return reply_->type == REDIS_REPLY_ERROR; }
+  bool is_nil() const { return reply_->type == REDIS_REPLY_NIL; }
+  // Of strings, statuses and errors; empty for everything else. Valid as long as the reply.
+  std::string_view text() const {
+    const bool has_text = reply_->type == REDIS_REPLY_STRING ||
+                          reply_->type == REDIS_REPLY_STATUS || reply_->type == REDIS_REPLY_ERROR;
+    return has_text ? std::string_view(reply_->str, reply_->len) : std::string_view();
+  }
+  int64_t integer() const { return reply_->type == REDIS_REPLY_INTEGER ? reply_->integer : 0; }
+  size_t size() const { return reply_->type == REDIS_REPLY_ARRAY ? reply_->elements : 0; }
+  RedisReply at(size_t i) const { return RedisReply(reply_->element[i]); }
+
+ private:
+  redisReply* reply_;
+};
+
+class RedisConnection {
+ public:
+  // kUnavailable: cannot be reached; kRefused: the login was refused. Names the server.
+  static Result<RedisConnection> connect(const RedisTarget& target);
+
+  // Sends commands without waiting for their replies; each must be read() later.
+  void send(std::span<const std::string_view> args);
+  void send(std::initializer_list<std::string_view> args) {
+    send(std::span(args.begin(), args.size()));
+  }
+  // The next reply; valid until the next read(). An error reply of Redis is an Error.
+  Result<RedisReply> read();
+  // send() and read().
+  Result<RedisReply> call(std::initializer_list<std::string_view> args);
+
+ private:
+  RedisConnection(std::string name, redisContext* context)
+      : name_(std::move(name)), context_(context, redisFree), reply_(nullptr, freeReplyObject) {}
+  Error lost() const;
+
+  std::string name_;
+  std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+  std::unique_ptr<void, void (*)(void*)> reply_;
+};
+
+}  // namespace sluice::ctl

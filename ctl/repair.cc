@@ -1,0 +1,195 @@
+#include "ctl/repair.h"
+
+#include <algorithm>
+
+namespace sluice::ctl {
+namespace {
+
+using sql::Failure;
+using sql::FailureKind;
+
+constexpr size_t kOrdersPerTransaction =
+    500;  // 500 rows of 35 KiB at most: within any packet limit
+constexpr int kAttempts = 5;
+constexpr std::string_view kLock = "'sluice-ctl reconcile --fix'";
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  sql::append_quoted(out, text);
+  return out;
+}
+
+std::string datetime(int64_t time_ms) {
+  std::string out;
+  orders::append_datetime(out, time_ms);
+  return out;
+}
+
+std::string datetime_or_null(int64_t time_ms) { return time_ms == 0 ? "NULL" : datetime(time_ms); }
+
+bool of_the_row(const Failure& failure) {
+  return failure.kind == FailureKind::kRefusedData || failure.kind == FailureKind::kDuplicate;
+}
+
+}  // namespace
+
+Repair::Repair(const sql::ConnectOptions& mysql, const orders::OrderTable& table)
+    : options_(mysql), table_(table) {}
+
+Status Repair::connect() {
+  if (const auto failure = connection_.connect(options_)) return failure->error();
+  std::vector<sql::Row> rows;
+  // Two of them would both add what is missing.
+  if (const auto failure =
+          connection_.query("SELECT GET_LOCK(" + std::string(kLock) + ", 0)", rows)) {
+    return failure->error();
+  }
+  if (rows[0][0].value_or("0") == "1") return {};
+  return Error(ErrorClass::kExists, "another sluice-ctl reconcile --fix is at work on " +
+                                        options_.text() + "; wait for its end");
+}
+
+Status Repair::transact(const Statements& statements) {
+  for (int attempt = 1;; ++attempt) {
+    auto failure = statements();
+    if (!failure) failure = connection_.exec("COMMIT");
+    if (!failure) return {};
+    connection_.rollback();
+    const bool again =
+        failure->kind == FailureKind::kDeadlock || failure->kind == FailureKind::kLockWait;
+    if (!again || attempt == kAttempts) return failure->error();
+  }
+}
+
+Status Repair::orders(const std::string& item, const std::vector<OrderRepair>& repairs) {
+  for (size_t begin = 0; begin < repairs.size(); begin += kOrdersPerTransaction) {
+    const size_t end = std::min(begin + kOrdersPerTransaction, repairs.size());
+    const std::vector<OrderRepair> some(repairs.begin() + static_cast<ptrdiff_t>(begin),
+                                        repairs.begin() + static_cast<ptrdiff_t>(end));
+    const size_t refused = refused_.size();
+    const uint64_t without_fields = without_fields_;
+    SLUICE_TRY(transact([&]() -> std::optional<Failure> {
+      refused_.resize(refused);  // what an attempt before this one counted
+      without_fields_ = without_fields;
+      if (auto failure = insert(some)) return failure;
+      if (auto failure = cancel(some)) return failure;
+      return recount_sold(item);
+    }));
+    repaired_ += some.size() - (refused_.size() - refused);
+  }
+  return {};
+}
+
+// One by one: few are missing, and one that is refused must not keep the others out.
+std::optional<Failure> Repair::insert(const std::vector<OrderRepair>& repairs) {
+  std::string ids;
+  for (const OrderRepair& repair : repairs) {
+    if (repair.kind != OrderRepair::Kind::kInsert) continue;
+    auto failure = insert_one(repair);
+    if (failure && !of_the_row(*failure)) return failure;
+    if (failure) {
+      refused_.push_back("order " + std::to_string(repair.order_id) + ": " + failure->text());
+    } else {
+      ids += (ids.empty() ? "" : ",") + std::to_string(repair.order_id);
+      without_fields_ += repair.has_fields ? 0 : 1;
+    }
+  }
+  return ids.empty() ? std::nullopt : take_early_cancels(ids);
+}
+
+std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
+  std::string_view bytes = repair.record;
+  const auto record = journal::take_record(bytes);
+  SLUICE_ASSERT(record.ok(), "a record that was encoded here");
+  std::string statement = table_.insert_head();
+  table_.append_row(statement, {&*record, repair.cancelled_ms});
+  return connection_.exec(statement);
+}
+
+// A cancel that was drained while the order was missing waits for it, as for any order.
+std::optional<Failure> Repair::take_early_cancels(const std::string& ids) {
+  std::vector<sql::Row> rows;
+  if (auto failure = connection_.query("SELECT order_id, cancelled_at FROM sluice_early_cancel"
+                                       " WHERE order_id IN (" +
+                                           ids + ") FOR UPDATE",
+                                       rows)) {
+    return failure;
+  }
+  for (const sql::Row& row : rows) {
+    const std::string where = " WHERE order_id = " + *row[0];
+    for (const std::string& statement :
+         {"UPDATE " + table_.quoted_name() +
+              " SET status = 'cancelled', updated_at = " + quoted(*row[1]) + where,
+          "DELETE FROM sluice_early_cancel" + where}) {
+      if (auto failure = connection_.exec(statement)) return failure;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Repair::cancel(const std::vector<OrderRepair>& repairs) {
+  for (const OrderRepair& repair : repairs) {
+    const std::string id = std::to_string(repair.order_id);
+    const std::string time = datetime(repair.cancelled_ms);
+    std::vector<std::string> statements;
+    if (repair.kind == OrderRepair::Kind::kCancel) {
+      // It is in one of the two.
+      statements = {"UPDATE sluice_dead_letter SET cancelled_at = " + time +
+                        " WHERE order_id = " + id + " AND cancelled_at IS NULL",
+                    "UPDATE " + table_.quoted_name() + " SET status = 'cancelled', updated_at = " +
+                        time + " WHERE order_id = " + id + " AND status <> 'cancelled'"};
+    } else if (repair.kind == OrderRepair::Kind::kCancelEarly) {
+      statements = {"INSERT INTO sluice_early_cancel (order_id, cancelled_at) VALUES (" + id + "," +
+                    time + ") ON DUPLICATE KEY UPDATE order_id = order_id"};
+    }
+    for (const std::string& statement : statements) {
+      if (auto failure = connection_.exec(statement)) return failure;
+    }
+  }
+  return std::nullopt;
+}
+
+// Every transaction that changes an item's orders locks its row last and until its end. So, with
+// the row locked here, what a consistent read then sees is exactly what the row has to say: a
+// transaction that is not committed yet will add its own share later. Nothing before this in the
+// transaction may have been a consistent read: the first one fixes what all of them see.
+std::optional<Failure> Repair::recount_sold(const std::string& item) {
+  const std::string where = " WHERE item_id = " + quoted(item);
+  std::vector<sql::Row> rows;
+  if (auto failure = connection_.query("SELECT sold FROM items" + where + " FOR UPDATE", rows)) {
+    return failure;
+  }
+  if (rows.empty()) return std::nullopt;  // item_row() makes it
+  if (auto failure =
+          connection_.query("SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM " +
+                                table_.quoted_name() + where + " AND status <> 'cancelled'",
+                            rows)) {
+    return failure;
+  }
+  return connection_.exec("UPDATE items SET sold = " + rows[0][0].value_or("0") + where);
+}
+
+Status Repair::item_row(const std::string& item, const JournalItem& journal,
+                        const MysqlItem& mysql) {
+  // As a change of what was seen: a flusher may add a restock at the same time.
+  const int64_t missing = journal.drained.given - mysql.stock;
+  return transact([&]() -> std::optional<Failure> {
+    std::string statement = "UPDATE items SET stock = stock + " + std::to_string(missing) +
+                            " WHERE item_id = " + quoted(item);
+    if (!mysql.has_row) {
+      statement =
+          "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state,"
+          " updated_at) VALUES (" +
+          quoted(item) + "," + std::to_string(missing) + ",0," + std::to_string(journal.limit) +
+          "," + datetime_or_null(journal.start_ms) + "," + datetime_or_null(journal.end_ms) + "," +
+          (journal.open ? "'open'" : "'closed'") +
+          ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
+    }
+    if (missing != 0 || !mysql.has_row) {
+      if (auto failure = connection_.exec(statement)) return failure;
+    }
+    return recount_sold(item);
+  });
+}
+
+}  // namespace sluice::ctl

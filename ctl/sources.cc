@@ -1,0 +1,146 @@
+#include "ctl/sources.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/units.h"
+#include "ctl/config_file.h"
+
+namespace sluice::ctl {
+namespace {
+
+Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+
+Result<RedisTarget> parse_server(const std::string& text) {
+  RedisTarget target;
+  if (text.starts_with('/')) {
+    target.host = text;
+    return target;
+  }
+  const size_t colon = text.rfind(':');
+  const auto port = base::parse_integer(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535 || colon == 0) {
+    return invalid("redis.servers: \"" + text + "\" is not HOST:PORT, nor a socket's path");
+  }
+  target.host = text.substr(0, colon);
+  if (target.host.size() > 2 && target.host.front() == '[' && target.host.back() == ']') {
+    target.host = target.host.substr(1, target.host.size() - 2);
+  }
+  target.port = static_cast<uint16_t>(*port);
+  return target;
+}
+
+Result<RedisTarget> redis_target(const base::Config& config) {
+  const auto& servers = config.list("redis.servers");
+  if (servers.size() != 1 || config.string("redis.mode") != "standalone") {
+    return invalid("redis.servers: one server and redis.mode = \"standalone\" are supported");
+  }
+  if (config.boolean("redis.tls")) return invalid("redis.tls: not supported in this version");
+  auto target = parse_server(servers[0]);
+  if (!target) return target;
+  target->username = config.string("redis.username");
+  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
+    auto password = read_password(path);
+    if (!password) return password.error().at("redis.password_file");
+    target->password = std::move(*password);
+  }
+  return target;
+}
+
+// Two spellings of one folder are one journal.
+std::string canonical(const std::string& dir) {
+  std::error_code failure;
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(dir), failure);
+  return failure ? dir : path.string();
+}
+
+// Collects the files, one after the other; the first of a kind decides, the others must agree.
+class Collector {
+ public:
+  Status add_proxy(const std::string& path, const base::Config& config) {
+    auto redis = redis_target(config);
+    if (!redis) return redis.error().at(path);
+    if (!sources_.journals.empty() && !(*redis == sources_.redis)) {
+      return invalid(path + ": another Redis than the proxies before it; compare them one by one");
+    }
+    sources_.redis = std::move(*redis);
+    const auto lane = static_cast<uint32_t>(config.integer("proxy.id"));
+    const std::string dir = canonical(config.string("journal.dir"));
+    for (const JournalSource& other : sources_.journals) {
+      if (other.lane == lane || other.dir == dir) {
+        return invalid(path + ": the same " + (other.lane == lane ? "proxy.id" : "journal.dir") +
+                       " as the proxy before it");
+      }
+    }
+    sources_.journals.push_back({dir, lane});
+    return {};
+  }
+
+  Status add_flusher(const std::string& path, const base::Config& config) {
+    auto mysql = mysql_target(config);
+    if (!mysql) return mysql.error().at(path);
+    auto table = orders_table(config);
+    if (!table) return table.error().at(path);
+    if (!flusher_dirs_.empty() && (mysql->text() != sources_.mysql.text() ||
+                                   table->insert_head() != sources_.orders.insert_head())) {
+      return invalid(path +
+                     ": another database or orders table than the flushers before it; "
+                     "compare them one by one");
+    }
+    sources_.mysql = std::move(*mysql);
+    sources_.orders = std::move(*table);
+    flusher_dirs_.emplace_back(path, canonical(config.string("journal.dir")));
+    return {};
+  }
+
+  Result<Sources> finish() {
+    if (sources_.journals.empty() || flusher_dirs_.empty()) {
+      return invalid(std::string("--config: the file of a ") +
+                     (sources_.journals.empty() ? "proxy" : "flusher") +
+                     " is missing; give both, for example --config conf/proxy.toml --config "
+                     "conf/flusher.toml");
+    }
+    for (const auto& [path, dir] : flusher_dirs_) {
+      const auto same = [&dir = dir](const JournalSource& one) { return one.dir == dir; };
+      if (std::none_of(sources_.journals.begin(), sources_.journals.end(), same)) {
+        return invalid(path + ": journal.dir: " + dir +
+                       " is the journal of no proxy given; give that proxy's file too");
+      }
+    }
+    return std::move(sources_);
+  }
+
+ private:
+  Sources sources_;
+  std::vector<std::pair<std::string, std::string>> flusher_dirs_;  // file, journal.dir
+};
+
+Status check_overrides(const base::Config::Overrides& overrides) {
+  const base::Config proxy(proxy_keys());
+  const base::Config flusher(flusher_keys());
+  for (const auto& [name, text] : overrides) {
+    if (proxy.find(name) == nullptr && flusher.find(name) == nullptr) {
+      return invalid("--set " + name + ": reconcile does not read this key");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Sources> read_sources(const std::vector<std::string>& paths,
+                             const base::Config::Overrides& overrides) {
+  SLUICE_TRY(check_overrides(overrides));
+  Collector collector;
+  for (const std::string& path : paths) {
+    const auto kind = config_kind(path);
+    if (!kind) return kind.error();
+    const bool proxy = *kind == ConfigKind::kProxy;
+    const auto config = read_config(proxy ? proxy_keys() : flusher_keys(), path, overrides);
+    if (!config) return config.error();
+    SLUICE_TRY(proxy ? collector.add_proxy(path, *config) : collector.add_flusher(path, *config));
+  }
+  return collector.finish();
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,43 @@
+// What `sluice-ctl reconcile` compares: one Redis, one database, and the journals of all proxies
+// that sell through them. Read from the daemons' own configuration files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "orders/order_table.h"
+#include "sql/connection.h"
+
+namespace sluice::ctl {
+
+struct RedisTarget {
+  std::string host;   // or the path of a unix socket
+  uint16_t port = 0;  // 0: `host` is a path
+  std::string username;
+  std::string password;  // empty: no login
+
+  std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
+  bool operator==(const RedisTarget&) const = default;
+};
+
+struct JournalSource {
+  std::string dir;
+  uint32_t lane = 0;  // proxy.id
+};
+
+struct Sources {
+  RedisTarget redis;
+  sql::ConnectOptions mysql;
+  orders::OrderTable orders;
+  std::vector<JournalSource> journals;
+};
+
+// kInvalid: a file that cannot be read, that is of no known kind, that contradicts another one, or
+// a kind that is missing. Says which file and what to do.
+Result<Sources> read_sources(const std::vector<std::string>& paths,
+                             const base::Config::Overrides& overrides);
+
+}  // namespace sluice::ctl
