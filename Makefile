@@ -3,11 +3,11 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench asan tsan format clean
+.PHONY: build help deps run test bench torture mutations asan tsan format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps:  ## install every package that is missing (asks for sudo if there is one to install)
 	@scripts/deps.sh
@@ -25,6 +25,14 @@ test: deps  ## build and run every test; the last line is "N passed, N failed"
 bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself way
 	@scripts/build default
 	@$(build_dir)/bin/sluice-bench compare
+
+torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=1
+	@scripts/build default
+	@scripts/torture --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(PROXIES),--proxies $(PROXIES))
+
+mutations: deps  ## plant known bugs one by one and show that the tests catch each
+	@scripts/mutations
 
 asan: deps  ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/build asan
