@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 
-EVERY_S = 1.2            # the mean time between two faults
+EVERY_S = 1.3            # the mean time between two faults
 DOWN_S = (0.0, 1.5)      # how long a killed process stays away
 STOPPED_S = (0.02, 3.0)  # longer than limits.redis_timeout at times
 HELD_S = (0.02, 2.0)
@@ -88,10 +88,16 @@ class Faults:
         self.look_for_the_dead()
         if self._kinds and time.monotonic() >= self._next_fault:
             self._next_fault = time.monotonic() + self.chance.expovariate(1 / EVERY_S)
-            weights = [weight for weight, _, _ in self._kinds]
+            self.begin_one()
+
+    def begin_one(self):
+        """A fault of some kind; another one if what it needs is down just now."""
+        weights = [weight for weight, _, _ in self._kinds]
+        for _ in range(10):
             _, name, work = self.chance.choices(self._kinds, weights)[0]
             if work() is not False:
                 self.counts[name] += 1
+                return
 
     def settle(self):
         """Lets everything that is scheduled happen; no new fault begins."""
