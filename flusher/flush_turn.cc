@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/units.h"
 #include "flusher/flush_loop.h"
 
@@ -121,6 +122,7 @@ Status FlushLoop::feed() {
     });
     const auto wanted = static_cast<size_t>(limit - unread->begin());
     if (wanted == 0) return {};
+    base::failpoint(base::Failpoint::kFlushAfterRead);
     const size_t added = batcher_->add(unread->first(wanted));
     journal_.consume(added);
     if (added < wanted) return {};

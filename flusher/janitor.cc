@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 namespace sluice::flusher {
 namespace {
@@ -72,7 +73,9 @@ Result<size_t> Janitor::pass(int64_t now_ms) {
   }
   const size_t count = retention_.deletable(segments_, status.position, now_ms, retain_ms);
   for (size_t i = 0; i < count; ++i) {
+    SLUICE_TRY(base::failpoint_status(base::Failpoint::kJanitorBeforeDelete));
     SLUICE_TRY(journal::remove_segment(dir_, fs_, segments_[i].number));
+    SLUICE_TRY(base::failpoint_status(base::Failpoint::kJanitorAfterDelete));
     spdlog::info("janitor: deleted segment {}: drained, its items closed, retention over",
                  segments_[i].number);
   }

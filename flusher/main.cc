@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/config.h"
+#include "base/failpoint.h"
 #include "flusher/admin.h"
 #include "flusher/flush_loop.h"
 #include "flusher/janitor.h"
@@ -155,6 +156,7 @@ int run(const Arguments& arguments, const Options& options) {
 }
 
 int main_of(int argc, char** argv) {
+  if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   SignalThread::block();
   int exit_code = 0;
   const auto arguments = parse_arguments(argc, argv, exit_code);

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "flusher/advice.h"
 #include "flusher/transaction.h"
 
@@ -158,6 +159,7 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
     connection_.rollback();
     return transaction.conflict() ? found_conflict() : failed(*failure);
   }
+  base::failpoint(base::Failpoint::kFlushBeforeCommit);
   const int64_t commit_us = base::monotonic_us();
   if (const auto failure = connection_.exec("COMMIT")) {
     unknown_ = true;
@@ -166,6 +168,7 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
     connection_.rollback();
     return failed(*failure);
   }
+  base::failpoint(base::Failpoint::kFlushAfterCommit);
   const int64_t now_us = base::monotonic_us();
   context_.metrics.seconds.observe(static_cast<uint64_t>(now_us - began_us));
   context_.pace.committed(batch.records().size(), now_us - commit_us, now_us);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "flusher/dead_letter.h"
 #include "flusher/early_cancel.h"
 #include "flusher/item_rows.h"
@@ -30,7 +31,9 @@ Transaction::Transaction(sql::Connection& connection, const OrderTable& orders,
 std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   changes_ = fold(batch);
   if (auto failure = advance(from, batch.end)) return failure;
+  base::failpoint(base::Failpoint::kFlushBeforeInsert);
   if (auto failure = insert_all()) return failure;
+  base::failpoint(base::Failpoint::kFlushAfterInsert);
   if (auto failure = take_early_cancels(connection_, changes_)) return failure;
   if (auto failure = cancel_all()) return failure;
   return update_items(connection_, changes_, statement_bytes_);

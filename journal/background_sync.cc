@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 namespace sluice::journal {
 
@@ -52,7 +53,8 @@ void BackgroundSync::sync_once(std::unique_lock<std::mutex>& lock) {
   syncing_since_us_ = std::exchange(waiting_since_us_, 0);
   lock.unlock();
   const int64_t start_us = base::monotonic_us();
-  const Status synced = file->sync();
+  Status synced = base::failpoint_status(base::Failpoint::kJournalBeforeSync);
+  if (synced) synced = file->sync();
   if (synced) fsync_us_.observe(static_cast<uint64_t>(base::monotonic_us() - start_us));
   lock.lock();
   // After a failure the bytes stay unsynced for good: nobody may be told otherwise, ever.

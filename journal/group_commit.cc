@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "base/units.h"
 #include "journal/background_sync.h"
 #include "journal/room.h"
@@ -235,7 +236,9 @@ void GroupCommitThread::commit_group() {
 Status GroupCommitThread::write_group() {
   for (size_t first = group_begin_; first < group_end_;) SLUICE_TRY(append_frame_of(first));
   SLUICE_TRY(log_.write());
-  return options_.fsync == FsyncPolicy::kAlways ? log_.sync() : Status();
+  if (options_.fsync == FsyncPolicy::kAlways) SLUICE_TRY(log_.sync());
+  base::failpoint(base::Failpoint::kJournalAfterSync);
+  return {};
 }
 
 // Puts the batches from `first` on into one frame, as many as it takes, and moves `first` on.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "journal/examine.h"
 #include "journal/segment.h"
 
@@ -91,7 +92,9 @@ Status rewrite_tail(const std::string& dir, base::FileSystem& fs, const Examinat
   SLUICE_TRY(copy_tail(**from, old, found.tail_offset, **to, header, found));
   SLUICE_TRY((*to)->sync());
   SLUICE_TRY((*to)->close());
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kRecoveryBeforeRename));
   SLUICE_TRY(fs.rename(path, path_in(dir, segment_name(header.segment))));
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kRecoveryAfterRename));
   SLUICE_TRY(fs.sync_dir(dir));
 
   // Gives back the old segment's preallocated room. Should this be lost, nothing is.

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 
 namespace sluice::journal {
 namespace {
@@ -111,6 +112,7 @@ Status SegmentLog::append(std::string_view records, uint32_t count) {
 
 Status SegmentLog::write() {
   if (buffer_.empty()) return {};
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kJournalBeforeWrite));
   SLUICE_TRY(file_->pwrite(offset_, buffer_));
   offset_ += buffer_.size();
   buffer_.clear();
@@ -120,6 +122,7 @@ Status SegmentLog::write() {
 
 Status SegmentLog::sync() {
   const int64_t start_us = base::monotonic_us();
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kJournalBeforeSync));
   SLUICE_TRY(file_->sync());
   fsync_us_.observe(static_cast<uint64_t>(base::monotonic_us() - start_us));
   set_synced(written_sequence_);
@@ -150,7 +153,9 @@ Status SegmentLog::begin_segment() {
   SLUICE_TRY((*next)->pwrite(0, encode_segment_header(header_)));
   SLUICE_TRY((*next)->sync());
   const std::string path = path_in(options_.dir, segment_name(header_.segment));
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kSegmentBeforeRename));
   SLUICE_TRY(fs_.rename((*next)->path(), path));
+  SLUICE_TRY(base::failpoint_status(base::Failpoint::kSegmentAfterRename));
   SLUICE_TRY(fs_.sync_dir(options_.dir));
   supply_.renamed();
   seed_ = frame_seed(header_.journal_id, header_.segment);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "base/metrics.h"
 #include "http/server.h"
 #include "proxy/admin.h"
@@ -195,6 +196,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
 }
 
 int start(int argc, char** argv) {
+  if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
   Arguments arguments;
   const int early = parse_arguments(argc, argv, arguments);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "proxy/sale/gate.h"
 #include "proxy/sale/replies.h"
 
@@ -184,6 +185,7 @@ void Coalescer::call_script(Item& item, bool by_sha) {
   const std::string epoch = std::to_string(item.epoch), sequence = std::to_string(item.sequence);
   const std::string synced = std::to_string(item.synced.last_batch());
   const Script& script = shared_.scripts.purchase;
+  base::failpoint(base::Failpoint::kSaleBeforeScript);
   redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text,
                "3", item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch,
                sequence, synced, shared_.journal_id, item.in_flight->payload},
@@ -208,6 +210,7 @@ void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>&
     return item_refused(item, "the purchase script answered for another batch");
   }
   item.epoch = answer->epoch;
+  base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(item, answer->sequence, std::move(batch), answer->verdicts);
   enqueue(item);
   forget_if_unused(item);
@@ -276,6 +279,7 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
     }
     return shared_.fatal(outcome.status.error().at("journal"));
   }
+  base::failpoint(base::Failpoint::kSaleBeforeReply);
   item.synced.add(commit.first_order_id, outcome.last_sequence, commit.batch);
   item.synced.arrived(shared_.journal->synced_sequence());
   item.drained.add(commit.first_order_id, outcome.last_sequence, commit.batch);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/failpoint.h"
 #include "proxy/sale/coalescer.h"
 
 namespace sluice::proxy::sale {
@@ -129,6 +130,7 @@ void Gate::entered(Item& item, const Reply& reply) {
     return coalescer_.item_refused(item,
                                    "Redis refused the gate script: " + std::string(reply.text()));
   }
+  base::failpoint(base::Failpoint::kGateAfterEpoch);
   item.epoch = number(reply.at(1).text());
   const uint64_t sequence = number(reply.at(2).text());
   const std::string_view journal_id = reply.at(3).text();
@@ -190,6 +192,7 @@ bool Gate::import_receipts(Item& item, const Reply& reply, uint64_t sequence) {
       coalescer_.item_refused(item, receipt.error().message());
       return false;
     }
+    base::failpoint(base::Failpoint::kGateImport);
     Batch batch;
     batch.time_ms = receipt->time_ms;
     if (item.in_flight && text.ends_with(item.in_flight->payload)) {

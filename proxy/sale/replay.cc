@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "journal/reader.h"
 #include "proxy/sale/msgpack.h"
 
@@ -126,6 +127,7 @@ void Replay::send(Progress& progress) {
     if (*cancelled || !redis_.connected()) return;
     const auto answered = [this, cancelled, problems, item = target->item](const auto& reply) {
       if (!reply || *cancelled) return;
+      base::failpoint(base::Failpoint::kReplayChunk);
       if (!reply->text().starts_with("OK")) problems->emplace(item, reply->text());
       room_.release();
     };
