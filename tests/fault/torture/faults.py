@@ -7,12 +7,15 @@ import signal
 import time
 from collections import Counter
 
+from . import failpoints
+
 EVERY_S = 1.3            # the mean time between two faults
 DOWN_S = (0.0, 1.5)      # how long a killed process stays away
 STOPPED_S = (0.02, 3.0)  # longer than limits.redis_timeout at times
 HELD_S = (0.02, 2.0)
 LAG_S = (0.0, 1.5)       # how far the replica is behind when it is promoted
 END_WITHIN_S = 30        # after SIGTERM
+ARMED = 0.5              # how often a daemon comes back with a failpoint
 
 
 class Victim:
@@ -26,11 +29,11 @@ class Victim:
 
 
 class Faults:
-    def __init__(self, stack, chance, say, failpoints=(), only=None):
+    def __init__(self, stack, chance, say, only=None):
         self.stack = stack
         self.chance = chance
         self.say = say
-        self.failpoints = list(failpoints)
+        self.failpoints = failpoints.Failpoints()
         self.counts = Counter()
         self.rewinds = []      # monotonic seconds at which Redis may have lost writes
         self.problems = []     # daemons that ended by themselves, or with a wrong exit code
@@ -105,17 +108,23 @@ class Faults:
             self.run_due()
             time.sleep(0.005)
 
+    def end(self):
+        """No more faults: everything runs, nothing is stopped, held up or armed."""
+        self.settle()
+        self.look_for_the_dead()
+        for victim in self._victims.values():
+            if victim.process.env.pop(failpoints.VARIABLE, None):
+                victim.process.kill()
+        self.stack.calm()
+
     def look_for_the_dead(self):
         for victim in self._victims.values():
             if victim.busy or victim.process.alive():
                 continue
-            code, failpoint = victim.process.exit_code(), victim.process.env.get("SLUICE_FAILPOINT")
-            if code == -signal.SIGKILL and failpoint:
-                self.counts["failpoint " + victim.name.split("-")[0]] += 1
-                self.say(f"{victim.name} killed itself at {failpoint}")
-            else:
-                self.problems.append(f"{victim.name} ended by itself with {code}\n"
-                                     f"{victim.process.log_tail(8)}")
+            if not self._failpoint_fired(victim):
+                self.problems.append(
+                    f"{victim.name} ended by itself with {victim.process.exit_code()}\n"
+                    f"{victim.process.log_tail(8)}")
                 self.say(self.problems[-1])
             self._down(victim)
 
@@ -189,14 +198,20 @@ class Faults:
         self._down(victim)
 
     def _failpoint_fired(self, victim):
-        return victim.process.exit_code() == -signal.SIGKILL and \
-            "SLUICE_FAILPOINT" in victim.process.env
+        """Whether that is why the process has ended. Counted if so."""
+        armed, code = victim.process.env.get(failpoints.VARIABLE), victim.process.exit_code()
+        # A step that fails ends a daemon only if it must not go on, and then not with 0.
+        if not armed or not (code > 0 if armed.endswith(":error") else code == -signal.SIGKILL):
+            return False
+        self.counts["failpoint " + armed.split(":")[0]] += 1
+        self.say(f"{victim.name} ended at {armed}")
+        return True
 
     def _revive_daemon(self, daemon):
-        daemon.process.env.pop("SLUICE_FAILPOINT", None)
-        if self.failpoints and self.chance.random() < 0.4:
-            daemon.process.env["SLUICE_FAILPOINT"] = (
-                f"{self.chance.choice(self.failpoints)}:{self.chance.choice((1, 1, 2, 5, 20, 100))}")
+        daemon.process.env.pop(failpoints.VARIABLE, None)
+        armed = self.failpoints.draw(self.chance, daemon.name.split("-")[0])
+        if armed and self.chance.random() < ARMED:
+            daemon.process.env[failpoints.VARIABLE] = armed
         daemon.start(wait=False)
 
     # ---- Redis and its links -----------------------------------------------------------------

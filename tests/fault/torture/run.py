@@ -169,7 +169,7 @@ class Torture:
     def heal(self):
         """No more faults: every client gets its answer, all is sold and drained."""
         self.say("faults are over")
-        self.stack.calm()
+        self.faults.end()
         for client in self.clients:
             client.send(signal.SIGTERM)
         for client in self.clients:
@@ -221,6 +221,9 @@ class Torture:
               f"{self.told.retries()} retries")
         print("errors    " + ", ".join(f"{name} {count}" for name, count
                                        in self.told.errors().most_common()))
+        passed = [name for name in self.faults.failpoints.names()
+                  if not counts["failpoint " + name]]
+        print("failpoints not hit: " + (", ".join(passed) or "none"))
         print("looks     " + ", ".join(f"{name} {count}" for name, count
                                        in self.observer.looks.items()))
 

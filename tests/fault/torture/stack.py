@@ -164,7 +164,6 @@ class Stack:
             self.master.launch()
         for daemon in (*self.proxies, *self.flushers):
             if not daemon.process.alive():
-                daemon.process.env.pop("SLUICE_FAILPOINT", None)
                 daemon.start(wait=False)
 
     def end(self):
