@@ -46,4 +46,4 @@ format:  ## clang-format over every C++ file
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
 clean:  ## remove the build folders; var/ (the data of `make run`) stays
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-mutations
