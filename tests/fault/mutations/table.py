@@ -12,7 +12,8 @@ class Gtest:
 
     @property
     def targets(self):
-        return (self.program,)
+        # test_flusher also starts and kills the program itself.
+        return (self.program, *(("sluice-flusher",) if self.program == "test_flusher" else ()))
 
 
 @dataclasses.dataclass(frozen=True)
