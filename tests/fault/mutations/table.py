@@ -40,8 +40,7 @@ MUTATIONS = (
     # ---- the journal ---------------------------------------------------------------------------
     Mutation(
         "ack before fsync", "journal/group_commit.cc",
-        "return options_.fsync == FsyncPolicy::kAlways ? log_.sync() : Status();",
-        "return Status();",
+        "if (options_.fsync == FsyncPolicy::kAlways) SLUICE_TRY(log_.sync());", "",
         (Gtest("test_journal", "FaultTest.AFailedSync*:GroupCommitTest.*"),)),
     Mutation(
         "everysec acknowledges however old the unsynced bytes are", "journal/group_commit.cc",
@@ -55,7 +54,8 @@ MUTATIONS = (
         (Gtest("test_journal", "FaultTest.AFailed*"),)),
     Mutation(
         "torn tail trusted, not rewritten", "journal/recovery.cc",
-        "SLUICE_TRY(rewrite_tail(dir, fs, *found));", "",
+        "SLUICE_TRY(rewrite_tail(dir, fs, *found));",
+        "if (false) SLUICE_TRY(rewrite_tail(dir, fs, *found));",
         (Gtest("test_journal", "RecoveryTest.*Tail*"),)),
     Mutation(
         "no directory fsync after a segment's rename", "journal/segment_log.cc",
@@ -135,14 +135,13 @@ MUTATIONS = (
         (Gtest("test_sale", "SaleTest.*"),)),
     # ---- the flusher ---------------------------------------------------------------------------
     Mutation(
-        "INSERT IGNORE", "flusher/order_table.cc",
-        'insert_head_("INSERT INTO `"', 'insert_head_("INSERT IGNORE INTO `"',
+        "INSERT IGNORE", "flusher/order_table.h",
+        'insert_head_ = "INSERT INTO', 'insert_head_ = "INSERT IGNORE INTO',
         (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
     Mutation(
         "checkpoint outside of the transaction", "flusher/transaction.cc",
         "if (auto failure = advance(from, batch.end)) return failure;",
-        "if (auto f = advance(from, batch.end)) return f;"
-        " if (auto f = connection_.exec(\"COMMIT\")) return f;",
+        "if (auto f = advance(from, batch.end); f || (f = connection_.exec(\"COMMIT\"))) return f;",
         (Gtest("test_flusher", "FaultTest.*Killed*:FaultTest.LockHeld*"),)),
     Mutation(
         "checkpoint not compare-and-set", "flusher/checkpoint.cc",
@@ -153,8 +152,8 @@ MUTATIONS = (
     Mutation(
         "items.sold not in the same transaction", "flusher/transaction.cc",
         "return update_items(connection_, changes_, statement_bytes_);",
-        "if (auto f = connection_.exec(\"COMMIT\")) return f;"
-        " return update_items(connection_, changes_, statement_bytes_);",
+        "auto f = connection_.exec(\"COMMIT\");"
+        " return f ? f : update_items(connection_, changes_, statement_bytes_);",
         (Gtest("test_flusher", "FaultTest.*Killed*"),)),
     Mutation(
         "an unknown COMMIT is taken for a failed one", "flusher/mysql_writer.cc",

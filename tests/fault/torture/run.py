@@ -133,9 +133,10 @@ class Torture:
         (self.folder / "plan.json").write_text(json.dumps(self.plan))
         with self.stack.proxies[0].client() as client:
             for item in self.plan["items"]:
-                reply = client("SECKILL.CREATE", item["name"], "STOCK", item["stock"], "LIMIT",
-                               item["limit"])
-                assert reply == "OK", (item, reply)
+                words = ("SECKILL.CREATE", item["name"], "STOCK", item["stock"], "LIMIT",
+                         item["limit"])
+                # Several proxies get to know each other first, and say -LOADING until they do.
+                until(lambda words=words: client(*words) == "OK", 30, f"{item['name']} made")
 
     def start_clients(self):
         program = pathlib.Path(__file__).with_name("clients.py")
