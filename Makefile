@@ -3,11 +3,11 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench asan tsan format clean
+.PHONY: build help deps run test bench torture mutations asan tsan format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps:  ## install every package that is missing (asks for sudo if there is one to install)
 	@scripts/deps.sh
@@ -26,6 +26,14 @@ bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself
 	@scripts/build default
 	@$(build_dir)/bin/sluice-bench compare
 
+torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=1
+	@scripts/build default
+	@scripts/torture --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(PROXIES),--proxies $(PROXIES))
+
+mutations: deps  ## plant known bugs one by one and show that the tests catch each
+	@scripts/mutations
+
 asan: deps  ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/build asan
 	@scripts/test --build build-asan unit
@@ -38,4 +46,4 @@ format:  ## clang-format over every C++ file
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
 clean:  ## remove the build folders; var/ (the data of `make run`) stays
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-mutations

@@ -1,0 +1,167 @@
+"""The bugs that the harness must catch, each of them one line. `old` must be in its file exactly
+once, else the run says so: a mutation moves along with the code that it breaks."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Gtest:
+    """Tests of one GoogleTest program."""
+    program: str
+    filter: str
+
+    @property
+    def targets(self):
+        # test_flusher also starts and kills the program itself.
+        return (self.program, *(("sluice-flusher",) if self.program == "test_flusher" else ()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pytest:
+    """Tests of one file, against the built daemons."""
+    path: str
+    keyword: str
+
+    @property
+    def targets(self):
+        return ("sluice-proxy", "sluice-flusher", "sluice-ctl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple
+
+
+MUTATIONS = (
+    # ---- the journal ---------------------------------------------------------------------------
+    Mutation(
+        "ack before fsync", "journal/group_commit.cc",
+        "if (options_.fsync == FsyncPolicy::kAlways) SLUICE_TRY(log_.sync());", "",
+        (Gtest("test_journal", "FaultTest.AFailedSync*:GroupCommitTest.*"),)),
+    Mutation(
+        "everysec acknowledges however old the unsynced bytes are", "journal/group_commit.cc",
+        "return background_->oldest_unsynced_age_us() <= options_.sync_age_max_us;",
+        "return true;",
+        (Gtest("test_journal", "FaultTest.EverySecondStopsAcknowledging*"),)),
+    Mutation(
+        "a failed write or sync is not the end", "journal/group_commit.cc",
+        "if (Status written = write_group(); !written) break_journal(written.error());",
+        "if (Status written = write_group(); !written) publish();",
+        (Gtest("test_journal", "FaultTest.AFailed*"),)),
+    Mutation(
+        "torn tail trusted, not rewritten", "journal/recovery.cc",
+        "SLUICE_TRY(rewrite_tail(dir, fs, *found));",
+        "if (false) SLUICE_TRY(rewrite_tail(dir, fs, *found));",
+        (Gtest("test_journal", "RecoveryTest.*Tail*"),)),
+    Mutation(
+        "no directory fsync after a segment's rename", "journal/segment_log.cc",
+        "SLUICE_TRY(fs_.sync_dir(options_.dir));", "",
+        (Gtest("test_journal", "FaultTest.ADirectoryChange*"),)),
+    Mutation(
+        "no directory fsync after recovery's rename", "journal/recovery.cc",
+        "SLUICE_TRY(fs.sync_dir(dir));", "",
+        (Gtest("test_journal", "FaultTest.ADirectoryChange*:RecoveryTest.*"),)),
+    Mutation(
+        "a segment begins before the one before it is synced", "journal/segment_log.cc",
+        "SLUICE_TRY(finish_segment());", "SLUICE_TRY(write());",
+        (Gtest("test_journal", "*"),)),
+    Mutation(
+        "the reader hands out what is not synced", "journal/reader.cc",
+        "SLUICE_TRY(file_->sync());", "",
+        (Gtest("test_journal", "ReaderTest.*Sync*"),)),
+    # ---- the scripts ---------------------------------------------------------------------------
+    Mutation(
+        "skip the epoch check", "conf/purchase.lua",
+        "if epoch ~= ARGV[2] then return 'GATE ' .. epoch end", "",
+        (Gtest("test_sale", "ScriptTest.RaisedEpoch*"),)),
+    Mutation(
+        "skip the lane sequence check", "conf/purchase.lua",
+        "if sequence ~= ARGV[3] then return 'GAP ' .. sequence end", "",
+        (Gtest("test_sale", "ScriptTest.SendingABatchAgain*"),)),
+    Mutation(
+        "receipt trimmed too early", "conf/purchase.lua",
+        "local journaled = receipts - (tonumber(sequence) - tonumber(ARGV[4]))",
+        "local journaled = receipts",
+        (Gtest("test_sale", "ScriptTest.Receipts*"),)),
+    Mutation(
+        "REQ not kept with the buyer", "conf/purchase.lua",
+        "call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then",
+        "call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',') == 1 then",
+        (Gtest("test_sale", "ScriptTest.AcceptedRequest*"),)),
+    Mutation(
+        "a cancel returns its stock each time", "conf/purchase.lua",
+        "  if rest ~= '' then\n    local same", "  if false then\n    local same",
+        (Gtest("test_sale", "ScriptTest.CancelReturnsStockOnce*"),)),
+    Mutation(
+        "a restock's REQ is not looked at", "conf/purchase.lua",
+        "if request ~= '' and (changes[mark] or call('HEXISTS', item_key, mark) == 1) then",
+        "if false then",
+        (Gtest("test_sale", "ScriptTest.RestockIsIdempotent*"),)),
+    Mutation(
+        "replay not idempotent", "conf/replay.lua",
+        "  if batch > sequence then", "  if true then",
+        (Gtest("test_sale", "ReplayTest.*"),)),
+    Mutation(
+        "replay goes on behind a gap", "conf/replay.lua",
+        "if records[i] > last + 1 then", "if false then",
+        (Gtest("test_sale", "ReplayTest.RecordsBehindAGap*"),)),
+    # ---- the sale ------------------------------------------------------------------------------
+    Mutation(
+        "reservation not taken before Redis", "proxy/sale/coalescer.cc",
+        "if (!shared_.journal->reserve(bytes)) {", "if (false) {",
+        (Gtest("test_sale", "SaleTest.*"),)),
+    Mutation(
+        "receipts not imported", "proxy/sale/gate.cc",
+        "if (sequence > item.sequence && !import_receipts(item, reply, sequence)) return;",
+        "if (sequence > item.sequence) item.sequence = sequence;",
+        (Gtest("test_sale", "SaleTest.Receipt*"),)),
+    Mutation(
+        "requeue without raising the epoch", "proxy/sale/gate.cc",
+        "coalescer_.shared().lane, raise ? \"1\" : \"0\", sequence},",
+        "coalescer_.shared().lane, \"0\", sequence},",
+        (Gtest("test_sale", "SaleTest.Cut*"),)),
+    Mutation(
+        "a repeated REQ is answered before its commit", "proxy/sale/coalescer.cc",
+        "if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {",
+        "if (!item.commits.empty() && fact) {",
+        (Gtest("test_sale", "SaleTest.OrderThatTheJournalFailed*"),)),
+    Mutation(
+        "order ids not raised above the journal's highest", "proxy/sale_setup.cc",
+        "order_ids_.raise_above(report->order_id_max);", "",
+        (Gtest("test_sale", "SaleTest.*"),)),
+    # ---- the flusher ---------------------------------------------------------------------------
+    Mutation(
+        "INSERT IGNORE", "flusher/order_table.h",
+        'insert_head_ = "INSERT INTO', 'insert_head_ = "INSERT IGNORE INTO',
+        (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
+    Mutation(
+        "checkpoint outside of the transaction", "flusher/transaction.cc",
+        "if (auto failure = advance(from, batch.end)) return failure;",
+        "if (auto f = advance(from, batch.end); f || (f = connection_.exec(\"COMMIT\"))) return f;",
+        (Gtest("test_flusher", "FaultTest.*Killed*:FaultTest.LockHeld*"),)),
+    Mutation(
+        "checkpoint not compare-and-set", "flusher/checkpoint.cc",
+        "\" AND position = \" + std::to_string(from) + \" AND owner = \" +"
+        " std::to_string(key.owner));",
+        "\" AND owner = \" + std::to_string(key.owner));",
+        (Gtest("test_flusher", "CheckpointTest.MovesOnly*"),)),
+    Mutation(
+        "items.sold not in the same transaction", "flusher/transaction.cc",
+        "return update_items(connection_, changes_, statement_bytes_);",
+        "auto f = connection_.exec(\"COMMIT\");"
+        " return f ? f : update_items(connection_, changes_, statement_bytes_);",
+        (Gtest("test_flusher", "FaultTest.*Killed*"),)),
+    Mutation(
+        "an unknown COMMIT is taken for a failed one", "flusher/mysql_writer.cc",
+        "unknown_ = true;", "unknown_ = false;",
+        (Gtest("test_flusher", "FaultTest.LostAnswer*"),)),
+    Mutation(
+        "no ROLLBACK after a failed statement", "flusher/mysql_writer.cc",
+        "    connection_.rollback();\n    return transaction.conflict()",
+        "    return transaction.conflict()",
+        (Gtest("test_flusher", "FaultTest.LockHeld*:FaultTest.Deadlock*"),)),
+)
