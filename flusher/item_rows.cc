@@ -65,7 +65,7 @@ std::string definition(const std::string& item_id, const ItemChange& change) {
   // A kCreate leaves its item open, so `open` is set whenever something is defined. Another proxy's
   // journal may have brought a later CLOSE already. MySQL assigns from left to right.
   std::string at;
-  append_datetime(at, change.open_ms);
+  orders::append_datetime(at, change.open_ms);
   update += "state = IF(state_at > " + at + ", state, '" +
             (change.open.value_or(true) ? "open" : "closed") +
             "'), state_at = GREATEST(COALESCE(state_at, " + at + "), " + at + ") WHERE item_id = ";
