@@ -13,7 +13,10 @@ def fake_stack(script):
 
 def test_a_reply_cut_in_the_middle_closes_its_client_and_no_other():
     answers = [b"$10\r\nabc!"]
-    fake, stack = fake_stack(lambda data: answers.pop() if answers and b"GET" in data else b"+later\r\n")
+
+    def script(data):
+        return answers.pop() if answers and b"\r\nGET\r\n" in data else b"+later\r\n"
+    fake, stack = fake_stack(script)
     try:
         first, second = stack.via(), stack.via()
         first.send(command("GET", "a"))

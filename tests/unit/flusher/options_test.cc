@@ -13,7 +13,7 @@ namespace sluice::flusher {
 namespace {
 
 std::filesystem::path source_dir() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
+  return SLUICE_SOURCE_DIR;
 }
 
 Result<Options> options_of(const base::Config::Overrides& overrides) {
