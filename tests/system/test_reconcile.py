@@ -520,8 +520,8 @@ def test_fix_repairs_redis_and_mysql_in_one_go(lab):
 
 
 def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
-    """Batches that only the receipts have are no difference, but a note; the proxy's start completes
-    the journal. Without the receipts they are one that nobody can repair."""
+    """Batches that only the receipts have are no difference, but a note. Without their receipts they
+    are a difference, which nobody can repair."""
     sale = Sale(lab).drained()
     sale.proxy.kill()
     # As a proxy leaves it that dies between Redis and its journal.
