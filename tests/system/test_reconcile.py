@@ -1,6 +1,6 @@
-"""sluice-ctl reconcile: Redis, journal and MySQL compared, and put right where the journal proves it.
+"""sluice-ctl reconcile: Redis, journal and MySQL compared, and repaired as the journal proves.
 
-Exit 0: all agree; 1: a difference, or a server is down; 2: bad arguments; 3: a journal is damaged."""
+Exit 0: all agree; 1: a difference, or a server is down; 2: bad arguments; 3: a damaged journal."""
 
 import json
 import threading
@@ -237,7 +237,8 @@ def test_dead_letters_are_counted_and_no_difference(lab):
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
         orders = {user: client("SECKILL.BUY", "phone", user)[1] for user in ("a4", "a5", "a6")}
-        until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (2,), 20, "letters")
+        until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (2,), 20,
+              "the letters")
         assert client("SECKILL.CANCEL", "phone", "a5", orders["a5"])[0] == "OK"
     until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter "
                                "WHERE cancelled_at IS NOT NULL") == (1,), 20, "the cancel")
@@ -255,7 +256,7 @@ def test_dead_letters_are_counted_and_no_difference(lab):
 
 
 def test_many_missing_orders_are_found_in_portions(lab):
-    """The whole table is emptied: all 3,000 orders of two items come back, the first 20 are named."""
+    """The table is emptied: all 3,000 orders of two items come back, the first 20 are named."""
     redis, database, proxy, flusher = lab.stack()
     with proxy.client() as client:
         for item in ("phone", "radio"):
@@ -316,7 +317,7 @@ def test_what_only_the_snapshot_has_comes_back_without_fields(lab):
 
 
 def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
-    """20,000 buyers, then 10,000 cancels, while reconcile runs again and again: it always agrees."""
+    """20,000 buyers, then 10,000 cancels, while reconcile runs again and again: all agree."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 50})
     configs = [proxy.config, flusher.config]
 
@@ -491,7 +492,8 @@ def delete_item(client):
     client("DEL", "sluice:{phone}:item")
 
 
-@pytest.mark.parametrize("hurt", [hurt_sold, hurt_stock, delete_buyers, rename_a_buyer, delete_item])
+@pytest.mark.parametrize("hurt", [hurt_sold, hurt_stock, delete_buyers, rename_a_buyer,
+                                  delete_item])
 def test_fix_has_the_proxy_rebuild_what_redis_has_wrong(lab, hurt):
     """An idle proxy does it too. Afterwards every REQ still gets its order, and sales go on."""
     sale = Sale(lab).drained()
@@ -520,8 +522,8 @@ def test_fix_repairs_redis_and_mysql_in_one_go(lab):
 
 
 def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
-    """Batches that only the receipts have are no difference, but a note. Without their receipts they
-    are a difference, which nobody can repair."""
+    """Batches that only the receipts have are no difference, but a note. Without their receipts
+    they are a difference, which nobody can repair."""
     sale = Sale(lab).drained()
     sale.proxy.kill()
     # As a proxy leaves it that dies between Redis and its journal.
