@@ -97,7 +97,9 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   recovered_sequence_ = report->last_sequence;
   if (report->records < report->last_sequence) shared_.journal_begins_ms = first_record_ms;
   order_ids_.raise_above(report->order_id_max);
-  auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
+  journal::WriterOptions writing = writer_options(options);
+  writing.failed = [this](const Error& error) { shared_.fatal(error.at("journal")); };
+  auto journal = journal::GroupCommit::start(writing, *shared_.files, metrics);
   if (!journal) return journal.error();
   journal_ = *std::move(journal);
   shared_.journal = journal_.get();
