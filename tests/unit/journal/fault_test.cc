@@ -67,12 +67,16 @@ TEST_F(FaultTest, AFailedSyncIsNeverRepeated) {
 TEST_F(FaultTest, AFailedBackgroundSyncBreaksTheJournalToo) {
   options_.fsync = FsyncPolicy::kEverySecond;
   options_.sync_interval_us = 1000;
+  std::atomic<int> failures = 0;
+  options_.failed = [&](const Error&) { ++failures; };
   auto commit = open(faulty_);
   faulty_.fail("sync", 1, EIO);
   EXPECT_TRUE(write(*commit, 1).status.ok()) << "written is acknowledged";
+  EXPECT_TRUE(eventually([&] { return failures == 1; })) << "told although nobody waits";
   EXPECT_TRUE(eventually([&] { return !commit->reserve(1) || (commit->release(1), false); }));
   EXPECT_FALSE(write(*commit, 2).status.ok());
   EXPECT_FALSE(commit->stop().ok());
+  EXPECT_EQ(failures, 1);
 }
 
 TEST_F(FaultTest, EverySecondStopsAcknowledgingWhileTheDiskStallsAndGoesOnAfter) {
