@@ -116,7 +116,7 @@ MUTATIONS = (
     Mutation(
         "reservation not taken before Redis", "proxy/sale/coalescer.cc",
         "if (!shared_.journal->reserve(bytes)) {", "if (false) {",
-        (Gtest("test_sale", "SaleTest.*"),)),
+        (Pytest("tests/fault/test_outcomes_disk.py", "mysql_away"),)),
     Mutation(
         "receipts not imported", "proxy/sale/item_gate.cc",
         "if (applied > item.sequence && !import_receipts(item, reply, applied))"
@@ -127,7 +127,7 @@ MUTATIONS = (
         "requeue of a batch of unknown outcome without raising the epoch",
         "proxy/sale/item_gate.cc",
         "if (item.in_flight) flags += 'r';", "",
-        (Gtest("test_sale", "SaleTest.Cut*"),)),
+        (Pytest("tests/fault/test_cuts.py", "comes_late or black_hole_is_unknown"),)),
     Mutation(
         "a repeated REQ is answered before its commit", "proxy/sale/coalescer.cc",
         "if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {",
