@@ -26,7 +26,7 @@ bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself
 	@scripts/build default
 	@$(build_dir)/bin/sluice-bench compare
 
-torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=1
+torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=2
 	@scripts/build default
 	@scripts/torture --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(PROXIES),--proxies $(PROXIES))

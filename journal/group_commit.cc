@@ -68,6 +68,7 @@ class GroupCommitThread final : public GroupCommit {
   Status append_frame_of(size_t& first);
   void publish();
   void break_journal(const Error& error);
+  void report_failure();
   void acknowledge();
   bool may_acknowledge() const;
   void background_synced(const Status& status, uint64_t sequence);
@@ -104,6 +105,7 @@ class GroupCommitThread final : public GroupCommit {
   std::deque<Batch> written_batches_;  // written, not yet acknowledged
   std::string frame_;                  // records of the frame in the making
   std::optional<Error> failure_;       // why the journal is broken
+  bool failure_reported_ = false;
 
   std::unique_ptr<BackgroundSync> background_;  // kEverySecond only
   std::thread thread_;
@@ -182,6 +184,7 @@ void GroupCommitThread::run() {
     }
     taken_.clear();
     acknowledge();
+    report_failure();
   }
   background_.reset();  // its last report may still come, and may be a failure
   if (sync_failure_ && !failure_) break_journal(*sync_failure_);
@@ -190,6 +193,7 @@ void GroupCommitThread::run() {
   }
   publish();
   acknowledge();
+  report_failure();
 }
 
 // Sleeps until there is something to do; false when there will never be again.
@@ -269,6 +273,10 @@ void GroupCommitThread::break_journal(const Error& error) {
   failure_ = Error(error.cls(), "the journal failed and takes nothing more: " + error.message() +
                                     "; restart to recover it");
   broken_.store(true, std::memory_order_relaxed);
+}
+
+void GroupCommitThread::report_failure() {
+  if (failure_ && !std::exchange(failure_reported_, true)) options_.failed(*failure_);
 }
 
 bool GroupCommitThread::may_acknowledge() const {

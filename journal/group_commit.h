@@ -28,6 +28,9 @@ struct WriterOptions {
   int64_t free_bytes_min = 64 << 20;      // disk space left to others; below it the journal is full
   int64_t sync_interval_us = 1'000'000;   // kEverySecond: from the first unsynced byte to its sync
   int64_t sync_age_max_us = 2'000'000;    // kEverySecond: older than this, acknowledging stops
+  // Called once, on the commit thread, when the journal has failed and all waiters have been told:
+  // a background sync may fail with nobody waiting, and must end the process all the same.
+  std::function<void(const Error&)> failed = [](const Error&) {};
 };
 
 // How a batch ended. `last_sequence` is the journal sequence of its last record.

@@ -155,6 +155,7 @@ void ItemState::add(const Record& record) {
     case RecordType::kBuy:
       sold += record.quantity;
       last_order_id = record.order_id;
+      closed_ms = 0;  // a closed item sells nothing: its REOPEN went through another proxy
       break;
     case RecordType::kCancel:
       sold -= record.quantity;

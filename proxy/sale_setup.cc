@@ -108,7 +108,9 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   for (auto& [name, batch] : batches) known_items_.push_back({name, batch});
   recovered_sequence_ = report->last_sequence;
   order_ids_.raise_above(report->order_id_max);
-  auto journal = journal::GroupCommit::start(writer_options(options), *shared_.files, metrics);
+  journal::WriterOptions writing = writer_options(options);
+  writing.failed = [this](const Error& error) { shared_.fatal(error.at("journal")); };
+  auto journal = journal::GroupCommit::start(writing, *shared_.files, metrics);
   if (!journal) return journal.error();
   journal_ = *std::move(journal);
   shared_.journal = journal_.get();

@@ -26,19 +26,19 @@ def wait_killed(daemon, within_s=20):
     assert code == -signal.SIGKILL, f"exit code {code}\n{daemon.process.log_tail()}"
 
 
-def buy_once(proxy, item, user, req):
+def buy_once(proxy, item, user, req, more=()):
     """One BUY on a connection of its own; None: the connection broke before the answer."""
     with proxy.client() as client:
         try:
-            return client("SECKILL.BUY", item, user, "REQ", req)
+            return client("SECKILL.BUY", item, user, "REQ", req, *more)
         except (EOFError, OSError):
             return None
 
 
-def buy(proxy, item, user, req, within_s=20):
+def buy(proxy, item, user, req, within_s=20, more=()):
     """BUY with its REQ until the answer is an outcome, as a client does that has a back-off."""
     def outcome():
-        reply = buy_once(proxy, item, user, req)
+        reply = buy_once(proxy, item, user, req, more)
         return reply if isinstance(reply, list) else None
     return until(outcome, within_s, f"an outcome for {user} {req}", every_s=0.05)
 

@@ -35,12 +35,15 @@ class Rule:
         self.nth = nth
         self.then = then or (lambda: None)
         self.seen = 0
+        self.request = b""  # the one that met it
         self.fired = threading.Event()
 
     def meets(self, request):
         if self.fired.is_set() or not self.pattern.search(request):
             return False
         self.seen += 1
+        if self.seen == self.nth:
+            self.request = request
         return self.seen == self.nth
 
     def wait(self, within_s=20):
@@ -58,7 +61,7 @@ class TcpFault:
         self.port = free_port()
         self.lock = threading.Lock()
         self.rule = None         # guarded by lock
-        self.held = set()        # of "requests", "replies": nothing passes in that direction
+        self.held = set()        # of "requests", "replies": nothing passes; guarded by lock
         self.generation = 0      # connections of an older one end
         self.refusing = False
         self.closed = False
@@ -74,7 +77,8 @@ class TcpFault:
 
     def hold(self, *directions):
         """A black hole: connections stay, bytes of these directions (default: both) do not come."""
-        self.held = set(directions or ("requests", "replies"))
+        with self.lock:  # so that nothing is on its way when this returns
+            self.held = set(directions or ("requests", "replies"))
 
     def release(self):
         self.held = set()
@@ -147,14 +151,16 @@ class _Connection:
 
     def _turn(self):
         """Waits for bytes and passes them on. False: the connection ends."""
-        held = self.owner.held
-        sides = [side for side, name in ((self.client, "requests"), (self.server, "replies"))
-                 if name not in held]
+        directions = {self.client: "requests", self.server: "replies"}
+        sides = [side for side, name in directions.items() if name not in self.owner.held]
         if not sides:
             time.sleep(TICK_S)
             return True
         for side in select.select(sides, [], [], TICK_S)[0]:
-            data = side.recv(CHUNK)
+            with self.owner.lock:
+                if directions[side] in self.owner.held:
+                    continue
+                data = side.recv(CHUNK)
             if not data:
                 return False
             if self.owner.delay_s:

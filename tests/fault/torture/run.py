@@ -254,7 +254,7 @@ def options_of(arguments):
     parser = argparse.ArgumentParser(prog="torture", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long faults go on (60)")
     parser.add_argument("--seed", type=int, help="for a run like an earlier one (a fresh one)")
-    parser.add_argument("--proxies", type=int, default=1, help="how many sell the items (1)")
+    parser.add_argument("--proxies", type=int, default=2, help="how many sell the items (2)")
     parser.add_argument("--clients", type=int, default=2, help="client processes (2)")
     parser.add_argument("--threads", type=int, default=12, help="clients in each of them (12)")
     parser.add_argument("--fsync", choices=("always", "everysec", "no"),

@@ -192,6 +192,18 @@ TEST_F(CompactorTest, AReopenThatIsDrainedLateIsNotOverlooked) {
   EXPECT_THAT(history(), AreTheFacts(facts()));
 }
 
+TEST_F(CompactorTest, AnItemThatSellsAfterItsCloseWasReopenedThroughAnotherProxy) {
+  auto commit = open();
+  fill(*commit, "phone", 1);
+  batch(*commit, "phone", 1, RecordType::kClose);
+  batch(*commit, "phone", 1);  // a purchase
+  now_ms_ += 1'000'000;
+  fill(*commit, "other", 1);
+  EXPECT_EQ(retire(1000).items_retired, 0u);
+  EXPECT_EQ(snapshot().items.at("phone").closed_ms, 0);
+  EXPECT_THAT(history(), AreTheFacts(facts()));
+}
+
 TEST_F(CompactorTest, AnItemPastItsEndIsRetiredAsIfClosed) {
   auto commit = open();
   Record create;
