@@ -228,11 +228,13 @@ TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   auto commit = open();
   batch(*commit, "phone", 1, RecordType::kCreate);
   batch(*commit, "phone", 5);
+  fill(*commit, "other", 6);  // so that what comes next is not merged with it
   close(*commit, "phone", 1000);
   ASSERT_EQ(retire(1000).items_retired, 1u);
   batch(*commit, "phone", 1, RecordType::kCancel);
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
+  ASSERT_EQ(snapshot().parts.size(), 2u);
   EXPECT_EQ(snapshot().items.at("phone").last_batch, batches_["phone"])
       << "the proxy needs it at its start";
   auto late = facts();
