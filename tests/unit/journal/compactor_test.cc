@@ -400,6 +400,18 @@ TEST_F(CompactorTest, WhileAnotherFlusherCompactsNothingIsDone) {
   EXPECT_EQ(compact().segments_compacted, 1u);
 }
 
+// The position is of the journal that was there before somebody put this one in its place.
+TEST_F(CompactorTest, AnotherJournalThanTheOneDrainedIsLeftAlone) {
+  auto commit = open();
+  fill(*commit, "phone", 2);
+  Compactor compactor(dir_, unsynced_);
+  auto passed = compactor.pass(end(), kLaterMs, 0, 1, commit->journal_id() + 1);
+  ASSERT_FALSE(passed.ok());
+  EXPECT_EQ(passed.error().cls(), ErrorClass::kRefused);
+  EXPECT_EQ(segments(dir_, fs_)->size(), 3u);
+  EXPECT_EQ(compactor.pass(end(), kLaterMs, 0, 1, commit->journal_id())->segments_removed, 2u);
+}
+
 TEST_F(CompactorTest, AnInterruptedPassLeavesNothing) {
   auto commit = open();
   fill(*commit, "phone", 2);
