@@ -70,7 +70,7 @@ Result<journal::Compactor::Report> Janitor::pass(int64_t now_ms, size_t segments
     const std::lock_guard lock(mutex_);
     retain_ms = retain_us_ / 1000;
   }
-  auto report = compactor_.pass(status.position, now_ms, retain_ms, segments_min);
+  auto report = compactor_.pass(status.position, now_ms, retain_ms, segments_min, status.journal_id);
   if (!report) return report;
   if (report->segments_compacted > 0) {
     spdlog::info("janitor: {} drained segments compacted into the snapshot, {} records written, "
