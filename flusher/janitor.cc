@@ -16,8 +16,14 @@ constexpr size_t kSegmentsWhileDraining = 4;
 }  // namespace
 
 Janitor::Janitor(std::string dir, base::FileSystem& fs, int64_t retain_us,
-                 const StatusBoard& status)
-    : status_(status), compactor_(std::move(dir), fs), retain_us_(retain_us) {}
+                 const StatusBoard& status, const sql::ConnectOptions& mysql)
+    : status_(status),
+      over_items_(mysql),
+      compactor_(std::move(dir), fs,
+                 [this](const auto& items, int64_t until_ms) {
+                   return over_items_.find(items, until_ms);
+                 }),
+      retain_us_(retain_us) {}
 
 void Janitor::start() {
   thread_ = std::thread([this] { run(); });
@@ -70,12 +76,14 @@ Result<journal::Compactor::Report> Janitor::pass(int64_t now_ms, size_t segments
     const std::lock_guard lock(mutex_);
     retain_ms = retain_us_ / 1000;
   }
-  auto report = compactor_.pass(status.position, now_ms, retain_ms, segments_min, status.journal_id);
+  auto report =
+      compactor_.pass(status.position, now_ms, retain_ms, segments_min, status.journal_id);
   if (!report) return report;
   if (report->segments_compacted > 0) {
-    spdlog::info("janitor: {} drained segments compacted into the snapshot, {} records written, "
-                 "{} items retired",
-                 report->segments_compacted, report->records_written, report->items_retired);
+    spdlog::info(
+        "janitor: {} drained segments compacted into the snapshot, {} records written, "
+        "{} items retired",
+        report->segments_compacted, report->records_written, report->items_retired);
   }
   if (report->segments_removed > 0) {
     spdlog::info("janitor: {} compacted segments deleted, retention over",

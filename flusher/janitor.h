@@ -1,5 +1,5 @@
-// Keeps the journal folder small: compacts drained segments into the snapshot and deletes them after
-// the retention time (journal/compactor.h says how), on a thread of its own.
+// Keeps the journal folder small: compacts drained segments into the snapshot and deletes them
+// after the retention time (journal/compactor.h says how), on a thread of its own.
 //
 // Promptly, since start-up and a rebuild of Redis take the longer the more is not compacted; but
 // while the drain is at work only once several segments wait, so as not to take the disk from it.
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "flusher/over_items.h"
 #include "flusher/status.h"
 #include "journal/compactor.h"
 
@@ -19,8 +20,10 @@ namespace sluice::flusher {
 
 class Janitor {
  public:
-  // References outlive the janitor. `status` tells the position.
-  Janitor(std::string dir, base::FileSystem& fs, int64_t retain_us, const StatusBoard& status);
+  // References outlive the janitor. `status` tells the position; `mysql` is where to ask whether an
+  // item is over, since its CLOSE or REOPEN may have gone through another proxy.
+  Janitor(std::string dir, base::FileSystem& fs, int64_t retain_us, const StatusBoard& status,
+          const sql::ConnectOptions& mysql);
   ~Janitor() { stop(); }
 
   void start();
@@ -38,6 +41,7 @@ class Janitor {
   Result<journal::Compactor::Report> pass(int64_t now_ms, size_t segments_min);
 
   const StatusBoard& status_;
+  OverItems over_items_;          // of whoever calls pass()
   journal::Compactor compactor_;  // of whoever calls pass()
 
   mutable std::mutex mutex_;  // guards all below

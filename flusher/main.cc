@@ -135,7 +135,7 @@ int run(const Arguments& arguments, const Options& options) {
   FlushMetrics metrics(registry);
   register_status_metrics(registry, status);
   FlushLoop loop(options, arguments.once, fs, status, metrics);
-  Janitor janitor(options.journal_dir, fs, options.retain_us, status);
+  Janitor janitor(options.journal_dir, fs, options.retain_us, status, options.mysql);
 
   auto server =
       http::Server::create({arguments.once ? "" : options.admin_address, options.admin_token_file});

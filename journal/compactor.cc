@@ -30,19 +30,6 @@ int64_t over_since_ms(const ItemState& item) {
   return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
 }
 
-// Takes out of the table what was over for `retain_ms` when the last record covered was written.
-// Counted in the journal's own time, so that a REOPEN within that time is never overlooked, however
-// late it is drained; an idle journal retires nothing.
-size_t retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) {
-  const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - retain_ms;
-  return std::erase_if(snapshot.items, [&](const auto& entry) {
-    const ItemState& item = entry.second;
-    if (over_since_ms(item) > until_ms) return false;
-    snapshot.retired_ms = std::max(snapshot.retired_ms, item.last_ms);
-    return true;
-  });
-}
-
 uint64_t records_in(const std::vector<PartInfo>& parts) {
   uint64_t records = 0;
   for (const PartInfo& part : parts) records += part.records;
@@ -184,6 +171,28 @@ Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms,
   return remove_unnamed(snapshot);
 }
 
+// Takes out of the table what was over for `retain_ms` when the last record covered was written.
+// Counted in the journal's own time, so that a REOPEN within that time is never overlooked, however
+// late it is drained; an idle journal retires nothing.
+size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const {
+  const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - retain_ms;
+  std::set<std::string> over;
+  if (find_over_) {
+    std::vector<std::string> quiet;
+    for (const auto& [name, item] : snapshot.items) {
+      if (item.last_ms <= until_ms) quiet.push_back(name);
+    }
+    auto found = find_over_(quiet, until_ms);
+    if (found) over = std::move(*found);
+  }
+  return std::erase_if(snapshot.items, [&](const auto& entry) {
+    const ItemState& item = entry.second;
+    if (find_over_ ? !over.contains(entry.first) : over_since_ms(item) > until_ms) return false;
+    snapshot.retired_ms = std::max(snapshot.retired_ms, item.last_ms);
+    return true;
+  });
+}
+
 Result<Compactor::Plan> Compactor::make_plan(const Snapshot& snapshot, uint64_t position) const {
   Plan plan;
   plan.parts_kept = snapshot.parts.size();
@@ -245,9 +254,9 @@ Status Compactor::copy_segments(Snapshot& snapshot, uint64_t end_sequence, PartW
     auto group = (*reader)->next();
     if (!group) return group.error();
     if (!*group) {
-      return Error(ErrorClass::kCorrupt,
-                   "the journal in " + dir_ + " ends before record " +
-                       std::to_string(end_sequence - 1) + ", which was there before");
+      return Error(ErrorClass::kCorrupt, "the journal in " + dir_ + " ends before record " +
+                                             std::to_string(end_sequence - 1) +
+                                             ", which was there before");
     }
     for (const Record& record : (*group)->records) {
       SLUICE_TRY(to.add(record));
@@ -286,8 +295,9 @@ Status Compactor::remove_unnamed(const Snapshot& snapshot) {
   for (const base::DirectoryEntry& entry : *entries) {
     const uint64_t number = part_number(entry.name);
     const auto& parts = snapshot.parts;
-    const bool named = std::any_of(parts.begin(), parts.end(),
-                                   [number](const PartInfo& part) { return part.number == number; });
+    const bool named = std::any_of(parts.begin(), parts.end(), [number](const PartInfo& part) {
+      return part.number == number;
+    });
     if (entry.name != kSnapshotNextName && (number == 0 || named)) continue;
     SLUICE_TRY(fs_.remove(path_in(dir_, entry.name)));
     removed = true;

@@ -15,8 +15,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,14 +39,22 @@ class Compactor {
     size_t items_retired = 0;
   };
 
-  // `fs` outlives the compactor.
-  Compactor(std::string dir, base::FileSystem& fs) : dir_(std::move(dir)), fs_(fs) {}
+  // Which of these items was over at `until_ms` and still is. Called with items of which this
+  // journal has nothing younger. An error: not known now, so none is retired.
+  using FindOver = std::function<Result<std::set<std::string>>(
+      const std::vector<std::string>& items, int64_t until_ms)>;
+
+  // `fs` outlives the compactor. Without `find_over` an item is over when this journal says so;
+  // only whoever knows all journals (the database does) knows of a CLOSE or a REOPEN through
+  // another proxy.
+  Compactor(std::string dir, base::FileSystem& fs, FindOver find_over = nullptr)
+      : dir_(std::move(dir)), fs_(fs), find_over_(std::move(find_over)) {}
 
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
   // item is retired `retain_ms` after it was closed or ended, a segment deleted `retain_ms` after
   // it was drained. Compacts only if at least `segments_min` whole segments wait for it. Whatever
-  // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted. kRefused: the
-  // folder holds another journal than `journal_id` (0: any), so `position` is not about it.
+  // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted. kRefused:
+  // the folder holds another journal than `journal_id` (0: any), so `position` is not about it.
   Result<Report> pass(uint64_t position, int64_t now_ms, int64_t retain_ms, size_t segments_min = 1,
                       uint64_t journal_id = 0);
   // Ends a pass under way soon, and every later one at once. Any thread.
@@ -64,6 +74,7 @@ class Compactor {
   size_t removable(int64_t now_ms, int64_t retain_ms) const;
   Status compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
                  Report& report);
+  size_t retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const;
   Result<Plan> make_plan(const Snapshot& snapshot, uint64_t position) const;
   Result<PartInfo> write_part(Snapshot& snapshot, const Plan& plan);
   Status copy_part(const Snapshot& snapshot, const PartInfo& info, PartWriter& to);
@@ -76,6 +87,7 @@ class Compactor {
 
   const std::string dir_;
   base::FileSystem& fs_;
+  const FindOver find_over_;
   std::atomic<bool> interrupted_{false};
 
   // Of whoever calls pass().

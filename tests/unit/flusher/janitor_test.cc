@@ -29,7 +29,7 @@ class JanitorTest : public FlusherTest {
   }
   std::unique_ptr<Janitor> janitor_of(RunningFlusher& flusher) {
     return std::make_unique<Janitor>(options.journal_dir, base::posix_file_system(),
-                                     kRetainMs * 1000, flusher.status);
+                                     kRetainMs * 1000, flusher.status, options.mysql);
   }
   uint64_t records_in_history() {
     auto history = journal::History::open(options.journal_dir, base::posix_file_system());
@@ -96,7 +96,8 @@ TEST_F(JanitorTest, WhileADrainIsUnderWayItWaitsForSeveralSegments) {
   ASSERT_GE(listed->size(), 6u);
   const uint64_t journal_id =
       journal::extent(options.journal_dir, base::posix_file_system())->journal_id;
-  Janitor janitor(options.journal_dir, base::posix_file_system(), kRetainMs * 1000, status);
+  Janitor janitor(options.journal_dir, base::posix_file_system(), kRetainMs * 1000, status,
+                  options.mysql);
   const auto pass_at = [&](size_t drained, State state) {
     status.update([&](StatusSnapshot& now) {
       now.journal_id = journal_id;
@@ -111,6 +112,41 @@ TEST_F(JanitorTest, WhileADrainIsUnderWayItWaitsForSeveralSegments) {
   EXPECT_EQ(pass_at(4, State::kDraining), 4u);
   EXPECT_EQ(pass_at(5, State::kDraining), 0u);
   EXPECT_EQ(pass_at(5, State::kHolding), 1u);
+}
+
+// Two proxies, a journal each. What was closed through one and reopened through the other is not
+// over; what was closed through the other is.
+TEST_F(JanitorTest, AnItemIsOverWhenAllJournalsTogetherSaySo) {
+  const std::string first = options.journal_dir;
+  journal().time_ms = 1'000'000;
+  journal().create("reopened", 100);
+  journal().create("closed", 100);
+  sell("reopened", 1, 1);
+  sell("closed", 2, 2);
+  journal().close("reopened");
+  journal().commit();
+  options.journal_dir = dir.path() + "/second";
+  testing_support::JournalFeeder second(options.journal_dir);
+  second.time_ms = 1'000'001;
+  second.reopen("reopened");
+  second.close("closed");
+  second.commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  options.journal_dir = first;
+  journal().time_ms = 2'000'000 + kRetainMs;
+  sell("another", 3, 3000);
+
+  RunningFlusher flusher(options, false);
+  const auto janitor = janitor_of(flusher);
+  ASSERT_TRUE(drain(flusher));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().state != State::kDraining; }));
+  auto passed = janitor->pass(base::wall_ms());
+  ASSERT_TRUE(passed.ok()) << passed.error().message();
+  EXPECT_EQ(passed->items_retired, 1u);
+  const auto snapshot = journal::load_snapshot(first, base::posix_file_system());
+  ASSERT_TRUE(snapshot.ok() && *snapshot);
+  EXPECT_TRUE((*snapshot)->items.contains("reopened"));
+  EXPECT_FALSE((*snapshot)->items.contains("closed"));
 }
 
 TEST_F(JanitorTest, ItsThreadDoesItPromptly) {

@@ -1,0 +1,41 @@
+#include "flusher/over_items.h"
+
+#include <spdlog/spdlog.h>
+
+#include "orders/order_table.h"
+
+namespace sluice::flusher {
+namespace {
+
+constexpr size_t kItemsPerQuery = 1000;
+
+}  // namespace
+
+Result<std::set<std::string>> OverItems::find(const std::vector<std::string>& items,
+                                              int64_t until_ms) {
+  std::set<std::string> over;
+  std::string until;
+  orders::append_datetime(until, until_ms);
+  for (size_t begin = 0; begin < items.size(); begin += kItemsPerQuery) {
+    std::string query = "SELECT item_id FROM items WHERE item_id IN (";
+    for (size_t i = begin; i < std::min(begin + kItemsPerQuery, items.size()); ++i) {
+      if (i > begin) query += ',';
+      sql::append_quoted(query, items[i]);
+    }
+    query += ") AND (end_at <= " + until + " OR state = 'closed' AND state_at <= " + until + ")";
+    std::optional<sql::Failure> failure;
+    if (!connection_.connected()) failure = connection_.connect(mysql_);
+    std::vector<sql::Row> rows;
+    if (!failure) failure = connection_.query(query, rows);
+    connection_.rollback();
+    if (failure) {
+      spdlog::warn("janitor: {}; no item's history is let go until it is known which are over",
+                   failure->text());
+      return Error(ErrorClass::kUnavailable, failure->text());
+    }
+    for (const sql::Row& row : rows) over.insert(row[0].value_or(""));
+  }
+  return over;
+}
+
+}  // namespace sluice::flusher
