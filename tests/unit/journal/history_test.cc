@@ -89,7 +89,7 @@ TEST_F(HistoryTest, BesideAWriterAndAJanitorEveryRecordComesOnceAndInOrder) {
     }
   });
   std::thread readers([&] {
-    for (int round = 0; round < 50 || !stop; ++round) {
+    for (int round = 0; round < 20 || !stop; ++round) {
       const uint64_t least = commit->synced_sequence();
       auto opened = History::open(dir_, unsynced_);
       ASSERT_TRUE(opened.ok()) << opened.error().message();

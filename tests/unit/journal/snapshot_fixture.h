@@ -85,7 +85,7 @@ class SnapshotTest : public JournalTest {
   // Sells `item` until `segments` more segments are full, in batches of 1 to 7.
   void fill(GroupCommit& commit, const std::string& item, size_t count) {
     const size_t wanted = segments(dir_, fs_)->back().number + count;
-    for (uint32_t i = 0; segments(dir_, fs_)->back().number < wanted; ++i) {
+    for (uint32_t i = 0; !std::filesystem::exists(segment_path(wanted)); ++i) {
       batch(commit, item, 1 + i % 7);
     }
   }
