@@ -49,6 +49,22 @@ def test_a_cut_at_one_purchase_has_one_outcome(lab, fault, action):
 
 
 @pytest.mark.parametrize("action", CUTS)
+def test_a_cut_at_a_purchase_without_req_sells_once(lab, fault, action):
+    """Without a REQ nothing but the batch's own sequence and receipt tell that it was applied: the
+    buyer, whose own connection lives, gets one order, and there is one."""
+    redis, between, database, proxy, flusher = sale_through(lab, fault)
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "pen", "STOCK", 5) == "OK"
+        rule = between.on(b"EVALSHA", action)
+        reply = client("SECKILL.BUY", "pen", "ann")
+        rule.wait()
+    assert reply[0] == "OK" and reply[2] == 4, reply
+    assert redis_sold(redis, "pen") == 1
+    assert list(journaled(lab).values()) == [int(reply[1])]
+    check(lab, flusher, database, proxy, "pen", load(proxy, []), given=5)
+
+
+@pytest.mark.parametrize("action", CUTS)
 def test_a_cut_in_mid_sale_answers_every_req_once(lab, fault, action):
     """Twelve cuts at random EVALSHAs while 16 connections buy."""
     seed = random.randrange(1 << 32)
