@@ -293,7 +293,7 @@ def main(arguments):
         print(f"torture: the run itself failed, seed {options.seed}")
     finally:
         torture.end()
-    if code == 0 and not options.keep:
+    if code in (0, 130) and not options.keep:
         shutil.rmtree(torture.folder, ignore_errors=True)
     else:
         print(f"torture: logs, journals and what clients were told are kept in {torture.folder}")
