@@ -115,7 +115,7 @@ class Torture:
         fsync = options.fsync or self.chance.choice(("always", "everysec"))
         print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, "
               f"journal.fsync {fsync}, {self.folder}", flush=True)
-        self.stack = Stack(self.folder, options.proxies, fsync, options.seed, self.say)
+        self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
         self.stack.start()
         self.make_plan()
         self.start_clients()
