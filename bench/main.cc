@@ -11,6 +11,7 @@ using sluice::bench::CompareArguments;
 using sluice::bench::LoadOptions;
 using sluice::bench::PassthroughArguments;
 using sluice::bench::SaleArguments;
+using sluice::bench::StartupArguments;
 
 struct LoadText {
   double duration_s = 0;
@@ -91,6 +92,30 @@ void add_compare(CLI::App& app, CompareArguments& arguments) {
   compare->add_flag("--json", arguments.json, "the result as one JSON object");
 }
 
+void add_startup(CLI::App& app, StartupArguments& arguments) {
+  CLI::App* startup = app.add_subcommand(
+      "startup", "how long the proxy takes to start, and to rebuild an empty Redis, with a long "
+                 "history; on private servers");
+  auto& options = arguments.startup;
+  startup->add_option("--drained", options.drained, "purchases in the journal that are in MySQL")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1'000'000'000}))
+      ->capture_default_str();
+  startup->add_option("--undrained", options.undrained, "purchases behind them that are not")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1'000'000'000}))
+      ->capture_default_str();
+  startup->add_option("--items", options.items, "items that they are spread over")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  startup
+      ->add_option("--folder", options.folder,
+                   "where journal and Redis keep their data meanwhile; on a real disk")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  startup->add_option("--bin", options.bin_folder,
+                      "folder of sluice-proxy (default: where this program is)");
+  startup->add_flag("--json", arguments.json, "the result as one JSON object");
+}
+
 void finish(LoadOptions& load, const LoadText& text, bool counted) {
   const double duration_s = text.duration_s > 0 ? text.duration_s : counted ? 600 : 10;
   load.duration_us = static_cast<int64_t>(duration_s * 1e6);
@@ -144,6 +169,8 @@ int main(int argc, char** argv) {
 
   CompareArguments compare;
   add_compare(app, compare);
+  StartupArguments startup;
+  add_startup(app, startup);
 
   try {
     app.parse(argc, argv);
@@ -151,6 +178,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (app.got_subcommand("compare")) return sluice::bench::compare_scenario(compare);
+  if (app.got_subcommand("startup")) return sluice::bench::startup_scenario(startup);
   if (sale_app->parsed()) {
     finish(sale.load, text, sale.load.requests > 0 || sale.buyers > 0);
     return sluice::bench::sale_scenario(sale);

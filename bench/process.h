@@ -28,6 +28,8 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   bool running();
+  // Of the running process.
+  pid_t pid() const { return pid_; }
   // Waits for the process to end by itself; its exit code. kUnavailable after the time, or if the
   // benchmark is interrupted.
   Result<int> wait(int64_t timeout_us);

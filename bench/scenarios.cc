@@ -84,6 +84,12 @@ bool promise_broken(const SaleArguments& arguments, const SaleFacts& facts) {
   return true;
 }
 
+// Where this program is, and so are the others that were built with it.
+std::string own_folder() {
+  std::error_code unknown;
+  return std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
+}
+
 bool complete_run(const LoadResult& result) {
   return result.errors.total() == 0 && result.unanswered == 0 && result.lost == 0;
 }
@@ -145,14 +151,21 @@ int compare_scenario(CompareArguments arguments) {
     options.run_s = std::min(options.run_s, 1.0);
     options.drain_rows = std::min<uint64_t>(options.drain_rows, 200'000);
   }
-  if (options.stack.bin_folder.empty()) {
-    std::error_code unknown;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
-    options.stack.bin_folder = self.parent_path().string();
-  }
+  if (options.stack.bin_folder.empty()) options.stack.bin_folder = own_folder();
   const auto result = compare(options);
   if (!result) return failed(result.error());
   const std::string text = arguments.json ? compare_json(*result) : compare_text(*result);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+int startup_scenario(StartupArguments arguments) {
+  StartupOptions& options = arguments.startup;
+  if (options.bin_folder.empty()) options.bin_folder = own_folder();
+  const auto result = measure_startup(options);
+  if (!result) return failed(result.error());
+  const std::string text =
+      arguments.json ? startup_json(options, *result) : startup_text(options, *result);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return 0;
 }

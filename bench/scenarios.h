@@ -8,6 +8,7 @@
 
 #include "bench/compare.h"
 #include "bench/load.h"
+#include "bench/startup.h"
 
 namespace sluice::bench {
 
@@ -39,9 +40,15 @@ struct CompareArguments {
   bool json = false;
 };
 
+struct StartupArguments {
+  StartupOptions startup;
+  bool json = false;
+};
+
 int sale_scenario(SaleArguments arguments);
 int diy_scenario(SaleArguments arguments);
 int passthrough_scenario(const PassthroughArguments& arguments);
 int compare_scenario(CompareArguments arguments);
+int startup_scenario(StartupArguments arguments);
 
 }  // namespace sluice::bench

@@ -51,6 +51,8 @@ struct Comparison {
   std::vector<ItemComparison> items;  // by name
   // Items of which the journals tell nothing any more: not compared.
   std::vector<std::string> retired;
+  // Journals that have drained into the database too, and are not given.
+  std::vector<uint64_t> journals_not_given;
 };
 
 class Comparer {
@@ -64,12 +66,14 @@ class Comparer {
  private:
   Status read_sides(const ItemFilter& filter);
   Status read_redis(const std::vector<std::string>& names);
+  void find_journals_not_given();
   std::vector<uint32_t> lanes() const;
   Result<Comparison> judge_all(const Repairer& repair);
   void judge_redis(ItemComparison& item) const;
   bool judge_lanes(ItemComparison& item) const;
   void judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence) const;
   void judge_row(ItemComparison& item) const;
+  bool all_journals_given(const ItemComparison& item) const;
   Status judge_orders(Comparison& comparison, const Repairer& repair);
 
   const Sources& sources_;
@@ -77,6 +81,7 @@ class Comparer {
   MysqlItems& mysql_;
   // Of this run.
   Checkpoints checkpoints_;
+  std::vector<uint64_t> journals_not_given_;
   std::optional<JournalTotals> totals_;
   std::map<std::string, RedisItem, std::less<>> redis_items_;
   MysqlItemMap mysql_items_;

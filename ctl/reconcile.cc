@@ -122,15 +122,19 @@ class Reconciler {
   }
 
   Status fix_item(const ItemComparison& item, Repair& repair, FixReport& done) {
-    const auto fixable = [&](Side side) {
-      return std::any_of(item.differences.begin(), item.differences.end(),
-                         [&](const auto& one) { return one.side == side && one.fixable; });
+    const auto fixable = [&](Side side, std::initializer_list<std::string_view> kinds) {
+      return std::any_of(item.differences.begin(), item.differences.end(), [&](const auto& one) {
+        return one.side == side && one.fixable &&
+               (kinds.size() == 0 ||
+                std::find(kinds.begin(), kinds.end(), one.kind) != kinds.end());
+      });
     };
-    if (fixable(Side::kMysql)) {
-      SLUICE_TRY(repair.item_row(item.name, item.journal, item.mysql));
-      done.items.push_back(item.name);
-    }
-    if (!fixable(Side::kRedis)) return {};
+    const bool row = fixable(Side::kMysql, {"missing_item", "stock"});
+    const bool sold = fixable(Side::kMysql, {"sold"});
+    if (row) SLUICE_TRY(repair.item_row(item.name, item.journal, item.mysql));
+    if (sold) SLUICE_TRY(repair.item_sold(item.name));
+    if (row || sold) done.items.push_back(item.name);
+    if (!fixable(Side::kRedis, {})) return {};
     asked_.insert(item.name);
     return RedisItems(redis_).ask_rebuild(item.name);
   }

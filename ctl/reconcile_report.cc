@@ -226,6 +226,10 @@ std::string table_text(const Comparison& comparison, const FixReport& fix) {
     if (item != nullptr) append_words(out, *item);
   }
   const Sums sums = sums_of(comparison);
+  for (const uint64_t journal_id : comparison.journals_not_given) {
+    out += "note: journal " + std::to_string(journal_id) +
+           " has drained into this database too; the files of its proxy are not given\n";
+  }
   out += fix_lines(fix) + summary_line(comparison);
   if (sums.fixable > 0 && !fix.tried) {
     out += "The journal's figures are believed; --fix repairs what they prove.\n";
@@ -237,7 +241,12 @@ std::string json_text(const Comparison& comparison, const FixReport& fix) {
   const Sums sums = sums_of(comparison);
   json::array items;
   for (const ItemComparison& item : comparison.items) items.push_back(item_json(item));
-  json::object object{{"items", std::move(items)}, {"retired", strings_json(comparison.retired)}};
+  json::array not_given;
+  for (const uint64_t id : comparison.journals_not_given)
+    not_given.emplace_back(std::to_string(id));
+  json::object object{{"items", std::move(items)},
+                      {"retired", strings_json(comparison.retired)},
+                      {"journals_not_given", std::move(not_given)}};
   if (fix.tried) {
     object["fix"] = json::object{{"mysql_orders", fix.orders},
                                  {"mysql_orders_without_fields", fix.without_fields},

@@ -23,8 +23,8 @@ struct FixReport {
 // instead, and each difference in words. Ends with a line of sums.
 std::string table_text(const Comparison& comparison, const FixReport& fix);
 
-// One object, on one line: {"items": […], "retired": […], "fix": {…}, "summary": {…}}. Order ids
-// are strings.
+// One object, on one line: {"items": […], "retired": […], "journals_not_given": […], "fix": {…},
+// "summary": {…}}. Order ids are strings.
 std::string json_text(const Comparison& comparison, const FixReport& fix);
 
 }  // namespace sluice::ctl

@@ -169,6 +169,10 @@ std::optional<Failure> Repair::recount_sold(const std::string& item) {
   return connection_.exec("UPDATE items SET sold = " + rows[0][0].value_or("0") + where);
 }
 
+Status Repair::item_sold(const std::string& item) {
+  return transact([&] { return recount_sold(item); });
+}
+
 Status Repair::item_row(const std::string& item, const JournalItem& journal,
                         const MysqlItem& mysql) {
   // As a change of what was seen: a flusher may add a restock at the same time.
@@ -185,9 +189,7 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
           (journal.open ? "'open'" : "'closed'") +
           ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
     }
-    if (missing != 0 || !mysql.has_row) {
-      if (auto failure = connection_.exec(statement)) return failure;
-    }
+    if (auto failure = connection_.exec(statement)) return failure;
     return recount_sold(item);
   });
 }

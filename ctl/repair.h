@@ -29,8 +29,10 @@ class Repair {
   // A portion of an item's orders, then its items.sold. An order that MySQL refuses stays missing
   // and is told in refused().
   Status orders(const std::string& item, const std::vector<OrderRepair>& repairs);
-  // The item's row: made if it is missing, its stock as drained, its sold as counted.
+  // The item's row: made if it is missing, its stock as drained.
   Status item_row(const std::string& item, const JournalItem& journal, const MysqlItem& mysql);
+  // items.sold becomes the sum of the live orders.
+  Status item_sold(const std::string& item);
 
   uint64_t repaired() const { return repaired_; }  // orders
   // Of these, inserted from a snapshot: without the FIELDS that they may have had.

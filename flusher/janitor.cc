@@ -38,11 +38,6 @@ void Janitor::set_retain(int64_t retain_us) {
   retain_us_ = retain_us;
 }
 
-int64_t Janitor::retain_ms() const {
-  const std::lock_guard lock(mutex_);
-  return retain_us_ / 1000;
-}
-
 void Janitor::run() {
   std::string last_message;
   std::unique_lock lock(mutex_);
@@ -60,11 +55,22 @@ void Janitor::run() {
 }
 
 Result<journal::Compactor::Report> Janitor::pass(int64_t now_ms) {
+  const bool draining = status_.read().state == State::kDraining;
+  return pass(now_ms, draining ? kSegmentsWhileDraining : 1);
+}
+
+Result<journal::Compactor::Report> Janitor::last_pass(int64_t now_ms) { return pass(now_ms, 1); }
+
+Result<journal::Compactor::Report> Janitor::pass(int64_t now_ms, size_t segments_min) {
   const StatusSnapshot status = status_.read();
   // Before the checkpoint is read nothing is known to be in MySQL.
   if (status.journal_id == 0) return journal::Compactor::Report();
-  const size_t segments_min = status.state == State::kDraining ? kSegmentsWhileDraining : 1;
-  auto report = compactor_.pass(status.position, now_ms, retain_ms(), segments_min);
+  int64_t retain_ms = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    retain_ms = retain_us_ / 1000;
+  }
+  auto report = compactor_.pass(status.position, now_ms, retain_ms, segments_min, status.journal_id);
   if (!report) return report;
   if (report->segments_compacted > 0) {
     spdlog::info("janitor: {} drained segments compacted into the snapshot, {} records written, "

@@ -28,13 +28,14 @@ class Janitor {
   // Any thread.
   void set_retain(int64_t retain_us);
 
-  // One pass, at wall time `now_ms`. For the thread, for `--once` after the drain, and for tests
-  // that do not start it.
+  // One pass, at wall time `now_ms`, which leaves the disk to a drain under way.
   Result<journal::Compactor::Report> pass(int64_t now_ms);
+  // One pass once the drain has ended.
+  Result<journal::Compactor::Report> last_pass(int64_t now_ms);
 
  private:
   void run();
-  int64_t retain_ms() const;
+  Result<journal::Compactor::Report> pass(int64_t now_ms, size_t segments_min);
 
   const StatusBoard& status_;
   journal::Compactor compactor_;  // of whoever calls pass()

@@ -78,10 +78,11 @@ Status check_parts(const std::string& dir, base::FileSystem& fs, const Snapshot&
 }  // namespace
 
 Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int64_t retain_ms,
-                                          size_t segments_min) {
+                                          size_t segments_min, uint64_t journal_id) {
   Report report;
   if (interrupted_) return interrupted();
   SLUICE_TRY(look(position, now_ms));
+  SLUICE_TRY(check_journal(journal_id));
   const bool compacts = waiting(position) >= std::max<size_t>(segments_min, 1);
   if (!compacts && removable(now_ms, retain_ms) == 0) return report;
 
@@ -94,6 +95,7 @@ Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int
   if (!folder) return folder.error();
   segments_ = std::move(folder->segments);
   if (segments_.empty()) return report;
+  SLUICE_TRY(check_journal(journal_id));
   Snapshot snapshot = std::move(folder->snapshot).value_or(Snapshot());
   snapshot.journal_id = segments_.back().header.journal_id;
   covered_ = snapshot.end_sequence;
@@ -126,6 +128,15 @@ Status Compactor::look(uint64_t position, int64_t now_ms) {
                       drained_ms_.lower_bound(segments_.front().header.segment));
   }
   return {};
+}
+
+Status Compactor::check_journal(uint64_t journal_id) const {
+  if (journal_id == 0 || segments_.empty()) return {};
+  const uint64_t found = segments_.back().header.journal_id;
+  if (found == journal_id) return {};
+  return Error(ErrorClass::kRefused, dir_ + " holds journal " + std::to_string(found) +
+                                         " now, not " + std::to_string(journal_id) +
+                                         ", which is being drained");
 }
 
 // How many whole segments are in MySQL and not in the snapshot.

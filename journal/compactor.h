@@ -43,9 +43,10 @@ class Compactor {
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
   // item is retired `retain_ms` after it was closed or ended, a segment deleted `retain_ms` after
   // it was drained. Compacts only if at least `segments_min` whole segments wait for it. Whatever
-  // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted.
-  Result<Report> pass(uint64_t position, int64_t now_ms, int64_t retain_ms,
-                      size_t segments_min = 1);
+  // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted. kRefused: the
+  // folder holds another journal than `journal_id` (0: any), so `position` is not about it.
+  Result<Report> pass(uint64_t position, int64_t now_ms, int64_t retain_ms, size_t segments_min = 1,
+                      uint64_t journal_id = 0);
   // Ends a pass under way soon, and every later one at once. Any thread.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
 
@@ -58,6 +59,7 @@ class Compactor {
   };
 
   Status look(uint64_t position, int64_t now_ms);
+  Status check_journal(uint64_t journal_id) const;
   size_t waiting(uint64_t position) const;
   size_t removable(int64_t now_ms, int64_t retain_ms) const;
   Status compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,

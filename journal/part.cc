@@ -22,6 +22,9 @@ constexpr size_t kCrcAt = 60;
 // of whoever replays them.
 constexpr size_t kPayloadBytesWanted = size_t{256} << 10;
 
+// Synced so often, so that the sale's own fdatasyncs, on the same disk, never wait behind a flood.
+constexpr uint64_t kSyncBytes = uint64_t{8} << 20;
+
 // No segment's frame validates in a part: segments are not numbered that high.
 constexpr uint64_t kPartSeedBit = uint64_t{1} << 63;
 
@@ -135,7 +138,9 @@ Status PartWriter::write_frame(size_t payload_bytes, uint32_t count) {
   payload_count_ -= count;
   group_at_ = 0;
   group_at_count_ = 0;
-  return {};
+  if (info_.bytes - synced_bytes_ < kSyncBytes) return {};
+  synced_bytes_ = info_.bytes;
+  return file_->sync();
 }
 
 Result<PartInfo> PartWriter::finish(uint64_t end_sequence) {

@@ -52,6 +52,7 @@ class PartWriter {
   size_t group_at_ = 0;          // where the group under way begins in payload_
   uint32_t group_at_count_ = 0;  // records before it
   std::string frame_;
+  uint64_t synced_bytes_ = 0;    // of the file
 };
 
 class PartReader {

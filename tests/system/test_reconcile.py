@@ -1,6 +1,6 @@
-"""sluice-ctl reconcile: Redis, journal and MySQL compared, and put right where the journal proves it.
+"""sluice-ctl reconcile: Redis, journal and MySQL compared, and repaired as the journal proves.
 
-Exit 0: all agree; 1: a difference, or a server is down; 2: bad arguments; 3: a journal is damaged."""
+Exit 0: all agree; 1: a difference, or a server is down; 2: bad arguments; 3: a damaged journal."""
 
 import json
 import threading
@@ -237,7 +237,8 @@ def test_dead_letters_are_counted_and_no_difference(lab):
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
         orders = {user: client("SECKILL.BUY", "phone", user)[1] for user in ("a4", "a5", "a6")}
-        until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (2,), 20, "letters")
+        until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (2,), 20,
+              "the letters")
         assert client("SECKILL.CANCEL", "phone", "a5", orders["a5"])[0] == "OK"
     until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter "
                                "WHERE cancelled_at IS NOT NULL") == (1,), 20, "the cancel")
@@ -255,7 +256,7 @@ def test_dead_letters_are_counted_and_no_difference(lab):
 
 
 def test_many_missing_orders_are_found_in_portions(lab):
-    """The whole table is emptied: all 3,000 orders of two items come back, the first 20 are named."""
+    """The table is emptied: all 3,000 orders of two items come back, the first 20 are named."""
     redis, database, proxy, flusher = lab.stack()
     with proxy.client() as client:
         for item in ("phone", "radio"):
@@ -316,7 +317,7 @@ def test_what_only_the_snapshot_has_comes_back_without_fields(lab):
 
 
 def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
-    """20,000 buyers, then 10,000 cancels, while reconcile runs again and again: it always agrees."""
+    """20,000 buyers, then 10,000 cancels, while reconcile runs again and again: all agree."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 50})
     configs = [proxy.config, flusher.config]
 
@@ -458,3 +459,162 @@ def test_what_redis_has_edited_is_seen(lab):
         sale.differs("redis buyers")
         client("DEL", "sluice:{phone}:item")
         sale.differs("redis missing_item")
+
+
+def open_again(client, *words):
+    """The reply, once the proxy has opened the item after its rebuild."""
+    def answered():
+        reply = client(*words)
+        return reply if isinstance(reply, list) else None
+    return until(answered, 20, str(words))
+
+
+def hurt_sold(client):
+    client("HINCRBY", "sluice:{phone}:item", "sold", 5)
+
+
+def hurt_stock(client):
+    client("HINCRBY", "sluice:{phone}:item", "stock", 1000)
+
+
+def delete_buyers(client):
+    client("HDEL", "sluice:{phone}:buyers", "a3", "a4")
+
+
+def rename_a_buyer(client):
+    """Stock, sold and the number of fields stay as they were."""
+    buyer = client("HGET", "sluice:{phone}:buyers", "a3")
+    client("HDEL", "sluice:{phone}:buyers", "a3")
+    client("HSET", "sluice:{phone}:buyers", "eve", buyer)
+
+
+def delete_item(client):
+    client("DEL", "sluice:{phone}:item")
+
+
+@pytest.mark.parametrize("hurt", [hurt_sold, hurt_stock, delete_buyers, rename_a_buyer,
+                                  delete_item])
+def test_fix_has_the_proxy_rebuild_what_redis_has_wrong(lab, hurt):
+    """An idle proxy does it too. Afterwards every REQ still gets its order, and sales go on."""
+    sale = Sale(lab).drained()
+    with sale.redis.client() as client:
+        hurt(client)
+    assert sale.reconcile().code == 1
+    fixed = sale.check_fixed()
+    assert fixed.json["fix"]["redis_items"] == ["phone"]
+    assert fixed.json["fix"]["mysql_items"] == []
+    with sale.proxy.client() as client:
+        for user, order in sale.orders.items():
+            assert open_again(client, "SECKILL.BUY", "phone", user, "REQ", "r")[1] == order
+        assert invariants.stock_of(client, "phone")["remaining"] == 92
+        sale.buy(client, "zoe")
+    sale.drained().agrees()
+
+
+def test_fix_repairs_redis_and_mysql_in_one_go(lab):
+    sale = Sale(lab).drained()
+    with sale.redis.client() as client:
+        hurt_sold(client)
+    sale.database.query("DELETE FROM orders WHERE user_id = 'a3'")
+    sale.differs("mysql missing_orders", "mysql sold", "redis sold")
+    fixed = sale.check_fixed("--item", "phone")
+    assert fixed.json["fix"]["mysql_orders"] == 1 and fixed.json["fix"]["redis_items"] == ["phone"]
+
+
+def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
+    """Batches that only the receipts have are no difference, but a note. Without their receipts
+    they are a difference, which nobody can repair."""
+    sale = Sale(lab).drained()
+    sale.proxy.kill()
+    # As a proxy leaves it that dies between Redis and its journal.
+    with sale.redis.client() as client:
+        client("HINCRBY", "sluice:{phone}:item", "lane:0", 1)
+        client("RPUSH", "sluice:{phone}:receipts:0", "13 4 A 91")
+        found = sale.agrees()
+        item = found.item("phone")
+        assert item["redis"]["unjournaled_batches"] == 1 and "receipts" in item["notes"][0]
+        client("DEL", "sluice:{phone}:receipts:0")
+        sale.differs("redis receipts")
+
+
+class TwoProxies:
+    """Two proxies sell `phone` through one Redis into one database, each with its flusher."""
+
+    def __init__(self, lab, **flusher):
+        self.lab = lab
+        self.redis, self.database = lab.redis(), lab.database()
+        self.proxies, self.flushers = [], []
+        for number in (1, 2):
+            journal = lab.folder / f"journal{number}"
+            self.proxies.append(lab.proxy(self.redis, journal=journal, proxy__id=number))
+            self.flushers.append(lab.flusher(self.database, journal=journal, **flusher))
+
+    def configs(self):
+        return [daemon.config for daemon in self.proxies + self.flushers]
+
+    def reconcile(self, *more):
+        return reconcile(self.lab, self.configs(), *more)
+
+    def sell(self, buyers):
+        """Each proxy sells to half of the buyers; the orders by user."""
+        orders = {}
+        for number, proxy in enumerate(self.proxies):
+            with proxy.client() as client:
+                def created():
+                    return client("SECKILL.CREATE", "phone", "STOCK", 1000) == "OK"
+                until(created, 20, "the item")
+                for n in range(number, buyers, 2):
+                    reply = open_again(client, "SECKILL.BUY", "phone", f"u{n}", "REQ", "r")
+                    assert reply[0] == "OK", reply
+                    orders[f"u{n}"] = reply[1]
+        return orders
+
+
+def test_the_journals_of_two_proxies_are_added_up(lab):
+    """Sold by both, cancelled through the other: all agree. With one proxy's files alone the other
+    one's lane is named. An edit is rebuilt from both journals."""
+    both = TwoProxies(lab)
+    orders = both.sell(40)
+    for user, proxy in (("u0", both.proxies[1]), ("u1", both.proxies[0])):
+        with proxy.client() as client:
+            assert client("SECKILL.CANCEL", "phone", user, orders[user])[0] == "OK"
+            assert client("SECKILL.RESTOCK", "phone", 50)[0] == "OK"
+    until(lambda: both.reconcile().item("phone")["waiting"]["records"] == 0, 20, "the drains")
+    found = both.reconcile()
+    assert found.code == 0, found.text
+    assert found.item("phone")["journal"]["sold"] == 38
+    for proxy, flusher in zip(both.proxies, both.flushers):
+        one = reconcile(lab, [proxy.config, flusher.config], "--fix")
+        assert one.code == 1 and "redis unknown_lane" in one.kinds(), one.text
+        assert len(one.json["journals_not_given"]) == 1
+        assert not any(difference["fixable"] for difference in one.differences()), one.text
+    assert both.reconcile().code == 0, "a --fix with half of the journals has changed something"
+    with both.redis.client() as client:
+        hurt_sold(client)
+        client("HDEL", "sluice:{phone}:buyers", "u2", "u3")
+    fixed = both.reconcile("--fix")
+    assert fixed.code == 0 and fixed.json["fix"]["redis_items"] == ["phone"], fixed.text
+    for user, proxy in (("u2", both.proxies[1]), ("u3", both.proxies[0])):
+        with proxy.client() as client:
+            found = open_again(client, "SECKILL.ORDER", "phone", user, "REQ", "r")
+            assert found[1] == orders[user]
+
+
+def test_a_cancel_drained_before_its_order_is_no_difference(lab):
+    """It is kept in sluice_early_cancel; if somebody deletes it there, --fix puts it back."""
+    both = TwoProxies(lab, **HOLD)
+    orders = both.sell(4)
+    with both.proxies[1].client() as client:
+        assert client("SECKILL.CANCEL", "phone", "u0", orders["u0"])[0] == "OK"
+    assert both.flushers[1].post("/flush").status in (200, 202)
+    until(lambda: both.database.one("SELECT COUNT(*) FROM sluice_early_cancel") == (1,), 20,
+          "the early cancel")
+    assert both.reconcile().code == 0
+    both.database.query("DELETE FROM sluice_early_cancel")
+    found = both.reconcile()
+    assert found.kinds() == ["mysql uncancelled_orders"], found.text
+    assert both.reconcile("--fix").code == 0
+    assert both.flushers[0].post("/flush").status in (200, 202)
+    until(lambda: both.reconcile().item("phone")["waiting"]["records"] == 0, 20, "the drain")
+    assert both.reconcile().code == 0
+    assert both.database.one("SELECT status FROM orders WHERE user_id = 'u0'") == ("cancelled",)

@@ -94,10 +94,12 @@ TEST_F(JanitorTest, WhileADrainIsUnderWayItWaitsForSeveralSegments) {
   sell("phone", 1, 6000);
   auto listed = journal::segments(options.journal_dir, base::posix_file_system());
   ASSERT_GE(listed->size(), 6u);
+  const uint64_t journal_id =
+      journal::extent(options.journal_dir, base::posix_file_system())->journal_id;
   Janitor janitor(options.journal_dir, base::posix_file_system(), kRetainMs * 1000, status);
   const auto pass_at = [&](size_t drained, State state) {
     status.update([&](StatusSnapshot& now) {
-      now.journal_id = 1;
+      now.journal_id = journal_id;
       now.state = state;
       now.position = (*listed)[drained].first_sequence;
     });

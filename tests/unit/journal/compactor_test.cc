@@ -240,11 +240,13 @@ TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   auto commit = open();
   batch(*commit, "phone", 1, RecordType::kCreate);
   batch(*commit, "phone", 5);
+  fill(*commit, "other", 6);  // so that what comes next is not merged with it
   close(*commit, "phone", 1000);
   ASSERT_EQ(retire(1000).items_retired, 1u);
   batch(*commit, "phone", 1, RecordType::kCancel);
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
+  ASSERT_EQ(snapshot().parts.size(), 2u);
   EXPECT_EQ(snapshot().items.at("phone").last_batch, batches_["phone"])
       << "the proxy needs it at its start";
   auto late = facts();
@@ -408,6 +410,18 @@ TEST_F(CompactorTest, WhileAnotherFlusherCompactsNothingIsDone) {
   EXPECT_EQ(compact().segments_compacted, 0u);
   lock->reset();
   EXPECT_EQ(compact().segments_compacted, 1u);
+}
+
+// The position is of the journal that was there before somebody put this one in its place.
+TEST_F(CompactorTest, AnotherJournalThanTheOneDrainedIsLeftAlone) {
+  auto commit = open();
+  fill(*commit, "phone", 2);
+  Compactor compactor(dir_, unsynced_);
+  auto passed = compactor.pass(end(), kLaterMs, 0, 1, commit->journal_id() + 1);
+  ASSERT_FALSE(passed.ok());
+  EXPECT_EQ(passed.error().cls(), ErrorClass::kRefused);
+  EXPECT_EQ(segments(dir_, fs_)->size(), 3u);
+  EXPECT_EQ(compactor.pass(end(), kLaterMs, 0, 1, commit->journal_id())->segments_removed, 2u);
 }
 
 TEST_F(CompactorTest, AnInterruptedPassLeavesNothing) {

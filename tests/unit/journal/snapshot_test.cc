@@ -55,6 +55,41 @@ TEST_F(SnapshotTest, ManifestComesBackAsItWasWritten) {
   EXPECT_EQ(*decoded, snapshot);
 }
 
+// Whoever replays sends whole batches, and takes the end of a frame for one.
+TEST_F(SnapshotTest, AFrameOfAPartEndsWithAWholeBatchHoweverLargeTheGroups) {
+  ASSERT_TRUE(fs_.make_dir(dir_).ok());
+  auto writer = PartWriter::create(dir_, unsynced_, 7, 1, 1);
+  ASSERT_TRUE(writer.ok());
+  const std::string user(250, 'u');
+  Record record;
+  record.item = "item";
+  record.user = user;
+  uint64_t sequence = 0;
+  // Groups of one batch each, of up to nearly a megabyte: the next one often has no room left.
+  for (const uint64_t records : {700u, 3200u, 1u, 800u, 3300u, 3300u, 10u, 3400u, 850u, 850u}) {
+    ++record.batch;
+    for (uint64_t i = 0; i < records; ++i) {
+      record.sequence = ++sequence;
+      ASSERT_TRUE((*writer)->add(record).ok());
+    }
+    ASSERT_TRUE((*writer)->end_group().ok());
+  }
+  auto part = (*writer)->finish(sequence + 1);
+  ASSERT_TRUE(part.ok());
+  EXPECT_EQ(part->records, sequence);
+  auto reader = PartReader::open(dir_, fs_, 7, *part);
+  ASSERT_TRUE(reader.ok());
+  uint64_t last_batch = 0, last_sequence = 0;
+  for (auto group = (*reader)->next();; group = (*reader)->next()) {
+    ASSERT_TRUE(group.ok()) << group.error().message();
+    if (!*group) break;
+    EXPECT_EQ((*group)->records.front().batch, last_batch + 1);
+    last_batch = (*group)->records.back().batch;
+    for (const Record& read : (*group)->records) ASSERT_EQ(read.sequence, ++last_sequence);
+  }
+  EXPECT_EQ(last_sequence, sequence);
+}
+
 TEST_F(SnapshotTest, PartsThatLeaveAGapAreRefused) {
   Snapshot snapshot;
   snapshot.journal_id = 7, snapshot.end_sequence = 100, snapshot.next_part = 3;
