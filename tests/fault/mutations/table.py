@@ -132,7 +132,7 @@ MUTATIONS = (
         "a repeated REQ is answered before its commit", "proxy/sale/coalescer.cc",
         "if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {",
         "if (!item.commits.empty() && fact) {",
-        (Gtest("test_sale", "SaleTest.OrderThatTheJournalFailed*"),)),
+        (Pytest("tests/fault/test_repeated_req.py", "on_disk"),)),
     Mutation(
         "order ids not raised above the journal's highest", "proxy/sale/order_ids.cc",
         "while (next < floor &&", "while (false && next < floor &&",
