@@ -1,5 +1,5 @@
-"""Plants the bugs of table.py one by one in a scratch copy of HEAD, builds only what the tests named
-for each need, and shows that one of them fails. First of all those tests must pass without a bug.
+"""Plants the bugs of table.py one by one in a scratch copy of HEAD, builds only what the tests
+named for each need, and shows that one of them fails. First those tests must pass without a bug.
 
     scripts/mutations [--list] [NAME…]     NAME: only bugs whose name contains it
 """

@@ -68,7 +68,7 @@ MUTATIONS = (
     Mutation(
         "a segment begins before the one before it is synced", "journal/segment_log.cc",
         "SLUICE_TRY(finish_segment());", "SLUICE_TRY(write());",
-        (Gtest("test_journal", "*"),)),
+        (Gtest("test_journal", "FaultTest.AtTheLimit*"),)),
     Mutation(
         "the reader hands out what is not synced", "journal/reader.cc",
         "SLUICE_TRY(file_->sync());", "",
@@ -132,7 +132,7 @@ MUTATIONS = (
         "a repeated REQ is answered before its commit", "proxy/sale/coalescer.cc",
         "if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {",
         "if (!item.commits.empty() && fact) {",
-        (Gtest("test_sale", "SaleTest.OrderThatTheJournalFailed*"),)),
+        (Pytest("tests/fault/test_repeated_req.py", "on_disk"),)),
     Mutation(
         "order ids not raised above the journal's highest", "proxy/sale/order_ids.cc",
         "while (next < floor &&", "while (false && next < floor &&",

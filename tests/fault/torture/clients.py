@@ -216,7 +216,7 @@ class Buyer(threading.Thread):
         return account
 
     def bought(self, cancelled=False):
-        """An account with an order in the wanted state and the order's REQ; None if none is found."""
+        """An account with an order in the wanted state, and its REQ; None if none is found."""
         for account in self.chance.sample(self.accounts, min(20, len(self.accounts))):
             for req, (_, is_cancelled) in account.orders.items():
                 if is_cancelled == cancelled:
@@ -366,7 +366,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the orchestrator's
     book = Book(sys.argv[2])
-    buyers = [Buyer(f"{number}.{thread}", plan, book, stopping) for thread in range(plan["threads"])]
+    buyers = [Buyer(f"{number}.{thread}", plan, book, stopping)
+              for thread in range(plan["threads"])]
     for buyer in buyers:
         buyer.start()
     for buyer in buyers:

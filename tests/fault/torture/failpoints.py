@@ -30,11 +30,13 @@ class Failpoints:
     def names(self):
         return sorted(name for rows in self._of.values() for name, _ in rows)
 
-    def draw(self, chance, program):
-        """A value for the variable, e.g. "gate.import:1"; None if there are no failpoints."""
+    def draw(self, chance, program, hit):
+        """A value for the variable, e.g. "gate.import:1"; None if there are no failpoints. Names
+        that are not in `hit` come first: half of the draws are among them."""
         rows = self._of[program]
         if not rows:
             return None
-        name, may_fail = chance.choice(rows)
+        new = [row for row in rows if row[0] not in hit]
+        name, may_fail = chance.choice(new if new and chance.random() < 0.5 else rows)
         error = ":error" if may_fail and chance.random() < 0.25 else ""
         return f"{name}:{chance.choice(COUNTS)}{error}"

@@ -209,7 +209,8 @@ class Faults:
 
     def _revive_daemon(self, daemon):
         daemon.process.env.pop(failpoints.VARIABLE, None)
-        armed = self.failpoints.draw(self.chance, daemon.name.split("-")[0])
+        hit = {name.removeprefix("failpoint ") for name in self.counts}
+        armed = self.failpoints.draw(self.chance, daemon.name.split("-")[0], hit)
         if armed and self.chance.random() < ARMED:
             daemon.process.env[failpoints.VARIABLE] = armed
         daemon.start(wait=False)

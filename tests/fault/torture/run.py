@@ -115,7 +115,7 @@ class Torture:
         fsync = options.fsync or self.chance.choice(("always", "everysec"))
         print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, "
               f"journal.fsync {fsync}, {self.folder}", flush=True)
-        self.stack = Stack(self.folder, options.proxies, fsync, options.seed, self.say)
+        self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
         self.stack.start()
         self.make_plan()
         self.start_clients()
@@ -293,7 +293,7 @@ def main(arguments):
         print(f"torture: the run itself failed, seed {options.seed}")
     finally:
         torture.end()
-    if code == 0 and not options.keep:
+    if code in (0, 130) and not options.keep:
         shutil.rmtree(torture.folder, ignore_errors=True)
     else:
         print(f"torture: logs, journals and what clients were told are kept in {torture.folder}")

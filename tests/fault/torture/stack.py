@@ -23,7 +23,7 @@ REDIS_MODES = ("always", "everysec", "off", "replica")
 
 
 class Redis(RedisServer):
-    """A redis-server whose persistence can change between starts, and whose disk can lose writes."""
+    """A redis-server whose persistence changes between starts, and whose disk can lose writes."""
 
     def __init__(self, folder):
         super().__init__(folder, appendfsync=None, options=["--repl-diskless-sync-delay", "0",
@@ -83,10 +83,9 @@ class Redis(RedisServer):
 
 
 class Stack:
-    def __init__(self, folder, proxies, fsync, seed, log):
+    def __init__(self, folder, proxies, fsync, seed):
         self.folder = pathlib.Path(folder)
         self.chance = random.Random(f"{seed}/stack")
-        self.log = log
         self.processes = []
         self.mode = None
         template = self.folder / "template"
@@ -113,7 +112,8 @@ class Stack:
         flusher = Flusher(self.folder / f"flusher-{number}", f"flusher-{number}", self.database,
                           journal, {"journal.retain": "1s", "batch.rows": 100,
                                     "trigger.max_age": "200ms"})
-        proxy = Proxy(self.folder / f"proxy-{number}", f"proxy-{number}", self.front.port, journal, {
+        name = f"proxy-{number}"
+        proxy = Proxy(self.folder / name, name, self.front.port, journal, {
             "proxy.id": number,
             "journal.fsync": fsync,
             "journal.segment_bytes": "1MiB",

@@ -11,6 +11,8 @@
 
 Lines of one user are in the order in which that user asked; a user is asked for by one client only,
 one request after the other, unless `twin` says that the same REQ was asked on two connections.
+Further keys: `fields` of a BUY, `limit` of a CREATE, `again`: the REQ had been told its order
+before, `stranger`: the order is another user's.
 """
 
 import json
