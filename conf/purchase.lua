@@ -25,7 +25,7 @@ if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
 local exists = item[3] ~= false
 local fields = call('HLEN', buyers_key)
 local found = (item[3] or '') .. ',' .. (item[4] or '') .. ',' .. fields
-if exists and item[10] ~= found then return 'EDITED ' .. found end
+if (exists or item[10]) and item[10] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
 local state, initial = item[8], item[9]

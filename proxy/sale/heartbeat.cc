@@ -256,10 +256,8 @@ void Heartbeat::judge(const Table& table) {
   standing.joined = joined_ || deaf.empty();
   if (!standing.joined) {
     const std::string ids = joined_with_commas(deaf);
-    standing.waits_for = "waiting for " + proxies_text(ids) +
-                         " to learn of this one (running? if gone for good: sluice-ctl peers "
-                         "forget " +
-                         ids + ")";
+    standing.waits_for =
+        "waiting for " + proxies_text(ids) + " to learn of this one (" + forget_hint(ids) + ")";
   }
   standing.not_passed = joined_with_commas(behind);
   joined_ = standing.joined;

@@ -128,4 +128,10 @@ std::string proxies_text(std::string_view lanes) {
   return text;
 }
 
+std::string forget_hint(std::string_view lanes) {
+  std::string text = "running? if gone for good: sluice-ctl peers forget ";
+  for (const char c : lanes) text += c == ',' ? ' ' : c;
+  return text;
+}
+
 }  // namespace sluice::proxy::sale

@@ -64,7 +64,8 @@ class Lanes {
   Standing standing_;
 };
 
-// "proxy 3" or "proxies 3 and 5 …" for messages. `lanes`: "3,5".
+// For messages; `lanes`: "3,5". "proxies 3, 5", and what an operator can do about them.
 std::string proxies_text(std::string_view lanes);
+std::string forget_hint(std::string_view lanes);
 
 }  // namespace sluice::proxy::sale
