@@ -9,6 +9,7 @@
 namespace sluice::ctl {
 
 int journal_command(std::span<const std::string> args);  // journal.cc: verify | dump DIR
+int peers_command(std::span<const std::string> args);    // peers.cc: list | forget ID...
 int schema_command(std::span<const std::string> args);   // schema.cc: print | apply
 
 }  // namespace sluice::ctl

@@ -265,7 +265,7 @@ void Heartbeat::judge(const Table& table) {
   const bool changed = before.identity != standing.identity || before.joined != standing.joined ||
                        before.waits_for != standing.waits_for ||
                        before.not_passed != standing.not_passed;
-  if (changed && !standing.joined) spdlog::warn("purchases are refused: {}", standing.waits_for);
+  if (changed && !standing.joined) spdlog::info("purchases are refused: {}", standing.waits_for);
   shared_.lanes->set_standing(std::move(standing));
   everywhere_([changed](Coalescer& coalescer) { coalescer.gate().beat(changed); });
 }
