@@ -46,7 +46,8 @@ void Gate::connected() {
     if (reply) check_server(reply->text());
   });
   const Scripts& scripts = coalescer_.shared().scripts;
-  for (const Script* script : {&scripts.purchase, &scripts.gate, &scripts.replay}) {
+  for (const Script* script :
+       {&scripts.purchase, &scripts.gate, &scripts.replay, &scripts.receipts}) {
     redis.call({"SCRIPT", "LOAD", script->text}, [](const Result<Reply>& reply) {
       if (reply && reply->is_error()) spdlog::error("Redis refused a script: {}", reply->text());
     });

@@ -83,7 +83,7 @@ void ItemGate::call(Item& item, bool lost, Done done) {
   if (item.in_flight) flags += 'r';
   if (item.retired) flags += 'k';
   if (lost) flags += 'l';
-  call_script(coalescer_.redis(), shared.scripts.gate,
+  eval_script(coalescer_.redis(), shared.scripts.gate,
               {"3", item.item_key, item.receipts_key, item.buyers_key, shared.lane,
                std::to_string(item.sequence), coalescer_.gate().identity(), shared.lanes->known(),
                shared.lanes->forgotten(), flags},
@@ -103,16 +103,23 @@ ItemGate::Outcome ItemGate::answered(Item& item, const Reply& reply, bool& is_mi
   const std::string_view verdict = reply.at(kVerdict).text();
   const uint64_t applied = number(reply.at(kApplied).text());
   if (is_foreign(item, reply.at(kJournal).text())) return Outcome::kRefused;
-  if (const std::string_view found = reply.at(kFound).text(); !found.empty()) {
+  const std::string_view found = reply.at(kFound).text();
+  if (!found.empty() && verdict != "EDITED") {
     spdlog::warn(
         "item {}: not as Sluice left it: stock, sold, fields of its buyers are {}, should "
         "be {}",
         item.name, found, reply.at(kExpected).text());
   }
   if (verdict == "EDITED") {
-    return refused(item,
-                   "it was edited in Redis, and the journal does not hold all of its orders "
-                   "any more; undo the edit");
+    std::string why = "item " + item.name +
+                      " was edited in Redis (stock, sold, fields of its "
+                      "buyers are " +
+                      std::string(found) + ", should be " +
+                      std::string(reply.at(kExpected).text()) +
+                      ") and the journal does not hold "
+                      "all of its orders any more: undo the edit";
+    if (why != item.refusal) spdlog::error("{}", why);
+    return waits(item, std::move(why));
   }
   item.epoch = number(reply.at(kEpoch).text());
   const bool unknown_here = item.sequence == 0;

@@ -77,6 +77,7 @@ Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSys
                      "delete it");
   }
   lanes->peers_ = *std::move(peers);
+  lanes->alone_ = lanes->peers_.empty();
   return lanes;
 }
 
@@ -92,6 +93,7 @@ Status Lanes::save(const Peers& peers) {
   SLUICE_TRY(fs_.sync_dir(dir_));
   const std::lock_guard lock(mutex_);
   peers_ = peers;
+  alone_ = peers_.empty();
   return {};
 }
 

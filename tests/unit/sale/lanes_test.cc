@@ -283,6 +283,60 @@ INSTANTIATE_TEST_SUITE_P(
                     std::vector<std::string>{"HDEL", kItemKey, "lane:7"},
                     std::vector<std::string>{"DEL", "sluice:{phone}:receipts:7"}));
 
+// A journal that takes everything and finishes nothing.
+class StuckJournal final : public journal::GroupCommit {
+ public:
+  bool reserve(size_t) override { return true; }
+  void release(size_t) override {}
+  void submit(std::string, uint32_t, size_t, uint64_t, Done) override {}
+  uint64_t synced_sequence() const override { return 0; }
+  uint64_t written_sequence() const override { return 0; }
+  uint64_t journal_id() const override { return 1; }
+  int64_t bytes_used() const override { return 0; }
+  Status stop() override { return {}; }
+};
+
+TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5", "LIMIT", "1"});
+  const std::string durable = buy(*a, "u0");
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+  StuckJournal stuck;
+  journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
+  a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+  while (redis_.run({"HGET", kItemKey, "sold"}) != "2") {
+  }
+  b->shared().limits.unknown_after_us = 200'000;
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"SECKILL.BUY", "phone", "u1", "REQ", "r"},
+        {"SECKILL.BUY", "phone", "u1"},
+        {"SECKILL.ORDER", "phone", "u1", "REQ", "r"}}) {
+    const std::string reply = b->ask(words);
+    EXPECT_TRUE(reply.starts_with("-UNKNOWNSTATE ")) << reply;
+  }
+  EXPECT_EQ(buy(*b, "u0"), durable);
+  b->shared().limits.unknown_after_us = 20'000'000;
+  const auto client = std::make_shared<Client>();
+  const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // What proxy 7 does once its journal has it.
+  redis_.run({"LTRIM", "sluice:{phone}:receipts:7", "1", "0"});
+  EXPECT_TRUE(client->wait(asked).starts_with("*4\r\n$2\r\nOK"));
+  a->shared().journal = whole;
+}
+
+TEST_F(LanesTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  const std::string order = buy(*a, "u1");
+  EXPECT_EQ(buy(*b, "u1"), order);
+  for (int i = 0; i < 1000 && redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}) != "0"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
+  buy(*a, "u2");
+  EXPECT_EQ(remaining(*b), "3");
+}
+
 // A batch whose answer never came, for an item that Redis does not have: its late copy, which has
 // the epoch "none", must not create the item and sell after the client has asked again.
 TEST_F(LanesTest, LateCopyOfABatchForAMissingItemIsNotApplied) {
