@@ -45,7 +45,7 @@ local function without(lanes, others)
   return left
 end
 
-local edited = exists and item[6] ~= content
+local edited = (exists or item[6]) and item[6] ~= content
 local provable = not flag('k') and (applied <= journaled or first <= journaled + 1)
 local verdict
 if edited and not provable then

@@ -17,7 +17,7 @@ local call = redis.call
 local lane_field = 'lane:' .. ARGV[1]
 
 local item = call('HMGET', item_key, 'epoch', lane_field, 'stock', 'sold', 'limit', 'start', 'end',
-                  'state', 'initial', 'check')
+                  'state', 'check')
 local epoch, sequence = item[1] or '0', item[2] or '0'
 if epoch ~= ARGV[2] then return 'GATE ' .. epoch end
 if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
@@ -25,10 +25,10 @@ if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
 local exists = item[3] ~= false
 local fields = call('HLEN', buyers_key)
 local found = (item[3] or '') .. ',' .. (item[4] or '') .. ',' .. fields
-if exists and item[10] ~= found then return 'EDITED ' .. found end
+if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
-local state, initial = item[8], item[9]
+local state = item[8]
 local operations = cmsgpack.unpack(ARGV[6])
 local time_ms = operations[1]
 local changes = {}  -- further fields of the item hash, written at the end
@@ -43,11 +43,6 @@ if starts ~= '0' or ends ~= '0' then
   elseif ends ~= '0' and now_ms >= tonumber(ends) then
     window = 'E ' .. ends
   end
-end
-
-local function accept(verdict)
-  writes = writes + 1
-  return verdict
 end
 
 -- A buyer's field: "qty,order,request[,c[,cancel request]]" of the first order, and behind ';' once
@@ -83,7 +78,8 @@ local function buy(user, quantity, request, order)
   if open and fits and (limit == 0 or quantity <= limit) and
      call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then
     sold, fields = sold + quantity, fields + 1
-    return accept('A ' .. stock - sold)
+    writes = writes + 1
+    return 'A ' .. stock - sold
   end
   local field = call('HGET', buyers_key, user)
   local buyer = field and read_buyer(field)
@@ -103,7 +99,8 @@ local function buy(user, quantity, request, order)
     fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
   end
   sold = sold + quantity
-  return accept('A ' .. stock - sold)
+  writes = writes + 1
+  return 'A ' .. stock - sold
 end
 
 -- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
@@ -136,7 +133,8 @@ local function cancel(user, request, order)
   end
   write_buyer(user, buyer)
   sold = sold - quantity
-  return accept('A ' .. stock - sold .. ' ' .. quantity)
+  writes = writes + 1
+  return 'A ' .. stock - sold .. ' ' .. quantity
 end
 
 local function query(user, request, order)
@@ -160,13 +158,8 @@ local function restock(delta, request)
   stock = stock + delta
   changes.stock = string.format('%d', stock)
   if request ~= '' then changes[mark] = '1' end
-  return accept('A ' .. stock - sold)
-end
-
--- An epoch that no item of this name ever had, also one that was deleted and is created again.
-local function new_epoch()
-  local time = call('TIME')
-  return string.format('%d', math.max(tonumber(epoch) + 1, time[1] * 1000000 + time[2]))
+  writes = writes + 1
+  return 'A ' .. stock - sold
 end
 
 -- definition: "limit,start,end,identity of this Redis process" (see gate.lua).
@@ -174,27 +167,34 @@ local function create(quantity, definition)
   local new_limit, new_starts, new_ends, run =
     string.match(definition, '^(%d+),(%d+),(%d+),(.*)$')
   if exists then
+    local initial = changes.initial or call('HGET', item_key, 'initial')
     local same = tonumber(initial) == quantity and limit == tonumber(new_limit) and
                  starts == new_starts and ends == new_ends
     return same and 'R' or 'X'
   end
   exists, stock, sold, state = true, quantity, 0, 'open'
-  initial, limit, starts, ends = quantity, tonumber(new_limit), new_starts, new_ends
-  -- An epoch that is there already was raised to keep out a lost batch: it stays.
-  if epoch == '0' then epoch = new_epoch() end
+  limit, starts, ends = tonumber(new_limit), new_starts, new_ends
+  -- An epoch that is there already was raised to keep out a lost batch: it stays. A new one is one
+  -- that no item of this name ever had, also if it was deleted.
+  if epoch == '0' then
+    local time = call('TIME')
+    epoch = string.format('%d', time[1] * 1000000 + time[2])
+  end
   if fields > 0 then call('DEL', buyers_key) end
   fields = 0
   changes.stock, changes.initial, changes.limit = quantity, quantity, new_limit
   changes.start, changes['end'], changes.state, changes.epoch = starts, ends, state, epoch
   changes.state_ms, changes.run = string.format('%d', time_ms), run
-  return accept('A')
+  writes = writes + 1
+  return 'A'
 end
 
 local function set_state(wanted)
   if not exists then return 'N' end
   if state == wanted then return 'R' end
   state, changes.state, changes.state_ms = wanted, wanted, string.format('%d', time_ms)
-  return accept('A')
+  writes = writes + 1
+  return 'A'
 end
 
 local function describe()
@@ -230,12 +230,8 @@ if writes > 0 then
   local journaled = receipts - (sequence - ARGV[4])
   if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
   local sold_text = string.format('%d', sold)
-  local set = {item_key, 'sold', sold_text, lane_field, sequence, 'check',
-               (changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields}
-  for name, value in pairs(changes) do
-    set[#set + 1] = name
-    set[#set + 1] = value
-  end
-  call('HSET', unpack(set))
+  local check = (changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields
+  call('HSET', item_key, 'sold', sold_text, lane_field, sequence, 'check', check)
+  for name, value in pairs(changes) do call('HSET', item_key, name, value) end
 end
 return 'OK ' .. sequence .. ' ' .. epoch .. '\n' .. answer

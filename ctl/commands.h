@@ -9,7 +9,8 @@
 namespace sluice::ctl {
 
 int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump DIR
-int schema_command(std::span<const std::string> args);     // schema.cc: print | apply
+int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...
 int reconcile_command(std::span<const std::string> args);  // reconcile.cc
+int schema_command(std::span<const std::string> args);     // schema.cc: print | apply
 
 }  // namespace sluice::ctl

@@ -9,6 +9,7 @@
 #include "proxy/sale/gate.h"
 #include "proxy/sale/heartbeat.h"
 #include "proxy/sale/replies.h"
+#include "proxy/sale/script_call.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -45,6 +46,10 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstrea
       deliver_(std::move(deliver)),
       redis_(thread, std::move(redis)),
       gate_(std::make_unique<Gate>(*this)),
+      confirmation_(thread, redis_, shared,
+                    [this](Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
+                      confirmed(item, op, verdict, is_durable);
+                    }),
       check_timer_(thread.context()) {}
 
 Coalescer::~Coalescer() { thread_.forget(*this); }
@@ -69,8 +74,9 @@ void Coalescer::stop(std::function<void()> stopped) {
 }
 
 bool Coalescer::quiet() const {
-  return std::all_of(items_.begin(), items_.end(),
-                     [](const auto& entry) { return entry.second->idle(); });
+  return confirmation_.idle() && std::all_of(items_.begin(), items_.end(), [](const auto& entry) {
+           return entry.second->idle();
+         });
 }
 
 void Coalescer::finish_stopping(int64_t deadline_us, std::function<void()> stopped) {
@@ -83,6 +89,7 @@ void Coalescer::finish_stopping(int64_t deadline_us, std::function<void()> stopp
   }
   check_timer_.cancel();
   if (thread_.index() == 0) heartbeat_->stop();
+  confirmation_.stop();
   redis_.close();
   for (auto& [name, item] : items_) {
     if (!item->in_flight) continue;
@@ -257,7 +264,9 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
       if (op.verb == Verb::kCreate)
         redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
     }
-    if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {
+    if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
+      confirmation_.hold(item, std::move(op), verdict);
+    } else if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {
       item.commits.back().replies.emplace_back(std::move(op), verdict);
     } else if (journal_failed_ && speaks_of_earlier(verdict)) {
       refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
@@ -270,6 +279,21 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
                           [this, &item](const journal::CommitOutcome& outcome) {
                             inbox_.push([this, &item, outcome] { committed(item, outcome); });
                           });
+}
+
+// What another proxy accepted is durable there (or not known to be); what this one did meanwhile
+// waits for its commits as ever.
+void Coalescer::confirmed(Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
+  if (!is_durable) {
+    refuse(op, "UNKNOWNSTATE",
+           "another proxy has accepted it and is not known to have recorded it; ask again");
+  } else if (!item.commits.empty()) {
+    item.commits.back().replies.emplace_back(std::move(op), verdict);
+  } else if (journal_failed_) {
+    refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
+  } else {
+    reply(item, op, verdict);
+  }
 }
 
 void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
@@ -388,7 +412,23 @@ void Coalescer::connection_lost(const Error& why) {
     item->queued = false;
     item->state = Item::State::kShut;
     item->polled = item->listed = false;
+    item->trimmed = 0;
     refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
+  }
+}
+
+// A lane that sells drops its receipts with each call; an idle one must, since other proxies tell
+// nobody of an order that is in one.
+void Coalescer::trim_receipts() {
+  if (shared_.lanes->alone() || !ready()) return;
+  for (auto& [name, item] : items_) {
+    if (item->state != Item::State::kOpen || !item->idle()) continue;
+    item->synced.arrived(shared_.journal->synced_sequence());
+    const uint64_t last = item->synced.last_batch();
+    if (item->trimmed >= last) continue;
+    item->trimmed = last;
+    eval_script(redis_, shared_.scripts.receipts,
+                {"1", item->receipts_key, "trim", std::to_string(last)}, [](const auto&) {});
   }
 }
 
@@ -409,6 +449,7 @@ void Coalescer::schedule_check() {
   check_timer_.async_wait([this](boost::system::error_code failure) {
     if (failure) return;
     check_unknown();
+    trim_receipts();
     schedule_check();
   });
 }

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/sale/confirmation.h"
 #include "proxy/sale/item.h"
 #include "proxy/sale/shared.h"
 #include "proxy/upstream/inbox.h"
@@ -93,7 +94,9 @@ class Coalescer final : public upstream::TurnTask {
   std::string_view durability(Item& item, uint64_t order_id);
   void forget_if_unused(Item& item);
   void connection_lost(const Error& why);
+  void confirmed(Item& item, Operation& op, const Verdict& verdict, bool is_durable);
   void check_unknown();
+  void trim_receipts();
   void schedule_check();
   bool quiet() const;
   void finish_stopping(int64_t deadline_us, std::function<void()> stopped);
@@ -105,6 +108,7 @@ class Coalescer final : public upstream::TurnTask {
   std::function<bool(std::string_view)> owns_;
   upstream::RedisClient redis_;
   std::unique_ptr<Gate> gate_;
+  Confirmation confirmation_;
   Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
   std::unordered_map<std::string, std::unique_ptr<Item>> items_;

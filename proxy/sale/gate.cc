@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/clock.h"
-#include "base/units.h"
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/heartbeat.h"
 #include "proxy/sale/lanes.h"
@@ -46,7 +45,8 @@ void Gate::connected() {
     if (reply) check_server(reply->text());
   });
   const Scripts& scripts = coalescer_.shared().scripts;
-  for (const Script* script : {&scripts.purchase, &scripts.gate, &scripts.replay}) {
+  for (const Script* script :
+       {&scripts.purchase, &scripts.gate, &scripts.replay, &scripts.receipts}) {
     redis.call({"SCRIPT", "LOAD", script->text}, [](const Result<Reply>& reply) {
       if (reply && reply->is_error()) spdlog::error("Redis refused a script: {}", reply->text());
     });
@@ -207,10 +207,11 @@ void Gate::progress() {
 void Gate::report() {
   coalescer_.shared().metrics->gate_passes.add();
   spdlog::info(
-      "Redis at {}: gate passed in {}: {} items compared, {} batches completed from receipts, {} "
+      "Redis at {}: gate passed in {:.3f} s: {} items compared, {} batches completed from "
+      "receipts, {} "
       "items rebuilt with {} records, {} wait for other proxies",
       coalescer_.redis().endpoint().text(),
-      base::format_duration_us(base::monotonic_us() - began_us_), coalescer_.items().size(),
+      static_cast<double>(base::monotonic_us() - began_us_) / 1e6, coalescer_.items().size(),
       count_.receipts, count_.behind, count_.records, waiting_.size());
 }
 

@@ -256,10 +256,8 @@ void Heartbeat::judge(const Table& table) {
   standing.joined = joined_ || deaf.empty();
   if (!standing.joined) {
     const std::string ids = joined_with_commas(deaf);
-    standing.waits_for = "waiting for " + proxies_text(ids) +
-                         " to learn of this one (running? if gone for good: sluice-ctl peers "
-                         "forget " +
-                         ids + ")";
+    standing.waits_for =
+        "waiting for " + proxies_text(ids) + " to learn of this one (" + forget_hint(ids) + ")";
   }
   standing.not_passed = joined_with_commas(behind);
   joined_ = standing.joined;
@@ -267,7 +265,7 @@ void Heartbeat::judge(const Table& table) {
   const bool changed = before.identity != standing.identity || before.joined != standing.joined ||
                        before.waits_for != standing.waits_for ||
                        before.not_passed != standing.not_passed;
-  if (changed && !standing.joined) spdlog::warn("purchases are refused: {}", standing.waits_for);
+  if (changed && !standing.joined) spdlog::info("purchases are refused: {}", standing.waits_for);
   shared_.lanes->set_standing(std::move(standing));
   everywhere_([changed](Coalescer& coalescer) { coalescer.gate().beat(changed); });
 }

@@ -61,8 +61,9 @@ struct Item {
   std::deque<Operation> waiting;
   std::optional<Batch> in_flight;
   std::deque<Commit> commits;
-  Trail synced;   // to disk
-  Trail drained;  // to MySQL
+  Trail synced;          // to disk
+  Trail drained;         // to MySQL
+  uint64_t trimmed = 0;  // receipts up to this batch are known to be dropped
   // For the gate.
   bool retired = false;         // the journal does not hold all of this lane any more
   bool needs_creation = false;  // which is in another proxy's journal

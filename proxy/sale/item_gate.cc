@@ -36,22 +36,31 @@ bool may_pass(std::string_view error) {
   });
 }
 
-// "1,2" without the own lane.
-std::string others(std::string_view lanes, std::string_view own) {
-  std::string left;
+// "1,2" as its parts, and back.
+std::vector<std::string> split(std::string_view lanes) {
+  std::vector<std::string> parts;
   while (!lanes.empty()) {
-    const std::string_view lane = lanes.substr(0, lanes.find(','));
-    lanes.remove_prefix(std::min(lane.size() + 1, lanes.size()));
-    if (lane != own) left += (left.empty() ? "" : ",") + std::string(lane);
+    parts.emplace_back(lanes.substr(0, lanes.find(',')));
+    lanes.remove_prefix(std::min(parts.back().size() + 1, lanes.size()));
   }
-  return left;
+  return parts;
+}
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string lanes;
+  for (const std::string& part : parts) lanes += (lanes.empty() ? "" : ",") + part;
+  return lanes;
+}
+
+std::string others(std::string_view lanes, std::string_view own) {
+  std::vector<std::string> parts = split(lanes);
+  std::erase(parts, own);
+  return join(parts);
 }
 
 std::string wait_text(const Item& item, const std::string& lanes) {
   return "item " + item.name + " waits for " + proxies_text(lanes) +
-         " to bring back what Redis may have lost (running? if gone for good: sluice-ctl peers "
-         "forget " +
-         lanes + ")";
+         " to bring back what Redis may have lost (" + forget_hint(lanes) + ")";
 }
 
 }  // namespace
@@ -75,7 +84,7 @@ void ItemGate::call(Item& item, bool lost, Done done) {
   if (item.in_flight) flags += 'r';
   if (item.retired) flags += 'k';
   if (lost) flags += 'l';
-  call_script(coalescer_.redis(), shared.scripts.gate,
+  eval_script(coalescer_.redis(), shared.scripts.gate,
               {"3", item.item_key, item.receipts_key, item.buyers_key, shared.lane,
                std::to_string(item.sequence), coalescer_.gate().identity(), shared.lanes->known(),
                shared.lanes->forgotten(), flags},
@@ -96,16 +105,23 @@ ItemGate::Outcome ItemGate::answered(Item& item, const Reply& reply, bool& is_mi
   const std::string_view verdict = reply.at(kVerdict).text();
   const uint64_t applied = number(reply.at(kApplied).text());
   if (is_foreign(item, reply.at(kJournal).text())) return Outcome::kRefused;
-  if (const std::string_view found = reply.at(kFound).text(); !found.empty()) {
+  const std::string_view found = reply.at(kFound).text();
+  if (!found.empty() && verdict != "EDITED") {
     spdlog::warn(
         "item {}: not as Sluice left it: stock, sold, fields of its buyers are {}, should "
         "be {}",
         item.name, found, reply.at(kExpected).text());
   }
   if (verdict == "EDITED") {
-    return refused(item,
-                   "it was edited in Redis, and the journal does not hold all of its orders "
-                   "any more; undo the edit");
+    std::string why = "item " + item.name +
+                      " was edited in Redis (stock, sold, fields of its "
+                      "buyers are " +
+                      std::string(found) + ", should be " +
+                      std::string(reply.at(kExpected).text()) +
+                      ") and the journal does not hold "
+                      "all of its orders any more: undo the edit";
+    if (why != item.refusal) spdlog::error("{}", why);
+    return waits(item, std::move(why));
   }
   item.epoch = number(reply.at(kEpoch).text());
   const bool unknown_here = item.sequence == 0;
@@ -131,21 +147,29 @@ ItemGate::Outcome ItemGate::answered(Item& item, const Reply& reply, bool& is_mi
 // Redis has no such item, and nobody waits to bring it back. Before anybody is told so: was Redis
 // flushed a moment ago, may another proxy still bring it, or was the item deleted by hand?
 void ItemGate::missing(Item& item, Done done) {
-  coalescer_.redis().call({"HGET", kProxiesKey, "nonce"}, [this](const Result<Reply>& reply) {
-    if (!reply || reply->is_error()) return;
-    const std::string& identity = coalescer_.gate().identity();
-    if (!identity.ends_with(":" + std::string(reply->text()))) {
-      coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, "Redis was flushed"));
-    }
-  });
+  const auto lanes = std::make_shared<std::vector<std::string>>(
+      split(coalescer_.shared().lanes->standing().not_passed));
+  std::vector<std::string> fields{"HMGET", std::string(kProxiesKey), "nonce"};
+  for (const std::string& lane : *lanes) fields.push_back(lane + ":passed");
+  coalescer_.redis().call(std::vector<std::string_view>(fields.begin(), fields.end()),
+                          [this, lanes](const Result<Reply>& reply) {
+                            if (!reply || reply->is_error()) return;
+                            const std::string& identity = coalescer_.gate().identity();
+                            if (!identity.ends_with(":" + std::string(reply->at(0).text()))) {
+                              const Error flushed(ErrorClass::kUnavailable, "Redis was flushed");
+                              return coalescer_.redis().reconnect(flushed);
+                            }
+                            for (size_t i = lanes->size(); i > 0; --i) {
+                              if (reply->at(i).text() == identity)
+                                lanes->erase(lanes->begin() + ptrdiff_t(i) - 1);
+                            }
+                          });
   coalescer_.redis().call({"SISMEMBER", kItemsKey, item.name},
-                          [this, &item, done = std::move(done)](const Result<Reply>& reply) {
+                          [this, &item, lanes, done = std::move(done)](const Result<Reply>& reply) {
                             if (!reply || (reply->is_error() && waits_for_server(reply->text())))
                               return;
-                            const Lanes::Standing standing = coalescer_.shared().lanes->standing();
-                            if (!standing.not_passed.empty()) {
-                              return done(item, waits(item, wait_text(item, standing.not_passed)));
-                            }
+                            if (!lanes->empty())
+                              return done(item, waits(item, wait_text(item, join(*lanes))));
                             if (!reply->is_error() && reply->integer() == 1)
                               return call(item, true, done);
                             done(item, opened(item));

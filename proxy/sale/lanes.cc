@@ -77,6 +77,7 @@ Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSys
                      "delete it");
   }
   lanes->peers_ = *std::move(peers);
+  lanes->alone_ = lanes->peers_.empty();
   return lanes;
 }
 
@@ -92,6 +93,7 @@ Status Lanes::save(const Peers& peers) {
   SLUICE_TRY(fs_.sync_dir(dir_));
   const std::lock_guard lock(mutex_);
   peers_ = peers;
+  alone_ = peers_.empty();
   return {};
 }
 
@@ -125,6 +127,12 @@ void Lanes::set_standing(Standing standing) {
 std::string proxies_text(std::string_view lanes) {
   std::string text = lanes.find(',') == std::string_view::npos ? "proxy " : "proxies ";
   for (const char c : lanes) text += c == ',' ? std::string(", ") : std::string(1, c);
+  return text;
+}
+
+std::string forget_hint(std::string_view lanes) {
+  std::string text = "running? if gone for good: sluice-ctl peers forget ";
+  for (const char c : lanes) text += c == ',' ? ' ' : c;
   return text;
 }
 

@@ -6,6 +6,7 @@
 // SaleSetup; any thread may ask, only the heartbeat changes it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -33,6 +34,8 @@ class Lanes {
                                              uint64_t proxy_id);
 
   Peers peers() const;
+  // No other proxy has ever sold through this Redis. Lock-free.
+  bool alone() const { return alone_.load(std::memory_order_relaxed); }
   // Replaces the peers, on disk first: when this returns, a crash forgets none of them. Blocks.
   Status save(const Peers& peers);
 
@@ -58,13 +61,15 @@ class Lanes {
   const std::string dir_;
   base::FileSystem& fs_;
   const uint64_t proxy_id_;
+  std::atomic<bool> alone_{true};
   mutable std::mutex mutex_;
   Peers peers_;  // guarded by mutex_, like all below
   std::set<uint64_t> forgotten_;
   Standing standing_;
 };
 
-// "proxy 3" or "proxies 3 and 5 …" for messages. `lanes`: "3,5".
+// For messages; `lanes`: "3,5". "proxies 3, 5", and what an operator can do about them.
 std::string proxies_text(std::string_view lanes);
+std::string forget_hint(std::string_view lanes);
 
 }  // namespace sluice::proxy::sale

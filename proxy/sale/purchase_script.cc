@@ -119,7 +119,7 @@ std::string order_text(uint64_t order_id) { return order_id == 0 ? "" : std::to_
 
 Scripts load_scripts() {
   return {make_script(generated::kPurchaseScript), make_script(generated::kGateScript),
-          make_script(generated::kReplayScript)};
+          make_script(generated::kReplayScript), make_script(generated::kReceiptsScript)};
 }
 
 std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,

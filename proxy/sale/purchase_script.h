@@ -20,7 +20,7 @@ struct Script {
   std::string sha;
 };
 struct Scripts {
-  Script purchase, gate, replay;
+  Script purchase, gate, replay, receipts;
 };
 Scripts load_scripts();
 

@@ -127,7 +127,9 @@ void Replay::send(Progress& progress) {
       if (!reply->text().starts_with("OK")) problems->emplace(item, reply->text());
       room_.release();
     };
-    redis_.call({"EVAL", shared_.scripts.replay.text, "3", target->item_key, target->buyers_key,
+    // A script that was lost meanwhile (NOSCRIPT) is a problem of the server: all begins anew,
+    // since chunks must not overtake each other.
+    redis_.call({"EVALSHA", shared_.scripts.replay.sha, "3", target->item_key, target->buyers_key,
                  target->receipts_key, shared_.lane, shared_.journal_id, payload},
                 answered);
     redis_.call({"SADD", "sluice:items", target->item}, [](const auto&) {});

@@ -12,7 +12,7 @@
 namespace sluice::proxy::sale {
 
 // `words`: the number of keys, the keys, the arguments. Only while the client is connected.
-inline void call_script(upstream::RedisClient& redis, const Script& script,
+inline void eval_script(upstream::RedisClient& redis, const Script& script,
                         std::vector<std::string> words, upstream::RedisClient::Handler handler) {
   const auto send = [&redis](std::string_view verb, std::string_view name,
                              const std::vector<std::string>& rest,

@@ -1,0 +1,123 @@
+#include "proxy/sale/confirmation.h"
+
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "base/clock.h"
+#include "proxy/sale/lanes.h"
+#include "proxy/sale/order_ids.h"
+#include "proxy/sale/script_call.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+// The order that an answer speaks of; 0: none.
+uint64_t spoken_of(const Operation& op, const Verdict& verdict) {
+  if (op.verb == Verb::kCancel) return op.order_id;
+  if (verdict.kind == 'L') return static_cast<uint64_t>(verdict.numbers[1]);
+  const bool has_order = op.verb == Verb::kBuy || op.verb == Verb::kQuery;
+  return has_order ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
+}
+
+}  // namespace
+
+Confirmation::Confirmation(upstream::IoThread& thread, upstream::RedisClient& redis, Shared& shared,
+                           Done done)
+    : redis_(redis), shared_(shared), done_(std::move(done)), timer_(thread.context()) {}
+
+bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
+  if (!op.sink || shared_.lanes->alone()) return false;
+  const uint64_t order = spoken_of(op, verdict);
+  // Of its own orders a lane knows by itself, unless the answer also tells of a cancellation.
+  const bool own = std::to_string(OrderIds::proxy_of(order)) == shared_.lane;
+  return order != 0 && !(own && op.verb == Verb::kBuy);
+}
+
+void Confirmation::hold(Item& item, Operation op, const Verdict& verdict) {
+  ++held_;
+  const int64_t deadline_us = base::monotonic_us() + shared_.limits.unknown_after_us;
+  gathering_[&item].push_back({std::move(op), verdict, deadline_us});
+  ask_all();
+}
+
+void Confirmation::ask_all() {
+  if (under_way_ > 0) return;
+  std::unordered_map<Item*, Batch> due;
+  due.swap(gathering_);
+  for (auto& [item, batch] : due) ask(*item, std::move(batch));
+}
+
+// All other lanes: an order may be one lane's and its cancellation another's.
+void Confirmation::ask(Item& item, Batch batch) {
+  if (!redis_.connected()) {
+    for (Held& held : batch) finish(item, held, false);
+    return;
+  }
+  std::vector<std::string> words{""};
+  for (const auto& [id, journal] : shared_.lanes->peers()) {
+    words.push_back("sluice:{" + item.name + "}:receipts:" + std::to_string(id));
+  }
+  words[0] = std::to_string(words.size() - 1);
+  words.push_back("find");
+  for (const Held& held : batch) {
+    words.push_back(std::to_string(spoken_of(held.op, held.verdict)));
+  }
+  ++under_way_;
+  const auto kept = std::make_shared<Batch>(std::move(batch));  // std::function copies
+  eval_script(redis_, shared_.scripts.receipts, std::move(words),
+              [this, &item, kept](const Result<upstream::Reply>& reply) {
+                --under_way_;
+                answered(item, *kept, reply);
+                ask_all();
+              });
+}
+
+void Confirmation::answered(Item& item, Batch& batch, const Result<upstream::Reply>& reply) {
+  const bool asked = reply && reply->size() == batch.size();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Held& held = batch[i];
+    if (asked && reply->at(i).integer() == 0) {
+      finish(item, held, true);
+    } else if (!asked || base::monotonic_us() > held.deadline_us) {
+      finish(item, held, false);
+    } else {
+      to_poll_[&item].push_back(std::move(held));
+      poll_later();
+    }
+  }
+}
+
+void Confirmation::finish(Item& item, Held& held, bool confirmed) {
+  --held_;
+  done_(item, held.op, held.verdict, confirmed);
+}
+
+void Confirmation::poll_later() {
+  if (std::exchange(polling_, true)) return;
+  timer_.expires_after(kPollInterval);
+  timer_.async_wait([this](boost::system::error_code failure) {
+    polling_ = false;
+    if (failure) return;
+    for (auto& [item, batch] : to_poll_) {
+      Batch& gathering = gathering_[item];
+      std::move(batch.begin(), batch.end(), std::back_inserter(gathering));
+    }
+    to_poll_.clear();
+    ask_all();
+  });
+}
+
+void Confirmation::stop() {
+  timer_.cancel();
+  for (auto* batches : {&gathering_, &to_poll_}) {
+    for (auto& [item, batch] : *batches) {
+      for (Held& held : batch) finish(*item, held, false);
+    }
+    batches->clear();
+  }
+}
+
+}  // namespace sluice::proxy::sale

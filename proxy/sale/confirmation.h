@@ -1,0 +1,65 @@
+// Holds back answers that speak of an order which another proxy has accepted, until it is durable.
+//
+//   verdict ─► hold() ─► "is it in a receipt of another lane?" ─ no ─► confirmed
+//                                   ▲            └ yes: its journal may not have it yet
+//                                   └── poll ──────┘    … until limits.redis_timeout: -UNKNOWNSTATE
+//
+// A receipt is dropped once its batch is fsynced in its lane's journal; so what is in no receipt is
+// a fact that survives. Owned by a coalescer, on its thread. A proxy that is alone asks nothing.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/sale/item.h"
+#include "proxy/sale/shared.h"
+#include "proxy/upstream/io_thread.h"
+#include "proxy/upstream/redis_client.h"
+
+namespace sluice::proxy::sale {
+
+class Confirmation {
+ public:
+  using Done = std::function<void(Item&, Operation&, const Verdict&, bool confirmed)>;
+
+  // `done` is called once for each that is held.
+  Confirmation(upstream::IoThread& thread, upstream::RedisClient& redis, Shared& shared, Done done);
+
+  // True if the answer must be held; then this is for hold(). The item stays where it is: one that
+  // speaks of an order is never forgotten.
+  bool needed(const Operation& op, const Verdict& verdict) const;
+  void hold(Item& item, Operation op, const Verdict& verdict);
+  bool idle() const { return held_ == 0; }
+  // What is still held is not confirmed.
+  void stop();
+
+ private:
+  struct Held {
+    Operation op;
+    Verdict verdict;
+    int64_t deadline_us;
+  };
+
+  using Batch = std::vector<Held>;  // of one item
+
+  void ask_all();
+  void ask(Item& item, Batch batch);
+  void answered(Item& item, Batch& batch, const Result<upstream::Reply>& reply);
+  void finish(Item& item, Held& held, bool confirmed);
+  void poll_later();
+
+  upstream::RedisClient& redis_;
+  Shared& shared_;
+  const Done done_;
+  boost::asio::steady_timer timer_;
+  // While questions are under way the next gather: one call an item, however many ask.
+  std::unordered_map<Item*, Batch> gathering_, to_poll_;
+  size_t under_way_ = 0;  // calls
+  size_t held_ = 0;
+  bool polling_ = false;
+};
+
+}  // namespace sluice::proxy::sale

@@ -1,0 +1,42 @@
+"""sluice-ctl peers: who sells through a Redis, and giving a proxy up that never comes back."""
+
+from harness.resp import RespError
+from harness.waiting import until
+
+
+def test_a_proxy_that_is_gone_for_good_is_given_up(lab):
+    """Two proxies, one dies for good, Redis is flushed: the item waits for the dead one and says
+    so; after `peers forget` it sells. A running proxy cannot be given up."""
+    redis = lab.redis()
+    proxies = [lab.proxy(redis, journal=lab.folder / f"journal{n}", proxy__id=n) for n in (0, 1)]
+    server = ("--server", f"127.0.0.1:{redis.port}")
+    listed = lab.ctl("peers", "list", *server)
+    assert listed.returncode == 0, listed.stderr
+    assert [line.split()[0::2] for line in listed.stdout.splitlines()] == [
+        ["proxy", "running", "by"], ["0", "yes"], ["1", "yes"]]
+    refused = lab.ctl("peers", "forget", 1, *server)
+    assert refused.returncode == 1 and "is running" in refused.stderr
+
+    with proxies[0].client() as client, redis.client() as direct:
+        def bought():
+            reply = client("SECKILL.BUY", "phone", "ann", "REQ", "r")
+            return None if isinstance(reply, RespError) else reply
+        until(lambda: client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK", 10, "created")
+        proxies[1].kill()
+        direct("FLUSHALL")
+        until(lambda: "peers forget 1" in getattr(
+            client("SECKILL.BUY", "phone", "ann", "REQ", "r"), "text", ""), 20, "-LOADING")
+        forgotten = lab.ctl("peers", "forget", "--config", proxies[0].config, 1)
+        assert forgotten.returncode == 0, forgotten.stderr
+        assert until(bought, 10, "a purchase")[0] == "OK"
+    assert "given up: proxy 1" in lab.ctl("peers", "list", *server).stdout
+
+    proxies[1].start()  # it was not gone after all: it joins like a new one
+    with proxies[1].client() as client:
+        assert client("SECKILL.BUY", "phone", "ann", "REQ", "r")[0] == "OK"
+
+
+def test_bad_words_are_refused(lab):
+    for words in ((), ("forget",), ("forget", "1024"), ("forget", "x"), ("lists",)):
+        assert lab.ctl("peers", *words).returncode == 2, words
+    assert lab.ctl("peers", "list", "--server", "127.0.0.1:1").returncode == 1
