@@ -119,6 +119,7 @@ Status SaleSetup::recover_journal(const Options& options, base::Registry& metric
   if (!lanes) return lanes.error();
   lanes_ = *std::move(lanes);
   shared_.lanes = lanes_.get();
+  if (!lanes_->peers().empty()) shared_.selling.store(true);
   spdlog::info("journal {} in {}: {} records read, the last is {}; {} items", shared_.journal_id,
                options.journal_dir, report->records, report->last_sequence, known_items_.size());
   return {};

@@ -56,6 +56,7 @@ Coalescer::~Coalescer() { thread_.forget(*this); }
 
 void Coalescer::know_item(const std::string& name, uint64_t journaled_batch,
                           uint64_t journal_sequence) {
+  shared_.selling.store(true, std::memory_order_relaxed);
   Item& known = item(name);
   known.sequence = journaled_batch;
   known.synced.set_last_batch(journaled_batch);
@@ -401,11 +402,17 @@ void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::s
   for (Operation& op : waiting) refuse(op, prefix, message);
 }
 
+void Coalescer::make_unavailable(std::string why) {
+  set_ready(false);
+  unavailable_ = std::move(why);
+  for (auto& [name, item] : items_) {
+    refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
+  }
+}
+
 void Coalescer::connection_lost(const Error& why) {
   if (ready() && !stopped_)
     spdlog::warn("{}; purchases are refused until it is back", why.message());
-  set_ready(false);
-  unavailable_ = why.message();
   gate_->lost();
   to_send_.clear();
   for (auto& [name, item] : items_) {
@@ -413,8 +420,8 @@ void Coalescer::connection_lost(const Error& why) {
     item->state = Item::State::kShut;
     item->polled = item->listed = false;
     item->trimmed = 0;
-    refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
   }
+  make_unavailable(why.message());
 }
 
 // A lane that sells drops its receipts with each call; an idle one must, since other proxies tell

@@ -65,7 +65,10 @@ class Coalescer final : public upstream::TurnTask {
   std::unordered_map<std::string, std::unique_ptr<Item>>& items() { return items_; }
   Item& item(const std::string& name);
   // What clients are told until ready().
+  // What -LOADING says while not ready; make_unavailable() also takes readiness and answers what
+  // waits.
   void set_unavailable(std::string why) { unavailable_ = std::move(why); }
+  void make_unavailable(std::string why);
   void set_ready(bool ready) { ready_.store(ready, std::memory_order_relaxed); }
   // Redis has applied `batch` with these verdicts: journal what was accepted, answer the rest.
   void settle(Item& item, uint64_t sequence, Batch batch, const std::vector<Verdict>& verdicts);

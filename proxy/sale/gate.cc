@@ -34,7 +34,7 @@ void Gate::lost() {
   behind_.clear();
   waiting_.clear();
   under_way_ = 0;
-  opening_ = entered_ = false;
+  dormant_ = opening_ = entered_ = false;
   replay_.reset();
   if (coalescer_.thread().index() == 0) coalescer_.heartbeat().lost();
 }
@@ -80,19 +80,35 @@ void Gate::check_server(std::string_view info) {
                  role);
   }
   last_process_ = process;
-  take_nonce(process);
+  identify();
 }
 
-void Gate::take_nonce(const std::string& process) {
+// An application that only passes through must find no key that it did not write.
+void Gate::identify() {
+  if (coalescer_.shared().selling.load(std::memory_order_relaxed)) return take_nonce();
+  coalescer_.redis().call({"EXISTS", kProxiesKey}, [this](const Result<Reply>& reply) {
+    if (!reply) return;
+    if (reply->is_error() || reply->integer() != 0 || coalescer_.shared().selling.load())
+      return take_nonce();
+    dormant_ = true;
+    coalescer_.set_ready(true);
+  });
+}
+
+void Gate::wake() {
+  if (std::exchange(dormant_, false)) take_nonce();
+}
+
+void Gate::take_nonce() {
   auto& redis = coalescer_.redis();
   redis.call({"HSETNX", kProxiesKey, "nonce", new_nonce()}, [this](const Result<Reply>& reply) {
     if (!reply || !reply->is_error()) return;
     coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, std::string(reply->text())));
   });
-  redis.call({"HGET", kProxiesKey, "nonce"}, [this, process](const Result<Reply>& reply) {
+  redis.call({"HGET", kProxiesKey, "nonce"}, [this](const Result<Reply>& reply) {
     if (!reply) return;
     const std::string nonce(reply->text());
-    identity_ = process + ":" + nonce;
+    identity_ = last_process_ + ":" + nonce;
     if (coalescer_.thread().index() == 0) coalescer_.heartbeat().connected(identity_, nonce);
     join();
   });
@@ -106,9 +122,9 @@ void Gate::join() {
     entered_ = true;
     return open_known_items();
   }
-  coalescer_.set_unavailable(standing.waits_for.empty() || standing.identity != identity_
-                                 ? "the gate is being passed"
-                                 : standing.waits_for);
+  if (standing.waits_for.empty() || standing.identity != identity_)
+    return coalescer_.set_unavailable("the gate is being passed");
+  coalescer_.make_unavailable(standing.waits_for);
 }
 
 // What the journal knows and what Redis's index names: the latter covers items whose creation was
@@ -124,15 +140,14 @@ void Gate::open_known_items() {
       const std::string name(reply->at(i).text());
       if (coalescer_.owns(name)) coalescer_.item(name);
     }
-    for (auto& [name, item] : coalescer_.items()) {
-      item->state = Item::State::kGating;
-      queue_.push_back(item.get());
-    }
+    for (auto& [name, item] : coalescer_.items()) open(*item);
     progress();
   });
 }
 
 void Gate::open(Item& item) {
+  if (dormant_) coalescer_.heartbeat().wake();
+  if (!entered_) return;  // the pass to come takes it with all others
   if (item.state == Item::State::kGating || item.state == Item::State::kReplaying) return;
   item.state = Item::State::kGating;
   queue_.push_back(&item);

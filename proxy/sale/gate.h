@@ -10,6 +10,8 @@
 //
 // The identity of a Redis process is run_id:master_replid:nonce. It is new after a restart, a
 // failover and a flush; an item that was last opened under another one may have been rewound.
+// Before the first SECKILL command of all there is nothing to pass, and Redis is left as it is found:
+// the gate is dormant.
 // Until an item is open purchases get -LOADING. Same thread and lifetime as the coalescer that owns
 // it.
 #pragma once
@@ -37,6 +39,8 @@ class Gate {
   void connected();
   // The connection is gone: whatever was under way here is void.
   void lost();
+  // A sale begins: makes this proxy known, and passes every known item.
+  void wake();
   // One item, unless it is on its way already.
   void open(Item& item);
   // The heartbeat has beaten. `changed`: other proxies have joined, or brought back what they knew.
@@ -49,7 +53,8 @@ class Gate {
 
  private:
   void check_server(std::string_view info);
-  void take_nonce(const std::string& process);
+  void identify();
+  void take_nonce();
   void join();
   void open_known_items();
   void pump();
@@ -69,6 +74,7 @@ class Gate {
   std::vector<Item*> behind_;  // for the next replay
   std::deque<Item*> waiting_;  // for other lanes
   std::unique_ptr<Replay> replay_;
+  bool dormant_ = false;  // there is no sale yet: nothing is written to Redis
   bool opening_ = false;  // the first pass after a connect
   bool entered_ = false;  // that pass has begun
   int64_t began_us_ = 0;

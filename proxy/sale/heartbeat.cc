@@ -108,6 +108,11 @@ void Heartbeat::stop() {
   lost();
 }
 
+void Heartbeat::wake() {
+  shared_.selling.store(true, std::memory_order_relaxed);
+  everywhere_([](Coalescer& coalescer) { coalescer.gate().wake(); });
+}
+
 void Heartbeat::passed(size_t thread, const std::string& identity) {
   inbox_.push([this, thread, identity] {
     passes_[thread] = identity;

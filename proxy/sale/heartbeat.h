@@ -53,6 +53,8 @@ class Heartbeat {
   void connected(const std::string& identity, const std::string& nonce);
   void lost();
   void stop();
+  // The first SECKILL command has come: every owner thread's gate wakes. Any thread.
+  void wake();
 
   // An owner thread's gate has opened all it knows of, for this identity. Any thread.
   void passed(size_t thread, const std::string& identity);

@@ -56,6 +56,8 @@ struct Shared {
   Scripts scripts;
   Limits limits;
   Fatal fatal;
+  // False until this proxy has anything to do with a sale; till then Redis holds no key of ours.
+  std::atomic<bool> selling{false};
   std::atomic<bool> intake_paused{false};
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   std::atomic<size_t> items{0};

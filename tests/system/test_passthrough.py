@@ -33,6 +33,19 @@ def own_stack():
     made.stop()
 
 
+def test_nothing_is_written_to_redis_before_the_first_purchase_command(own_stack):
+    direct, via = own_stack.direct(), own_stack.via()
+    for words in [("DBSIZE",), ("KEYS", "*"), ("SECKILL.LIST",), ("SECKILL.STATUS",)]:
+        via.ask(*words)
+    assert direct.ask("DBSIZE") == via.ask("DBSIZE") == b":0\r\n"
+    # The command that wakes the sale is answered as any other, and so are those right behind it.
+    data = command("SECKILL.CREATE", "phone", "STOCK", 2) + command("SECKILL.BUY", "phone", "ann")
+    via.send(data)
+    assert via.reply() == b"+OK\r\n"
+    assert via.reply().startswith(b"*4\r\n$2\r\nOK\r\n")
+    assert direct.ask("EXISTS", "sluice:proxies") == b":1\r\n"
+
+
 def random_commands(rng, count):
     """Commands of every data type with replies that depend on nothing but the stream itself."""
     def key(kind):

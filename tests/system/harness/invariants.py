@@ -1,11 +1,15 @@
 """What must hold after every sale, whatever happened during it."""
 
+from .resp import RespError
 from .waiting import until
 
 
-def stock_of(client, item):
-    """SECKILL.STOCK as a dict."""
-    return pairs(client("SECKILL.STOCK", item))
+def stock_of(client, item, within_s=20):
+    """SECKILL.STOCK as a dict, once the gate is passed."""
+    def answered():
+        reply = client("SECKILL.STOCK", item)
+        return None if isinstance(reply, RespError) and reply.prefix == "LOADING" else reply
+    return pairs(until(answered, within_s, f"the gate of {item}"))
 
 
 def pairs(flat):

@@ -176,8 +176,8 @@ TEST_F(LanesTest, ItemWaitsForTheLaneOfAProxyThatIsDownAndSaysForWhich) {
 
 TEST_F(LanesTest, GivenUpProxyLetsItsItemsOpen) {
   const auto a = start(7);
-  start(8)->ask({"SECKILL.LIST"});
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  start(8)->ask_patiently({"SECKILL.STOCK", "phone"});
   redis_.run({"FLUSHALL"});
   ask_until(*a, {"SECKILL.BUY", "phone", "u3"}, "proxy 8");
   redis_.run({"HSET", "sluice:proxies", "forget:8", "1"});
