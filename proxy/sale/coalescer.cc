@@ -396,7 +396,7 @@ void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
 }
 
 void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::string& message) {
-  std::deque<Operation> waiting;
+  Queue<Operation> waiting;
   waiting.swap(item.waiting);
   queued_ -= waiting.size();
   for (Operation& op : waiting) refuse(op, prefix, message);

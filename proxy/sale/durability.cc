@@ -5,7 +5,7 @@ namespace sluice::proxy::sale {
 void Trail::add(uint64_t first_order_id, uint64_t sequence, uint64_t batch) {
   pending_.push_back({first_order_id, sequence, batch});
   if (pending_.size() <= kEntriesMax) return;
-  std::deque<Entry> merged;
+  Queue<Entry> merged;
   for (size_t i = 0; i + 1 < pending_.size(); i += 2) {
     merged.push_back({pending_[i].first_order_id, pending_[i + 1].sequence, pending_[i + 1].batch});
   }

@@ -6,8 +6,10 @@
 // answer more careful, never wrong. One thread: the item's owner.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
+
+#include "proxy/sale/queue.h"
 
 namespace sluice::proxy::sale {
 
@@ -32,7 +34,7 @@ class Trail {
   };
   static constexpr size_t kEntriesMax = 512;
 
-  std::deque<Entry> pending_;
+  Queue<Entry> pending_;
   uint64_t last_batch_ = 0;
 };
 

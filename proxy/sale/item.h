@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "proxy/sale/durability.h"
 #include "proxy/sale/operation.h"
 #include "proxy/sale/purchase_script.h"
+#include "proxy/sale/queue.h"
 
 namespace sluice::proxy::sale {
 
@@ -58,9 +58,9 @@ struct Item {
   std::string refusal;    // kRefused, kReplaying, kWaiting: why
   uint64_t epoch = 0;     // as the gate last told
   uint64_t sequence = 0;  // the last applied batch that was handed to the journal
-  std::deque<Operation> waiting;
+  Queue<Operation> waiting;
   std::optional<Batch> in_flight;
-  std::deque<Commit> commits;
+  Queue<Commit> commits;
   Trail synced;          // to disk
   Trail drained;         // to MySQL
   uint64_t trimmed = 0;  // receipts up to this batch are known to be dropped

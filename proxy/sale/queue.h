@@ -1,0 +1,12 @@
+// A double-ended queue that allocates nothing until something is put in: std::deque takes over half
+// a kilobyte at once, and a proxy may know 100,000 items with four queues each.
+#pragma once
+
+#include <boost/container/deque.hpp>
+
+namespace sluice::proxy::sale {
+
+template <class Element>
+using Queue = boost::container::deque<Element>;
+
+}  // namespace sluice::proxy::sale
