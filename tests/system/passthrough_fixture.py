@@ -9,7 +9,8 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROXY = os.environ.get("SLUICE_PROXY", os.path.join(ROOT, "build", "bin", "sluice-proxy"))
+BUILD = os.environ.get("SLUICE_BUILD", os.path.join(ROOT, "build"))
+PROXY = os.path.join(BUILD, "bin", "sluice-proxy")
 
 
 def free_port():
