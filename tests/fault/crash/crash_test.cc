@@ -7,9 +7,10 @@
 #include <cstdlib>
 #include <random>
 
+#include "base/clock.h"
 #include "checks.h"
 #include "crash_state.h"
-#include "journal/recovery.h"
+#include "journal/compactor.h"
 #include "workload.h"
 
 namespace sluice::crash {
@@ -18,7 +19,8 @@ namespace {
 using journal::FsyncPolicy;
 
 constexpr size_t kStatesMin = 10'000;  // of each policy
-constexpr size_t kNestedEvery = 211;   // of these states, recovery itself crashes everywhere
+constexpr size_t kNestedEvery = 997;   // of these states, the restart crashes everywhere
+constexpr int64_t kMuchLaterMs = 1'000'000'000;
 
 uint64_t seed() {
   const char* text = std::getenv("SLUICE_SEED");
@@ -42,8 +44,8 @@ class CrashTest : public testing::Test {
  protected:
   void crash_everywhere(FsyncPolicy policy, const char* name);
   void crash(const Disk& disk, Loss loss, uint64_t promised, const Submitted& submitted);
-  void crash_recovery(const SimFileSystem& recovered, uint64_t promised,
-                      const Submitted& submitted);
+  void crash_restart(SimFileSystem& fs, uint64_t promised, uint64_t last,
+                     const Submitted& submitted);
 
   std::mt19937_64 random_{seed()};
   size_t states_ = 0;
@@ -55,29 +57,36 @@ void CrashTest::crash(const Disk& disk, Loss loss, uint64_t promised, const Subm
   ++states_;
   uint64_t last = 0, again = 0;
   ASSERT_EQ(check_recovery(fs, submitted, promised, last), "");
-  if (states_ % kNestedEvery == 0) crash_recovery(fs, promised, submitted);
   // What recovery reported is acted upon: it must stay.
   Disk after(fs.base());
   for (const Op& op : fs.ops()) after.apply(op);
   SimFileSystem dropped(after.crash(Loss::kAll, random_));
   ASSERT_EQ(check_recovery(dropped, submitted, last, again), "") << "after recovery";
   ASSERT_EQ(again, last) << "after recovery";
+  if (states_ % kNestedEvery == 0) crash_restart(fs, promised, last, submitted);
   if (states_ % 4 == 0) {
     ASSERT_EQ(check_second_start(fs, last), "");
   }
 }
 
-void CrashTest::crash_recovery(const SimFileSystem& recovered, uint64_t promised,
-                               const Submitted& submitted) {
-  Disk disk(recovered.base());
-  for (const Op& op : recovered.ops()) {
+// Compacts what was recovered, all of it drained, and crashes at each operation of both.
+void CrashTest::crash_restart(SimFileSystem& fs, uint64_t promised, uint64_t last,
+                              const Submitted& submitted) {
+  const size_t recovery_ops = fs.ops().size();
+  journal::Compactor compactor(kDir, fs);
+  auto report = compactor.pass(last + 1, base::wall_ms() + kMuchLaterMs, 0);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  Disk disk(fs.base());
+  for (size_t i = 0; i <= fs.ops().size(); ++i) {
     for (const Loss loss : {Loss::kKill, Loss::kAll, Loss::kSome, Loss::kAfter}) {
-      SimFileSystem fs(disk.crash(loss, random_));
+      SimFileSystem crashed(disk.crash(loss, random_));
       ++states_;
-      uint64_t last = 0;
-      ASSERT_EQ(check_recovery(fs, submitted, promised, last), "") << "recovery crashed";
+      uint64_t again = 0;
+      ASSERT_EQ(check_recovery(crashed, submitted, i < recovery_ops ? promised : last, again), "")
+          << "crash of the restart before operation " << i << "; it recovers up to " << recovery_ops
+          << " and compacts up to " << fs.ops().size();
     }
-    disk.apply(op);
+    if (i < fs.ops().size()) disk.apply(fs.ops()[i]);
   }
 }
 
