@@ -77,6 +77,52 @@ MUTATIONS = (
         "an item reopened through another proxy is retired", "journal/snapshot.cc",
         "closed_ms = 0;  // a closed item sells nothing", "// a closed item sells nothing",
         (Gtest("test_journal", "CompactorTest.AnItemThatSellsAfterItsClose*"),)),
+    # ---- the journal, crashed at every operation -----------------------------------------------
+    Mutation(
+        "crash: ack before fsync", "journal/group_commit.cc",
+        "if (options_.fsync == FsyncPolicy::kAlways) SLUICE_TRY(log_.sync());", "",
+        (Gtest("test_crash", "CrashTest.*Always"),)),
+    Mutation(
+        "crash: no fdatasync of a segment", "journal/segment_log.cc",
+        "SLUICE_TRY(file_->sync());", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: no directory fsync after a segment's rename", "journal/segment_log.cc",
+        "SLUICE_TRY(fs_.sync_dir(options_.dir));", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: a segment is renamed before it is synced", "journal/segment_log.cc",
+        "SLUICE_TRY((*next)->sync());", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: a segment begins before the one before it is synced", "journal/segment_log.cc",
+        "SLUICE_TRY(finish_segment());", "SLUICE_TRY(write());",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: no directory fsync after recovery's rename", "journal/recovery.cc",
+        "SLUICE_TRY(fs.sync_dir(dir));", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: recovery trusts the tail", "journal/recovery.cc",
+        "SLUICE_TRY(rewrite_tail(dir, fs, *found));",
+        "if (false) SLUICE_TRY(rewrite_tail(dir, fs, *found));",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: recovery renames before it syncs", "journal/recovery.cc",
+        "SLUICE_TRY((*to)->sync());", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: segments deleted before the manifest's name is synced", "journal/compactor.cc",
+        "SLUICE_TRY(fs_.sync_dir(dir_));\n  published_", "published_",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: a manifest that was only read is relied upon", "journal/compactor.cc",
+        "SLUICE_TRY(make_sure_of(snapshot));", "if (false) SLUICE_TRY(make_sure_of(snapshot));",
+        (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "crash: the reader hands out what is not synced", "journal/reader.cc",
+        "SLUICE_TRY(file_->sync());", "",
+        (Gtest("test_crash", "CrashTest.*"),)),
     # ---- the scripts ---------------------------------------------------------------------------
     Mutation(
         "skip the epoch check", "conf/purchase.lua",
