@@ -23,7 +23,8 @@ def named_tests(text):
         folder = FAULT if (FAULT / file).exists() else SYSTEM
         yield folder / file, rf"^def {test}\("
     for file, suite, test in UNIT_TEST.findall(text):
-        yield ROOT / "tests" / "unit" / file, rf"^TEST(_F|_P)?\({suite}, {test}\)"
+        folder = FAULT if (FAULT / file).exists() else ROOT / "tests" / "unit"
+        yield folder / file, rf"^TEST(_F|_P)?\({suite}, {test}\)"
 
 
 def test_every_outcome_names_a_test():
