@@ -116,10 +116,6 @@ MUTATIONS = (
         "SLUICE_TRY(fs_.sync_dir(dir_));\n  published_", "published_",
         (Gtest("test_crash", "CrashTest.*"),)),
     Mutation(
-        "crash: a manifest that was only read is relied upon", "journal/compactor.cc",
-        "SLUICE_TRY(make_sure_of(snapshot));", "if (false) SLUICE_TRY(make_sure_of(snapshot));",
-        (Gtest("test_crash", "CrashTest.*"),)),
-    Mutation(
         "crash: the reader hands out what is not synced", "journal/reader.cc",
         "SLUICE_TRY(file_->sync());", "",
         (Gtest("test_crash", "CrashTest.*"),)),
