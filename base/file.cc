@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 namespace sluice::base {
@@ -156,6 +157,13 @@ int open_flags(OpenMode mode) {
   return O_RDONLY;
 }
 
+// The folder that `dir`, with or without a slash at its end, stands in.
+std::string folder_of(std::string dir) {
+  while (dir.size() > 1 && dir.back() == '/') dir.pop_back();
+  const std::string parent = std::filesystem::path(dir).parent_path();
+  return parent.empty() ? "." : parent;
+}
+
 class PosixFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
@@ -191,11 +199,17 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Status make_dir(const std::string& dir) override {
-    if (::mkdir(dir.c_str(), 0750) == 0) return {};
+    const std::string parent = folder_of(dir);
+    if (::mkdir(dir.c_str(), 0750) == 0) return sync_dir(parent);
     const int failed = errno;
     struct stat status {};
-    if (failed == EEXIST && ::stat(dir.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
-    return path_error(failed, "create folder", dir);
+    if (failed != EEXIST || ::stat(dir.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+      return path_error(failed, "create folder", dir);
+    }
+    // Perhaps made by a process that died before it could sync the name. Best effort: a folder made
+    // by its administrator may lie in one that we must not read.
+    (void)sync_dir(parent);
+    return {};
   }
 
   Status rename(const std::string& from, const std::string& to) override {

@@ -75,7 +75,7 @@ class FileSystem {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   // Without "." and "..", sorted by name; entries that vanish meanwhile are left out.
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& dir) = 0;
-  // One level, mode 0750; one that exists already is fine.
+  // One level, mode 0750; one that exists already is fine. Its name in the folder above is synced.
   virtual Status make_dir(const std::string& dir) = 0;
   // Replaces `to` if it exists.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
