@@ -161,7 +161,10 @@ namespace {
 Status walk_parts(const std::string& dir, base::FileSystem& fs, const Snapshot& snapshot) {
   for (const PartInfo& info : snapshot.parts) {
     auto part = PartReader::open(dir, fs, snapshot.journal_id, info);
-    if (!part) return part.error();
+    if (!part) {
+      const Error& error = part.error();
+      return error.cls() == ErrorClass::kNotFound ? missing_part(dir, info) : error;
+    }
     for (;;) {
       auto group = (*part)->next();
       if (!group) return group.error();

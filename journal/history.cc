@@ -68,10 +68,7 @@ Result<bool> SnapshotThenTail::open_parts() {
     auto now = load_snapshot(dir_, fs_);
     if (!now) return now.error();
     if (*now && (*now)->generation != snapshot_.generation) return false;
-    return Error(ErrorClass::kCorrupt, path_in(dir_, part_name(info.number)) +
-                                           " is missing, but the snapshot needs it; put it back "
-                                           "from a backup, or see docs/journal_format.md, "
-                                           "\"Damage\"");
+    return missing_part(dir_, info);
   }
   return true;
 }

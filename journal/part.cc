@@ -156,6 +156,13 @@ PartReader::PartReader(std::unique_ptr<base::File> file, uint64_t journal_id, co
       scanner_(*file_, frame_seed(journal_id, info.number | kPartSeedBit), kPartHeaderBytes),
       next_sequence_(info.first_sequence) {}
 
+Error missing_part(const std::string& dir, const PartInfo& info) {
+  return Error(ErrorClass::kCorrupt, path_in(dir, part_name(info.number)) +
+                                         " is missing, but the snapshot needs it; put it back "
+                                         "from a backup, or see docs/journal_format.md, "
+                                         "\"Damage\"");
+}
+
 Result<std::unique_ptr<PartReader>> PartReader::open(const std::string& dir, base::FileSystem& fs,
                                                      uint64_t journal_id, const PartInfo& info) {
   const std::string path = path_in(dir, part_name(info.number));

@@ -55,6 +55,9 @@ class PartWriter {
   uint64_t synced_bytes_ = 0;    // of the file
 };
 
+// For who meets kNotFound although the manifest has not changed meanwhile.
+Error missing_part(const std::string& dir, const PartInfo& info);
+
 class PartReader {
  public:
   // Holds the file open from here on: it may be deleted meanwhile. kNotFound: it is gone already.

@@ -207,6 +207,10 @@ TEST_F(SnapshotDamageTest, AMissingOrSwappedPartIsNamed) {
   const std::string second = part_path(snapshot().parts[1].number);
   std::filesystem::rename(first, root_ + "/aside");
   EXPECT_THAT(history_refusal(), HasSubstr(first + " is missing"));
+  const auto examined = examine(dir_, fs_, [](const Record&) {});
+  ASSERT_FALSE(examined.ok());
+  EXPECT_EQ(examined.error().cls(), ErrorClass::kCorrupt);
+  EXPECT_THAT(examined.error().message(), HasSubstr(first + " is missing"));
   std::filesystem::copy(second, first);
   EXPECT_THAT(history_refusal(), HasSubstr(first));
 }
