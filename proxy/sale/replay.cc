@@ -111,7 +111,7 @@ void Replay::send_all() {
 
 void Replay::send(Progress& progress) {
   room_.acquire();
-  if (*cancelled_) return;
+  if (*cancelled_) return room_.release();  // the caller goes on to its next item
   std::string payload;
   append_array_header(payload, progress.records * kReplayElements);
   payload += progress.chunk;

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <future>
 
+#include "proxy/sale/replay.h"
 #include "sale_fixture.h"
 
 namespace sluice::proxy::sale {
@@ -132,6 +135,29 @@ TEST_F(LanesTest, FlushedRedisGetsTheOrdersOfAllLanesBackBeforeAnybodySells) {
   EXPECT_EQ(remaining(*a), "3");
   EXPECT_NE(a->ask({"SECKILL.ORDER", "phone", "u2", second}).find("cancelled"), std::string::npos);
   EXPECT_EQ(remaining(*b), "3");
+}
+
+// More items to be replayed than chunks are under way, and a Redis that answers none of them: the
+// thread that reads the journal ends whenever the connection does, and holds nobody up.
+TEST_F(LanesTest, ReplayOfManyItemsIsGivenUpAtAnyPoint) {
+  const auto a = start(7);
+  std::vector<Replay::Target> targets;
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = "i" + std::to_string(i);
+    ASSERT_EQ(a->ask({"SECKILL.CREATE", name, "STOCK", "5"}), "+OK\r\n");
+    targets.push_back({name, name, name, name, 1});
+  }
+  upstream::IoThread idle(0);
+  upstream::Inbox inbox(idle);
+  upstream::RedisClient nobody(idle, {});
+  for (const int after_ms : {0, 1, 3, 10, 30, 100, 300}) {
+    auto replay = std::make_unique<Replay>(a->shared(), inbox, nobody, targets, [](const auto&) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(after_ms));
+    auto given_up = std::async(std::launch::async, [&] { replay.reset(); });
+    if (given_up.wait_for(std::chrono::seconds(20)) == std::future_status::ready) continue;
+    ADD_FAILURE() << "a replay given up after " << after_ms << " ms never ends";
+    std::quick_exit(1);  // it holds this thread up too
+  }
 }
 
 // Without a purchase through either: the heartbeat sees it, each proxy brings its orders back.
