@@ -17,11 +17,15 @@ _AS_USER = ["--user=root"] if os.getuid() == 0 else []
 
 
 def make_template(folder):
-    """Runs mariadb-install-db into `folder`: the slow part, once."""
+    """Runs mariadb-install-db into `folder`: the slow part, once.
+
+    A private tmpdir, here and for the server: a mariadbd that starts removes the temporary tables
+    of all others that share its tmpdir.
+    """
     done = subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", *_AS_USER,
          "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-         "--innodb-log-file-size=32M"],
+         "--innodb-log-file-size=32M", f"--tmpdir={pathlib.Path(folder).parent}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
 
@@ -48,6 +52,7 @@ class MariaDb:
             ["mariadbd", "--no-defaults", f"--datadir={self.data}", *_AS_USER,
              f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}",
              f"--pid-file={self.folder}/my.pid", f"--init-file={accounts}", "--skip-name-resolve",
+             f"--tmpdir={self.folder}",
              "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
              "--innodb-flush-log-at-trx-commit=1", "--skip-log-bin", "--performance-schema=0",
              "--innodb-buffer-pool-dump-at-shutdown=0", "--innodb-fast-shutdown=1",

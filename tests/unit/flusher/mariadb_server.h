@@ -72,13 +72,15 @@ class Process {
   }
 };
 
+// With a private tmpdir: a mariadbd that starts removes the temporary tables of all others that
+// share its tmpdir.
 class MariadbServer {
  public:
   MariadbServer() {
     const std::string data = dir_.path() + "/data";
     const pid_t install = Process::start(
         {"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-         "--skip-test-db", "--user=" + user(), "--datadir=" + data},
+         "--skip-test-db", "--user=" + user(), "--datadir=" + data, "--tmpdir=" + dir_.path()},
         log());
     if (Process::wait(install) != 0) ADD_FAILURE() << "mariadb-install-db failed: " << log();
     start();
@@ -89,7 +91,7 @@ class MariadbServer {
     child_ = Process::start({"mariadbd", "--no-defaults", "--user=" + user(), "--skip-networking",
                              "--datadir=" + dir_.path() + "/data", "--socket=" + socket(),
                              "--pid-file=" + dir_.path() + "/pid", "--innodb-buffer-pool-size=64M",
-                             "--innodb-log-file-size=32M"},
+                             "--innodb-log-file-size=32M", "--tmpdir=" + dir_.path()},
                             log());
     const bool up = eventually([this] { return !sql::Connection().connect(options("")); });
     if (!up) ADD_FAILURE() << "mariadbd does not start: " << log();
