@@ -211,6 +211,32 @@ TEST_F(LanesTest, GivenUpProxyLetsItsItemsOpen) {
             std::string::npos);
 }
 
+// Given up and yet alive: what it sold shows up as oversold, and the operator has to cancel some.
+TEST_F(LanesTest, OversoldItemAnswersRepeatsAndTakesCancellationsUntilItSellsAgain) {
+  const auto a = start(7);
+  auto b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "2"});
+  const std::string one = buy(*b, "u1"), two = buy(*b, "u2");
+  b.reset();
+  redis_.run({"FLUSHALL"});
+  ask_until(*a, {"SECKILL.BUY", "phone", "u3"}, "proxy 8");
+  redis_.run({"HSET", "sluice:proxies", "forget:8", "1"});
+  const std::string three = buy(*a, "u3"), four = buy(*a, "u4");
+  b = start(8);
+  EXPECT_EQ(remaining(*b), "-2");
+  EXPECT_EQ(buy(*a, "u1"), one);
+  EXPECT_EQ(buy(*b, "u3"), three);
+  EXPECT_EQ(a->ask({"SECKILL.BUY", "phone", "u5"}), array({"SOLDOUT", ":-2"}));
+  EXPECT_EQ(a->ask({"SECKILL.CANCEL", "phone", "u3", three, "REQ", "c"}), array({"OK", ":-1"}));
+  EXPECT_EQ(a->ask({"SECKILL.CANCEL", "phone", "u3", three, "REQ", "c"}), array({"OK", ":-1"}));
+  EXPECT_EQ(b->ask_patiently({"SECKILL.CANCEL", "phone", "u2", two}), array({"OK", ":0"}));
+  EXPECT_EQ(b->ask_patiently({"SECKILL.CANCEL", "phone", "u1", one}), array({"OK", ":1"}));
+  EXPECT_EQ(buy(*b, "u4"), four);
+  redis_.run({"FLUSHALL"});
+  EXPECT_EQ(remaining(*a), "1");
+  EXPECT_EQ(remaining(*b), "1");
+}
+
 // Created by 8, sold by 7, cancelled by 8: its cancel comes back before the order that it is for.
 TEST_F(LanesTest, CancelMayComeBackBeforeItsOrder) {
   auto a = start(7);
