@@ -414,6 +414,7 @@ void Coalescer::connection_lost(const Error& why) {
   if (ready() && !stopped_)
     spdlog::warn("{}; purchases are refused until it is back", why.message());
   gate_->lost();
+  confirmation_.lost();
   to_send_.clear();
   for (auto& [name, item] : items_) {
     item->queued = false;

@@ -39,7 +39,7 @@ bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
 void Confirmation::hold(Item& item, Operation op, const Verdict& verdict) {
   ++held_;
   const int64_t deadline_us = base::monotonic_us() + shared_.limits.unknown_after_us;
-  gathering_[&item].push_back({std::move(op), verdict, deadline_us});
+  gathering_[&item].push_back({std::move(op), verdict, item.epoch, deadline_us});
   ask_all();
 }
 
@@ -52,25 +52,30 @@ void Confirmation::ask_all() {
 
 // All other lanes: an order may be one lane's and its cancellation another's.
 void Confirmation::ask(Item& item, Batch batch) {
-  if (!redis_.connected()) {
-    for (Held& held : batch) finish(item, held, false);
-    return;
+  const auto asked = std::make_shared<Batch>();  // std::function copies
+  for (Held& held : batch) {
+    if (redis_.connected() && held.epoch == item.epoch) {
+      asked->push_back(std::move(held));
+    } else {
+      finish(item, held, false);
+    }
   }
-  std::vector<std::string> words{""};
+  if (asked->empty()) return;
+  std::vector<std::string> words{"", item.item_key};
   for (const auto& [id, journal] : shared_.lanes->peers()) {
     words.push_back("sluice:{" + item.name + "}:receipts:" + std::to_string(id));
   }
   words[0] = std::to_string(words.size() - 1);
   words.push_back("find");
-  for (const Held& held : batch) {
+  words.push_back(std::to_string(item.epoch));
+  for (const Held& held : *asked) {
     words.push_back(std::to_string(spoken_of(held.op, held.verdict)));
   }
   ++under_way_;
-  const auto kept = std::make_shared<Batch>(std::move(batch));  // std::function copies
   eval_script(redis_, shared_.scripts.receipts, std::move(words),
-              [this, &item, kept](const Result<upstream::Reply>& reply) {
+              [this, &item, asked](const Result<upstream::Reply>& reply) {
                 --under_way_;
-                answered(item, *kept, reply);
+                answered(item, *asked, reply);
                 ask_all();
               });
 }
@@ -110,14 +115,18 @@ void Confirmation::poll_later() {
   });
 }
 
-void Confirmation::stop() {
-  timer_.cancel();
+void Confirmation::lost() {
   for (auto* batches : {&gathering_, &to_poll_}) {
     for (auto& [item, batch] : *batches) {
       for (Held& held : batch) finish(*item, held, false);
     }
     batches->clear();
   }
+}
+
+void Confirmation::stop() {
+  timer_.cancel();
+  lost();
 }
 
 }  // namespace sluice::proxy::sale

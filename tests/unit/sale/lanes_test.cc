@@ -377,6 +377,39 @@ TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   a->shared().journal = whole;
 }
 
+// The proxy that accepted it is dead, its journal has nothing, and while another is asking for the
+// receipt Redis loses that too, to a flush or in a failover to a replica that lags: no receipt then
+// does not mean that the order is recorded.
+TEST_F(LanesTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
+  const std::vector<std::vector<std::vector<std::string>>> losses{
+      {{"FLUSHALL"}},
+      {{"MULTI"},
+       {"DEL", "sluice:{phone}:receipts:7"},
+       {"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"},
+       {"EXEC"}}};
+  for (const auto& loss : losses) {
+    auto a = start(7);
+    const auto b = start(8);
+    ASSERT_EQ(a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"}), "+OK\r\n");
+    ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+    StuckJournal stuck;
+    journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
+    a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+    while (redis_.run({"HGET", kItemKey, "sold"}) != "1") {
+    }
+    a->shared().journal = whole;
+    a.reset();
+    b->shared().limits.beat_us = 60'000'000;  // the heartbeat notices the loss too late
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto client = std::make_shared<Client>();
+    const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    for (const auto& command : loss) redis_.run(command);
+    EXPECT_TRUE(client->wait(asked).starts_with("-UNKNOWNSTATE ")) << client->wait(asked);
+    redis_.run({"FLUSHALL"});
+  }
+}
+
 TEST_F(LanesTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
   const auto a = start(7), b = start(8);
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
