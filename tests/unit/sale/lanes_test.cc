@@ -340,12 +340,18 @@ class StuckJournal final : public journal::GroupCommit {
  public:
   bool reserve(size_t) override { return true; }
   void release(size_t) override {}
-  void submit(std::string, uint32_t, size_t, uint64_t, Done) override {}
+  void submit(std::string, uint32_t, size_t, uint64_t, Done) override { submitted_ = true; }
   uint64_t synced_sequence() const override { return 0; }
   uint64_t written_sequence() const override { return 0; }
   uint64_t journal_id() const override { return 1; }
   int64_t bytes_used() const override { return 0; }
   Status stop() override { return {}; }
+  void wait_until_submitted() const {
+    while (!submitted_) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<bool> submitted_{false};
 };
 
 TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
@@ -395,8 +401,7 @@ TEST_F(LanesTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
     StuckJournal stuck;
     journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
     a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
-    while (redis_.run({"HGET", kItemKey, "sold"}) != "1") {
-    }
+    stuck.wait_until_submitted();
     a->shared().journal = whole;
     a.reset();
     b->shared().limits.beat_us = 60'000'000;  // the heartbeat notices the loss too late
