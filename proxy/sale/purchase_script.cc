@@ -212,8 +212,9 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     const Operation& op = operations[i];
     if (!verdicts[i].accepted() || !writes(op.verb)) continue;
     journal::Record record;
+    const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
     record.type = record_type(op.verb);
-    record.time_ms = time_ms;
+    record.time_ms = sets_state ? verdicts[i].numbers[0] : time_ms;
     record.batch = batch;
     record.item = op.item;
     record.user = op.user;
