@@ -1,4 +1,5 @@
-// Holds back answers that speak of an order which another proxy has accepted, until it is durable.
+// Holds back answers that speak of what another proxy has accepted (an order, a restock, a closing,
+// …), until it is durable.
 //
 //   verdict ─► hold() ─► "is it in a receipt of another lane?" ─ no ─► confirmed
 //                                   ▲            └ yes: its journal may not have it yet
@@ -6,8 +7,8 @@
 //
 // A receipt is dropped once its batch is fsynced in its lane's journal; so what is in no receipt is
 // a fact that survives, unless Redis lost the receipt itself: what is asked after the connection or
-// the item's epoch has changed is not confirmed. Owned by a coalescer, on its thread. A proxy that is
-// alone asks nothing.
+// the item's epoch has changed is not confirmed. Owned by a coalescer, on its thread. A proxy that
+// is alone asks nothing.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>

@@ -383,6 +383,32 @@ TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   a->shared().journal = whole;
 }
 
+// The same for what is told of an item, not of an order, when it is asked for again elsewhere.
+TEST_F(LanesTest, ChangeOfAnItemThatAnotherProxyHasNotRecordedYetIsNotTold) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  ASSERT_EQ(a->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":6"}));
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+  b->shared().limits.unknown_after_us = 200'000;
+  journal::GroupCommit* const whole = a->shared().journal;
+  const auto unrecorded = [&](const std::vector<std::string>& words) {
+    StuckJournal stuck;
+    a->shared().journal = &stuck;
+    a->send(std::make_shared<Client>(), words);
+    stuck.wait_until_submitted();
+    a->shared().journal = whole;
+    EXPECT_TRUE(b->ask(words).starts_with("-UNKNOWNSTATE ")) << words[0];
+    // As proxy 7 once its journal has it.
+    redis_.run({"DEL", "sluice:{" + words[1] + "}:receipts:7"});
+    EXPECT_NE(b->ask(words).find("OK"), std::string::npos) << words[0];
+  };
+  unrecorded({"SECKILL.RESTOCK", "phone", "1", "REQ", "q"});
+  unrecorded({"SECKILL.CLOSE", "phone"});
+  unrecorded({"SECKILL.REOPEN", "phone"});
+  unrecorded({"SECKILL.CREATE", "pen", "STOCK", "5"});
+  EXPECT_EQ(b->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":7"}));
+}
+
 // The proxy that accepted it is dead, its journal has nothing, and while another is asking for the
 // receipt Redis loses that too, to a flush or in a failover to a replica that lags: no receipt then
 // does not mean that the order is recorded.
