@@ -436,7 +436,11 @@ void Coalescer::trim_receipts() {
     if (item->trimmed >= last) continue;
     item->trimmed = last;
     eval_script(redis_, shared_.scripts.receipts,
-                {"1", item->receipts_key, "trim", std::to_string(last)}, [](const auto&) {});
+                {"1", item->receipts_key, "trim", std::to_string(last)},
+                [item = item.get()](const Result<upstream::Reply>& reply) {
+                  // Its lane has batches: it is never forgotten.
+                  if (reply && reply->is_error()) item->trimmed = 0;
+                });
   }
 }
 

@@ -453,6 +453,21 @@ TEST_F(LanesTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
   EXPECT_EQ(remaining(*b), "3");
 }
 
+// Else other proxies would answer -UNKNOWNSTATE for its last order until it sells again.
+TEST_F(LanesTest, IdleLaneDropsItsReceiptsAlsoIfRedisRefusedItOnce) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+  const std::string order = buy(*a, "u1");
+  redis_.run({"CONFIG", "SET", "min-replicas-to-write", "1"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // more than two checks
+  redis_.run({"CONFIG", "SET", "min-replicas-to-write", "0"});
+  for (int i = 0; i < 400 && redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}) != "0"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
+  EXPECT_EQ(buy(*b, "u1"), order);
+}
+
 // A batch whose answer never came, for an item that Redis does not have: its late copy, which has
 // the epoch "none", must not create the item and sell after the client has asked again.
 TEST_F(LanesTest, LateCopyOfABatchForAMissingItemIsNotApplied) {
