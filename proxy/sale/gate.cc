@@ -35,7 +35,11 @@ void Gate::lost() {
 void Gate::connected() {
   auto& redis = coalescer_.redis();
   redis.call({"INFO"}, [this](const Result<Reply>& reply) {
-    if (reply) check_server(reply->text());
+    if (!reply) return;
+    if (!reply->is_error()) return check_server(reply->text());
+    // Without it every Redis looks like the one before, and like one that evicts nothing.
+    coalescer_.redis().reconnect(
+        Error(ErrorClass::kUnavailable, "Redis refused INFO: " + std::string(reply->text())));
   });
   const Scripts& scripts = coalescer_.shared().scripts;
   for (const Script* script :
