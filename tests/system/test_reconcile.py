@@ -540,13 +540,14 @@ def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
 class TwoProxies:
     """Two proxies sell `phone` through one Redis into one database, each with its flusher."""
 
-    def __init__(self, lab, **flusher):
+    def __init__(self, lab, proxy=None, **flusher):
         self.lab = lab
         self.redis, self.database = lab.redis(), lab.database()
         self.proxies, self.flushers = [], []
         for number in (1, 2):
             journal = lab.folder / f"journal{number}"
-            self.proxies.append(lab.proxy(self.redis, journal=journal, proxy__id=number))
+            self.proxies.append(
+                lab.proxy(self.redis, journal=journal, proxy__id=number, **(proxy or {})))
             self.flushers.append(lab.flusher(self.database, journal=journal, **flusher))
 
     def configs(self):
@@ -618,3 +619,32 @@ def test_a_cancel_drained_before_its_order_is_no_difference(lab):
     until(lambda: both.reconcile().item("phone")["waiting"]["records"] == 0, 20, "the drain")
     assert both.reconcile().code == 0
     assert both.database.one("SELECT status FROM orders WHERE user_id = 'u0'") == ("cancelled",)
+
+
+def test_an_item_that_one_of_two_journals_has_retired_is_left_alone(lab):
+    """Of `phone`, one journal has retired its share, a restock among it; the other one still has
+    all: --fix believes neither Redis nor MySQL to be wrong, also when Redis has lost the item."""
+    both = TwoProxies(lab, proxy={"journal__segment_bytes": "1MiB"}, journal__retain="0s")
+    both.sell(10)
+    with both.proxies[1].client() as client:
+        assert client("SECKILL.RESTOCK", "phone", 50)[0] == "OK"
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        assert client("SECKILL.CREATE", "radio", "STOCK", 10_000) == "OK"
+        for n in range(0, 1500, 100):  # on to the next segment
+            client.pipeline([("SECKILL.BUY", "radio", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+
+    def stock():
+        return both.database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'")
+
+    def retired():
+        dumped = lab.ctl("journal", "dump", "--items", lab.folder / "journal2")
+        return dumped.returncode == 0 and "phone" not in dumped.stdout
+    until(lambda: retired() and stock() == (1050, 10), 20, "the retirement by one journal")
+    found = both.reconcile("--fix")
+    assert stock() == (1050, 10)
+    assert found.code == 0 and found.json["retired"] == ["phone"], found.text
+    with both.redis.client() as client:
+        client("HDEL", "sluice:{phone}:item", "lane:2")  # as a Redis rebuilt without journal 2 has it
+    both.reconcile("--fix")
+    assert stock() == (1050, 10)
