@@ -648,3 +648,36 @@ def test_an_item_that_one_of_two_journals_has_retired_is_left_alone(lab):
         client("HDEL", "sluice:{phone}:item", "lane:2")  # as a Redis rebuilt without journal 2 has it
     both.reconcile("--fix")
     assert stock() == (1050, 10)
+
+
+def test_a_name_that_is_used_again_after_its_retirement_keeps_its_stock(lab):
+    """The old orders are in no journal any more, and are said; items.stock counts both sales."""
+    redis, database, proxy, flusher = lab.stack(proxy={"journal__segment_bytes": "1MiB"},
+                                                flusher={"journal__retain": "0s"})
+    configs = [proxy.config, flusher.config]
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+        assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        assert client("SECKILL.CREATE", "radio", "STOCK", 10_000) == "OK"
+        for n in range(0, 1500, 100):  # on to the next segment
+            client.pipeline([("SECKILL.BUY", "radio", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+        def retired():
+            found = reconcile(lab, configs)
+            assert found.json is not None, found.text
+            return found.json["retired"] == ["phone"]
+        until(retired, 20, "the retirement")
+    proxy.stop()
+    with redis.client() as direct:
+        direct("DEL", *direct("KEYS", "sluice:{phone}:*"))
+        direct("SREM", "sluice:items", "phone")
+    proxy.start()
+    with proxy.client() as client:
+        until(lambda: client("SECKILL.CREATE", "phone", "STOCK", 50) == "OK", 20, "a new phone")
+        assert client("SECKILL.BUY", "phone", "bob")[0] == "OK"
+    invariants.wait_rows(database, "phone", 2)
+    fixed = reconcile(lab, configs, "--fix")
+    assert fixed.kinds() == ["mysql stock", "mysql unknown_orders"], fixed.text
+    assert not any(difference["fixable"] for difference in fixed.differences()), fixed.text
+    assert database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'") == (150, 2)
