@@ -36,6 +36,8 @@ inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 // Record: fixed part, for kCreate three more numbers, then item, user, request, fields.
 inline constexpr size_t kRecordFixedBytes = 40;
 inline constexpr size_t kRecordCreateBytes = 24;
+inline constexpr size_t kShortTextMax = 0xff;   // item, user, request, field name
+inline constexpr size_t kLongTextMax = 0xffff;  // fields, field value
 
 // A segment holds a few frames of full size at least; what journal.segment_bytes may be.
 inline constexpr int64_t kSegmentBytesMin = int64_t{64} << 10;

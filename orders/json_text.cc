@@ -3,7 +3,10 @@
 #include <boost/beast/core/detail/base64.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <stdexcept>
 #include <vector>
+
+#include "journal/format.h"
 
 namespace sluice::orders {
 namespace {
@@ -16,9 +19,14 @@ void append_base64(std::string& out, std::string_view bytes) {
   out.resize(begin + base64::encode(out.data() + begin, bytes.data(), bytes.size()));
 }
 
+// With or without its padding. Throws, as Boost.JSON does, if it is something else.
 std::string from_base64(std::string_view text) {
-  std::string bytes(base64::decoded_size(text.size()), '\0');
-  bytes.resize(base64::decode(bytes.data(), text.data(), text.size()).first);
+  std::string bytes(base64::decoded_size(text.size() + 3), '\0');  // the last group may be short
+  const auto [decoded, read] = base64::decode(bytes.data(), text.data(), text.size());
+  if (text.find_first_not_of('=', read) != std::string_view::npos) {
+    throw std::invalid_argument("a value is not base64");
+  }
+  bytes.resize(decoded);
   return bytes;
 }
 
@@ -96,6 +104,9 @@ Result<journal::Record> record_of(const boost::json::object& object, std::string
           value.is_string()
               ? std::string(value.as_string())
               : from_base64(std::string_view(value.as_object().at("base64").as_string()));
+      if (name.size() > journal::kShortTextMax || bytes.size() > journal::kLongTextMax) {
+        throw std::length_error("a field is too long");
+      }
       journal::append_field(fields, std::string_view(name), bytes);
     }
   }
@@ -183,7 +194,7 @@ std::string record_json(const journal::Record& record) {
 Result<journal::Record> parse_record_json(std::string_view json, std::string& storage) {
   try {
     return record_of(boost::json::parse(json).as_object(), storage);
-  } catch (const std::exception& failure) {  // Boost.JSON's way to say that the text is not ours
+  } catch (const std::exception& failure) {  // the text is not ours, or was edited
     return Error(ErrorClass::kCorrupt, std::string("dead letter: ") + failure.what());
   }
 }

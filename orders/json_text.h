@@ -26,7 +26,7 @@ void append_json_fields(std::string& out, std::string_view fields,
 // A record with all that it holds: {"type":"buy","sequence":7,…}.
 std::string record_json(const journal::Record& record);
 
-// Reads back what record_json wrote for a kBuy. Views in `record` point into `storage`.
+// Reads back what record_json wrote for a kBuy; kCorrupt for anything else. Views in `record` point into `storage`.
 Result<journal::Record> parse_record_json(std::string_view json, std::string& storage);
 
 }  // namespace sluice::orders

@@ -1,6 +1,8 @@
 // The text that goes into MySQL: JSON, dates, rows, and who writes what.
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "orders/json_text.h"
 #include "orders/order_table.h"
 #include "orders/partition.h"
@@ -69,6 +71,32 @@ TEST(RecordJson, IsReadBackUnchanged) {
   for (const char* bad : {"", "{}", "[]", "{\"item\":1}", "nonsense"}) {
     EXPECT_FALSE(parse_record_json(bad, storage).ok()) << bad;
   }
+}
+
+// An operator may have put it right by hand, to be tried again.
+TEST(RecordJson, AnEditedOneIsReadOrRefusedWithinItsBounds) {
+  const auto with_fields = [](const std::string& fields) {
+    return "{\"item\":\"phone\",\"user\":\"ann\",\"request\":\"\",\"order_id\":\"7\","
+           "\"sequence\":1,\"time_ms\":2,\"quantity\":1,\"fields\":{" + fields + "}}";
+  };
+  std::string storage;
+  const auto value = [&](const std::string& fields) -> std::optional<std::string> {
+    const auto record = parse_record_json(with_fields(fields), storage);
+    if (!record) return std::nullopt;
+    std::string_view all = record->fields, name, found;
+    EXPECT_TRUE(journal::take_field(all, name, found));
+    return std::string(found);
+  };
+  EXPECT_EQ(value(R"("a":{"base64":"//79"})"), "\xff\xfe\xfd");
+  EXPECT_EQ(value(R"("a":{"base64":"//4="})"), "\xff\xfe");
+  EXPECT_EQ(value(R"("a":{"base64":"//4"})"), "\xff\xfe") << "without its padding";
+  EXPECT_EQ(value(R"("a":{"base64":"/w"})"), "\xff");
+  EXPECT_EQ(value(R"("a":{"base64":"/w==/w=="})"), std::nullopt);
+  EXPECT_EQ(value(R"("a":{"base64":"/w*"})"), std::nullopt);
+  EXPECT_EQ(value("\"" + std::string(255, 'n') + "\":\"v\""), "v");
+  EXPECT_EQ(value("\"" + std::string(256, 'n') + "\":\"v\""), std::nullopt);
+  EXPECT_EQ(value("\"a\":\"" + std::string(65'535, 'v') + "\""), std::string(65'535, 'v'));
+  EXPECT_EQ(value("\"a\":\"" + std::string(65'536, 'v') + "\""), std::nullopt);
 }
 
 TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
