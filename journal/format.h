@@ -12,6 +12,11 @@ static_assert(std::endian::native == std::endian::little, "the journal is writte
 
 inline constexpr uint32_t kFormatVersion = 1;
 
+// Segments and parts are numbered in 12 digits; what is above this is nothing that was written
+// here, and whoever believed it would find no name for the number after the next.
+inline constexpr size_t kFileNumberDigits = 12;
+inline constexpr uint64_t kFileNumberMax = 900'000'000'000;
+
 // Segment header, at offset 0 of every segment.
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
 inline constexpr size_t kSegmentHeaderBytes = 64;

@@ -33,6 +33,10 @@ inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
 inline constexpr std::string_view kRecoveryName = "segment.recovery";  // a rewrite under way
 
+// "PREFIX000000000017SUFFIX", and back; 0: not such a name.
+std::string numbered_name(std::string_view prefix, uint64_t number, std::string_view suffix);
+uint64_t number_in_name(std::string_view prefix, std::string_view name, std::string_view suffix);
+
 std::string segment_name(uint64_t segment);
 // 0: not the name of a segment.
 uint64_t segment_number(std::string_view name);
