@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
+#include "journal/examine.h"
 
 namespace sluice::journal {
 namespace {
@@ -31,12 +32,8 @@ Result<SegmentInfo> read_info(const std::string& dir, base::FileSystem& fs,
   info.file_bytes = entry.bytes;
   auto file = fs.open(info.path, base::OpenMode::kRead);
   if (!file) return file.error();
-  std::string bytes(kSegmentHeaderBytes, '\0');
-  auto read = (*file)->pread(0, bytes.data(), bytes.size());
-  if (!read) return read.error();
-  bytes.resize(*read);
-  auto header = decode_segment_header(bytes);
-  if (!header) return corrupt(info.path + ", offset 0: " + header.error().message());
+  auto header = read_segment_header(**file);
+  if (!header) return header.error();
   info.header = *header;
   return info;
 }
@@ -100,6 +97,16 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
     return bad("a number in the segment's header is zero");
   }
   if (header.segment > kFileNumberMax) return bad("no segment has so high a number");
+  return header;
+}
+
+Result<SegmentHeader> read_segment_header(base::File& file) {
+  std::string bytes(kSegmentHeaderBytes, '\0');
+  auto read = file.pread(0, bytes.data(), bytes.size());
+  if (!read) return read.error();
+  bytes.resize(*read);
+  auto header = decode_segment_header(bytes);
+  if (!header) return damage(file.path(), 0, header.error().message());
   return header;
 }
 

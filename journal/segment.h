@@ -28,6 +28,8 @@ struct SegmentHeader {
 std::string encode_segment_header(const SegmentHeader& header);
 // kCorrupt without a place; the caller knows the file.
 Result<SegmentHeader> decode_segment_header(std::string_view bytes);
+// kCorrupt: names the file and what to do.
+Result<SegmentHeader> read_segment_header(base::File& file);
 
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
