@@ -150,9 +150,10 @@ Result<std::vector<SegmentInfo>> list_segments(const std::string& dir, base::Fil
     if (number == 0) continue;
     auto info = read_info(dir, fs, entry);
     if (!info) {
-      // The flusher may delete the oldest ones at any time.
-      if (info.error().cls() == ErrorClass::kNotFound && found.empty()) continue;
-      return info.error();
+      if (info.error().cls() != ErrorClass::kNotFound) return info.error();
+      // The flusher may delete at any time, the oldest first: those before it are gone too.
+      found.clear();
+      continue;
     }
     if (info->header.segment != number) {
       return corrupt(info->path + ", offset 0: by its header this is segment " +
