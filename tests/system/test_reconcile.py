@@ -166,6 +166,19 @@ def test_a_live_row_deleted_and_its_item_row_with_it(lab):
         100, 8, 5, "open")
 
 
+def test_a_closed_items_row_comes_back_with_the_time_of_its_close(lab):
+    """Without it the item would never be over for the flusher, nor its records ever retired."""
+    sale = Sale(lab)
+    with sale.proxy.client() as client:
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+    sale.drained()
+    state = sale.database.one("SELECT state, state_at FROM items")
+    assert state[0] == "closed" and state[1] is not None
+    sale.database.query("DELETE FROM items")
+    sale.check_fixed()
+    assert sale.database.one("SELECT state, state_at FROM items") == state
+
+
 @pytest.mark.parametrize("column, difference", [("sold", "mysql sold"), ("stock", "mysql stock")])
 def test_a_changed_items_row_is_recomputed(lab, column, difference):
     sale = Sale(lab).drained()
