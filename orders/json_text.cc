@@ -13,12 +13,6 @@ namespace {
 
 namespace base64 = boost::beast::detail::base64;
 
-void append_base64(std::string& out, std::string_view bytes) {
-  const size_t begin = out.size();
-  out.resize(begin + base64::encoded_size(bytes.size()));
-  out.resize(begin + base64::encode(out.data() + begin, bytes.data(), bytes.size()));
-}
-
 // With or without its padding. Throws, as Boost.JSON does, if it is something else.
 std::string from_base64(std::string_view text) {
   std::string bytes(base64::decoded_size(text.size() + 3), '\0');  // the last group may be short
@@ -78,24 +72,6 @@ size_t sequence_length(std::string_view text) {
   return length;
 }
 
-std::string_view type_word(journal::RecordType type) {
-  switch (type) {
-    case journal::RecordType::kCreate:
-      return "create";
-    case journal::RecordType::kRestock:
-      return "restock";
-    case journal::RecordType::kBuy:
-      return "buy";
-    case journal::RecordType::kCancel:
-      return "cancel";
-    case journal::RecordType::kClose:
-      return "close";
-    case journal::RecordType::kReopen:
-      return "reopen";
-  }
-  return "unknown";
-}
-
 Result<journal::Record> record_of(const boost::json::object& object, std::string& storage) {
   std::string fields;
   if (const auto* given = object.if_contains("fields")) {
@@ -137,6 +113,30 @@ bool is_utf8(std::string_view text) {
     text.remove_prefix(length);
   }
   return true;
+}
+
+std::string_view type_word(journal::RecordType type) {
+  switch (type) {
+    case journal::RecordType::kCreate:
+      return "create";
+    case journal::RecordType::kRestock:
+      return "restock";
+    case journal::RecordType::kBuy:
+      return "buy";
+    case journal::RecordType::kCancel:
+      return "cancel";
+    case journal::RecordType::kClose:
+      return "close";
+    case journal::RecordType::kReopen:
+      return "reopen";
+  }
+  return "unknown";
+}
+
+void append_base64(std::string& out, std::string_view bytes) {
+  const size_t begin = out.size();
+  out.resize(begin + base64::encoded_size(bytes.size()));
+  out.resize(begin + base64::encode(out.data() + begin, bytes.data(), bytes.size()));
 }
 
 void append_json_string(std::string& out, std::string_view text) {
