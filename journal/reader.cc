@@ -252,12 +252,8 @@ Result<std::optional<SegmentInfo>> FollowingReader::next_segment(uint64_t number
     if (file.error().cls() == ErrorClass::kNotFound) return std::optional<SegmentInfo>();
     return file.error();
   }
-  std::string bytes(kSegmentHeaderBytes, '\0');
-  auto read = (*file)->pread(0, bytes.data(), bytes.size());
-  if (!read) return read.error();
-  bytes.resize(*read);
-  auto header = decode_segment_header(bytes);
-  if (!header) return damage(info.path, 0, header.error().message());
+  auto header = read_segment_header(**file);
+  if (!header) return header.error();
   if (header->journal_id != info_.header.journal_id) {
     return damage(info.path, 0, "this segment belongs to another journal than " + info_.path);
   }
