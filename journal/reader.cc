@@ -193,12 +193,6 @@ Result<FollowingReader::AtEnd> FollowingReader::look_further() {
 // Nothing follows, at first sight. What would prove that something is missing costs too much to
 // look for at every poll.
 Result<FollowingReader::AtEnd> FollowingReader::look_closely() {
-  if (wanted_ > expected_) {
-    return damage(info_.path, scanner_->offset(),
-                  "the journal ends with record " + std::to_string(expected_ - 1) +
-                      ", but records up to " + std::to_string(wanted_ - 1) +
-                      " were read from it before: it is an older copy");
-  }
   const int64_t now_us = base::monotonic_us();
   if (looked_closely_us_ != 0 && now_us - looked_closely_us_ < kCloseLookPeriodUs) {
     return AtEnd::kNothingYet;
@@ -215,6 +209,12 @@ Result<FollowingReader::AtEnd> FollowingReader::look_closely() {
     if (oldest > info_.header.segment) return pass_over_deleted(oldest);
     const uint64_t last = segment_number(entries->back().name);
     if (last > info_.header.segment) return missing(last);
+  }
+  if (wanted_ > expected_) {
+    return damage(info_.path, scanner_->offset(),
+                  "the journal ends with record " + std::to_string(expected_ - 1) +
+                      ", but records up to " + std::to_string(wanted_ - 1) +
+                      " were read from it before: it is an older copy");
   }
 
   auto evidence = examine_tail(*file_, frame_seed(info_.header.journal_id, info_.header.segment),
@@ -245,7 +245,7 @@ Result<FollowingReader::AtEnd> FollowingReader::pass_over_deleted(uint64_t oldes
   auto left = next_segment(oldest);
   if (!left) return left.error();
   if (!*left) return AtEnd::kNothingYet;  // deleted too: to be looked for once more
-  if ((*left)->header.first_sequence > expected_) return missing(oldest);
+  if ((*left)->header.first_sequence > wanted_) return missing(oldest);
   auto after_it = next_segment(oldest + 1);
   if (!after_it) return after_it.error();
   SLUICE_TRY(enter(std::move(**left), !*after_it));
