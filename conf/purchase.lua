@@ -191,10 +191,14 @@ end
 
 -- Tells the time that the record is to have: later than the one before, whatever the clocks say, so
 -- that the last one holds wherever the records of several lanes are put together again.
-local function set_state(wanted)
+--
+-- retain_ms: longer ago than that it must not have been closed, to be opened again: journals may have
+-- let go what they knew of it, and a Redis that loses it would get back a part.
+local function set_state(wanted, retain_ms)
   if not exists then return 'N' end
   if state == wanted then return 'R' end
   local before = tonumber(changes.state_ms or call('HGET', item_key, 'state_ms') or 0)
+  if retain_ms and time_ms - before > retain_ms then return 'X' end
   local state_ms = string.format('%d', math.max(time_ms, before + 1))
   state, changes.state, changes.state_ms = wanted, wanted, state_ms
   writes = writes + 1
@@ -218,7 +222,7 @@ for i = 2, #operations, 6 do
   elseif kind == 'R' then verdict = restock(quantity, request)
   elseif kind == 'N' then verdict = create(quantity, extra)
   elseif kind == 'X' then verdict = set_state('closed')
-  elseif kind == 'O' then verdict = set_state('open')
+  elseif kind == 'O' then verdict = set_state('open', tonumber(extra))
   else verdict = '?' end
   verdicts[#verdicts + 1] = verdict
 end

@@ -32,6 +32,10 @@ namespace sluice::journal {
 
 class Compactor {
  public:
+  // An item may be opened again until journal.retain after its CLOSE (purchase.lua). Its history is
+  // let go after twice that: so a REOPEN through another proxy has as long to be drained.
+  static constexpr int64_t kItemRetains = 2;
+
   struct Report {
     size_t segments_compacted = 0;
     size_t segments_removed = 0;
@@ -51,8 +55,8 @@ class Compactor {
       : dir_(std::move(dir)), fs_(fs), find_over_(std::move(find_over)) {}
 
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
-  // item is retired `retain_ms` after it was closed or ended, a segment deleted `retain_ms` after
-  // it was drained. Compacts only if at least `segments_min` whole segments wait for it. Whatever
+  // item is retired twice `retain_ms` after it was closed or ended, a segment deleted `retain_ms`
+  // after it was drained. Compacts only if at least `segments_min` whole segments wait for it. Whatever
   // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted. kRefused:
   // the folder holds another journal than `journal_id` (0: any), so `position` is not about it.
   Result<Report> pass(uint64_t position, int64_t now_ms, int64_t retain_ms, size_t segments_min = 1,

@@ -60,7 +60,7 @@ const std::vector<ConfigKey> kKeys = {
     {"journal.max_bytes", ConfigType::kSize, "8GiB", 2 * kMiB, 1024 * kTiB, {}, false,
      "All journal files together; purchases are refused with -BUSY beyond it."},
     {"journal.retain", ConfigType::kDuration, "24h", 0, 3650 * kDayUs, {}, false,
-     "How long drained segments and closed items are kept (by the flusher)."},
+     "How long a closed item can be reopened; the flusher's should be the same."},
     {"limits.clients", ConfigType::kInteger, "10000", 1, 1'000'000, {}, true,
      "Clients connected at a time."},
     {"limits.commands_in_flight", ConfigType::kInteger, "10000", 1, 10'000'000, {}, true,

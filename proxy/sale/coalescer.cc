@@ -188,7 +188,8 @@ void Coalescer::build_batch(Item& item) {
   for (Operation& op : batch.operations) {
     if (op.verb == Verb::kBuy) op.order_id = ids.at(first, taken++);
   }
-  batch.payload = encode_operations(batch.time_ms, batch.operations, gate_->identity());
+  batch.payload = encode_operations(batch.time_ms, batch.operations, gate_->identity(),
+                                    shared_.limits.retain_ms);
   shared_.metrics->batch_purchases.observe(batch.operations.size());
   item.in_flight = std::move(batch);
 }

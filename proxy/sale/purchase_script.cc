@@ -122,7 +122,7 @@ Scripts load_scripts() {
 }
 
 std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
-                              std::string_view identity) {
+                              std::string_view identity, int64_t retain_ms) {
   std::string out;
   append_array_header(out, 1 + kOperationElements * static_cast<uint32_t>(operations.size()));
   append_integer(out, time_ms);
@@ -136,6 +136,8 @@ std::string encode_operations(int64_t time_ms, const std::vector<Operation>& ope
     if (op.verb == Verb::kCreate) {
       append_string(
           out, definition_text(op.limit, op.start_ms, op.end_ms) + "," + std::string(identity));
+    } else if (op.verb == Verb::kReopen) {
+      append_string(out, std::to_string(retain_ms));
     } else {
       append_string(out, op.fields);
     }
@@ -196,7 +198,7 @@ Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
     if (!order.empty() && !parse_number(order, op.order_id)) return damaged;
     if (op.verb == Verb::kCreate) {
       parse_definition(extra, op);
-    } else {
+    } else if (op.verb != Verb::kReopen) {
       op.fields = extra;
     }
     parsed.operations.push_back(std::move(op));

@@ -48,9 +48,10 @@ struct Answer {
 };
 
 // The script's ARGV[6]. `time_ms`: the records' time; `identity`: of the Redis process that it is
-// for (see gate.h), which a created item remembers.
+// for (see gate.h), which a created item remembers; `retain_ms`: an item that was closed longer ago
+// is not opened again.
 std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
-                              std::string_view identity);
+                              std::string_view identity, int64_t retain_ms);
 
 // kCorrupt: not an answer of the script.
 Result<Answer> parse_answer(std::string_view text);

@@ -159,6 +159,11 @@ std::string encode_reply(const Operation& op, const Verdict& verdict, std::strin
                  : simple_ok();
     case Verb::kClose:
     case Verb::kReopen:
+      if (verdict.kind == 'X') {
+        return error_reply("ERR", "item " + op.item +
+                                      " was closed longer ago than journal.retain; what is known of "
+                                      "it may be gone: sell the rest as another item");
+      }
       return verdict.kind == 'N' ? outcome("NOITEM") : simple_ok();
   }
   return {};

@@ -21,6 +21,7 @@ struct Limits {
   size_t queued_operations = 100'000;  // limits.queued_purchases, per I/O thread
   size_t items = 100'000;              // limits.items, per proxy
   int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
+  int64_t retain_ms = 86'400'000;        // journal.retain; how long a closed item may be reopened
   int64_t beat_us = 500'000;             // of the heartbeat; a flush is noticed within it
   int64_t join_poll_us = 200'000;        // the same, until the other proxies know this one
 };

@@ -115,6 +115,18 @@ def test_close_and_reopen(client):
     assert client("SECKILL.RESTOCK", "nothing", 1) == ["NOITEM"]
 
 
+def test_an_item_closed_for_longer_than_journal_retain_stays_closed(lab):
+    """The flushers may have let go its history."""
+    proxy = lab.proxy(lab.redis(), journal__retain="100ms")
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        closed_ms = now_ms()
+        until(lambda: now_ms() > closed_ms + 100, 10, "journal.retain is over")
+        is_error(client("SECKILL.REOPEN", "phone"), "ERR", "journal.retain")
+        assert client("SECKILL.BUY", "phone", "ann") == ["CLOSED"]
+
+
 def test_an_accepted_req_gets_its_order_again_for_ever(lab, client, proxy):
     """After a retry, a reconnect, CLOSE and a restart: the same order_id, and no second order."""
     assert client("SECKILL.CREATE", "phone", "STOCK", 5, "LIMIT", 1) == "OK"

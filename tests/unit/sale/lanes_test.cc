@@ -482,7 +482,7 @@ TEST_F(LanesTest, LateCopyOfABatchForAMissingItemIsNotApplied) {
                   .starts_with("MISSING "));
   Operation create;
   create.verb = Verb::kCreate, create.quantity = 5;
-  const std::string payload = encode_operations(1, {create}, "run");
+  const std::string payload = encode_operations(1, {create}, "run", 86'400'000);
   const auto purchase = [&](const std::string& epoch) {
     return run(scripts.purchase, {kItemKey, kBuyersKey, "sluice:{phone}:receipts:7", "7", epoch,
                                   "0", "0", "journal", payload});

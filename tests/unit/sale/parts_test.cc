@@ -112,7 +112,7 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
   std::mt19937 random(seed);
   Operation op;
   op.verb = Verb::kBuy, op.user = "u", op.quantity = 1, op.request = "r", op.order_id = 5;
-  const std::string payload = encode_operations(1, {op}, "");
+  const std::string payload = encode_operations(1, {op}, "", 86'400'000);
   const std::string receipt = "1 3 A 4" + payload;
   ASSERT_TRUE(parse_receipt(receipt, "i").ok());
   for (int i = 0; i < 20'000; ++i) {

@@ -34,7 +34,7 @@ class ScriptTest : public testing::Test {
     return redis_.run({"EVAL", std::string(scripts_.purchase.text), "3", kItem, kBuyers,
                        "sluice:{phone}:receipts:" + lane, lane, std::to_string(epoch),
                        std::to_string(sequence), std::to_string(synced), "journal-a",
-                       encode_operations(time_ms_, operations, "run-1")});
+                       encode_operations(time_ms_, operations, "run-1", 86'400'000)});
   }
   // Runs a batch that must be applied as the next one; its verdict lines joined by '|'.
   std::string apply(const std::vector<Operation>& operations) {
