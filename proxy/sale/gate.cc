@@ -85,8 +85,11 @@ void Gate::identify() {
   if (coalescer_.shared().selling.load(std::memory_order_relaxed)) return take_nonce();
   coalescer_.redis().call({"EXISTS", kProxiesKey}, [this](const Result<Reply>& reply) {
     if (!reply) return;
-    if (reply->is_error() || reply->integer() != 0 || coalescer_.shared().selling.load())
+    if (reply->is_error() || reply->integer() != 0 || coalescer_.shared().selling.load()) {
+      // From now on others may wait for this proxy, whatever Redis forgets.
+      coalescer_.shared().selling.store(true, std::memory_order_relaxed);
       return take_nonce();
+    }
     dormant_ = true;
     coalescer_.set_ready(true);
   });

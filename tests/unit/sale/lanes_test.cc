@@ -160,6 +160,27 @@ TEST_F(LanesTest, ReplayOfManyItemsIsGivenUpAtAnyPoint) {
   }
 }
 
+// A proxy that has joined and was never asked for anything is waited for like any other: it must not
+// take an empty Redis for one on which nothing was ever sold.
+TEST_F(LanesTest, IdleProxyMakesItselfKnownToAnEmptyRedisAgain) {
+  auto a = start(7);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  buy(*a, "u1");
+  const auto b = start(8);
+  const auto knows = [&](const std::string& field) {
+    for (int i = 0; i < 2000 && redis_.run({"HEXISTS", "sluice:proxies", field}) != "1"; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return redis_.run({"HEXISTS", "sluice:proxies", field}) == "1";
+  };
+  EXPECT_TRUE(knows("7>8"));
+  EXPECT_TRUE(knows("8>7"));
+  a.reset();
+  redis_.run({"FLUSHALL"});
+  EXPECT_TRUE(knows("8"));
+  a = start(7);
+  EXPECT_EQ(remaining(*a), "4");
+}
+
 // Without a purchase through either: the heartbeat sees it, each proxy brings its orders back.
 TEST_F(LanesTest, FlushWithoutTrafficIsNoticed) {
   const auto a = start(7), b = start(8);
