@@ -160,8 +160,8 @@ TEST_F(LanesTest, ReplayOfManyItemsIsGivenUpAtAnyPoint) {
   }
 }
 
-// A proxy that has joined and was never asked for anything is waited for like any other: it must not
-// take an empty Redis for one on which nothing was ever sold.
+// A proxy that has joined and was never asked for anything is waited for like any other: it must
+// not take an empty Redis for one on which nothing was ever sold.
 TEST_F(LanesTest, IdleProxyMakesItselfKnownToAnEmptyRedisAgain) {
   auto a = start(7);
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
@@ -385,7 +385,7 @@ TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
   while (redis_.run({"HGET", kItemKey, "sold"}) != "2") {
   }
-  b->shared().limits.unknown_after_us = 200'000;
+  b->set_limits([](Limits& limits) { limits.unknown_after_us = 200'000; });
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"SECKILL.BUY", "phone", "u1", "REQ", "r"},
         {"SECKILL.BUY", "phone", "u1"},
@@ -394,7 +394,7 @@ TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
     EXPECT_TRUE(reply.starts_with("-UNKNOWNSTATE ")) << reply;
   }
   EXPECT_EQ(buy(*b, "u0"), durable);
-  b->shared().limits.unknown_after_us = 20'000'000;
+  b->set_limits([](Limits& limits) { limits.unknown_after_us = 20'000'000; });
   const auto client = std::make_shared<Client>();
   const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -410,7 +410,7 @@ TEST_F(LanesTest, ChangeOfAnItemThatAnotherProxyHasNotRecordedYetIsNotTold) {
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
   ASSERT_EQ(a->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":6"}));
   ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
-  b->shared().limits.unknown_after_us = 200'000;
+  b->set_limits([](Limits& limits) { limits.unknown_after_us = 200'000; });
   journal::GroupCommit* const whole = a->shared().journal;
   const auto unrecorded = [&](const std::vector<std::string>& words) {
     StuckJournal stuck;
@@ -451,7 +451,8 @@ TEST_F(LanesTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
     stuck.wait_until_submitted();
     a->shared().journal = whole;
     a.reset();
-    b->shared().limits.beat_us = 60'000'000;  // the heartbeat notices the loss too late
+    // The heartbeat notices the loss too late.
+    b->set_limits([](Limits& limits) { limits.beat_us = 60'000'000; });
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     const auto client = std::make_shared<Client>();
     const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -114,6 +116,15 @@ class Proxy {
     for (auto& thread : threads_) thread->join();
   }
 
+  // Changes limits where they are read: on the heartbeat's thread.
+  void set_limits(const std::function<void(Limits&)>& change) {
+    std::promise<void> done;
+    boost::asio::post(threads_[0]->context(), [&] {
+      change(shared_.limits);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
   bool wait_ready() {
     for (int i = 0; i < 2000 && !sale_->ready(); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
