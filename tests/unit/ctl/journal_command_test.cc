@@ -5,7 +5,6 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
-#include <future>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "journal/group_commit.h"
 #include "journal/recovery.h"
 #include "journal/segment.h"
+#include "journal_files.h"
 
 namespace sluice::ctl {
 namespace {
@@ -53,25 +53,7 @@ class JournalCommandTest : public testing::Test {
     }
     return objects;
   }
-  void write(const std::vector<Record>& records) {
-    journal::WriterOptions options;
-    options.dir = dir_;
-    options.segment_bytes = 1 << 20;
-    options.free_bytes_min = 0;
-    base::Registry registry;
-    auto& fs = base::posix_file_system();
-    ASSERT_TRUE(journal::recover(dir_, fs, [](const Record&) {}).ok());
-    auto commit = *journal::GroupCommit::start(options, fs, registry);
-    for (const Record& record : records) {
-      std::string bytes;
-      journal::append_record(bytes, record);
-      std::promise<bool> done;
-      commit->submit(bytes, 1, 0, record.order_id, [&](const journal::CommitOutcome& outcome) {
-        done.set_value(outcome.status.ok());
-      });
-      ASSERT_TRUE(done.get_future().get());
-    }
-  }
+  void write(const std::vector<Record>& records) { write_journal(dir_, records); }
 
   std::string root_, dir_, out_, err_;
 };
