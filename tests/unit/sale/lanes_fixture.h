@@ -1,0 +1,61 @@
+// Proxies 7, 8 and 9 on one Redis, each with a journal folder of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sale_fixture.h"
+
+namespace sluice::proxy::sale {
+
+inline const std::string kItemKey = "sluice:{phone}:item", kBuyersKey = "sluice:{phone}:buyers";
+
+class LanesTest : public testing::Test {
+ protected:
+  LanesTest() {
+    char name[] = "/tmp/sluice-journals-XXXXXX";
+    dir_ = mkdtemp(name);
+    for (const uint64_t lane : {7, 8, 9}) std::filesystem::create_directory(journal(lane));
+  }
+  ~LanesTest() override { std::filesystem::remove_all(dir_); }
+
+  std::string journal(uint64_t lane) const { return dir_ + "/" + std::to_string(lane); }
+  std::unique_ptr<Proxy> launch(uint64_t lane, size_t io_threads = 1) {
+    return std::make_unique<Proxy>(journal(lane), redis_.socket(), io_threads, lane);
+  }
+  std::unique_ptr<Proxy> start(uint64_t lane, size_t io_threads = 1) {
+    auto proxy = launch(lane, io_threads);
+    EXPECT_TRUE(proxy->wait_ready()) << "proxy " << lane;
+    return proxy;
+  }
+  static std::string buy(Proxy& proxy, const std::string& user, const std::string& item = "phone") {
+    return order_of(proxy.ask_patiently({"SECKILL.BUY", item, user, "REQ", "r"}));
+  }
+  static std::string remaining(Proxy& proxy, const std::string& item = "phone") {
+    const std::string reply = proxy.ask_patiently({"SECKILL.STOCK", item});
+    const size_t at = reply.find("remaining\r\n:");
+    return at == std::string::npos ? reply
+                                   : reply.substr(at + 12, reply.find('\r', at + 12) - at - 12);
+  }
+  // What `proxy` says of the item once it says `wanted`; at the end what it says then.
+  static std::string ask_until(Proxy& proxy, const std::vector<std::string>& words,
+                               std::string_view wanted) {
+    std::string reply;
+    for (int i = 0; i < 2000; ++i) {
+      reply = proxy.ask(words);
+      if (reply.find(wanted) != std::string::npos) return reply;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return reply;
+  }
+
+  std::string dir_;
+  test::RedisServer redis_;
+};
+
+}  // namespace sluice::proxy::sale
