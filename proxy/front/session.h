@@ -115,7 +115,8 @@ class Session final : public sale::ReplySink,
   std::string_view command_bytes();
 
   // The client's own connection to Redis.
-  bool tie();
+  bool tie() { return tie(database_); }
+  bool tie(int64_t database);
   void untie(bool clean);
   void settle();
   bool stateful() const { return in_multi_ || watching_ || sticky_ || relay_; }

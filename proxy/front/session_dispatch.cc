@@ -204,8 +204,9 @@ bool Session::dispatch_tied(CommandKind kind) {
         return true;
       }
       if (!subcommand_is("kill")) break;
-      // The shared connection may well be the one that waits for the script.
-      if (!tie()) return true;
+      // The shared connection may well be the one that waits for the script, and no connection can
+      // be led to another database as long as it runs.
+      if (!tie(0)) return true;
       settling_ = true;
       break;
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
@@ -421,9 +422,9 @@ void Session::send(std::string_view bytes, size_t commands, bool same_run) {
 
 // ---- The client's own connection to Redis.
 
-bool Session::tie() {
+bool Session::tie(int64_t database) {
   if (pinned_) return true;
-  auto pinned = worker_.pinned_pool().acquire(client_->protocol.load(), database_, *this);
+  auto pinned = worker_.pinned_pool().acquire(client_->protocol.load(), database, *this);
   if (pinned) {
     pinned_ = std::move(*pinned);
     return true;
