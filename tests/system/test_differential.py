@@ -24,7 +24,8 @@ played = {"commands": 0}
 
 @pytest.fixture(scope="module")
 def stack():
-    # The clock of Redis must not move keys about: their order is part of replies. It ends waits: hz.
+    # The clock of Redis must not move keys about, since their order is part of replies; with a
+    # high hz it ends the waits of blocking commands in time.
     made = Stack(redis_options=("--activerehashing", "no", "--hz", "500"))
     yield made
     assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
