@@ -92,6 +92,8 @@ class Session final : public sale::ReplySink,
   bool dispatch_tied(CommandKind kind);
   void dispatch_relayed();
   bool barrier(CommandKind kind) const;
+  bool overtakes_pushes(CommandKind kind) const;
+  bool pushes_are_through();
   void on_hello();
   void on_client();
   void on_select();
@@ -113,7 +115,8 @@ class Session final : public sale::ReplySink,
   std::string_view command_bytes();
 
   // The client's own connection to Redis.
-  bool tie();
+  bool tie() { return tie(database_); }
+  bool tie(int64_t database);
   void untie(bool clean);
   void settle();
   bool stateful() const { return in_multi_ || watching_ || sticky_ || relay_; }
@@ -149,6 +152,7 @@ class Session final : public sale::ReplySink,
   bool multi_broken_ = false; // a command was refused: EXEC must fail
   bool watching_ = false;
   bool sticky_ = false;       // tied until the connection closes
+  bool pushes_asked_ = false; // pushes_are_through() waits for its answer
   bool relay_ = false;        // subscribed (RESP2) or MONITOR: bytes pass both ways
   bool monitor_ = false;      // relay_ because of MONITOR
   bool relay_ending_ = false; // asked whether that is over; input waits for the answer

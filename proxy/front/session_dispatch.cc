@@ -33,6 +33,7 @@ bool Session::dispatch(CommandKind kind) {
   }
   if (barrier(kind) && !queue_.empty()) return false;
   if (in_multi_) return dispatch_in_multi(kind);
+  if (sticky_ && overtakes_pushes(kind) && !pushes_are_through()) return false;
   const Args args = parser_.args();
   switch (kind) {
     case CommandKind::kSale: on_sale(); return true;
@@ -74,6 +75,25 @@ bool Session::barrier(CommandKind kind) const {
     case CommandKind::kMulti: case CommandKind::kWatch: return pinned_ == nullptr;
     default: return false;
   }
+}
+
+// What the proxy answers itself would come before, or take away, pushes that Redis sends on account
+// of earlier commands: confirmations of SUBSCRIBE, invalidations.
+bool Session::overtakes_pushes(CommandKind kind) const {
+  switch (kind) {
+    case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
+    case CommandKind::kAuth: case CommandKind::kReset: case CommandKind::kQuit:
+      return true;
+    default: return false;
+  }
+}
+
+// Pushes are no replies, so nothing tells that the last one is here but the reply to a later PING.
+bool Session::pushes_are_through() {
+  if (!queue_.empty()) return false;
+  if (std::exchange(pushes_asked_, !pushes_asked_)) return true;
+  send("*1\r\n$4\r\nPING\r\n", 1, queue_.add_forwarded(1, true));
+  return false;
 }
 
 bool Session::blocks(CommandKind kind) const {
@@ -184,8 +204,9 @@ bool Session::dispatch_tied(CommandKind kind) {
         return true;
       }
       if (!subcommand_is("kill")) break;
-      // The shared connection may well be the one that waits for the script.
-      if (!tie()) return true;
+      // The shared connection may well be the one that waits for the script, and no connection can
+      // be led to another database as long as it runs.
+      if (!tie(0)) return true;
       settling_ = true;
       break;
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
@@ -208,6 +229,7 @@ void Session::on_subscribe(CommandKind kind) {
   if (kind != CommandKind::kMonitor && client_->protocol.load() == 3) {
     // RESP3 answers with pushes only, and every other command may still be sent.
     sticky_ = true;
+    mute_next_ = false;  // a push is shown all the same
     pinned_->forward(command_bytes(), 0, false);
     return show_state();
   }
@@ -400,9 +422,9 @@ void Session::send(std::string_view bytes, size_t commands, bool same_run) {
 
 // ---- The client's own connection to Redis.
 
-bool Session::tie() {
+bool Session::tie(int64_t database) {
   if (pinned_) return true;
-  auto pinned = worker_.pinned_pool().acquire(client_->protocol.load(), database_, *this);
+  auto pinned = worker_.pinned_pool().acquire(client_->protocol.load(), database, *this);
   if (pinned) {
     pinned_ = std::move(*pinned);
     return true;

@@ -157,7 +157,10 @@ void Link::handshake_bytes(std::string_view bytes) {
 
 void Link::handshake_reply(std::string_view reply) {
   const bool probe = greeting_ends_with_probe_ && greeting_replies_ == 1;
-  if (reply[0] == '-' && !(probe && speaks_of_the_server(reply))) {
+  const bool server_speaks = speaks_of_the_server(reply);
+  // To HELLO or SELECT: what follows could not run, and Redis's own words say why.
+  if (server_speaks && !probe) return fail(std::string(reply.substr(0, reply.size() - 2)));
+  if (reply[0] == '-' && !server_speaks) {
     return fail("it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
                 " (see redis.username and redis.password_file)");
   }

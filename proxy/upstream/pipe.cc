@@ -16,6 +16,7 @@ std::string lost_error() {
 }
 
 std::string unreachable_error(const std::string& endpoint, const std::string& reason) {
+  if (reason.starts_with('-')) return reason + "\r\n";  // an error of Redis's own
   std::string line;
   resp::append_error(line, "ERR Sluice: Redis at " + endpoint + " is not reachable: " + reason +
                                "; retry later");

@@ -105,10 +105,11 @@ def command(*words):
 class Stack:
     """Redis, and a proxy in front of it."""
 
-    def __init__(self, io_threads=2, sets=(), redis_port=None):
+    def __init__(self, io_threads=2, sets=(), redis_port=None, redis_options=()):
         self.dir = tempfile.mkdtemp(prefix="sluice-pass-")
         self.redis_port, self.port = redis_port or free_port(), free_port()
         self.redis = self.proxy = None
+        self.redis_options = redis_options
         if redis_port is None:
             self.start_redis()
         config = os.path.join(self.dir, "proxy.toml")
@@ -124,7 +125,8 @@ class Stack:
 
     def start_redis(self):
         self.redis = subprocess.Popen(
-            ["redis-server", "--port", str(self.redis_port), "--save", "", "--dir", self.dir],
+            ["redis-server", "--port", str(self.redis_port), "--save", "", "--dir", self.dir,
+             *self.redis_options],
             stdout=subprocess.DEVNULL)
         wait_for(lambda: accepts(self.redis_port), "redis-server accepts")
 

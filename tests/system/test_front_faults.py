@@ -277,3 +277,28 @@ def test_a_pause_overtakes_those_who_wait_for_a_drain(made):
     pausing.send(command("SECKILL.PAUSE", "FLUSH"))
     wait_for(lambda: any(b"/pause" in one for one in flusher.requests), "the pause is asked", 8)
     assert sum(b"/flush" in one for one in flusher.requests) <= 3
+
+
+def test_what_a_subscriber_is_owed_comes_before_the_proxy_s_own_replies(stack):
+    """RESP3: confirmations are no replies, yet neither a local reply nor RESET overtakes them."""
+    raw = stack.via()
+    raw.ask("HELLO", 3)
+    raw.send(command("SUBSCRIBE", "c") + command("CLIENT", "SETNAME", "me")
+             + command("UNSUBSCRIBE", "c") + command("RESET") + command("ECHO", "x"))
+    assert raw.reply() == b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+    assert raw.reply() == b"+OK\r\n"
+    assert raw.reply() == b">3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n"
+    assert raw.reply() == b"+RESET\r\n" and raw.reply() == b"$1\r\nx\r\n"
+
+
+def test_an_endless_script_is_killed_from_any_database(stack):
+    """While it runs no connection can be led to a database; SCRIPT KILL needs none."""
+    stack.direct().ask("CONFIG", "SET", "busy-reply-threshold", "10")
+    runs, begins, kills = stack.via(), stack.via(), stack.via()
+    assert begins.ask("SELECT", 9) == kills.ask("SELECT", 9) == b"+OK\r\n"
+    runs.send(command("EVAL", "while true do end", 0))
+    direct = stack.direct()
+    wait_for(lambda: direct.ask("PING").startswith(b"-BUSY "), "the script runs")
+    assert begins.ask("MULTI").startswith(b"-BUSY ")  # Redis's words, not of a login
+    assert kills.ask("SCRIPT", "KILL") == b"+OK\r\n"
+    assert runs.reply().startswith(b"-ERR Script killed by user")
