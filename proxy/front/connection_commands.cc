@@ -20,11 +20,7 @@ constexpr std::string_view kBadName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 constexpr std::string_view kSyntax = "ERR syntax error";
 
-std::string error(std::string_view text) {
-  std::string reply;
-  resp::append_error(reply, text);
-  return reply;
-}
+std::string error(std::string_view text) { return error_line(text); }
 
 std::string ok() { return "+OK\r\n"; }
 
@@ -213,6 +209,12 @@ std::string greeting(const Client& client, std::string_view redis_version) {
 }
 
 }  // namespace
+
+std::string error_line(std::string_view text) {
+  std::string reply;
+  resp::append_error(reply, text);
+  return reply;
+}
 
 std::string wrong_arity(std::string_view command) {
   return error("ERR wrong number of arguments for '" + resp::lower(command) + "' command");

@@ -32,6 +32,7 @@ LocalReply client_command(Args args, Client& client, Clients& clients);
 // CONFIG GET and SET whose every name begins with "sluice."; anything else is for Redis.
 LocalReply config_command(Args args, LiveConfig& config, int protocol);
 
+std::string error_line(std::string_view text);        // "-text"
 std::string wrong_arity(std::string_view command);  // "-ERR wrong number of arguments for '…' …"
 
 }  // namespace sluice::proxy::front

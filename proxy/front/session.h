@@ -86,33 +86,36 @@ class Session final : public sale::ReplySink,
   void relay_ended() override;
   void upstream_has_room() override;
 
-  // session_dispatch.cc: what each kind of command needs. False: not yet; the command stays.
+  // session_dispatch.cc: which commands are more than bytes, and the ways out for all of them.
+  // False: not yet; the command stays.
   bool dispatch(CommandKind kind);
   bool dispatch_in_multi(CommandKind kind);
-  bool dispatch_tied(CommandKind kind);
-  void dispatch_relayed();
   bool barrier(CommandKind kind) const;
-  void on_hello();
-  void on_client();
-  void on_select();
-  void on_reset();
-  void on_sale();
-  void on_command();
-  void on_info();
-  void on_config();
-  void on_exec();
-  void on_subscribe(CommandKind kind);
   bool blocks(CommandKind kind) const;
   bool subcommand_is(std::string_view name) const;
   void refuse_in_multi();
-
+  void on_exec();
+  void on_sale();
   void local(std::string_view reply);
   bool take_muted();
   void forward_one(ReplyQueue::Rewrite rewrite = nullptr);
   void send(std::string_view bytes, size_t commands, bool same_run);
   std::string_view command_bytes();
 
-  // The client's own connection to Redis.
+  // session_connection.cc: commands about the client's connection, and replies of Redis with
+  // something of the proxy's in it.
+  void on_hello();
+  void on_client();
+  void on_select();
+  void on_reset();
+  void on_command();
+  void on_info();
+  void on_config();
+
+  // session_tied.cc: the client's own connection to Redis.
+  bool dispatch_tied(CommandKind kind);
+  void dispatch_relayed();
+  void on_subscribe(CommandKind kind);
   bool tie();
   void untie(bool clean);
   void settle();

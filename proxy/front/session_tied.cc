@@ -1,0 +1,137 @@
+// A session and the connection to Redis that it has to itself: what ties the two, relays between
+// them, and ends the tie.
+#include <algorithm>
+#include <utility>
+
+#include "proxy/front/session.h"
+
+namespace sluice::proxy::front {
+
+bool Session::dispatch_tied(CommandKind kind) {
+  const Args args = parser_.args();
+  switch (kind) {
+    case CommandKind::kMulti:
+      if (args.size() != 1) break;  // Redis says why not
+      if (!tie()) return true;
+      in_multi_ = true;
+      break;
+    case CommandKind::kWatch:
+      if (args.size() < 2) break;
+      if (!tie()) return true;
+      watching_ = true;
+      break;
+    case CommandKind::kUnwatch:
+      if (std::exchange(watching_, false)) settling_ = true;
+      break;
+    case CommandKind::kBlockingIfArg:
+      if (!blocks(kind)) break;
+      [[fallthrough]];
+    case CommandKind::kBlocking: case CommandKind::kAlone: case CommandKind::kWait: {
+      const bool fresh = pinned_ == nullptr;
+      if (!tie()) return true;
+      // WAIT counts from the last command of its own connection: give it one after the writes.
+      if (fresh && kind == CommandKind::kWait) pinned_->forward_unseen("*1\r\n$4\r\nPING\r\n");
+      settling_ = blocked_ = true;
+      break;
+    }
+    case CommandKind::kScript:
+      if (subcommand_is("debug")) {
+        local(error_line("ERR Sluice: SCRIPT DEBUG is not possible through the proxy; connect to "
+                         "Redis itself"));
+        return true;
+      }
+      if (!subcommand_is("kill")) break;
+      // The shared connection may well be the one that waits for the script.
+      if (!tie()) return true;
+      settling_ = true;
+      break;
+    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
+      on_subscribe(kind);
+      return true;
+    default: break;
+  }
+  forward_one();
+  show_state();
+  return true;
+}
+
+void Session::on_subscribe(CommandKind kind) {
+  const size_t count = parser_.args().size();
+  const bool wrong = kind == CommandKind::kMonitor ? count != 1
+                                                   : kind == CommandKind::kSubscribe && count < 2;
+  if (wrong) return forward_one();
+  if (!tie()) return;
+  dirty_ = true;
+  if (kind != CommandKind::kMonitor && client_->protocol.load() == 3) {
+    // RESP3 answers with pushes only, and every other command may still be sent.
+    sticky_ = true;
+    pinned_->forward(command_bytes(), 0, false);
+    return show_state();
+  }
+  relay_ = true;
+  monitor_ = kind == CommandKind::kMonitor;
+  pinned_->start_relay();
+  dispatch_relayed();
+  show_state();
+}
+
+void Session::dispatch_relayed() {
+  pinned_->forward(command_bytes(), 0, false);
+  const CommandKind kind = classify(parser_.args()[0]);
+  const bool may_end =
+      kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
+  if (!may_end) return;
+  relay_ending_ = true;
+  pinned_->ask_whether_relay_ended();
+}
+
+void Session::relay_ended() {
+  relay_ending_ = false;
+  if (pinned_->still_relaying()) return reply_later();
+  relay_ = monitor_ = false;
+  if (pinned_->was_reset()) {
+    muted_ = mute_next_ = false;
+    client_->protocol = 2;
+    client_->database = database_ = 0;
+    worker_.services().clients.set_name(*client_, "");
+  }
+  untie(false);
+  use_shared_pipe();
+  reply_later();
+}
+
+bool Session::tie() {
+  if (pinned_) return true;
+  auto pinned = worker_.pinned_pool().acquire(client_->protocol.load(), database_, *this);
+  if (pinned) {
+    pinned_ = std::move(*pinned);
+    return true;
+  }
+  // What follows was meant for the state that this command would have begun: it must not run.
+  local(error_line(pinned.error().message()));
+  closing_ = true;
+  return false;
+}
+
+void Session::untie(bool clean) {
+  worker_.pinned_pool().give_back(std::move(pinned_), clean && !dirty_);
+  dirty_ = waits_for_room_ = false;
+}
+
+void Session::settle() {
+  settling_ = blocked_ = false;
+  if (pinned_ && !stateful()) untie(true);
+  show_state();
+}
+
+void Session::use_shared_pipe() {
+  const int64_t database = std::min(database_, Worker::kSharedDatabaseMax);
+  pipe_ = &worker_.pipe(client_->protocol.load(), database);
+}
+
+void Session::show_state() {
+  const bool subscriber = relay_ || (sticky_ && dirty_);
+  client_->flag = in_multi_ ? 'x' : blocked_ ? 'b' : !subscriber ? 'N' : monitor_ ? 'O' : 'P';
+}
+
+}  // namespace sluice::proxy::front
