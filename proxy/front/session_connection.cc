@@ -49,6 +49,7 @@ void Session::on_client() {
   }
 }
 
+// Redis decides whether the database exists; the answer moves the client.
 void Session::on_select() {
   const Args args = parser_.args();
   int64_t database = 0;

@@ -75,6 +75,8 @@ void Session::on_subscribe(CommandKind kind) {
   show_state();
 }
 
+// The client is a subscriber or a monitor: Redis judges what it may send. Whether it ceases to be
+// one, only Redis can tell, so it is asked after each command that could end it.
 void Session::dispatch_relayed() {
   pinned_->forward(command_bytes(), 0, false);
   const CommandKind kind = classify(parser_.args()[0]);
@@ -118,6 +120,7 @@ void Session::untie(bool clean) {
   dirty_ = waits_for_room_ = false;
 }
 
+// All replies of the tied commands are here; if no state is left, the connection is free.
 void Session::settle() {
   settling_ = blocked_ = false;
   if (pinned_ && !stateful()) untie(true);
