@@ -77,6 +77,8 @@ const std::vector<ConfigKey> kKeys = {
      "Arguments of one command."},
     {"limits.pinned_connections", ConfigType::kInteger, "1000", 1, 100'000, {}, true,
      "Connections to Redis for transactions, blocking commands and subscriptions, in all."},
+    {"limits.script_cache", ConfigType::kSize, "32MiB", 0, kTiB, {}, false,
+     "Scripts of clients that are remembered, to be loaded again after a restart of Redis."},
     {"limits.items", ConfigType::kInteger, "100000", 1, 100'000'000, {}, false,
      "Items that the proxy keeps in memory at a time."},
     {"limits.batch_purchases", ConfigType::kInteger, "512", 1, 4096, {}, false,
@@ -212,6 +214,7 @@ void apply_live(const base::Config& config, front::Limits& limits) {
 
 void apply_fixed(const base::Config& config, front::Limits& limits) {
   limits.query_buffer_bytes = config.integer("limits.query_buffer");
+  limits.script_cache_bytes = config.integer("limits.script_cache");
   limits.request.bulk_bytes_max = config.integer("limits.bulk_bytes");
   limits.request.arguments_max = config.integer("limits.arguments");
 }

@@ -9,14 +9,6 @@
 #include "resp/writer.h"
 
 namespace sluice::proxy::front {
-namespace {
-
-std::string quoted_lower(std::string_view name) {
-  std::string out = "'";
-  return out + resp::lower(name.substr(0, 128)) + "'";
-}
-
-}  // namespace
 
 bool Session::dispatch(CommandKind kind) {
   if (relay_) {
@@ -25,13 +17,12 @@ bool Session::dispatch(CommandKind kind) {
   }
   if (barrier(kind) && !queue_.empty()) return false;
   if (in_multi_) return dispatch_in_multi(kind);
-  const Args args = parser_.args();
   switch (kind) {
     case CommandKind::kSale: on_sale(); return true;
     case CommandKind::kHello: on_hello(); return true;
-    case CommandKind::kClient: on_client(); return true;
+    case CommandKind::kClient: return on_client();
     case CommandKind::kSelect: on_select(); return true;
-    case CommandKind::kAuth: local(auth(args)); return true;
+    case CommandKind::kAuth: local(auth(parser_.args())); return true;
     case CommandKind::kReset: on_reset(); return true;
     case CommandKind::kQuit:
       local("+OK\r\n");
@@ -40,10 +31,8 @@ bool Session::dispatch(CommandKind kind) {
     case CommandKind::kCommand: on_command(); return true;
     case CommandKind::kInfo: on_info(); return true;
     case CommandKind::kConfig: on_config(); return true;
-    case CommandKind::kRefused:
-      local(error_line("ERR Sluice: " + quoted_lower(args[0]) +
-                       " is not possible through the proxy; connect to Redis itself"));
-      return true;
+    case CommandKind::kEval: on_eval(); return true;
+    case CommandKind::kEvalSha: return on_evalsha();
     case CommandKind::kHttp:
       spdlog::warn("{} closed: it speaks HTTP; perhaps a browser was made to attack Redis",
                    describe());
@@ -53,15 +42,19 @@ bool Session::dispatch(CommandKind kind) {
   }
 }
 
+// Commands that go to another connection than those before them must not overtake these.
 bool Session::barrier(CommandKind kind) const {
   switch (kind) {
     case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
     case CommandKind::kReset: case CommandKind::kAlone: case CommandKind::kWait:
     case CommandKind::kBlocking: case CommandKind::kSubscribe: case CommandKind::kUnsubscribe:
-    case CommandKind::kMonitor:
+    case CommandKind::kMonitor: case CommandKind::kReplica: case CommandKind::kReplConf:
       return !in_multi_ || kind == CommandKind::kReset;
     case CommandKind::kBlockingIfArg: return !in_multi_ && blocks(kind);
-    case CommandKind::kScript: return !in_multi_ && subcommand_is("kill");
+    case CommandKind::kScript:
+      return !in_multi_ && (subcommand_is("kill") || subcommand_is("debug"));
+    // Subscriptions begin with the reply: from then on Redis's bytes pass as they come.
+    case CommandKind::kExec: return in_multi_ && multi_subscribes_;
     case CommandKind::kMulti: case CommandKind::kWatch: return pinned_ == nullptr;
     default: return false;
   }
@@ -84,61 +77,56 @@ bool Session::subcommand_is(std::string_view name) const {
   return parser_.args().size() > 1 && resp::equals_ignoring_case(parser_.args()[1], name);
 }
 
-bool Session::dispatch_in_multi(CommandKind kind) {
-  const bool alone = parser_.args().size() == 1;
-  switch (kind) {
-    case CommandKind::kExec:
-      if (alone) on_exec(); else forward_one();
-      return true;
-    case CommandKind::kDiscard:
-      forward_one();
-      if (alone) {
-        in_multi_ = watching_ = multi_broken_ = false;
-        settling_ = true;
-        show_state();
-      }
-      return true;
-    case CommandKind::kReset: on_reset(); return true;
-    case CommandKind::kQuit:
-      local("+OK\r\n");
-      closing_ = true;
-      return true;
-    case CommandKind::kHttp: close(); return true;
-    case CommandKind::kSale: case CommandKind::kHello: case CommandKind::kClient:
-    case CommandKind::kSelect: case CommandKind::kAuth: case CommandKind::kSubscribe:
-    case CommandKind::kUnsubscribe: case CommandKind::kMonitor: case CommandKind::kRefused:
-    case CommandKind::kAlone:
-      refuse_in_multi();
-      return true;
-    case CommandKind::kScript:
-      if (subcommand_is("debug")) refuse_in_multi(); else forward_one();
-      return true;
-    default: forward_one(); return true;
+void Session::on_eval() {
+  remember_script(CommandKind::kEval);
+  forward_one();
+}
+
+bool Session::on_evalsha() {
+  if (pinned_) {
+    if (!script_is_loaded()) return false;
+  } else if (parser_.args().size() > 2) {
+    // On the connection that the EVALSHA takes, just ahead of it.
+    if (const auto body = worker_.scripts().to_load(parser_.args()[1]))
+      load_script(*body, [](std::string_view) {});
+  }
+  forward_one();
+  return true;
+}
+
+// Bodies that EVALSHA may name after Redis has restarted.
+void Session::remember_script(CommandKind kind) {
+  const Args args = parser_.args();
+  ScriptsLoaded& scripts = worker_.scripts();
+  if (kind == CommandKind::kEval) {
+    if (args.size() > 2) scripts.saw_body(args[1]);
+  } else if (resp::equals_ignoring_case(args[0], "script")) {
+    if (args.size() == 3 && subcommand_is("load")) scripts.saw_body(args[2]);
+    const bool how = args.size() == 3 && (resp::equals_ignoring_case(args[2], "async") ||
+                                          resp::equals_ignoring_case(args[2], "sync"));
+    if (subcommand_is("flush") && (args.size() == 2 || how)) scripts.flushed();
   }
 }
 
-void Session::refuse_in_multi() {
-  multi_broken_ = true;
-  local(error_line("ERR Sluice: " + quoted_lower(parser_.args()[0]) +
-                   " cannot be part of a MULTI transaction; send it outside"));
+// On a connection of the client's own a script cannot be loaded ahead (it may be in MULTI): true
+// once it has been, over the shared one.
+bool Session::script_is_loaded() {
+  if (script_loading_) return false;
+  if (parser_.args().size() < 3) return true;
+  const auto body = worker_.scripts().to_load(parser_.args()[1]);
+  if (body == nullptr) return true;
+  script_loading_ = load_script(*body, [weak = weak_from_this()](std::string_view) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->script_loading_ = false;
+    self->look_again();
+  });
+  return !script_loading_;
 }
 
-void Session::on_exec() {
-  if (std::exchange(multi_broken_, false)) {
-    // Redis knows nothing of the command that was refused, so the transaction must not run.
-    queue_.add_rewritten(
-        [](std::string_view) {
-          return std::string(
-              "-EXECABORT Transaction discarded because of previous errors.\r\n");
-        },
-        take_muted());
-    send("*1\r\n$7\r\nDISCARD\r\n", 1, false);
-  } else {
-    forward_one();
-  }
-  in_multi_ = watching_ = false;
-  settling_ = true;
-  show_state();
+bool Session::load_script(const std::string& body, upstream::Errands::Handler done) {
+  const std::string_view words[] = {"SCRIPT", "LOAD", body};
+  return worker_.errands().send(*pipe_, words, std::move(done));
 }
 
 void Session::on_sale() {
@@ -146,6 +134,8 @@ void Session::on_sale() {
   worker_.services().flow.execute(parser_.args(), worker_.thread().index(), shared_from_this(),
                                   token);
 }
+
+// ---- Ways out.
 
 void Session::local(std::string_view reply) {
   queue_.add_local(reply, take_muted());
@@ -157,6 +147,7 @@ bool Session::take_muted() {
   return muted_ || next;
 }
 
+// What Redis gets: the bytes as they came, or an inline command as an array.
 std::string_view Session::command_bytes() {
   if (!parser_.is_inline()) return parser_.raw();
   encoded_.clear();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/front/session.h"
+#include "resp/names.h"
 
 namespace sluice::proxy::front {
 
@@ -13,7 +14,7 @@ bool Session::dispatch_tied(CommandKind kind) {
     case CommandKind::kMulti:
       if (args.size() != 1) break;  // Redis says why not
       if (!tie()) return true;
-      in_multi_ = true;
+      begin_multi();
       break;
     case CommandKind::kWatch:
       if (args.size() < 2) break;
@@ -35,9 +36,9 @@ bool Session::dispatch_tied(CommandKind kind) {
       break;
     }
     case CommandKind::kScript:
+      remember_script(kind);
       if (subcommand_is("debug")) {
-        local(error_line("ERR Sluice: SCRIPT DEBUG is not possible through the proxy; connect to "
-                         "Redis itself"));
+        if (tie()) relay_raw();
         return true;
       }
       if (!subcommand_is("kill")) break;
@@ -48,6 +49,10 @@ bool Session::dispatch_tied(CommandKind kind) {
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
       on_subscribe(kind);
       return true;
+    case CommandKind::kReplica:
+      if (tie()) relay_raw();
+      return true;
+    case CommandKind::kReplConf: on_replconf(); return true;
     default: break;
   }
   forward_one();
@@ -64,7 +69,7 @@ void Session::on_subscribe(CommandKind kind) {
   dirty_ = true;
   if (kind != CommandKind::kMonitor && client_->protocol.load() == 3) {
     // RESP3 answers with pushes only, and every other command may still be sent.
-    sticky_ = true;
+    sticky_ = subscribed_ = true;
     pinned_->forward(command_bytes(), 0, false);
     return show_state();
   }
@@ -75,10 +80,33 @@ void Session::on_subscribe(CommandKind kind) {
   show_state();
 }
 
+// A replica that introduces itself, in several commands.
+void Session::on_replconf() {
+  const Args args = parser_.args();
+  for (size_t i = 1; i + 1 < args.size(); i += 2) {
+    // Only replicas send these, and nobody answers them.
+    if (resp::equals_ignoring_case(args[i], "ack") || resp::equals_ignoring_case(args[i], "getack"))
+      return;
+  }
+  if (!tie()) return;
+  sticky_ = dirty_ = true;
+  forward_one();
+  show_state();
+}
+
+// Replication and the debugger of scripts speak a protocol of their own until the connection ends.
+void Session::relay_raw() {
+  dirty_ = relay_ = true;
+  pinned_->start_raw_relay();
+  pinned_->forward(command_bytes(), 0, false);
+  show_state();
+}
+
 // The client is a subscriber or a monitor: Redis judges what it may send. Whether it ceases to be
 // one, only Redis can tell, so it is asked after each command that could end it.
 void Session::dispatch_relayed() {
   pinned_->forward(command_bytes(), 0, false);
+  if (pinned_->relays_raw()) return;
   const CommandKind kind = classify(parser_.args()[0]);
   const bool may_end =
       kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
@@ -97,7 +125,12 @@ void Session::relay_ended() {
     client_->database = database_ = 0;
     worker_.services().clients.set_name(*client_, "");
   }
-  untie(false);
+  // In RESP3, or with tracking, the connection is still the client's.
+  if (!sticky_ || pinned_->was_reset()) {
+    sticky_ = subscribed_ = false;
+    untie(false);
+  }
+  show_state();
   use_shared_pipe();
   reply_later();
 }
@@ -116,7 +149,7 @@ bool Session::tie() {
 }
 
 void Session::untie(bool clean) {
-  worker_.pinned_pool().give_back(std::move(pinned_), clean && !dirty_);
+  worker_.pinned_pool().give_back(std::move(pinned_), clean && !dirty_ && unblocks_ == 0);
   dirty_ = waits_for_room_ = false;
 }
 
@@ -133,7 +166,7 @@ void Session::use_shared_pipe() {
 }
 
 void Session::show_state() {
-  const bool subscriber = relay_ || (sticky_ && dirty_);
+  const bool subscriber = relay_ || subscribed_;
   client_->flag = in_multi_ ? 'x' : blocked_ ? 'b' : !subscriber ? 'N' : monitor_ ? 'O' : 'P';
 }
 

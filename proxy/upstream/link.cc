@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "resp/request_parser.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::upstream {
@@ -27,10 +28,18 @@ std::string version_in_info(std::string_view info) {
   return std::string(rest.substr(0, rest.find('\r')));
 }
 
-// Errors of INFO and PING that are no reason to stay away: what they mean for each command, its
-// client will be told by Redis itself.
+int64_t number_in(std::string_view reply) {
+  int64_t number = 0;
+  const bool integer = reply.size() > 3 && reply[0] == ':' &&
+                       resp::parse_strict_integer(reply.substr(1, reply.size() - 3), number);
+  return integer ? number : 0;
+}
+
+// Errors of INFO, CLIENT ID and PING that are no reason to stay away: what they mean for each
+// command, its client will be told by Redis itself.
 bool speaks_of_the_server(std::string_view error) {
-  for (std::string_view prefix : {"-LOADING ", "-BUSY ", "-MISCONF ", "-MASTERDOWN "}) {
+  for (std::string_view prefix : {"-LOADING ", "-BUSY ", "-MISCONF ", "-MASTERDOWN ", "-NOPERM ",
+                                  "-ERR unknown command "}) {
     if (error.starts_with(prefix)) return true;
   }
   return false;
@@ -70,6 +79,7 @@ void Link::close() {
   congested_ = paused_ = false;
   greeting_scanner_.reset();
   greeting_reply_.clear();
+  redis_id_ = 0;
   if (!attempt_) return;
   attempt_->link = nullptr;
   attempt_->timer.cancel();
@@ -141,8 +151,9 @@ void Link::start_handshake() {
   }
   if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
   // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
-  greeting_ends_with_probe_ = setup_.learn_version || greeting_replies_ == 0;
+  greeting_ends_with_probe_ = setup_.learn_version || setup_.learn_id || greeting_replies_ == 0;
   if (setup_.learn_version) greet({"INFO", "server"});
+  else if (setup_.learn_id) greet({"CLIENT", "ID"});
   else if (greeting_replies_ == 0) greet({"PING"});
   arm_read();
   flush();
@@ -172,6 +183,7 @@ void Link::handshake_reply(std::string_view reply) {
     std::string version = version_in_info(reply);
     if (!version.empty()) redis_version_ = std::move(version);
   }
+  if (setup_.learn_id && probe) redis_id_ = number_in(reply);
   if (--greeting_replies_ > 0) return;
   phase_ = Phase::kReady;
   attempt_->timer.cancel();
