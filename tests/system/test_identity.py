@@ -330,3 +330,24 @@ def test_the_debugger_of_scripts(stack):
         got.append(raw.until_closed())
         outcome.append(got)
     assert outcome[0] == outcome[1]
+
+
+# ---- SECKILL.SLOWLOG
+
+def test_the_slow_log_of_purchases():
+    stack = Stack(sets=["slowlog.log_slower_than=0s", "slowlog.max_len=2"])
+    try:
+        via = stack.via()
+        wait_for(lambda: via.ask("SECKILL.CREATE", "i", "STOCK", 5) == b"+OK\r\n", "the gate opens")
+        via.ask("SECKILL.BUY", "i", "ann")
+        via.ask("SECKILL.STOCK", "i")
+        assert via.ask("SECKILL.SLOWLOG", "LEN") == b":2\r\n"
+        got = via.ask("SECKILL.SLOWLOG", "GET", 1)
+        assert got.startswith(b"*1\r\n*4\r\n:") and got.endswith(command("SECKILL.STOCK", "i"))
+        assert command("SECKILL.BUY", "i", "ann") in via.ask("SECKILL.SLOWLOG", "GET", -1)
+        assert via.ask("SECKILL.SLOWLOG", "GET", -2).startswith(b"-ERR count should be")
+        assert via.ask("SECKILL.SLOWLOG", "RESET") == b"+OK\r\n"
+        assert via.ask("SECKILL.SLOWLOG", "GET") == b"*0\r\n"
+        assert via.ask("SLOWLOG", "LEN") == stack.direct().ask("SLOWLOG", "LEN")
+    finally:
+        stack.stop()
