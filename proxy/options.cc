@@ -77,6 +77,8 @@ const std::vector<ConfigKey> kKeys = {
      "Arguments of one command."},
     {"limits.pinned_connections", ConfigType::kInteger, "1000", 1, 100'000, {}, true,
      "Connections to Redis for transactions, blocking commands and subscriptions, in all."},
+    {"limits.script_cache", ConfigType::kSize, "32MiB", 0, kTiB, {}, false,
+     "Scripts of clients that are remembered, to be loaded again after a restart of Redis."},
     {"limits.items", ConfigType::kInteger, "100000", 1, 100'000'000, {}, false,
      "Items that the proxy keeps in memory at a time."},
     {"limits.batch_purchases", ConfigType::kInteger, "512", 1, 4096, {}, false,
@@ -85,6 +87,10 @@ const std::vector<ConfigKey> kKeys = {
      "Purchases that wait for Redis, for each I/O thread; more are refused with -BUSY."},
     {"limits.redis_timeout", ConfigType::kDuration, "5s", 100'000, 600'000'000, {}, false,
      "Silence after which a connection to Redis is given up and an outcome called unknown."},
+    {"slowlog.log_slower_than", ConfigType::kDuration, "10ms", 0, 3'600'000'000, {}, false,
+     "From how long on an operation on an item is in SECKILL.SLOWLOG."},
+    {"slowlog.max_len", ConfigType::kInteger, "128", 0, 1'000'000, {}, false,
+     "Entries of SECKILL.SLOWLOG; the oldest go."},
     {"flusher.admin", ConfigType::kString, "http://127.0.0.1:9480", 0, INT64_MAX, {}, false,
      "Where the flusher's HTTP listener is, for SECKILL.FLUSH and STATUS; empty: unknown."},
     {"flusher.admin_token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
@@ -194,6 +200,8 @@ Result<Options> make_options(const base::Config& config) {
   options.batch_purchases_max = config.integer("limits.batch_purchases");
   options.purchases_in_flight_max = config.integer("limits.purchases_in_flight");
   options.redis_timeout_us = config.integer("limits.redis_timeout");
+  options.slow_log_us = config.integer("slowlog.log_slower_than");
+  options.slow_log_entries = config.integer("slowlog.max_len");
   options.redis.reply_timeout_us = options.redis_timeout_us;
   options.flusher_admin = config.string("flusher.admin");
   options.flusher_admin_token_file = config.string("flusher.admin_token_file");
@@ -212,6 +220,7 @@ void apply_live(const base::Config& config, front::Limits& limits) {
 
 void apply_fixed(const base::Config& config, front::Limits& limits) {
   limits.query_buffer_bytes = config.integer("limits.query_buffer");
+  limits.script_cache_bytes = config.integer("limits.script_cache");
   limits.request.bulk_bytes_max = config.integer("limits.bulk_bytes");
   limits.request.arguments_max = config.integer("limits.arguments");
 }

@@ -32,6 +32,8 @@ struct Options {
   int64_t batch_purchases_max = 0;
   int64_t purchases_in_flight_max = 0;
   int64_t redis_timeout_us = 0;
+  int64_t slow_log_us = 10'000;
+  int64_t slow_log_entries = 128;
   std::string flusher_admin;
   std::string flusher_admin_token_file;
 };

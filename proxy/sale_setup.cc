@@ -57,6 +57,7 @@ SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fata
       static_cast<size_t>(std::min<int64_t>(256 << 10, options.journal_segment_bytes / 8));
   shared_.limits.queued_operations = static_cast<size_t>(options.purchases_in_flight_max);
   shared_.limits.items = static_cast<size_t>(options.items_max);
+  shared_.slow_log.configure(options.slow_log_us, static_cast<size_t>(options.slow_log_entries));
   shared_.limits.unknown_after_us = options.redis_timeout_us;
   shared_.limits.retain_ms = options.journal_retain_us / 1000;
   shared_.fatal = std::move(fatal);

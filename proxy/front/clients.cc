@@ -37,12 +37,20 @@ std::string Clients::line(const Client& client, int64_t now_us) const {
   line += " age=" + std::to_string((now_us - client.connected_us) / 1'000'000);
   line += " idle=" + std::to_string((now_us - client.active_us.load()) / 1'000'000);
   line += std::string(" flags=") + client.flag.load();
+  if (client.no_evict.load()) line += 'e';
   line += " db=" + std::to_string(client.database.load());
   line += std::string(" multi=") + (client.flag.load() == 'x' ? "0" : "-1");
-  line += " user=default redir=-1 resp=" + std::to_string(client.protocol.load());
+  line += " user=default redir=" + std::to_string(client.redirect.load()) +
+          " resp=" + std::to_string(client.protocol.load());
   line += " lib-name=" + client.library_name + " lib-ver=" + client.library_version;
   line += "\n";
   return line;
+}
+
+ClientPtr Clients::find(int64_t id) const {
+  std::lock_guard lock(mutex_);
+  const auto found = clients_.find(id);
+  return found == clients_.end() ? nullptr : found->second;
 }
 
 std::vector<ClientPtr> Clients::all() const {

@@ -50,9 +50,13 @@ constexpr Entry kCommands[] = {
     {"punsubscribe", CommandKind::kUnsubscribe},
     {"sunsubscribe", CommandKind::kUnsubscribe},
     {"monitor", CommandKind::kMonitor},
-    {"sync", CommandKind::kRefused},
-    {"psync", CommandKind::kRefused},
-    {"replconf", CommandKind::kRefused},
+    {"sync", CommandKind::kReplica},
+    {"psync", CommandKind::kReplica},
+    {"replconf", CommandKind::kReplConf},
+    {"eval", CommandKind::kEval},
+    {"eval_ro", CommandKind::kEval},
+    {"evalsha", CommandKind::kEvalSha},
+    {"evalsha_ro", CommandKind::kEvalSha},
     {"script", CommandKind::kScript},
     {"function", CommandKind::kScript},
     {"post", CommandKind::kHttp},
@@ -103,7 +107,9 @@ std::string_view describe(CommandKind kind) {
       return "connection";
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       return "server";
-    case CommandKind::kRefused: case CommandKind::kHttp: return "refused";
+    case CommandKind::kEval: case CommandKind::kEvalSha: case CommandKind::kScript:
+      return "script";
+    case CommandKind::kHttp: return "refused";
     default: return "tied";
   }
 }

@@ -22,9 +22,10 @@ enum class CommandKind : uint8_t {
   kWait,           // the same, and it counts the writes made before it
   kAlone,          // its reply may be out of the ordinary
   kSubscribe, kUnsubscribe, kMonitor,
-  // Would turn the shared connection into something else than requests and replies.
-  kRefused,
-  kScript,         // refused if its subcommand is DEBUG; tied if it is KILL
+  kReplica,        // turns the connection into a stream that never ends
+  kReplConf,       // prepares that
+  kEval, kEvalSha, // the body is remembered; is made sure to be loaded
+  kScript,         // tied if its subcommand is KILL or DEBUG
   kHttp,           // a web browser was tricked into talking to us
 };
 

@@ -20,11 +20,7 @@ constexpr std::string_view kBadName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 constexpr std::string_view kSyntax = "ERR syntax error";
 
-std::string error(std::string_view text) {
-  std::string reply;
-  resp::append_error(reply, text);
-  return reply;
-}
+std::string error(std::string_view text) { return error_line(text); }
 
 std::string ok() { return "+OK\r\n"; }
 
@@ -35,6 +31,10 @@ std::string integer(int64_t value) {
 }
 
 bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
+
+bool is_sluice_key(std::string_view name) {
+  return name.size() >= 7 && is(name.substr(0, 7), "sluice.");
+}
 
 bool is_plain_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
@@ -147,13 +147,6 @@ LocalReply kill(Args args, Client& self, Clients& clients) {
   return reply;
 }
 
-LocalReply reply_mode(Args args) {
-  if (is(args[2], "on")) return {Place::kReplyOn, ok()};
-  if (is(args[2], "off")) return {Place::kReplyOff};
-  if (is(args[2], "skip")) return {Place::kReplySkip};
-  return {Place::kHere, error(kSyntax)};
-}
-
 std::string get_name(const Client& client, const Clients& clients) {
   const std::string name = clients.name(client);
   std::string reply;
@@ -187,8 +180,10 @@ std::string info(const Client& client, const Clients& clients) {
   return reply;
 }
 
-std::string on_or_off(std::string_view arg) {
-  return is(arg, "on") || is(arg, "off") ? ok() : error(kSyntax);
+std::string no_evict(std::string_view arg, Client& client) {
+  if (!is(arg, "on") && !is(arg, "off")) return error(kSyntax);
+  client.no_evict = is(arg, "on");
+  return ok();
 }
 
 std::string greeting(const Client& client, std::string_view redis_version) {
@@ -213,6 +208,12 @@ std::string greeting(const Client& client, std::string_view redis_version) {
 }
 
 }  // namespace
+
+std::string error_line(std::string_view text) {
+  std::string reply;
+  resp::append_error(reply, text);
+  return reply;
+}
 
 std::string wrong_arity(std::string_view command) {
   return error("ERR wrong number of arguments for '" + resp::lower(command) + "' command");
@@ -254,57 +255,58 @@ std::string auth(Args args) {
   return may_log_in(args[1]) ? ok() : error(kWrongPassword);
 }
 
-LocalReply client_command(Args args, Client& client, Clients& clients) {
-  if (args.size() < 2) return {Place::kHere, wrong_arity("client")};
+ClientPlace client_place(Args args) {
   struct Subcommand {
     std::string_view name;
     int arity;  // as in Redis: exact, or at least the absolute value
+    ClientPlace place;
   };
-  static constexpr Subcommand kLocal[] = {
-      {"id", 2}, {"getname", 2}, {"setname", 3}, {"setinfo", 4}, {"info", 2}, {"list", -2},
-      {"kill", -3}, {"no-evict", 3}, {"no-touch", 3}, {"reply", 3}};
-  static constexpr std::string_view kForwarded[] = {"pause", "unpause", "unblock", "trackinginfo",
-                                                    "getredir", "help", "caching"};
-  const std::string_view name = args[1];
-  if (is(name, "tracking")) return {Place::kTied};
-  for (std::string_view forwarded : kForwarded) {
-    if (is(name, forwarded)) return {Place::kForward};
-  }
-  const auto* found = std::find_if(std::begin(kLocal), std::end(kLocal),
-                                   [&](const Subcommand& s) { return is(name, s.name); });
-  if (found == std::end(kLocal)) {
-    return {Place::kHere, error("ERR unknown subcommand '" + std::string(name.substr(0, 128)) +
-                                "'. Try CLIENT HELP.")};
-  }
+  using enum ClientPlace;
+  static constexpr Subcommand kSubcommands[] = {
+      {"id", 2, kHere},            {"getname", 2, kHere},      {"setname", 3, kHere},
+      {"setinfo", 4, kHere},       {"info", 2, kHere},         {"list", -2, kHere},
+      {"kill", -3, kHere},         {"no-evict", 3, kHere},     {"reply", 3, kReply},
+      {"pause", -3, kPause},       {"unpause", 2, kPause},     {"unblock", -3, kUnblock},
+      {"tracking", -3, kTracking}, {"no-touch", 3, kTracking}, {"trackinginfo", 2, kRedis},
+      {"getredir", 2, kRedis},     {"caching", 3, kRedis},     {"help", 2, kRedis}};
+  if (args.size() < 2) return kWrong;
+  const auto* found = std::find_if(std::begin(kSubcommands), std::end(kSubcommands),
+                                   [&](const Subcommand& s) { return is(args[1], s.name); });
+  if (found == std::end(kSubcommands)) return kUnknown;
   const int count = static_cast<int>(args.size());
-  if (found->arity > 0 ? count != found->arity : count < -found->arity)
-    return {Place::kHere, wrong_arity("client|" + std::string(found->name))};
-  if (found->name == "kill") return kill(args, client, clients);
-  if (found->name == "reply") return reply_mode(args);
-  std::string bytes;
-  if (found->name == "id") bytes = integer(client.id);
-  else if (found->name == "getname") bytes = get_name(client, clients);
-  else if (found->name == "setname") bytes = set_name(args[2], client, clients);
-  else if (found->name == "setinfo") bytes = set_info(args, client, clients);
-  else if (found->name == "info") bytes = info(client, clients);
-  else if (found->name == "list") bytes = list(args, client, clients);
-  else bytes = on_or_off(args[2]);
-  return {Place::kHere, std::move(bytes)};
+  const bool wrong = found->arity > 0 ? count != found->arity : count < -found->arity;
+  return wrong ? kWrong : found->place;
+}
+
+LocalReply client_command(Args args, Client& client, Clients& clients) {
+  const std::string_view name = args[1];
+  if (is(name, "kill")) return kill(args, client, clients);
+  if (is(name, "id")) return {Place::kHere, integer(client.id)};
+  if (is(name, "getname")) return {Place::kHere, get_name(client, clients)};
+  if (is(name, "setname")) return {Place::kHere, set_name(args[2], client, clients)};
+  if (is(name, "setinfo")) return {Place::kHere, set_info(args, client, clients)};
+  if (is(name, "info")) return {Place::kHere, info(client, clients)};
+  if (is(name, "list")) return {Place::kHere, list(args, client, clients)};
+  return {Place::kHere, no_evict(args[2], client)};
+}
+
+bool for_sluice(Args args) {
+  const bool get = args.size() >= 3 && is(args[1], "get");
+  const bool set = args.size() >= 4 && args.size() % 2 == 0 && is(args[1], "set");
+  for (size_t i = 2; (get || set) && i < args.size(); i += set ? 2 : 1) {
+    if (is_sluice_key(args[i])) return true;
+  }
+  return false;
 }
 
 LocalReply config_command(Args args, LiveConfig& config, int protocol) {
-  const auto ours = [](std::string_view name) {
-    return name.size() >= 7 && is(name.substr(0, 7), "sluice.");
-  };
-  const bool get = args.size() >= 3 && is(args[1], "get");
-  const bool set = args.size() >= 4 && args.size() % 2 == 0 && is(args[1], "set");
-  if (!get && !set) return {Place::kForward};
+  if (!for_sluice(args)) return {Place::kForward};
+  const bool set = is(args[1], "set");
   size_t own = 0, names = 0;
   for (size_t i = 2; i < args.size(); i += set ? 2 : 1) {
-    own += ours(args[i]) ? 1 : 0;
+    own += is_sluice_key(args[i]) ? 1 : 0;
     ++names;
   }
-  if (own == 0) return {Place::kForward};
   if (own < names) {
     return {Place::kHere, error("ERR Sluice: ask for sluice.* keys and for keys of Redis in "
                                 "separate CONFIG calls")};

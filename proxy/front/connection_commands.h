@@ -18,8 +18,6 @@ struct LocalReply {
   enum class Place {
     kHere,      // `bytes` is the reply
     kForward,   // Redis answers, as any other command
-    kTied,      // Redis answers, and it leaves state on the connection
-    kReplyOn, kReplyOff, kReplySkip,  // CLIENT REPLY
   } place = Place::kHere;
   std::string bytes;
   bool close = false;  // the client killed itself: close after the reply
@@ -28,10 +26,26 @@ struct LocalReply {
 // `redis_version` is what the real server calls itself. Changes client.protocol.
 std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version);
 std::string auth(Args args);
+// Who runs a CLIENT subcommand.
+enum class ClientPlace {
+  kHere,      // client_command()
+  kReply,     // the session: CLIENT REPLY
+  kPause,     // the session: PAUSE and UNPAUSE
+  kUnblock,   // the session of the client that is unblocked
+  kTracking,  // Redis, and it leaves state on the connection
+  kRedis,     // Redis, as any other command
+  kWrong,     // nobody: Redis says that the number of arguments is wrong
+  kUnknown,   // Redis, if it is newer than the proxy
+};
+ClientPlace client_place(Args args);
+// A subcommand that is answered kHere.
 LocalReply client_command(Args args, Client& client, Clients& clients);
 // CONFIG GET and SET whose every name begins with "sluice."; anything else is for Redis.
+// Whether config_command() answers it.
+bool for_sluice(Args args);
 LocalReply config_command(Args args, LiveConfig& config, int protocol);
 
+std::string error_line(std::string_view text);        // "-text"
 std::string wrong_arity(std::string_view command);  // "-ERR wrong number of arguments for '…' …"
 
 }  // namespace sluice::proxy::front

@@ -18,6 +18,7 @@ struct Limits {
   // Constant after start-up.
   resp::RequestLimits request;
   int64_t query_buffer_bytes = 1LL << 30;
+  int64_t script_cache_bytes = 32 << 20;
 };
 
 }  // namespace sluice::proxy::front

@@ -10,6 +10,8 @@
 #include "proxy/front/command_table.h"
 #include "proxy/front/limits.h"
 #include "proxy/front/live_config.h"
+#include "proxy/front/pause.h"
+#include "proxy/front/script_cache.h"
 #include "proxy/sale/purchase_flow.h"
 #include "proxy/upstream/endpoint.h"
 
@@ -24,6 +26,8 @@ struct Services {
   // By describe(kind); filled by register_metrics().
   std::array<base::Counter*, static_cast<size_t>(CommandKind::kHttp) + 1> commands{};
   std::atomic<int64_t> pinned_open{0};  // of all threads
+  Pause pause;
+  ScriptCache scripts{static_cast<size_t>(limits.script_cache_bytes)};
 
   void register_metrics(base::Registry& registry);
   void count(CommandKind kind, uint64_t n) {

@@ -62,6 +62,21 @@ bool Session::start() {
       if (auto session = weak.lock()) session->close();
     });
   };
+  // What other clients ask of this one is done on its thread.
+  const auto on_thread = [weak = weak_from_this(), &context = worker_.thread().context()](
+                             auto run, auto otherwise) {
+    boost::asio::post(context, [weak, run = std::move(run), otherwise = std::move(otherwise)] {
+      if (auto session = weak.lock()) run(*session);
+      else otherwise();
+    });
+  };
+  client_->unblock = [on_thread](bool with_error, std::function<void(bool)> done) {
+    on_thread([with_error, done](Session& session) { session.unblock(with_error, done); },
+              [done] { done(false); });
+  };
+  client_->ask_redis_id = [on_thread](std::function<void(int64_t)> told) {
+    on_thread([told](Session& session) { session.tell_redis_id(told); }, [told] { told(0); });
+  };
   Services& services = worker_.services();
   if (services.clients.add(client_) >= services.limits.clients.load(std::memory_order_relaxed)) {
     services.clients.remove(*client_);
@@ -80,6 +95,7 @@ void Session::close() {
   if (closed_) return;
   const auto self = shared_from_this();
   closed_ = true;
+  for (auto& told : std::exchange(wants_redis_id_, {})) told(0);
   worker_.thread().forget(*this);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
@@ -178,6 +194,11 @@ size_t Session::process(std::string_view data) {
       break;
     }
     const CommandKind kind = classify(parser_.args()[0]);
+    if (worker_.services().pause.active() && held_back_by_pause(kind)) {
+      parser_.next();  // to be read again
+      stalled_ = true;
+      break;
+    }
     if (kind == CommandKind::kForward && !parser_.is_inline() && !mute_next_ && !relay_) {
       extend(run);
     } else {
@@ -203,7 +224,11 @@ bool Session::stalls() {
     if (!queue_.empty()) return true;
     settle();
   }
-  if (relay_ending_) return true;
+  if (relay_ending_ || script_loading_) return true;
+  if (!wants_redis_id_.empty()) {
+    if (!queue_.empty()) return true;
+    for (auto& told : std::exchange(wants_redis_id_, {})) tell_redis_id(std::move(told));
+  }
   const Limits& limits = worker_.services().limits;
   if (pending_output() > static_cast<size_t>(limits.output_pause_bytes.load())) return true;
   if (pinned_ ? !pinned_->congested() : !pipe_->congested()) return false;
@@ -232,6 +257,7 @@ void Session::extend(Run& run) {
 void Session::flush(Run& run) {
   if (run.commands == 0) return;
   worker_.services().count(CommandKind::kForward, run.commands);
+  if (in_multi_) transaction_->queued(run.commands);
   send(run.bytes, run.commands, queue_.add_forwarded(run.commands, muted_));
   run = {};
 }
@@ -267,6 +293,9 @@ void Session::pinned_lost() {
   const bool lost_state = stateful();
   untie(false);
   in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
+  subscribed_ = false;
+  transaction_.reset();
+  client_->redirect = -1;
   if (lost_state) closing_ = true;  // the client must know that its state is gone
   show_state();
   reply_later();
@@ -295,11 +324,18 @@ void Session::output_grew() {
   reply_later();
 }
 
+void Session::look_again() {
+  held_ = false;
+  if (!closed_) reply_later();
+}
+
 // ---- Bytes out.
 
 void Session::turn_ended() {
+  if (closed_) return;
   const auto self = shared_from_this();
   if (settling_ && queue_.empty()) settle();
+  if (!wants_redis_id_.empty()) static_cast<void>(stalls());
   write_output();
   if (closed_) return;
   if (stalled_ && !stalls()) input_.erase(0, process(input_));

@@ -15,12 +15,15 @@
 #include <array>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/reply_queue.h"
+#include "proxy/front/transaction.h"
 #include "proxy/front/worker.h"
 #include "proxy/sale/reply_sink.h"
 #include "proxy/upstream/reply_receiver.h"
@@ -43,6 +46,9 @@ class Session final : public sale::ReplySink,
   void close();
 
   void deliver(uint64_t token, std::string_view reply) override;
+
+  // What the session was waiting for may have come.
+  void look_again();
 
  private:
   static constexpr size_t kReadAheadMax = 64 * 1024;
@@ -86,35 +92,71 @@ class Session final : public sale::ReplySink,
   void relay_ended() override;
   void upstream_has_room() override;
 
-  // session_dispatch.cc: what each kind of command needs. False: not yet; the command stays.
+  // session_dispatch.cc: which commands are more than bytes, and the ways out for all of them.
+  // False: not yet; the command stays.
   bool dispatch(CommandKind kind);
-  bool dispatch_in_multi(CommandKind kind);
-  bool dispatch_tied(CommandKind kind);
-  void dispatch_relayed();
   bool barrier(CommandKind kind) const;
   bool overtakes_pushes(CommandKind kind) const;
   bool pushes_are_through();
-  void on_hello();
-  void on_client();
-  void on_select();
-  void on_reset();
-  void on_sale();
-  void on_command();
-  void on_info();
-  void on_config();
-  void on_exec();
-  void on_subscribe(CommandKind kind);
   bool blocks(CommandKind kind) const;
   bool subcommand_is(std::string_view name) const;
-  void refuse_in_multi();
-
+  void on_sale();
+  void on_eval();
+  bool on_evalsha();
+  void remember_script(CommandKind kind);
+  bool script_is_loaded();
+  bool load_script(const std::string& body, upstream::Errands::Handler done);
   void local(std::string_view reply);
   bool take_muted();
   void forward_one(ReplyQueue::Rewrite rewrite = nullptr);
   void send(std::string_view bytes, size_t commands, bool same_run);
   std::string_view command_bytes();
 
-  // The client's own connection to Redis.
+  // session_connection.cc: commands about the client's connection, and replies of Redis with
+  // something of the proxy's in it.
+  void on_hello();
+  std::string say_hello(Args args);
+  void on_select();
+  void selected(int64_t database, std::string_view reply);
+  void on_reset();
+  void on_command();
+  void on_info();
+  void on_config();
+  ReplyQueue::Rewrite info_change();
+  ReplyQueue::Rewrite command_change();
+
+  // session_client.cc: CLIENT
+  bool on_client();
+  bool on_tracking();
+  void forward_tracking(std::string_view bytes, int64_t redirect);
+  void forward_about_tracking();
+  bool on_unblock();
+  std::string run_client(Args args);
+  std::string run_pause(Args args);
+  void unblock(bool with_error, std::function<void(bool)> done);
+  void tell_redis_id(std::function<void(int64_t)> told);
+  bool held_back_by_pause(CommandKind kind);
+
+  // session_multi.cc: within MULTI
+  bool dispatch_in_multi(CommandKind kind);
+  void begin_multi();
+  void end_multi();
+  void refuse_in_multi();
+  void on_exec();
+  void exec_with_subscriptions();
+  void queue_changed(std::string_view bytes, Transaction::Change change);
+  void queue_local(std::function<std::string(Args)> run);
+  void queue_hello();
+  void queue_select();
+  void queue_client();
+  void queue_server(CommandKind kind);
+
+  // session_tied.cc: the client's own connection to Redis.
+  bool dispatch_tied(CommandKind kind);
+  void dispatch_relayed();
+  void on_subscribe(CommandKind kind);
+  void on_replconf();
+  void relay_raw();
   bool tie() { return tie(database_); }
   bool tie(int64_t database);
   void untie(bool clean);
@@ -150,6 +192,8 @@ class Session final : public sale::ReplySink,
 
   bool in_multi_ = false;
   bool multi_broken_ = false; // a command was refused: EXEC must fail
+  bool multi_subscribes_ = false;
+  std::shared_ptr<Transaction> transaction_;  // while in_multi_; EXEC's rewrite keeps it
   bool watching_ = false;
   bool sticky_ = false;       // tied until the connection closes
   bool pushes_asked_ = false; // pushes_are_through() waits for its answer
@@ -158,6 +202,14 @@ class Session final : public sale::ReplySink,
   bool relay_ending_ = false; // asked whether that is over; input waits for the answer
   bool settling_ = false;     // once the replies are here, the tie may end
   bool blocked_ = false;      // settling_ for a command that may take for ever
+  bool subscribed_ = false;   // sticky_ because of SUBSCRIBE in RESP3
+  bool held_ = false;         // waits for the end of CLIENT PAUSE
+  bool script_loading_ = false;  // waits for a script to be loaded
+  // CLIENT TRACKING … REDIRECT waits for what Redis calls the other client.
+  enum class Redirect { kNone, kAsked, kAnswered } redirect_ = Redirect::kNone;
+  int64_t redirect_redis_id_ = 0;
+  std::vector<std::function<void(int64_t)>> wants_redis_id_;
+  size_t unblocks_ = 0;       // CLIENT UNBLOCKs of this client on their way to Redis
   bool dirty_ = false;        // the pinned connection is not as it was taken
 };
 

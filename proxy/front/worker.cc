@@ -1,27 +1,40 @@
 #include "proxy/front/worker.h"
 
+#include <chrono>
+
 #include "proxy/front/session.h"
 
 namespace sluice::proxy::front {
+namespace {
+
+constexpr auto kPausePollInterval = std::chrono::milliseconds(5);
+
+}  // namespace
 
 Worker::Worker(upstream::IoThread& thread, Services& services)
     : thread_(thread),
       services_(services),
       read_buffer_(kReadBytes, '\0'),
       upstream_buffer_(upstream::Link::kReadBytes, '\0'),
+      scripts_(services.scripts),
+      pause_timer_(thread.context()),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
                    services.limits.pinned_connections) {
   pipe(2, 0);
 }
 
-Worker::~Worker() { close_all(); }
+Worker::~Worker() {
+  pause_timer_.cancel();
+  close_all();
+}
 
 upstream::Pipe& Worker::pipe(int protocol, int64_t database) {
   std::unique_ptr<upstream::Pipe>& pipe = pipes_[{protocol, database}];
   if (pipe == nullptr) {
     const bool first = protocol == 2 && database == 0;
     pipe = std::make_unique<upstream::Pipe>(thread_, services_.redis, upstream_buffer_,
-                                            upstream::LinkSetup{protocol, database, first});
+                                            upstream::LinkSetup{protocol, database, first, false});
+    pipe->on_lost([this] { scripts_.connection_lost(); });
     pipe->open();
   }
   return *pipe;
@@ -39,6 +52,22 @@ std::string Worker::redis_version() {
 void Worker::adopt(boost::asio::generic::stream_protocol::socket socket) {
   auto session = std::make_shared<Session>(*this, std::move(socket));
   if (session->start()) sessions_.insert(std::move(session));
+}
+
+void Worker::wait_for_pause(std::weak_ptr<Session> session) {
+  if (paused_.empty()) look_at_pause();
+  paused_.push_back(std::move(session));
+}
+
+// By polling: UNPAUSE may come on any thread, and a pause can be made milder or end by itself.
+void Worker::look_at_pause() {
+  pause_timer_.expires_after(kPausePollInterval);
+  pause_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    for (const auto& weak : std::exchange(paused_, {})) {
+      if (const auto session = weak.lock()) session->look_again();
+    }
+  });
 }
 
 void Worker::remove(const std::shared_ptr<Session>& session) { sessions_.erase(session); }

@@ -4,13 +4,16 @@
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "proxy/front/services.h"
+#include "proxy/upstream/errands.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/pinned.h"
 #include "proxy/upstream/pipe.h"
@@ -32,6 +35,10 @@ class Worker {
   Services& services() { return services_; }
   std::string& read_buffer() { return read_buffer_; }
   upstream::PinnedPool& pinned_pool() { return pinned_pool_; }
+  upstream::Errands& errands() { return errands_; }
+  ScriptsLoaded& scripts() { return scripts_; }
+  // Looks at the session again as soon as CLIENT PAUSE is over, or nearly.
+  void wait_for_pause(std::weak_ptr<Session> session);
 
   // The shared connection; made when first asked for.
   upstream::Pipe& pipe(int protocol, int64_t database);
@@ -47,10 +54,16 @@ class Worker {
   void close_all();
 
  private:
+  void look_at_pause();
+
   upstream::IoThread& thread_;
   Services& services_;
   std::string read_buffer_;
   std::string upstream_buffer_;
+  upstream::Errands errands_;  // outlives the connections
+  ScriptsLoaded scripts_;
+  boost::asio::steady_timer pause_timer_;
+  std::vector<std::weak_ptr<Session>> paused_;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;

@@ -327,9 +327,9 @@ void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict) {
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);
   std::string bytes = encode_reply(op, verdict, order_id == 0 ? "" : durability(item, order_id));
-  if (op.verb == Verb::kBuy) {
-    metrics.purchase_seconds.observe(static_cast<uint64_t>(base::monotonic_us() - op.received_us));
-  }
+  const int64_t took_us = base::monotonic_us() - op.received_us;
+  if (op.verb == Verb::kBuy) metrics.purchase_seconds.observe(static_cast<uint64_t>(took_us));
+  shared_.slow_log.note(op, took_us);
   deliver_(op, std::move(bytes));
 }
 

@@ -45,6 +45,8 @@ constexpr std::array kSpecs{
     CommandSpec{"seckill.resume", Kind::kResume, 2, 2, true, "INTAKE|FLUSH", "Ends PAUSE."},
     CommandSpec{"seckill.status", Kind::kStatus, 1, 1, false, "",
                 "Shows the state of proxy, journal and drain."},
+    CommandSpec{"seckill.slowlog", Kind::kSlowLog, 2, 3, false, "GET [count] | LEN | RESET",
+                "Shows the slowest of the last purchases and other operations."},
     CommandSpec{"seckill.help", Kind::kHelp, 1, 1, false, "", "Shows this list."},
 };
 

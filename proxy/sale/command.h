@@ -23,6 +23,7 @@ enum class CommandKind {
   kPause,
   kResume,
   kStatus,
+  kSlowLog,
   kHelp,  // operator's verbs
 };
 

@@ -13,6 +13,7 @@ namespace sluice::proxy::sale {
 namespace {
 
 constexpr int64_t kFlushWaitMaxMs = 3'600'000;
+constexpr size_t kSlowLogShown = 10;  // without a count
 
 std::string ok_reply() {
   std::string out;
@@ -179,6 +180,8 @@ void Sale::operate(const CommandSpec& spec, std::span<const std::string_view> ar
       return pause_or_resume(true, args[1], thread, std::move(sink), token);
     case CommandKind::kResume:
       return pause_or_resume(false, args[1], thread, std::move(sink), token);
+    case CommandKind::kSlowLog:
+      return sink->deliver(token, slow_log(args));
     case CommandKind::kHelp:
       return sink->deliver(token, help_reply());
     default:
@@ -248,6 +251,26 @@ void Sale::flush(std::span<const std::string_view> args, size_t thread,
     }
     inboxes_[thread]->push([sink, token, reply] { sink->deliver(token, reply); });
   });
+}
+
+std::string Sale::slow_log(std::span<const std::string_view> args) {
+  SlowLog& log = shared_.slow_log;
+  std::string out;
+  if (args.size() == 2 && resp::equals_ignoring_case(args[1], "LEN")) {
+    resp::append_integer(out, static_cast<int64_t>(log.size()));
+    return out;
+  }
+  if (args.size() == 2 && resp::equals_ignoring_case(args[1], "RESET")) {
+    log.reset();
+    return ok_reply();
+  }
+  if (!resp::equals_ignoring_case(args[1], "GET"))
+    return error_reply("ERR", "the argument must be GET, LEN or RESET");
+  if (args.size() == 2) return log.get(kSlowLogShown);
+  const auto count = base::parse_integer(args[2]);
+  if (!count || *count < -1)
+    return error_reply("ERR", "count should be greater than or equal to -1");
+  return log.get(*count < 0 ? SIZE_MAX : static_cast<size_t>(*count));
 }
 
 void Sale::pause_or_resume(bool pause, std::string_view what, size_t thread,

@@ -12,6 +12,7 @@
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/purchase_script.h"
+#include "proxy/sale/slow_log.h"
 
 namespace sluice::proxy::sale {
 
@@ -56,6 +57,7 @@ struct Shared {
   SaleMetrics* metrics = nullptr;
   Scripts scripts;
   Limits limits;
+  SlowLog slow_log;
   Fatal fatal;
   // False until this proxy has anything to do with a sale; till then Redis holds no key of ours.
   std::atomic<bool> selling{false};

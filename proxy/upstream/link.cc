@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "proxy/upstream/info.h"
+#include "resp/request_parser.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::upstream {
@@ -20,13 +21,25 @@ constexpr size_t kGreetingReplyMax = 1024 * 1024;
 
 std::string errno_text(int number) { return std::generic_category().message(number); }
 
-// Errors of INFO and PING that are no reason to stay away: what they mean for each command, its
-// client will be told by Redis itself.
+int64_t number_in(std::string_view reply) {
+  int64_t number = 0;
+  const bool integer = reply.size() > 3 && reply[0] == ':' &&
+                       resp::parse_strict_integer(reply.substr(1, reply.size() - 3), number);
+  return integer ? number : 0;
+}
+
+// Errors that are no reason to stay away: what they mean for each command, its client will be told
+// by Redis itself.
 bool speaks_of_the_server(std::string_view error) {
   for (std::string_view prefix : {"-LOADING ", "-BUSY ", "-MISCONF ", "-MASTERDOWN "}) {
     if (error.starts_with(prefix)) return true;
   }
   return false;
+}
+
+// Of the probe: an INFO or a CLIENT ID that the proxy's user may not run, or that was renamed.
+bool denies_the_command(std::string_view error) {
+  return error.starts_with("-NOPERM ") || error.starts_with("-ERR unknown command ");
 }
 
 }  // namespace
@@ -63,6 +76,7 @@ void Link::close() {
   congested_ = paused_ = false;
   greeting_scanner_.reset();
   greeting_reply_.clear();
+  redis_id_ = 0;
   if (!attempt_) return;
   attempt_->link = nullptr;
   attempt_->timer.cancel();
@@ -134,8 +148,9 @@ void Link::start_handshake() {
   }
   if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
   // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
-  greeting_ends_with_probe_ = setup_.learn_version || greeting_replies_ == 0;
+  greeting_ends_with_probe_ = setup_.learn_version || setup_.learn_id || greeting_replies_ == 0;
   if (setup_.learn_version) greet({"INFO", "server"});
+  else if (setup_.learn_id) greet({"CLIENT", "ID"});
   else if (greeting_replies_ == 0) greet({"PING"});
   arm_read();
   flush();
@@ -160,7 +175,7 @@ void Link::handshake_reply(std::string_view reply) {
   const bool server_speaks = speaks_of_the_server(reply);
   // To HELLO or SELECT: what follows could not run, and Redis's own words say why.
   if (server_speaks && !probe) return fail(std::string(reply.substr(0, reply.size() - 2)));
-  if (reply[0] == '-' && !server_speaks) {
+  if (reply[0] == '-' && !server_speaks && !(probe && denies_the_command(reply))) {
     return fail("it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
                 " (see redis.username and redis.password_file)");
   }
@@ -168,6 +183,7 @@ void Link::handshake_reply(std::string_view reply) {
     std::string version = info_value(reply, "redis_version");
     if (!version.empty()) redis_version_ = std::move(version);
   }
+  if (setup_.learn_id && probe) redis_id_ = number_in(reply);
   if (--greeting_replies_ > 0) return;
   phase_ = Phase::kReady;
   attempt_->timer.cancel();

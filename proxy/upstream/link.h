@@ -29,6 +29,7 @@ struct LinkSetup {
   int protocol = 2;         // 2 or 3
   int64_t database = 0;     // SELECTed if not 0
   bool learn_version = false;
+  bool learn_id = false;
 };
 
 class LinkEvents {
@@ -73,6 +74,8 @@ class Link final : TurnTask {
 
   // From INFO, if the setup asked for it; "" before.
   const std::string& redis_version() const { return redis_version_; }
+  // What Redis calls this connection (CLIENT ID), if the setup asked for it; 0: not known.
+  int64_t redis_id() const { return redis_id_; }
 
  private:
   using Socket = boost::asio::generic::stream_protocol::socket;
@@ -122,6 +125,7 @@ class Link final : TurnTask {
   std::string greeting_reply_;   // the one that is arriving
   resp::ReplyScanner greeting_scanner_;
   std::string redis_version_;
+  int64_t redis_id_ = 0;
 };
 
 }  // namespace sluice::proxy::upstream

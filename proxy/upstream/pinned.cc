@@ -42,7 +42,11 @@ void Pinned::forward_unseen(std::string_view bytes) {
 
 void Pinned::link_bytes(std::string_view bytes) {
   while (!bytes.empty() && receiver_ != nullptr) {
-    if (relay_ && unseen_ == 0 && replies_ == 0) return relay_bytes(bytes);
+    if (relay_ && unseen_ == 0 && replies_ == 0) {
+      if (raw_) return receiver_->reply_bytes(bytes, 0);
+      bytes = relay_bytes(bytes);
+      continue;
+    }
     const size_t expected = unseen_ > 0 || runs_.empty() ? 1 : runs_.front();
     const auto slice = scanner_.scan(bytes, expected);
     const std::string_view part = bytes.substr(0, slice.bytes);
@@ -77,10 +81,24 @@ void Pinned::ask_whether_relay_ended() {
   link_.flush_later();
 }
 
-void Pinned::relay_bytes(std::string_view bytes) {
+void Pinned::link_ready() {
+  was_up_ = true;
+  for (auto& told : std::exchange(wants_id_, {})) told(link_.redis_id());
+}
+
+void Pinned::tell_redis_id(std::function<void(int64_t)> told) {
+  if (link_.ready() || link_.closed()) return told(link_.redis_id());
+  wants_id_.push_back(std::move(told));
+}
+
+// Returns what it did not take: the relay has ended.
+std::string_view Pinned::relay_bytes(std::string_view bytes) {
   while (!bytes.empty() && relay_ && receiver_ != nullptr) {
     const auto slice = scanner_.scan(bytes, 1);
-    if (slice.broken) return protocol_broken();
+    if (slice.broken) {
+      protocol_broken();
+      return {};
+    }
     const std::string_view part = bytes.substr(0, slice.bytes);
     bytes.remove_prefix(slice.bytes);
     const bool whole = slice.replies > 0;
@@ -98,6 +116,7 @@ void Pinned::relay_bytes(std::string_view bytes) {
       frame_.clear();
     }
   }
+  return bytes;
 }
 
 void Pinned::judge_frame() {
@@ -124,6 +143,7 @@ bool Pinned::take_push(std::string_view part, bool whole) {
 }
 
 void Pinned::link_closed(const std::string& reason) {
+  for (auto& told : std::exchange(wants_id_, {})) told(0);
   if (receiver_ == nullptr) return;
   const std::string error =
       was_up_ ? lost_error() : unreachable_error(endpoint_.text(), reason);
@@ -177,13 +197,14 @@ Result<std::unique_ptr<Pinned>> PinnedPool::acquire(int protocol, int64_t databa
                  "(limits.pinned_connections = " + std::to_string(limit) + "); retry later");
   }
   auto pinned = std::make_unique<Pinned>(thread_, endpoint_, scratch_,
-                                         LinkSetup{protocol, database, false});
+                                         LinkSetup{protocol, database, false, true});
   pinned->receiver_ = &receiver;
   return pinned;
 }
 
 void PinnedPool::give_back(std::unique_ptr<Pinned> pinned, bool clean) {
   pinned->receiver_ = nullptr;
+  for (auto& told : std::exchange(pinned->wants_id_, {})) told(0);
   if (clean && pinned->reusable() && idle_.size() < kIdleMax)
     idle_.push_back(std::move(pinned));
   else

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,11 +34,16 @@ class Pinned final : LinkEvents {
   // From now on every byte that Redis sends goes to the session as it is (replies = 0), and
   // forward() counts nothing.
   void start_relay() { relay_ = true; }
+  // The same for ever, whatever the bytes are: replication, or the debugger of scripts.
+  void start_raw_relay() { relay_ = raw_ = true; }
   // Finds out whether Redis still takes the client for a subscriber, by a PING that it does not see
   // answered; then calls relay_ended(), and the two below tell. (A RESET answered ends it too.)
   void ask_whether_relay_ended();
   bool still_relaying() const { return relay_; }
   bool was_reset() const { return was_reset_; }
+  bool relays_raw() const { return raw_; }
+  // Calls `told` with what Redis calls this connection (0: not known) once it is up or has failed.
+  void tell_redis_id(std::function<void(int64_t)> told);
 
   bool congested() const { return link_.congested(); }
   void wait_for_room() { room_wanted_ = true; }
@@ -46,11 +52,11 @@ class Pinned final : LinkEvents {
  private:
   friend class PinnedPool;
 
-  void link_ready() override { was_up_ = true; }
+  void link_ready() override;
   void link_bytes(std::string_view bytes) override;
   void link_closed(const std::string& reason) override;
   void link_has_room() override;
-  void relay_bytes(std::string_view bytes);
+  std::string_view relay_bytes(std::string_view bytes);
   void judge_frame();
   void protocol_broken();
   bool take_push(std::string_view part, bool whole);
@@ -65,12 +71,14 @@ class Pinned final : LinkEvents {
   std::deque<size_t> runs_;
   bool begun_ = false;  // the session has bytes of the reply that is arriving
   bool relay_ = false;
+  bool raw_ = false;            // relay_, and the bytes need not be RESP
   bool asked_ = false;          // ask_whether_relay_ended() waits for its answer
   bool frame_passed_ = false;   // this frame is not the answer: it goes to the session as it comes
   bool was_reset_ = false;
   std::string frame_;           // the frame that is arriving while asked_
   bool room_wanted_ = false;
   bool was_up_ = false;
+  std::vector<std::function<void(int64_t)>> wants_id_;
   std::string push_;  // the push that is arriving
   resp::ReplyScanner scanner_;
 };

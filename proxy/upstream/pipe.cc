@@ -94,7 +94,7 @@ void Pipe::link_closed(const std::string& reason) {
   scanner_.reset();
   reconnect_later();
   const std::string error = was_up_ ? lost_error() : down_error_;
-  was_up_ = false;
+  if (std::exchange(was_up_, false) && on_lost_) on_lost_();
   std::deque<Waiter> lost = std::exchange(fifo_, {});
   lost_ = &lost;
   for (size_t i = 0; i < lost.size(); ++i) {

@@ -14,8 +14,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/upstream/link.h"
 #include "proxy/upstream/reply_receiver.h"
@@ -28,6 +30,8 @@ class Pipe final : LinkEvents {
   ~Pipe();
 
   void open();
+  // Called whenever a connection that was in use is lost. To be set before open().
+  void on_lost(std::function<void()> lost) { on_lost_ = std::move(lost); }
 
   // Sends `commands` commands. With `same_run`, they continue the receiver's last forward(), so
   // that their replies may come in one slice with the earlier ones'. False: Redis cannot be
@@ -61,6 +65,7 @@ class Pipe final : LinkEvents {
   Link link_;
   boost::asio::steady_timer timer_;
   int64_t delay_us_;
+  std::function<void()> on_lost_;
   bool down_ = false;        // the last attempt failed, or the connection was lost
   std::string down_error_;   // a RESP error line
   bool was_up_ = false;      // the connection lost was in use

@@ -185,7 +185,7 @@ class FakeRedis:
 
     def serve(self, connection):
         while data := connection.recv(1 << 16):
-            if b"INFO" in data or data == command("PING"):
+            if b"INFO" in data or data in (command("PING"), command("CLIENT", "ID")):
                 answer = b"+OK\r\n"
             else:
                 answer = self.script(data)

@@ -18,7 +18,7 @@ TEST(CommandTable, ComparesNamesInAnyCaseAndWhole) {
   EXPECT_EQ(classify("PUNSUBSCRIBE"), CommandKind::kUnsubscribe);
   EXPECT_EQ(classify("brpoplpush"), CommandKind::kBlocking);
   for (std::string_view other :
-       {"", "get", "SET", "multix", "mult", "EVALSHA", "seckill", "xreadx"})
+       {"", "get", "SET", "multix", "mult", "xevalsha", "seckill", "xreadx"})
     EXPECT_EQ(classify(other), CommandKind::kForward) << other;
 }
 
@@ -79,9 +79,16 @@ TEST_F(ConnectionCommands, ClientSpeaksOfThisConnection) {
   EXPECT_EQ(say_client({"GETNAME"}), "$2\r\nab\r\n");
   EXPECT_EQ(say_client({"SETINFO", "LIB-NAME", "redis-py"}), "+OK\r\n");
   EXPECT_NE(say_client({"INFO"}).find("lib-name=redis-py"), std::string::npos);
-  EXPECT_EQ(say_client({"MAINT_NOTIFICATIONS", "on"}),
-            "-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n");
-  EXPECT_EQ(say_client({"ID", "x"}), "-ERR wrong number of arguments for 'client|id' command\r\n");
+}
+
+TEST(ClientPlace, IsRedisForWhatIsWrongOrUnknown) {
+  const auto place = [](Words words) { return client_place(words); };
+  EXPECT_EQ(place({"CLIENT", "id"}), ClientPlace::kHere);
+  EXPECT_EQ(place({"CLIENT", "ID", "x"}), ClientPlace::kWrong);
+  EXPECT_EQ(place({"CLIENT", "KILL"}), ClientPlace::kWrong);
+  EXPECT_EQ(place({"CLIENT"}), ClientPlace::kWrong);
+  EXPECT_EQ(place({"CLIENT", "MAINT_NOTIFICATIONS", "on"}), ClientPlace::kUnknown);
+  EXPECT_EQ(place({"CLIENT", "UNBLOCK", "7"}), ClientPlace::kUnblock);
 }
 
 TEST_F(ConnectionCommands, KillEndsOthersAtOnceAndItselfAfterTheReply) {

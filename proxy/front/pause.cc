@@ -1,0 +1,69 @@
+#include "proxy/front/pause.h"
+
+#include <algorithm>
+#include <string>
+
+#include "proxy/sale/command.h"
+#include "resp/names.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+// Sorted. What Redis 7.0 flags "write" or "may replicate"; of a command with subcommands only those
+// that are so flagged.
+constexpr std::string_view kWriting[] = {
+    "append", "bitfield", "bitop", "blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop",
+    "bzpopmax", "bzpopmin", "copy", "decr", "decrby", "del", "eval", "evalsha", "expire",
+    "expireat", "fcall", "flushall", "flushdb", "function|delete", "function|flush",
+    "function|load", "function|restore", "geoadd", "georadius", "georadiusbymember",
+    "geosearchstore", "getdel", "getex", "getset", "hdel", "hincrby", "hincrbyfloat", "hmset",
+    "hset", "hsetnx", "incr", "incrby", "incrbyfloat", "linsert", "lmove", "lmpop", "lpop",
+    "lpush", "lpushx", "lrem", "lset", "ltrim", "migrate", "move", "mset", "msetnx", "persist",
+    "pexpire", "pexpireat", "pfadd", "pfcount", "pfdebug", "pfmerge", "psetex", "publish",
+    "rename", "renamenx", "restore", "restore-asking", "rpop", "rpoplpush", "rpush", "rpushx",
+    "sadd", "sdiffstore", "set", "setbit", "setex", "setnx", "setrange", "sinterstore", "smove",
+    "sort", "spop", "spublish", "srem", "sunionstore", "swapdb", "unlink", "xack", "xadd",
+    "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|createconsumer",
+    "xgroup|delconsumer", "xgroup|destroy", "xgroup|setid", "xreadgroup", "xsetid", "xtrim",
+    "zadd", "zdiffstore", "zincrby", "zinterstore", "zmpop", "zpopmax", "zpopmin", "zrangestore",
+    "zrem", "zremrangebylex", "zremrangebyrank", "zremrangebyscore", "zunionstore"};
+static_assert(std::is_sorted(std::begin(kWriting), std::end(kWriting)));
+
+bool is_writing(const std::string& name) {
+  return std::binary_search(std::begin(kWriting), std::end(kWriting), std::string_view(name));
+}
+
+}  // namespace
+
+bool may_write(CommandKind kind, std::span<const std::string_view> args) {
+  if (kind == CommandKind::kExec) return true;
+  if (kind == CommandKind::kSale) {
+    const sale::CommandSpec* spec = sale::find_command(args[0]);
+    return spec != nullptr && spec->writes;
+  }
+  const std::string name = resp::lower(args[0]);
+  return is_writing(name) || (args.size() > 1 && is_writing(name + "|" + resp::lower(args[1])));
+}
+
+void Pause::begin(Mode mode, int64_t end_us) {
+  std::lock_guard lock(mutex_);
+  end_us_ = active() ? std::max(end_us_, end_us) : end_us;
+  mode_ = std::max(mode_.load(), mode);
+}
+
+void Pause::end() {
+  std::lock_guard lock(mutex_);
+  mode_ = Mode::kNone;
+}
+
+bool Pause::holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us) {
+  Mode mode = Mode::kNone;
+  {
+    std::lock_guard lock(mutex_);
+    if (now_us >= end_us_) mode_ = Mode::kNone;
+    mode = mode_;
+  }
+  return mode == Mode::kAll || (mode == Mode::kWrite && may_write(kind, args));
+}
+
+}  // namespace sluice::proxy::front

@@ -1,0 +1,40 @@
+// CLIENT PAUSE: until when the clients of this proxy wait, and with which commands. Redis itself is
+// not paused, nor are clients of other proxies.
+//
+// Owned by Services; any thread. The sessions ask before each command; one that must wait is
+// looked at again by its worker until the pause is over.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <string_view>
+
+#include "proxy/front/command_table.h"
+
+namespace sluice::proxy::front {
+
+class Pause {
+ public:
+  enum class Mode : uint8_t { kNone, kWrite, kAll };
+
+  // A pause under way is made longer and stricter, never shorter or milder.
+  void begin(Mode mode, int64_t end_us);
+  void end();
+
+  // False while nothing is paused: the one question on the way of an ordinary command.
+  bool active() const { return mode_.load(std::memory_order_relaxed) != Mode::kNone; }
+  // Whether this command has to wait; ends a pause whose time has come.
+  bool holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us);
+
+ private:
+  std::mutex mutex_;
+  std::atomic<Mode> mode_{Mode::kNone};  // written under mutex_
+  int64_t end_us_ = 0;                   // monotonic; guarded by mutex_
+};
+
+// Whether Redis 7.0 stops the command during CLIENT PAUSE … WRITE. EXEC counts as one that writes.
+bool may_write(CommandKind kind, std::span<const std::string_view> args);
+
+}  // namespace sluice::proxy::front

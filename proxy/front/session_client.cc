@@ -1,0 +1,266 @@
+// CLIENT in a session: what needs the session itself, another session, or Redis.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "proxy/front/session.h"
+#include "resp/names.h"
+#include "resp/request_parser.h"
+#include "resp/writer.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+constexpr std::string_view kNoSuchTarget = "ERR The client ID you want redirect to does not exist";
+
+bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
+
+std::string integer(int64_t value) {
+  std::string reply;
+  resp::append_integer(reply, value);
+  return reply;
+}
+
+// The index of the id behind REDIRECT among the arguments of CLIENT TRACKING; 0: there is none.
+size_t redirect_argument(Args args) {
+  for (size_t i = 3; i + 1 < args.size(); ++i) {
+    if (is(args[i], "prefix")) ++i;
+    else if (is(args[i], "redirect")) return i + 1;
+  }
+  return 0;
+}
+
+// CLIENT UNBLOCK id [TIMEOUT|ERROR] → "" or the text of an error.
+std::string parse_unblock(Args args, int64_t& id, bool& with_error) {
+  with_error = args.size() == 4 && is(args[3], "error");
+  if (args.size() > 4) {
+    return "ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
+           "'. Try CLIENT HELP.";
+  }
+  if (args.size() == 4 && !with_error && !is(args[3], "timeout"))
+    return "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+  if (!resp::parse_strict_integer(args[2], id)) return "ERR value is not an integer or out of range";
+  return "";
+}
+
+}  // namespace
+
+bool Session::on_client() {
+  const Args args = parser_.args();
+  switch (client_place(args)) {
+    case ClientPlace::kReply:
+    case ClientPlace::kHere:
+    case ClientPlace::kPause: {
+      const std::string reply = run_client(args);
+      if (!reply.empty()) local(reply);
+      return true;
+    }
+    case ClientPlace::kUnblock: return on_unblock();
+    case ClientPlace::kTracking: return on_tracking();
+    case ClientPlace::kRedis: forward_about_tracking(); return true;
+    case ClientPlace::kWrong: forward_one(); return true;
+    case ClientPlace::kUnknown: break;
+  }
+  // It may leave state behind: on a connection that nobody uses afterwards.
+  if (!tie()) return true;
+  dirty_ = settling_ = true;
+  forward_one();
+  return true;
+}
+
+// What is answered here, at once; "" if there is no answer.
+std::string Session::run_client(Args args) {
+  const ClientPlace place = client_place(args);
+  if (place == ClientPlace::kPause) return run_pause(args);
+  if (place == ClientPlace::kUnblock) {
+    // In MULTI: what came of it is not known before EXEC is answered.
+    int64_t id = 0;
+    bool with_error = false;
+    const std::string wrong = parse_unblock(args, id, with_error);
+    if (!wrong.empty()) return error_line(wrong);
+    const ClientPtr client = worker_.services().clients.find(id);
+    if (client == nullptr || client->flag.load() != 'b') return integer(0);
+    client->unblock(with_error, [](bool) {});
+    return integer(1);
+  }
+  if (place != ClientPlace::kReply) {
+    LocalReply reply = client_command(args, *client_, worker_.services().clients);
+    if (reply.close) closing_ = true;
+    return std::move(reply.bytes);
+  }
+  const bool off = is(args[2], "off"), skip = is(args[2], "skip");
+  if (!off && !skip && !is(args[2], "on")) return error_line("ERR syntax error");
+  if (off) muted_ = true;
+  else if (skip) mute_next_ = !muted_;
+  else muted_ = mute_next_ = false;
+  return off || skip ? "" : "+OK\r\n";
+}
+
+std::string Session::run_pause(Args args) {
+  Pause& pause = worker_.services().pause;
+  if (is(args[1], "unpause")) {
+    pause.end();
+    return "+OK\r\n";
+  }
+  if (args.size() > 4) {
+    return error_line("ERR unknown subcommand or wrong number of arguments for '" +
+                      std::string(args[1]) + "'. Try CLIENT HELP.");
+  }
+  const bool write = args.size() == 4 && is(args[3], "write");
+  if (args.size() == 4 && !write && !is(args[3], "all"))
+    return error_line("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  int64_t ms = 0;
+  if (!resp::parse_strict_integer(args[2], ms) || ms > INT64_MAX / 2000)
+    return error_line("ERR timeout is not an integer or out of range");
+  if (ms < 0) return error_line("ERR timeout is negative");
+  pause.begin(write ? Pause::Mode::kWrite : Pause::Mode::kAll,
+              base::monotonic_us() + ms * 1000);
+  return "+OK\r\n";
+}
+
+bool Session::held_back_by_pause(CommandKind kind) {
+  Pause& pause = worker_.services().pause;
+  if (!pause.holds(kind, parser_.args(), base::monotonic_us())) return false;
+  if (!std::exchange(held_, true)) worker_.wait_for_pause(weak_from_this());
+  return true;
+}
+
+// ---- UNBLOCK.
+
+bool Session::on_unblock() {
+  int64_t id = 0;
+  bool with_error = false;
+  const std::string wrong = parse_unblock(parser_.args(), id, with_error);
+  if (!wrong.empty()) {
+    local(error_line(wrong));
+    return true;
+  }
+  const ClientPtr client = worker_.services().clients.find(id);
+  if (client == nullptr) {
+    local(integer(0));
+    return true;
+  }
+  const uint64_t token = queue_.add_ticket(take_muted());
+  client->unblock(with_error, [self = shared_from_this(), token](bool was_blocked) {
+    boost::asio::post(self->worker_.thread().context(),
+                      [self, token, was_blocked] { self->deliver(token, integer(was_blocked)); });
+  });
+  return true;
+}
+
+// By this session, not by the one that asks: until Redis has answered, the connection must not go
+// to another client, who would be unblocked in this one's place.
+void Session::unblock(bool with_error, std::function<void(bool)> done) {
+  if (closed_ || !blocked_ || pinned_ == nullptr) return done(false);
+  ++unblocks_;
+  const auto ended = [self = shared_from_this(), done](std::string_view reply) {
+    --self->unblocks_;
+    done(reply == ":1\r\n");
+  };
+  pinned_->tell_redis_id([this, self = shared_from_this(), with_error, ended](int64_t redis_id) {
+    const std::string id = std::to_string(redis_id);
+    const std::string_view words[] = {"CLIENT", "UNBLOCK", id, with_error ? "ERROR" : "TIMEOUT"};
+    if (redis_id == 0 || !worker_.errands().send(worker_.pipe(2, 0), words, ended)) ended("");
+  });
+}
+
+// ---- TRACKING.
+
+bool Session::on_tracking() {
+  const Args args = parser_.args();
+  const bool tracks = is(args[1], "tracking");
+  const bool on = is(args[2], "on");
+  if (!on && pinned_ == nullptr) {
+    forward_one();  // changes nothing, or is an error
+    return true;
+  }
+  const size_t at = tracks && on ? redirect_argument(args) : 0;
+  if (at == 0) {
+    forward_tracking(command_bytes(), !tracks ? client_->redirect.load() : on ? 0 : -1);
+    return true;
+  }
+  int64_t id = 0;
+  if (redirect_ == Redirect::kAsked) return false;
+  if (redirect_ == Redirect::kNone) {
+    ClientPtr target;
+    if (resp::parse_strict_integer(args[at], id)) target = worker_.services().clients.find(id);
+    if (target == nullptr) {
+      local(error_line(kNoSuchTarget));
+      return true;
+    }
+    redirect_ = Redirect::kAsked;
+    target->ask_redis_id([self = shared_from_this()](int64_t redis_id) {
+      boost::asio::post(self->worker_.thread().context(), [self, redis_id] {
+        self->redirect_ = Redirect::kAnswered;
+        self->redirect_redis_id_ = redis_id;
+        self->look_again();
+      });
+    });
+    return false;
+  }
+  redirect_ = Redirect::kNone;
+  if (redirect_redis_id_ == 0) {
+    local(error_line(kNoSuchTarget));
+    return true;
+  }
+  static_cast<void>(resp::parse_strict_integer(args[at], id));
+  std::vector<std::string_view> words(args.begin(), args.end());
+  const std::string redis_id = std::to_string(redirect_redis_id_);
+  words[at] = redis_id;
+  std::string command;
+  resp::append_command(command, words);
+  forward_tracking(command, id);
+  return true;
+}
+
+// Redis decides; if it agrees, the connection stays the client's own.
+void Session::forward_tracking(std::string_view bytes, int64_t redirect) {
+  if (!tie()) return;
+  dirty_ = settling_ = true;
+  queue_.add_rewritten(
+      [this, redirect](std::string_view reply) {
+        if (reply.starts_with("+OK")) {
+          sticky_ = true;
+          client_->redirect = redirect;
+        }
+        return std::string(reply);
+      },
+      take_muted());
+  send(bytes, 1, false);
+}
+
+// GETREDIR and TRACKINGINFO name a client as Redis knows it.
+void Session::forward_about_tracking() {
+  const int64_t target = client_->redirect.load();
+  if (target <= 0 || is(parser_.args()[1], "caching")) return forward_one();
+  forward_one([target](std::string_view reply) {
+    constexpr std::string_view kField = "redirect\r\n:";
+    const size_t field = reply.find(kField);
+    const size_t number = field != std::string_view::npos ? field + kField.size()
+                          : reply.starts_with(':')        ? 1
+                                                          : std::string_view::npos;
+    if (number == std::string_view::npos) return std::string(reply);
+    const size_t end = reply.find("\r\n", number);
+    return std::string(reply.substr(0, number)) + std::to_string(target) +
+           std::string(reply.substr(end));
+  });
+}
+
+// Somebody's invalidations are to go to this client, so it needs a connection that stays its own;
+// it can only take one while no reply is due on another.
+void Session::tell_redis_id(std::function<void(int64_t)> told) {
+  if (closed_ || closing_) return told(0);
+  if (pinned_ == nullptr && !queue_.empty()) {
+    wants_redis_id_.push_back(std::move(told));
+    return;
+  }
+  if (!tie()) {
+    reply_later();
+    return told(0);
+  }
+  sticky_ = dirty_ = true;
+  pinned_->tell_redis_id(std::move(told));
+}
+
+}  // namespace sluice::proxy::front

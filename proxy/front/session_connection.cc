@@ -1,0 +1,118 @@
+// Commands that speak of the client's own connection to the proxy, and those that Redis answers with
+// something of the proxy's in it.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "proxy/front/reply_rewrite.h"
+#include "proxy/front/session.h"
+#include "resp/names.h"
+#include "resp/writer.h"
+
+namespace sluice::proxy::front {
+
+void Session::on_hello() { local(say_hello(parser_.args())); }
+
+std::string Session::say_hello(Args args) {
+  const int before = client_->protocol.load();
+  std::string reply =
+      hello(args, *client_, worker_.services().clients, worker_.redis_version());
+  if (client_->protocol.load() == before) return reply;
+  if (pinned_ && !stateful()) untie(true);
+  if (pinned_) {
+    // Watching or tracking: the connection changes along.
+    const std::string_view words[] = {"HELLO", client_->protocol.load() == 3 ? "3" : "2"};
+    std::string command;
+    resp::append_command(command, words);
+    pinned_->forward_unseen(command);
+    dirty_ = true;
+  }
+  use_shared_pipe();
+  return reply;
+}
+
+// Redis decides whether the database exists; the answer moves the client.
+void Session::on_select() {
+  const Args args = parser_.args();
+  int64_t database = 0;
+  if (args.size() != 2 || !resp::parse_strict_integer(args[1], database)) return forward_one();
+  if (database == database_) return local("+OK\r\n");
+  if (!tie()) return;
+  dirty_ = settling_ = true;
+  forward_one([this, database](std::string_view reply) {
+    selected(database, reply);
+    return std::string(reply);
+  });
+}
+
+void Session::selected(int64_t database, std::string_view reply) {
+  if (!reply.starts_with("+OK")) return;
+  database_ = database;
+  client_->database = database;
+  sticky_ = sticky_ || database > Worker::kSharedDatabaseMax;
+  if (database <= Worker::kSharedDatabaseMax) use_shared_pipe();
+}
+
+void Session::on_reset() {
+  if (parser_.args().size() != 1) return local(wrong_arity("reset"));
+  in_multi_ = watching_ = sticky_ = multi_broken_ = settling_ = blocked_ = subscribed_ = false;
+  transaction_.reset();
+  client_->redirect = -1;
+  client_->no_evict = false;
+  if (pinned_) untie(false);
+  muted_ = mute_next_ = false;
+  client_->protocol = 2;
+  client_->database = database_ = 0;
+  worker_.services().clients.set_name(*client_, "");
+  use_shared_pipe();
+  show_state();
+  local("+RESET\r\n");
+}
+
+void Session::on_command() { forward_one(command_change()); }
+
+// Null: nothing is to be changed.
+ReplyQueue::Rewrite Session::command_change() {
+  const Args args = parser_.args();
+  const CommandRewrite what = command_rewrite(args);
+  if (what == CommandRewrite::kNone) return nullptr;
+  std::vector<std::string> names;
+  for (size_t i = 2; i < args.size(); ++i) names.emplace_back(args[i]);
+  return [what, names = std::move(names), protocol = client_->protocol.load()](
+             std::string_view reply) { return add_commands(what, names, reply, protocol); };
+}
+
+void Session::on_info() {
+  const Args args = parser_.args();
+  if (args.size() != 2 || !resp::equals_ignoring_case(args[1], "sluice"))
+    return forward_one(info_change());
+  std::string reply;
+  resp::append_verbatim(reply, with_header(worker_.services().flow.info_section()),
+                        client_->protocol.load());
+  local(reply);
+}
+
+// Null: the section is not asked for.
+ReplyQueue::Rewrite Session::info_change() {
+  const Args args = parser_.args();
+  const bool added =
+      args.size() == 1 || std::any_of(args.begin() + 1, args.end(), [](std::string_view arg) {
+        for (std::string_view section : {"sluice", "all", "everything", "default"}) {
+          if (resp::equals_ignoring_case(arg, section)) return true;
+        }
+        return false;
+      });
+  if (!added) return nullptr;
+  return [this](std::string_view reply) {
+    return add_info_section(reply, with_header(worker_.services().flow.info_section()));
+  };
+}
+
+void Session::on_config() {
+  const LocalReply reply =
+      config_command(parser_.args(), worker_.services().config, client_->protocol.load());
+  if (reply.place == LocalReply::Place::kForward) return forward_one();
+  local(reply.bytes);
+}
+
+}  // namespace sluice::proxy::front

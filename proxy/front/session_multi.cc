@@ -1,0 +1,212 @@
+// A session within MULTI: what Redis queues as it is, and what runs here when EXEC has succeeded.
+#include <utility>
+#include <vector>
+
+#include "proxy/front/reply_rewrite.h"
+#include "proxy/front/session.h"
+#include "resp/names.h"
+#include "resp/request_parser.h"
+#include "resp/writer.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+// Queued by Redis in place of a command that is for the proxy.
+constexpr std::string_view kPlaceholder = "*1\r\n$4\r\nPING\r\n";
+
+size_t bytes_of(Args args) {
+  size_t bytes = 128;
+  for (std::string_view arg : args) bytes += arg.size() + sizeof(std::string);
+  return bytes;
+}
+
+}  // namespace
+
+bool Session::dispatch_in_multi(CommandKind kind) {
+  const bool alone = parser_.args().size() == 1;
+  switch (kind) {
+    case CommandKind::kExec:
+      if (alone) on_exec(); else forward_one();
+      return true;
+    case CommandKind::kDiscard:
+      forward_one();
+      if (alone) end_multi();
+      return true;
+    // Redis refuses these without queueing them.
+    case CommandKind::kMulti: case CommandKind::kWatch: forward_one(); return true;
+    case CommandKind::kReset: on_reset(); return true;
+    case CommandKind::kQuit:
+      local("+OK\r\n");
+      closing_ = true;
+      return true;
+    case CommandKind::kHttp: close(); return true;
+    case CommandKind::kSale: refuse_in_multi(); return true;
+    case CommandKind::kHello: queue_hello(); return true;
+    case CommandKind::kClient: queue_client(); return true;
+    case CommandKind::kSelect: queue_select(); return true;
+    case CommandKind::kAuth:
+      if (alone) forward_one();  // Redis refuses it, and EXEC with it
+      else queue_local([this](Args args) { return auth(args); });
+      return true;
+    case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
+      queue_server(kind);
+      return true;
+    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: multi_subscribes_ = true; break;
+    case CommandKind::kEval: case CommandKind::kScript: remember_script(kind); break;
+    case CommandKind::kEvalSha:
+      if (!script_is_loaded()) return false;
+      break;
+    default: break;
+  }
+  transaction_->queued(1);
+  forward_one();
+  return true;
+}
+
+void Session::begin_multi() {
+  in_multi_ = true;
+  multi_subscribes_ = multi_broken_ = false;
+  transaction_ = std::make_shared<Transaction>();
+}
+
+void Session::end_multi() {
+  in_multi_ = watching_ = multi_broken_ = false;
+  transaction_.reset();
+  settling_ = true;
+  show_state();
+}
+
+void Session::refuse_in_multi() {
+  multi_broken_ = true;
+  local(error_line("ERR Sluice: '" + resp::lower(parser_.args()[0]) +
+                   "' cannot be part of a MULTI transaction; send it outside"));
+}
+
+void Session::on_exec() {
+  if (multi_broken_) {
+    // Redis knows nothing of the command that was refused, so the transaction must not run.
+    queue_.add_rewritten(
+        [](std::string_view) {
+          return std::string("-EXECABORT Transaction discarded because of previous errors.\r\n");
+        },
+        take_muted());
+    send("*1\r\n$7\r\nDISCARD\r\n", 1, false);
+  } else if (multi_subscribes_) {
+    return exec_with_subscriptions();
+  } else if (transaction_->has_changes()) {
+    forward_one([this, transaction = transaction_](std::string_view reply) {
+      std::string changed = transaction->finish(reply, muted_);
+      use_shared_pipe();
+      return changed;
+    });
+  } else {
+    forward_one();
+  }
+  end_multi();
+}
+
+// The replies of SUBSCRIBE come in the midst of EXEC's, and are more than it announces: nobody but
+// the client can tell where that ends.
+void Session::exec_with_subscriptions() {
+  end_multi();
+  settling_ = false;
+  dirty_ = relay_ = relay_ending_ = true;
+  sticky_ = sticky_ || client_->protocol.load() == 3;
+  pinned_->start_relay();
+  pinned_->forward(command_bytes(), 0, false);
+  pinned_->ask_whether_relay_ended();
+  show_state();
+}
+
+// ---- What runs here.
+
+void Session::queue_changed(std::string_view bytes, Transaction::Change change) {
+  transaction_->queued(std::move(change), bytes_of(parser_.args()));
+  const auto limit = static_cast<size_t>(worker_.services().limits.query_buffer_bytes);
+  if (transaction_->bytes() > limit) return close();
+  const bool same_run = queue_.add_forwarded(1, take_muted());
+  send(bytes, 1, same_run);
+}
+
+void Session::queue_local(std::function<std::string(Args)> run) {
+  const Args args = parser_.args();
+  queue_changed(kPlaceholder, [words = std::vector<std::string>(args.begin(), args.end()),
+                               run = std::move(run)](std::string_view) {
+    return run(std::vector<std::string_view>(words.begin(), words.end()));
+  });
+}
+
+// The replies behind it are of the protocol it sets, so Redis must change along; AUTH and SETNAME
+// are not for Redis.
+void Session::queue_hello() {
+  const auto run = [this](Args args) { return say_hello(args); };
+  const Args args = parser_.args();
+  int64_t version = 0;
+  const bool plain = args.size() == 2 && resp::parse_strict_integer(args[1], version) &&
+                     (version == 2 || version == 3);
+  if (!plain) return queue_local(run);
+  dirty_ = true;
+  queue_changed(command_bytes(), [run, version = std::string(args[1])](std::string_view) {
+    const std::string_view words[] = {"HELLO", version};
+    return run(words);
+  });
+}
+
+void Session::queue_select() {
+  const Args args = parser_.args();
+  int64_t database = 0;
+  if (args.size() != 2 || !resp::parse_strict_integer(args[1], database)) {
+    transaction_->queued(1);
+    return forward_one();
+  }
+  dirty_ = true;
+  queue_changed(command_bytes(), [this, database](std::string_view element) {
+    selected(database, element);
+    return std::string(element);
+  });
+}
+
+void Session::queue_client() {
+  const Args args = parser_.args();
+  switch (client_place(args)) {
+    case ClientPlace::kWrong: return forward_one();  // Redis refuses it, and EXEC with it
+    case ClientPlace::kHere:
+    case ClientPlace::kReply:
+    case ClientPlace::kPause:
+    case ClientPlace::kUnblock:
+      return queue_local([this](Args words) { return run_client(words); });
+    case ClientPlace::kTracking:
+      sticky_ = true;
+      [[fallthrough]];
+    case ClientPlace::kUnknown:
+      dirty_ = true;
+      [[fallthrough]];
+    case ClientPlace::kRedis:
+      transaction_->queued(1);
+      return forward_one();
+  }
+}
+
+void Session::queue_server(CommandKind kind) {
+  const Args args = parser_.args();
+  const bool wrong = kind == CommandKind::kConfig && args.size() < 2;
+  if (wrong) return forward_one();
+  if (kind == CommandKind::kConfig) {
+    const int protocol = client_->protocol.load();
+    if (!for_sluice(args)) {
+      transaction_->queued(1);
+      return forward_one();
+    }
+    return queue_local([this, protocol](Args words) {
+      return config_command(words, worker_.services().config, protocol).bytes;
+    });
+  }
+  auto change = kind == CommandKind::kInfo ? info_change() : command_change();
+  if (!change) {
+    transaction_->queued(1);
+    return forward_one();
+  }
+  queue_changed(command_bytes(), std::move(change));
+}
+
+}  // namespace sluice::proxy::front

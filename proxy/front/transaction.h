@@ -1,0 +1,51 @@
+// What the proxy must do to the reply of one client's EXEC.
+//
+// A MULTI runs on the client's own connection to Redis, which queues its commands and runs them.
+// Commands of it that speak of the client's connection to the proxy run here, when EXEC has
+// succeeded, as Redis would run them then; Redis gets a PING in their place, so that its reply has
+// as many elements as the client has sent commands.
+//
+//   client:  MULTI  CLIENT ID  GET k  EXEC        Redis:  MULTI  PING  GET k  EXEC
+//   reply:   *2 [ :17, $1 v ]                     reply:  *2 [ +PONG, $1 v ]
+//
+// No sockets; the session's I/O thread only.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::proxy::front {
+
+class Transaction {
+ public:
+  // Makes of the element with which Redis answered a command the one that the client gets; "" for a
+  // command without an answer (CLIENT REPLY SKIP). Runs only if the transaction has run.
+  using Change = std::function<std::string(std::string_view element)>;
+
+  // Commands that Redis queues, in their order. (If it refuses one, EXEC fails as a whole.)
+  void queued(size_t commands) { commands_ += commands; }
+  // `bytes` is about what the change keeps in memory.
+  void queued(Change change, size_t bytes);
+
+  bool has_changes() const { return !changes_.empty(); }
+  size_t bytes() const { return bytes_; }
+
+  // EXEC's reply as the client gets it. `muted` may become true through a change (CLIENT REPLY OFF):
+  // like Redis, we then say no more, in the middle of the reply.
+  std::string finish(std::string_view reply, const bool& muted) const;
+
+ private:
+  struct Changed {
+    size_t index;  // of the command
+    Change change;
+  };
+
+  size_t commands_ = 0;
+  size_t bytes_ = 0;
+  std::vector<Changed> changes_;  // by index
+};
+
+}  // namespace sluice::proxy::front

@@ -1,0 +1,50 @@
+#include "proxy/front/script_cache.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::proxy::front {
+namespace {
+
+TEST(ScriptCache, NamesScriptsAsRedisDoes) {
+  EXPECT_EQ(sha1_hex("return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+}
+
+TEST(ScriptCache, ForgetsTheLeastRecentlyUsedAtItsBound) {
+  ScriptCache cache(3 * 1024);
+  const std::string a(768, 'a'), b(768, 'b'), c(768, 'c'), d(768, 'd');
+  for (const std::string& body : {a, b, c}) cache.remember(body);
+  EXPECT_EQ(cache.bytes(), 3 * 1024u);
+  EXPECT_NE(cache.find(sha1_hex(a)), nullptr);
+  cache.remember(d);
+  EXPECT_EQ(cache.find(sha1_hex(b)), nullptr);
+  for (const std::string& body : {a, c, d}) EXPECT_EQ(*cache.find(sha1_hex(body)), body);
+  EXPECT_LE(cache.bytes(), 3 * 1024u);
+  cache.remember(std::string(3 * 1024, 'x'));  // larger than all
+  EXPECT_NE(cache.find(sha1_hex(a)), nullptr);
+}
+
+TEST(ScriptsLoaded, LoadsEachOnceForEachConnectionLost) {
+  ScriptCache cache(1 << 20);
+  ScriptsLoaded here(cache), there(cache);
+  there.saw_body("return 1");
+  std::string sha = sha1_hex("return 1");
+  ASSERT_NE(here.to_load(sha), nullptr);
+  EXPECT_EQ(here.to_load(sha), nullptr);
+  here.connection_lost();
+  for (char& c : sha) c = static_cast<char>(std::toupper(c));
+  EXPECT_EQ(*here.to_load(sha), "return 1");
+  EXPECT_EQ(here.to_load("not a sha"), nullptr);
+}
+
+TEST(ScriptsLoaded, LearnsAnewWhatAnotherThreadFlushed) {
+  ScriptCache cache(1 << 20);
+  ScriptsLoaded here(cache), there(cache);
+  here.saw_body("return 1");
+  there.flushed();
+  EXPECT_EQ(here.to_load(sha1_hex("return 1")), nullptr);
+  here.saw_body("return 1");
+  EXPECT_NE(there.to_load(sha1_hex("return 1")), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice::proxy::front
