@@ -5,12 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/toml.h"
 #include "base/units.h"
-
-// toml++ 3.3 reports errors as values when built without exceptions of its own.
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
 
 namespace sluice::base {
 namespace {

@@ -14,11 +14,8 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/toml.h"
 #include "ctl/commands.h"
-
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
 
 namespace sluice::ctl {
 namespace {
