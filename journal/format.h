@@ -12,6 +12,11 @@ static_assert(std::endian::native == std::endian::little, "the journal is writte
 
 inline constexpr uint32_t kFormatVersion = 1;
 
+// Sequences stay below it, so that none wraps around however many records a frame says it has.
+inline constexpr uint64_t kSequenceEnd = uint64_t{1} << 63;
+// Segments are numbered below it: a name has twelve digits, also the next one's.
+inline constexpr uint64_t kSegmentEnd = 999'999'999'999;
+
 // Segment header, at offset 0 of every segment.
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
 inline constexpr size_t kSegmentHeaderBytes = 64;

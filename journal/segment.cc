@@ -100,6 +100,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0) {
     return bad("a number in the segment's header is zero");
   }
+  if (header.segment >= kSegmentEnd || header.first_sequence >= kSequenceEnd) {
+    return bad("a number in the segment's header is out of range");
+  }
   return header;
 }
 
