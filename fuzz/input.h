@@ -22,7 +22,7 @@ class Input {
   Number number() {
     Number value{};
     const std::string_view from = bytes(sizeof value);
-    std::memcpy(&value, from.data(), from.size());
+    if (!from.empty()) std::memcpy(&value, from.data(), from.size());
     return value;
   }
   // Of 0 .. count - 1.
