@@ -75,12 +75,12 @@ class Story {
                   "a write to memory");
   }
   void begin_segment() {
-    begin({.journal_id = 7, .segment = header_.segment % kSegmentNumberMax + 1,
+    begin({.journal_id = 7, .segment = header_.segment + 1,
            .first_sequence = next_, .order_id_max = order_id_, .created_ms = 1});
   }
   void begin_any_segment() {
     SegmentHeader header{.journal_id = in_.number<uint8_t>(),
-                         .segment = in_.number<uint64_t>() % kSegmentNumberMax + 1,
+                         .segment = in_.number<uint64_t>() % kFileNumberMax + 1,
                          .first_sequence = in_.number<uint64_t>(),
                          .order_id_max = in_.number<uint64_t>(),
                          .created_ms = in_.number<int64_t>()};
@@ -180,9 +180,6 @@ class Story {
   void remove() {
     if (const auto file = any_file()) (void)fs_.remove(file->path());
   }
-
-  // Smaller than what a name can tell by the few segments that recovery may add.
-  static constexpr uint64_t kSegmentNumberMax = 999'999'999'000;
 
   Input in_;
   SimFileSystem fs_;

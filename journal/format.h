@@ -14,8 +14,10 @@ inline constexpr uint32_t kFormatVersion = 1;
 
 // Sequences stay below it, so that none wraps around however many records a frame says it has.
 inline constexpr uint64_t kSequenceEnd = uint64_t{1} << 63;
-// Segments are numbered below it: a name has twelve digits, also the next one's.
-inline constexpr uint64_t kSegmentEnd = 999'999'999'999;
+// Segments and parts are numbered in 12 digits; what is above this is nothing that was written
+// here, and whoever believed it would find no name for the number after the next.
+inline constexpr size_t kFileNumberDigits = 12;
+inline constexpr uint64_t kFileNumberMax = 900'000'000'000;
 
 // Segment header, at offset 0 of every segment.
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
@@ -41,6 +43,8 @@ inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 // Record: fixed part, for kCreate three more numbers, then item, user, request, fields.
 inline constexpr size_t kRecordFixedBytes = 40;
 inline constexpr size_t kRecordCreateBytes = 24;
+inline constexpr size_t kShortTextMax = 0xff;   // item, user, request, field name
+inline constexpr size_t kLongTextMax = 0xffff;  // fields, field value
 
 // A segment holds a few frames of full size at least; what journal.segment_bytes may be.
 inline constexpr int64_t kSegmentBytesMin = int64_t{64} << 10;
