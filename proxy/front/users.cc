@@ -68,6 +68,14 @@ void add_rule(Selector& selector, CommandRule rule) {
   selector.commands.push_back(std::move(rule));
 }
 
+// Of every command of Redis and its modules.
+bool is_command_name(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    const char low = resp::lower(c);
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  });
+}
+
 Complaint take_command(Selector& selector, bool allow, std::string_view name) {
   if (name.starts_with('@')) {
     const std::string category = resp::lower(name.substr(1));
@@ -82,7 +90,7 @@ Complaint take_command(Selector& selector, bool allow, std::string_view name) {
   }
   const size_t bar = name.find('|');
   const bool two_bars = bar != name.npos && name.find('|', bar + 1) != name.npos;
-  if (name.empty() || bar == 0 || bar + 1 == name.size() || two_bars)
+  if (!is_command_name(name.substr(0, bar)) || bar + 1 == name.size() || two_bars)
     return "names no command; write +COMMAND or +COMMAND|SUBCOMMAND";
   add_rule(selector, {allow, false, resp::lower(name)});
   return {};
@@ -308,6 +316,8 @@ UserPtr Users::find(std::string_view name) const {
   return found != users_.end() && (*found)->name == name ? *found : nullptr;
 }
 
+std::span<const std::string_view> categories() { return kCategories; }
+
 bool is_category(std::string_view name) {
   return std::find(std::begin(kCategories), std::end(kCategories), name) != std::end(kCategories);
 }
@@ -347,7 +357,15 @@ std::string describe_selector(const Selector& selector) {
   return out + describe_commands(selector);
 }
 
+std::string describe_rules(const User& user) {
+  std::string out = describe_selector(user.root);
+  for (const Selector& selector : user.selectors) out += " (" + describe_selector(selector) + ')';
+  return out;
+}
+
 }  // namespace
+
+bool same_rules(const User& a, const User& b) { return describe_rules(a) == describe_rules(b); }
 
 std::string describe(const User& user) {
   std::string out = "user " + user.name + (user.enabled ? " on " : " off ");
@@ -355,9 +373,7 @@ std::string describe(const User& user) {
   if (user.sanitize_written)
     out += user.sanitizes_payload ? "sanitize-payload " : "skip-sanitize-payload ";
   for (const Digest& password : user.passwords) out += '#' + hex(password) + ' ';
-  out += describe_selector(user.root);
-  for (const Selector& selector : user.selectors) out += " (" + describe_selector(selector) + ')';
-  return out;
+  return out + describe_rules(user);
 }
 
 std::string hex(const Digest& digest) {

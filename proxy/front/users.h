@@ -82,10 +82,13 @@ class Users {
 
 // Categories of this version of Redis and of those to come, with the proxy's own: "purchase" and
 // "seckill-admin". Lower case.
+std::span<const std::string_view> categories();
 bool is_category(std::string_view name);
 
 // "user NAME on #… ~* &* +@all": as ACL LIST shows it and as the file may have it.
 std::string describe(const User& user);
+// True if both may run the same, whatever their names and passwords.
+bool same_rules(const User& a, const User& b);
 // The parts of a selector: "+@all -get", "~a* %R~b*", "&c*".
 std::string describe_commands(const Selector& selector);
 std::string describe_keys(const Selector& selector);

@@ -98,7 +98,7 @@ TEST(Users, AnErrorNeverShowsWhatMayBeAPassword) {
 
 TEST(Users, MalformedRulesAreRefused) {
   for (const char* rule :
-       {"~* ~a", "allkeys %R~a", "&* &a", "%~a", "%X~a", "%R", "%RR~a", "+", "-", "+|", "+config|",
+       {"++get", "+a:b", "~* ~a", "allkeys %R~a", "&* &a", "%~a", "%X~a", "%R", "%RR~a", "+", "-", "+|", "+config|",
         "+|get", "+config|get|x", "+@", "+@alle", "(", "(+get", "((+get))", "(on)", "(>p)", "x",
         "#0", "nopas", "~a\001 x"}) {
     const auto users = Users::parse(std::string("user a ") + rule, "f");
