@@ -2,6 +2,7 @@
 // the journal and MySQL are. `sluice-proxy --check` and `sluice-flusher --check` judge the rest.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,16 @@
 #include "sql/connection.h"
 
 namespace sluice::ctl {
+
+struct RedisTarget {
+  std::string host;   // or the path of a unix socket
+  uint16_t port = 0;  // 0: `host` is a path
+  std::string username;
+  std::string password;  // empty: no login
+
+  std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
+  bool operator==(const RedisTarget&) const = default;
+};
 
 enum class ConfigKind { kProxy, kFlusher };
 
@@ -28,6 +39,9 @@ Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const
 
 // The first line of a password file.
 Result<std::string> read_password(const std::string& path);
+
+// Of a config with proxy_keys(); reads the password file.
+Result<RedisTarget> redis_target(const base::Config& config);
 
 // Of a config with flusher_keys(); reads the password file.
 Result<sql::ConnectOptions> mysql_target(const base::Config& config);
