@@ -50,8 +50,10 @@ std::string denial(const Verdict& verdict, std::string_view command) {
 
 const std::string_view kNotAuthenticated = "NOAUTH Authentication required.";
 
-Access::Access(UserDirectory* directory)
-    : directory_(directory), users_(directory == nullptr ? nullptr : directory->users()) {}
+Access::Access(UserDirectory* directory, bool warns)
+    : directory_(directory),
+      warns_(warns),
+      users_(directory == nullptr ? nullptr : directory->users()) {}
 
 std::shared_ptr<const Permission> Access::permission(const UserPtr& user) {
   if (user->allows_everything()) return nullptr;
@@ -63,14 +65,13 @@ std::shared_ptr<const Permission> Access::permission(const UserPtr& user) {
 void Access::take_users() {
   users_ = directory_->users();
   permissions_.clear();
-  warn_of_unknown_rules();
 }
 
 void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
   catalog_error_ = catalog ? "" : catalog.error().message();
   if (!catalog) {
-    spdlog::error("the commands of Redis are not known, so users with limited rights cannot use "
-                  "them: {}", catalog_error_);
+    spdlog::error("Redis does not tell its commands, so they stay as they were; users with limited "
+                  "rights can use none that were never told: {}", catalog_error_);
     return;
   }
   catalog_ = *std::move(catalog);
@@ -80,7 +81,7 @@ void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
 
 // Redis would not start with such a file. Here it may be the right one for another Redis.
 void Access::warn_of_unknown_rules() const {
-  if (catalog_ == nullptr) return;
+  if (catalog_ == nullptr || !warns_) return;
   for (const UserPtr& user : users_->all()) {
     for (const std::string& rule : Permission::unknown_rules(*user, *catalog_))
       spdlog::error("{}: user {}: {} names no command of Redis or Sluice and has no effect",

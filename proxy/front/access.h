@@ -16,7 +16,8 @@ namespace sluice::proxy::front {
 class Access {
  public:
   // `directory` is null if no users are configured: then everybody may do everything.
-  explicit Access(UserDirectory* directory);
+  // One thread `warns` of what is wrong with the users.
+  Access(UserDirectory* directory, bool warns);
 
   UserDirectory* directory() const { return directory_; }
   const Users& users() const { return *users_; }
@@ -35,6 +36,7 @@ class Access {
   void warn_of_unknown_rules() const;
 
   UserDirectory* const directory_;
+  const bool warns_;
   std::shared_ptr<const Users> users_;
   upstream::CatalogPtr catalog_;
   std::string catalog_error_;

@@ -18,8 +18,8 @@
 
 namespace sluice::proxy::front {
 
-// True if this user may log in with this password. Takes the same time whether the user exists, is
-// on, or has another password; compares digests without looking for the first difference.
+// True if this user (null: there is none) may log in with this password. What takes time is the
+// password's SHA-256, whoever the user is; digests are compared in constant time.
 bool password_fits(const User* user, std::string_view password);
 
 class LoginThrottle {

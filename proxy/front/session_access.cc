@@ -81,6 +81,7 @@ bool Session::permitted(CommandKind kind) {
   } else if (redis.down()) {
     refusal_ = redis.down_error().substr(1, redis.down_error().size() - 3);
   } else if (!access.catalog_error().empty()) {
+    worker_.load_catalog();  // for the next time: a script may have kept Redis busy
     refusal_ = "ERR Sluice: the commands of Redis are not known, so it cannot be told whether you "
                "may run this one: " + access.catalog_error();
   }

@@ -166,6 +166,8 @@ Complaint for_each_word(std::string_view text, Take take) {
 
 Complaint take_selector(User& user, std::string_view word) {
   if (word.size() < 2 || !word.ends_with(')')) return "is not closed; write a ) behind its rules";
+  // It would end the parenthesis early when it is shown and read back.
+  if (word.ends_with("))")) return "has a pattern that ends with ); write ? in its place";
   Selector selector;
   Complaint complaint = for_each_word(word.substr(1, word.size() - 2), [&](std::string_view rule) {
     return take_selector_word(selector, rule);

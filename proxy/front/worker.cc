@@ -9,7 +9,7 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       services_(services),
       read_buffer_(kReadBytes, '\0'),
       upstream_buffer_(upstream::Link::kReadBytes, '\0'),
-      access_(services.users),
+      access_(services.users, thread.index() == 0),
       catalog_loader_([this](Result<upstream::CatalogPtr> catalog) {
         access_.take_catalog(std::move(catalog));
         access_changed();
@@ -38,9 +38,11 @@ void Worker::abandon(const upstream::ReplyReceiver& receiver) {
   for (auto& [setup, pipe] : pipes_) pipe->abandon(receiver);
 }
 
+// A module may have brought Redis new commands, too.
 void Worker::users_changed() {
   access_.take_users();
   access_changed();
+  load_catalog();
 }
 
 void Worker::access_changed() {

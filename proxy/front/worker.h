@@ -42,6 +42,7 @@ class Worker {
   // Who may run what; sessions are told of changes.
   Access& access() { return access_; }
   void users_changed();
+  void load_catalog() { catalog_loader_.load(pipe(2, 0)); }
   // What Redis calls its version; a plausible one until it is known.
   std::string redis_version();
 

@@ -193,13 +193,15 @@ const CommandInfo* CommandCatalog::lookup(std::span<const std::string_view> args
 }
 
 void CatalogLoader::load(Pipe& pipe) {
+  if (loading_) return;
   reply_.clear();
-  static_cast<void>(pipe.forward("*1\r\n$7\r\nCOMMAND\r\n", 1, *this, false));
+  loading_ = pipe.forward("*1\r\n$7\r\nCOMMAND\r\n", 1, *this, false);
 }
 
 void CatalogLoader::reply_bytes(std::string_view bytes, size_t replies) {
   if (reply_.size() + bytes.size() <= CommandCatalog::kReplyBytesMax) reply_.append(bytes);
   if (replies == 0) return;
+  loading_ = false;
   auto catalog = CommandCatalog::parse(reply_);
   std::string().swap(reply_);
   if (!catalog) return loaded_(catalog.error());
@@ -212,6 +214,7 @@ void CatalogLoader::replies_lost(size_t replies, bool begun, std::string_view er
   static_cast<void>(begun);
   static_cast<void>(error);
   reply_.clear();
+  loading_ = false;
 }
 
 }  // namespace sluice::proxy::upstream

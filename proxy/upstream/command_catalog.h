@@ -74,13 +74,15 @@ class CommandCatalog {
 };
 using CatalogPtr = std::shared_ptr<const CommandCatalog>;
 
-// Asks for the catalog over a shared connection each time that this comes up. This I/O thread only.
+// Asks for the catalog over a shared connection: each time that this comes up, and whenever it may
+// have changed. This I/O thread only.
 class CatalogLoader final : ReplyReceiver {
  public:
   // `loaded` is told of each outcome.
   explicit CatalogLoader(std::function<void(Result<CatalogPtr>)> loaded)
       : loaded_(std::move(loaded)) {}
 
+  // Does nothing while the answer to an earlier call is still to come.
   void load(Pipe& pipe);
 
  private:
@@ -90,6 +92,7 @@ class CatalogLoader final : ReplyReceiver {
 
   const std::function<void(Result<CatalogPtr>)> loaded_;
   std::string reply_;
+  bool loading_ = false;
 };
 
 }  // namespace sluice::proxy::upstream

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from passthrough_fixture import PROXY, Stack, command, free_port, wait_for
+from passthrough_fixture import PROXY, FakeRedis, Stack, command, free_port, wait_for
 from users_fixture import FILE, PASSWORDS, UsersStack
 
 
@@ -266,19 +266,21 @@ def test_guessing_is_slowed_down_over_all_connections():
     try:
         started = time.monotonic()
         for guess in range(9):
-            with_wrong = stack.via()
+            with_wrong = stack.via("127.0.0.1")
             assert with_wrong.ask("AUTH", "admin", f"guess{guess}").startswith(b"-WRONGPASS")
             with_wrong.close()
         # Five are free; the others waited 0 + 100 + 200 + 400 ms for their turns.
         assert time.monotonic() - started > 0.6
-        waiting = [stack.via() for _ in range(60)]
+        waiting = [stack.via("127.0.0.1") for _ in range(60)]
         for one in waiting:
             one.send(command("AUTH", "admin", "wrong"))
         # In order; those that would wait too long are refused without being judged.
         refused = [one for one in waiting[20:] if b"too many failed logins" in one.line()]
         assert len(refused) == 40
-        # Another way in is not slowed down.
+        # Another address is not slowed down.
         started = time.monotonic()
+        stack.login("admin")
+        assert time.monotonic() - started < 0.1
         log = stack.log_text()
         assert "failed to log in" in log and "guess" not in log and "wrong" not in log
         for one in waiting:
@@ -292,15 +294,15 @@ def test_others_go_on_while_one_waits_for_its_turn():
     try:
         reader = stack.login("reader")
         for _ in range(8):
-            stack.via().ask("AUTH", "x")
-        slow = stack.via()
+            stack.via("127.0.0.1").ask("AUTH", "x")
+        slow = stack.via("127.0.0.1")
         slow.send(command("AUTH", "reader", "wrong") + command("PING"))
         started = time.monotonic()
         for _ in range(100):
             assert reader.ask("PING") == b"+PONG\r\n"
         assert time.monotonic() - started < 0.3
         assert slow.line().startswith(b"-WRONGPASS") and slow.line().startswith(b"-NOAUTH")
-        quitter = stack.via()
+        quitter = stack.via("127.0.0.1")
         quitter.send(command("AUTH", "reader", "wrong"))
         quitter.close()
     finally:
@@ -351,6 +353,38 @@ def test_commands_wait_for_redis_no_longer_than_it_is_down():
         stack.start_redis()
         wait_for(lambda: reader.ask("GET", "app:1") == b"$-1\r\n", "Redis is reached")
         assert reader.ask("GET", "x").startswith(b"-NOPERM")
+    finally:
+        stack.stop()
+
+
+def test_a_redis_that_does_not_tell_its_commands_is_asked_again():
+    reply = (b"*1\r\n*6\r\n$3\r\nget\r\n:2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n")
+    answers = [b"-BUSY Redis is busy running a script.\r\n", reply]
+
+    def script(data):
+        if b"$7\r\nCOMMAND" in data:
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+        return b"$5\r\nvalue\r\n" if b"GET" in data else b"+OK\r\n"
+
+    redis = FakeRedis(script)
+    stack = UsersStack("user default on nopass +get ~app:*\n", redis_port=redis.port, io_threads=1)
+    try:
+        client = stack.via()
+        wait_for(lambda: "does not tell its commands" in stack.log_text(), "the refusal")
+        assert b"-ERR Sluice: the commands of Redis are not known" in client.ask("GET", "app:1")
+        wait_for(lambda: client.ask("GET", "app:1") == b"$5\r\nvalue\r\n", "the second answer")
+        # A Redis before 7.0 tells first and last key only.
+        assert client.ask("GET", "x").startswith(b"-NOPERM")
+    finally:
+        stack.stop()
+        redis.stop()
+
+
+def test_a_rule_on_a_command_that_redis_does_not_have_is_told():
+    stack = UsersStack("user default on nopass ~* &* +@all -flushal\n")
+    try:
+        wait_for(lambda: "user default: -flushal names no command" in stack.log_text(), "the log")
+        assert stack.log_text().count("-flushal") == 1
     finally:
         stack.stop()
 

@@ -1,5 +1,7 @@
 """A proxy with a users file, and a Redis that was given the same file to compare it with."""
+import itertools
 import os
+import socket
 import subprocess
 
 from passthrough_fixture import Raw, Stack, accepts, free_port, wait_for
@@ -29,8 +31,25 @@ def with_sale_rules(text):
     return "\n".join(lines) + "\n"
 
 
+class From(Raw):
+    """A connection from a loopback address of its own, or from `source`."""
+
+    _number = itertools.count(2)
+
+    def __init__(self, port, source=None):
+        number = next(self._number)
+        source = source or f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        self.socket = socket.create_connection(("127.0.0.1", port), 5, source_address=(source, 0))
+        self.socket.settimeout(10)
+        self.buffer = b""
+
+
 class UsersStack(Stack):
-    """`reference()` is a Redis with the users as its own, `via()` the proxy."""
+    """`reference()` is a Redis with the users as its own, `via()` the proxy: each time from another
+    address, so that what one test does wrong slows down no other."""
+
+    def via(self, source=None):
+        return From(self.port, source)
 
     def __init__(self, text=FILE, **kwargs):
         self.reference_redis = None

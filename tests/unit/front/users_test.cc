@@ -99,7 +99,7 @@ TEST(Users, AnErrorNeverShowsWhatMayBeAPassword) {
 TEST(Users, MalformedRulesAreRefused) {
   for (const char* rule :
        {"++get", "+a:b", "~* ~a", "allkeys %R~a", "&* &a", "%~a", "%X~a", "%R", "%RR~a", "+", "-", "+|", "+config|",
-        "+|get", "+config|get|x", "+@", "+@alle", "(", "(+get", "((+get))", "(on)", "(>p)", "x",
+        "+|get", "+config|get|x", "+@", "+@alle", "(", "(+get", "((+get))", "(+get ~x))", "(on)", "(>p)", "x",
         "#0", "nopas", "~a\001 x"}) {
     const auto users = Users::parse(std::string("user a ") + rule, "f");
     EXPECT_FALSE(users) << rule;
