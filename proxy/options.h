@@ -44,8 +44,8 @@ struct Options {
 // file that cannot be read. Messages name the key.
 Result<Options> make_options(const base::Config& config);
 
-// The users of the proxy; null if none are configured. kInvalid: their file is wrong, or in protected
-// mode other machines could do everything without a password.
+// The users of the proxy; null if none are configured. kInvalid: their file is wrong, or in
+// protected mode other machines could do everything without a password.
 Result<std::unique_ptr<front::UserDirectory>> open_users(const Options& options);
 
 // Puts the live keys to work: limits and log level.

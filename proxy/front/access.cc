@@ -34,10 +34,14 @@ std::string denial(const Verdict& verdict, std::string_view command) {
   using Kind = Verdict::Kind;
   const std::string user = "NOPERM this user has no permissions to ";
   switch (verdict.kind) {
-    case Kind::kAllowed: return "";
-    case Kind::kCommand: return user + "run the '" + std::string(command) + "' command";
-    case Kind::kKey: return user + "access one of the keys used as arguments";
-    case Kind::kChannel: return user + "access one of the channels used as arguments";
+    case Kind::kAllowed:
+      return "";
+    case Kind::kCommand:
+      return user + "run the '" + std::string(command) + "' command";
+    case Kind::kKey:
+      return user + "access one of the keys used as arguments";
+    case Kind::kChannel:
+      return user + "access one of the channels used as arguments";
     case Kind::kSortBy:
       return "ERR BY option of SORT denied due to insufficient ACL permissions.";
     case Kind::kSortGet:
@@ -70,8 +74,10 @@ void Access::take_users() {
 void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
   catalog_error_ = catalog ? "" : catalog.error().message();
   if (!catalog) {
-    spdlog::error("Redis does not tell its commands, so they stay as they were; users with limited "
-                  "rights can use none that were never told: {}", catalog_error_);
+    spdlog::error(
+        "Redis does not tell its commands, so they stay as they were; users with limited "
+        "rights can use none that were never told: {}",
+        catalog_error_);
     return;
   }
   catalog_ = *std::move(catalog);

@@ -9,7 +9,9 @@
 namespace sluice::proxy::front {
 namespace {
 
-bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
 
 std::string error(std::string_view text) {
   std::string reply;
@@ -133,14 +135,18 @@ std::string judged(const Verdict& verdict, std::string_view command, Args args) 
   constexpr std::string_view kUser = "This user has no permissions to ";
   const std::string user(kUser);
   switch (verdict.kind) {
-    case Verdict::Kind::kAllowed: return "+OK\r\n";
+    case Verdict::Kind::kAllowed:
+      return "+OK\r\n";
     case Verdict::Kind::kKey:
       return bulk(user + "access the '" + std::string(args[verdict.argument]) + "' key");
     case Verdict::Kind::kChannel:
       return bulk(user + "access the '" + std::string(args[verdict.argument]) + "' channel");
     // Redis judges these two when the command runs.
-    case Verdict::Kind::kSortBy: case Verdict::Kind::kSortGet: return "+OK\r\n";
-    case Verdict::Kind::kCommand: break;
+    case Verdict::Kind::kSortBy:
+    case Verdict::Kind::kSortGet:
+      return "+OK\r\n";
+    case Verdict::Kind::kCommand:
+      break;
   }
   return bulk(user + "run the '" + std::string(command) + "' command");
 }
@@ -179,8 +185,8 @@ LocalReply acl_command(Args args, const Access& access, std::string_view user, i
     int arity;  // as in Redis: exact, or at least the absolute value
   };
   static constexpr Subcommand kSubcommands[] = {
-      {"whoami", 2}, {"list", 2},    {"users", 2},    {"getuser", 3}, {"cat", -2},
-      {"load", 2},   {"dryrun", -4}, {"setuser", -3}, {"deluser", -3}, {"save", 2},
+      {"whoami", 2}, {"list", 2},     {"users", 2},    {"getuser", 3},  {"cat", -2},
+      {"load", 2},   {"dryrun", -4},  {"setuser", -3}, {"deluser", -3}, {"save", 2},
       {"log", -2},   {"genpass", -2}, {"help", 2}};
   const auto* found = std::find_if(std::begin(kSubcommands), std::end(kSubcommands),
                                    [&](const Subcommand& s) { return is(args[1], s.name); });

@@ -99,7 +99,8 @@ struct KillFilter {
   bool matches(const Client& client, const Clients& clients) const {
     return (id == 0 || client.id == id) && (address.empty() || client.address == address) &&
            (local_address.empty() || client.local_address == local_address) &&
-           (type.empty() || has_type(client, type)) && (user.empty() || user == clients.user(client));
+           (type.empty() || has_type(client, type)) &&
+           (user.empty() || user == clients.user(client));
   }
 };
 

@@ -79,8 +79,8 @@ std::string LoginThrottle::network_of(std::string_view address) {
   const std::string_view host = address.substr(0, address.rfind(':'));
   if (!host.starts_with('[')) return std::string(host);
   boost::system::error_code error;
-  const auto ip = boost::asio::ip::make_address_v6(
-      std::string(host.substr(1, host.size() - 2)).c_str(), error);
+  const auto ip =
+      boost::asio::ip::make_address_v6(std::string(host.substr(1, host.size() - 2)).c_str(), error);
   if (error) return std::string(host);
   if (ip.is_v4_mapped()) return std::string(host);
   const auto bytes = ip.to_bytes();

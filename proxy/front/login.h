@@ -24,12 +24,12 @@ bool password_fits(const User* user, std::string_view password);
 
 class LoginThrottle {
  public:
-  static constexpr int64_t kFreeFailures = 5;            // typing errors cost nothing
-  static constexpr int64_t kFirstDelayUs = 100'000;      // then 100 ms, doubling up to
-  static constexpr int64_t kDelayMaxUs = 2'000'000;      // 2 s between two attempts
-  static constexpr int64_t kWaitMaxUs = 4'000'000;       // who would wait longer is refused
+  static constexpr int64_t kFreeFailures = 5;        // typing errors cost nothing
+  static constexpr int64_t kFirstDelayUs = 100'000;  // then 100 ms, doubling up to
+  static constexpr int64_t kDelayMaxUs = 2'000'000;  // 2 s between two attempts
+  static constexpr int64_t kWaitMaxUs = 4'000'000;   // who would wait longer is refused
   static constexpr int64_t kForgottenAfterUs = 600'000'000;
-  static constexpr size_t kAddressesMax = 10'000;        // the one silent for longest is forgotten
+  static constexpr size_t kAddressesMax = 10'000;  // the one silent for longest is forgotten
 
   // How long this attempt must wait before it is judged; nothing: it is refused unjudged, because
   // too many others of this address wait. Any thread.

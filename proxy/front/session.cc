@@ -181,7 +181,8 @@ size_t Session::process(std::string_view data) {
     }
     const CommandKind kind = classify(parser_.args()[0]);
     const bool refused = restricted_ && !permitted(kind);
-    if (!refused && kind == CommandKind::kForward && !parser_.is_inline() && !mute_next_ && !relay_) {
+    if (kind == CommandKind::kForward && !refused && !parser_.is_inline() && !mute_next_ &&
+        !relay_) {
       extend(run);
     } else {
       flush(run);

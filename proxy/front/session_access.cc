@@ -60,10 +60,14 @@ void Session::access_changed() {
 bool Session::permitted(CommandKind kind) {
   refusal_.clear();
   switch (kind) {
-    case CommandKind::kHttp: case CommandKind::kQuit: case CommandKind::kAuth:
-    case CommandKind::kHello: case CommandKind::kReset:
+    case CommandKind::kHttp:
+    case CommandKind::kQuit:
+    case CommandKind::kAuth:
+    case CommandKind::kHello:
+    case CommandKind::kReset:
       return true;
-    default: break;
+    default:
+      break;
   }
   const Args args = parser_.args();
   if (kind == CommandKind::kSale) {
@@ -82,8 +86,10 @@ bool Session::permitted(CommandKind kind) {
     refusal_ = redis.down_error().substr(1, redis.down_error().size() - 3);
   } else if (!access.catalog_error().empty()) {
     worker_.load_catalog();  // for the next time: a script may have kept Redis busy
-    refusal_ = "ERR Sluice: the commands of Redis are not known, so it cannot be told whether you "
-               "may run this one: " + access.catalog_error();
+    refusal_ =
+        "ERR Sluice: the commands of Redis are not known, so it cannot be told whether you "
+        "may run this one: " +
+        access.catalog_error();
   }
   return false;
 }
@@ -143,8 +149,7 @@ bool Session::login_turn_has_come() {
   }
   if (*wait_us == 0) return true;
   login_turn_ = LoginTurn::kWaiting;
-  login_timer_ =
-      std::make_unique<boost::asio::steady_timer>(worker_.thread().context());
+  login_timer_ = std::make_unique<boost::asio::steady_timer>(worker_.thread().context());
   login_timer_->expires_after(std::chrono::microseconds(*wait_us));
   login_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const auto self = weak.lock();

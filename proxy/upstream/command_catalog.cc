@@ -145,8 +145,7 @@ class CatalogReader {
     if (fields.size() > 8) {
       for (const Value& spec : fields[8].elements) command.keys.push_back(read_key_spec(spec));
     } else if (fields[3].integer > 0 && !command.movable_keys) {
-      command.keys.push_back(
-          range_spec(fields[3].integer, fields[4].integer, fields[5].integer));
+      command.keys.push_back(range_spec(fields[3].integer, fields[4].integer, fields[5].integer));
     }
     catalog_.by_name_.emplace(command.name, index);
     catalog_.commands_.push_back(std::move(command));

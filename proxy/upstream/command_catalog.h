@@ -33,17 +33,17 @@ struct KeySpec {
   int64_t limit = 0;       // kRange, last_key -1: only the first 1/limit of the rest are keys
   int64_t key_num_index = 0, first_key = 0;  // kKeyNum: both counted from the beginning found
   int64_t step = 1;
-  bool reads = false;   // "access": the value is returned or copied
-  bool writes = false;  // "insert", "update" or "delete"
-  bool is_key = true;   // false: a channel, or an argument that only looks like a key
+  bool reads = false;           // "access": the value is returned or copied
+  bool writes = false;          // "insert", "update" or "delete"
+  bool is_key = true;           // false: a channel, or an argument that only looks like a key
   bool incomplete = false;      // there may be keys that it does not find
   bool variable_flags = false;  // reads and writes depend on other arguments
 };
 
 struct CommandInfo {
-  std::string name;       // lower case; of a subcommand "config|get"
-  int64_t arity = 0;      // exact, or at least the absolute value
-  bool no_auth = false;   // allowed to everybody
+  std::string name;      // lower case; of a subcommand "config|get"
+  int64_t arity = 0;     // exact, or at least the absolute value
+  bool no_auth = false;  // allowed to everybody
   bool movable_keys = false;
   std::vector<std::string> categories;  // lower case, without '@'
   std::vector<KeySpec> keys;

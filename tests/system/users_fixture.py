@@ -9,7 +9,8 @@ from passthrough_fixture import Raw, Stack, accepts, free_port, wait_for
 FILE = """\
 user default off
 user admin on >adm1n ~* &* +@all
-user reader on >r3ad ~app:* %R~ro:* %W~wo:* &news.* +@read +@write +@connection +@pubsub +@transaction +@blocking +config|get +select|0
+user reader on >r3ad ~app:* %R~ro:* %W~wo:* &news.* +@read +@write +@connection +@pubsub \
++@transaction +@blocking +config|get +select|0
 user shop on #9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 ~shoe* +get
 user limited on >l1m ~* &* +@all -@dangerous -get -config +config|get -exec
 user parts on nopass +get +ping ~a* (+set ~b*) (%W~c:* +del +mset) (&only +subscribe)

@@ -44,8 +44,7 @@ std::string keynum(int64_t at, int64_t first, int64_t step) {
                 array({word("keynumidx"), number(at), word("firstkey"), number(first),
                        word("keystep"), number(step)})});
 }
-const std::string kUnknown =
-    array({word("type"), word("unknown"), word("spec"), "*0\r\n"});
+const std::string kUnknown = array({word("type"), word("unknown"), word("spec"), "*0\r\n"});
 
 std::string command(std::string_view name, int64_t arity, std::string_view category,
                     const std::string& specs = "*0\r\n", const std::string& subs = "*0\r\n",
@@ -63,7 +62,8 @@ upstream::CatalogPtr catalog() {
       command("set", -3, "write",
               array({spec({kAccess, kUpdate, "+variable_flags\r\n"}, index(1), range(0, 1, 0))})),
       command("mset", -3, "write", array({spec({kUpdate}, index(1), range(-1, 2, 0))})),
-      command("xread", -4, "read", array({spec({kAccess}, keyword("STREAMS", 1), range(-1, 1, 2))})),
+      command("xread", -4, "read",
+              array({spec({kAccess}, keyword("STREAMS", 1), range(-1, 1, 2))})),
       command("zunion", -3, "read", array({spec({kAccess}, index(1), keynum(0, 1, 1))})),
       command("sort", -2, "write",
               array({spec({kAccess}, index(1), range(0, 1, 0)),
@@ -115,9 +115,9 @@ TEST(CommandCatalog, ACutOrForeignReplyIsRefused) {
     EXPECT_FALSE(upstream::CommandCatalog::parse(reply.substr(0, cut))) << cut;
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += "*1\r\n";
-  for (const std::string& other : {std::string("+OK\r\n"), std::string("-NOPERM no\r\n"),
-                                   std::string("*1\r\n:1\r\n"), std::string("*999999999999\r\n"),
-                                   std::string("$-2\r\n"), std::string("*0\r\n"), deep})
+  for (const std::string& other :
+       {std::string("+OK\r\n"), std::string("-NOPERM no\r\n"), std::string("*1\r\n:1\r\n"),
+        std::string("*999999999999\r\n"), std::string("$-2\r\n"), std::string("*0\r\n"), deep})
     EXPECT_FALSE(upstream::CommandCatalog::parse(other));
 }
 

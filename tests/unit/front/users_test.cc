@@ -53,10 +53,9 @@ TEST(Users, PasswordsAreAddedAndTakenAway) {
 }
 
 TEST(Users, WhatIsDescribedIsReadBackTheSame) {
-  for (const char* line :
-       {"user a on >secret +@read -get +config|get ~app:* %R~ro:* &news.*",
-        "user s on nopass +get ~a* (+set ~b*) (%W~c:* +del &x)",
-        "user b reset on allkeys allchannels +@all -@dangerous +select|0"}) {
+  for (const char* line : {"user a on >secret +@read -get +config|get ~app:* %R~ro:* &news.*",
+                           "user s on nopass +get ~a* (+set ~b*) (%W~c:* +del &x)",
+                           "user b reset on allkeys allchannels +@all -@dangerous +select|0"}) {
     const std::string once = shown(line);
     EXPECT_EQ(shown(once), once);
   }
@@ -80,10 +79,11 @@ TEST(Users, ADefaultUserThatIsNotDefinedIsOff) {
 TEST(Users, AnErrorNamesFileLineAndWord) {
   const auto second = Users::parse("user a on\nuser b on +get +@nothing\n", "users.acl");
   ASSERT_FALSE(second);
-  EXPECT_TRUE(second.error().message().starts_with(
-      "users.acl:2: word 5 \"+@nothing\" names no category;"))
+  EXPECT_TRUE(
+      second.error().message().starts_with("users.acl:2: word 5 \"+@nothing\" names no category;"))
       << second.error().message();
-  EXPECT_EQ(shown("user a\nuser a"), "users.acl:2: this user is defined twice; keep one of the lines");
+  EXPECT_EQ(shown("user a\nuser a"),
+            "users.acl:2: this user is defined twice; keep one of the lines");
   EXPECT_EQ(shown("usr a").substr(0, 38), "users.acl:1: a line begins with \"user\"");
 }
 
@@ -98,9 +98,10 @@ TEST(Users, AnErrorNeverShowsWhatMayBeAPassword) {
 
 TEST(Users, MalformedRulesAreRefused) {
   for (const char* rule :
-       {"++get", "+a:b", "~* ~a", "allkeys %R~a", "&* &a", "%~a", "%X~a", "%R", "%RR~a", "+", "-", "+|", "+config|",
-        "+|get", "+config|get|x", "+@", "+@alle", "(", "(+get", "((+get))", "(+get ~x))", "(on)", "(>p)", "x",
-        "#0", "nopas", "~a\001 x"}) {
+       {"++get",  "+a:b",  "~* ~a",   "allkeys %R~a", "&* &a",      "%~a",   "%X~a",          "%R",
+        "%RR~a",  "+",     "-",       "+|",           "+config|",   "+|get", "+config|get|x", "+@",
+        "+@alle", "(",     "(+get",   "((+get))",     "(+get ~x))", "(on)",  "(>p)",          "x",
+        "#0",     "nopas", "~a\001 x"}) {
     const auto users = Users::parse(std::string("user a ") + rule, "f");
     EXPECT_FALSE(users) << rule;
   }
