@@ -36,10 +36,11 @@ bool Session::dispatch(CommandKind kind) {
   const Args args = parser_.args();
   switch (kind) {
     case CommandKind::kSale: on_sale(); return true;
-    case CommandKind::kHello: on_hello(); return true;
+    case CommandKind::kHello: return on_hello();
     case CommandKind::kClient: on_client(); return true;
     case CommandKind::kSelect: on_select(); return true;
-    case CommandKind::kAuth: local(auth(args)); return true;
+    case CommandKind::kAuth: return on_auth();
+    case CommandKind::kAcl: on_acl(); return true;
     case CommandKind::kReset: on_reset(); return true;
     case CommandKind::kQuit:
       local("+OK\r\n");
@@ -119,6 +120,9 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kAlone:
       refuse_in_multi();
       return true;
+    case CommandKind::kAcl:
+      if (user_ != nullptr) refuse_in_multi(); else forward_one();
+      return true;
     case CommandKind::kScript:
       if (subcommand_is("debug")) refuse_in_multi(); else forward_one();
       return true;
@@ -135,16 +139,10 @@ void Session::refuse_in_multi() {
 void Session::on_exec() {
   if (std::exchange(multi_broken_, false)) {
     // Redis knows nothing of the command that was refused, so the transaction must not run.
-    queue_.add_rewritten(
-        [](std::string_view) {
-          return std::string(
-              "-EXECABORT Transaction discarded because of previous errors.\r\n");
-        },
-        take_muted());
-    send("*1\r\n$7\r\nDISCARD\r\n", 1, false);
-  } else {
-    forward_one();
+    return abort_transaction(
+        "-EXECABORT Transaction discarded because of previous errors.\r\n");
   }
+  forward_one();
   in_multi_ = watching_ = false;
   settling_ = true;
   show_state();
@@ -232,6 +230,7 @@ void Session::dispatch_relayed() {
 
 void Session::relay_ended() {
   relay_ending_ = false;
+  output_.append(std::exchange(relay_refusal_, {}));
   if (pinned_->still_relaying()) return reply_later();
   relay_ = monitor_ = false;
   if (pinned_->was_reset()) {
@@ -239,6 +238,7 @@ void Session::relay_ended() {
     client_->protocol = 2;
     client_->database = database_ = 0;
     worker_.services().clients.set_name(*client_, "");
+    become_default();
   }
   untie(false);
   use_shared_pipe();
@@ -251,22 +251,29 @@ void Session::on_sale() {
                                   token);
 }
 
-void Session::on_hello() {
+bool Session::on_hello() {
+  const Args args = parser_.args();
+  const bool logs_in = std::any_of(args.begin() + 1, args.end(), [](std::string_view arg) {
+    return resp::equals_ignoring_case(arg, "auth");
+  });
+  if (logs_in && !login_turn_has_come()) return false;
   const int before = client_->protocol.load();
-  const std::string reply = hello(parser_.args(), *client_, worker_.services().clients,
-                                  worker_.redis_version());
+  const std::string reply = hello(args, *client_, worker_.services().clients,
+                                  worker_.redis_version(), user_ == nullptr ? nullptr : this);
   local(reply);
-  if (client_->protocol.load() == before) return;
+  login_turn_ = LoginTurn::kNone;
+  if (client_->protocol.load() == before) return true;
   if (pinned_ && !stateful()) untie(true);
   if (pinned_) {
     // Watching or tracking: the connection changes along.
-    const std::string_view args[] = {"HELLO", client_->protocol.load() == 3 ? "3" : "2"};
+    const std::string_view switching[] = {"HELLO", client_->protocol.load() == 3 ? "3" : "2"};
     std::string command;
-    resp::append_command(command, args);
+    resp::append_command(command, switching);
     pinned_->forward_unseen(command);
     dirty_ = true;
   }
   use_shared_pipe();
+  return true;
 }
 
 void Session::on_client() {
@@ -316,6 +323,7 @@ void Session::on_reset() {
   client_->protocol = 2;
   client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");
+  become_default();
   use_shared_pipe();
   show_state();
   local("+RESET\r\n");
