@@ -23,7 +23,7 @@ constexpr NamedTarget kTargets[] = {
     {"config_reader", config_reader},       {"journal_decoder", journal_decoder},
     {"journal_folder", journal_folder},     {"purchase_command", purchase_command},
     {"reply_rewriter", reply_rewriter},     {"reply_scanner", reply_scanner},
-    {"request_parser", request_parser},
+    {"request_parser", request_parser},     {"users_file", users_file},
 };
 
 class Replay : public testing::Test {

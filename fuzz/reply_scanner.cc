@@ -85,7 +85,8 @@ class Reference {
     const char type = stream_[at];
     if (std::string_view("+-:_#,(").find(type) != std::string_view::npos) return behind;
     int64_t count = 0;
-    if (!resp::parse_strict_integer(line, count) || count > 1'000'000) return std::string_view::npos;
+    if (!resp::parse_strict_integer(line, count) || count > 1'000'000)
+      return std::string_view::npos;
     if (count == -1 && (type == '$' || type == '*')) return behind;
     if (count < 0) return std::string_view::npos;
     const size_t size = static_cast<size_t>(count);

@@ -17,5 +17,6 @@ void purchase_command(std::string_view input); // what a client sent → an oper
 void reply_rewriter(std::string_view input);   // Redis's INFO and COMMAND with our part added
 void reply_scanner(std::string_view input);    // Redis's byte stream → where replies end
 void request_parser(std::string_view input);   // a client's byte stream → commands
+void users_file(std::string_view input);       // auth.users_file → users and their rules
 
 }  // namespace sluice::fuzz
