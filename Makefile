@@ -3,7 +3,7 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench torture mutations asan tsan format clean
+.PHONY: build help deps run test bench torture mutations fuzz asan tsan format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
@@ -34,6 +34,10 @@ torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES
 mutations: deps  ## plant known bugs one by one and show that the tests catch each
 	@scripts/mutations
 
+fuzz:  ## every parser under libFuzzer, SECONDS=60 each; prints how much of them was reached
+	@scripts/deps.sh fuzz
+	@scripts/fuzz --seconds $(or $(SECONDS),60)
+
 asan: deps  ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/build asan
 	@scripts/test --build build-asan unit
@@ -46,4 +50,4 @@ format:  ## clang-format over every C++ file
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
 clean:  ## remove the build folders; var/ (the data of `make run`) stays
-	@rm -rf build build-asan build-tsan build-mutations
+	@rm -rf build build-asan build-tsan build-fuzz build-mutations

@@ -5,12 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/toml.h"
 #include "base/units.h"
-
-// toml++ 3.3 reports errors as values when built without exceptions of its own.
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
 
 namespace sluice::base {
 namespace {
@@ -96,6 +92,12 @@ std::string joined(const std::vector<std::string>& parts) {
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
+// Refuses what the text form would not read back: split_list() drops blanks and empty parts.
+Status check_part(std::string_view part) {
+  if (!part.empty() && part.front() != ' ' && part.back() != ' ') return {};
+  return invalid(quoted(part) + " must not be empty, nor begin or end with a blank");
+}
+
 // The nearest known name by shared prefix, to turn a typing mistake into a suggestion.
 std::string suggestion(const std::vector<ConfigKey>& keys, std::string_view name) {
   const ConfigKey* best = nullptr;
@@ -164,6 +166,7 @@ class ConfigFile {
       if (!node.is_array()) return wrong();
       for (const toml::node& item : *node.as_array()) {
         if (!item.is_string()) return wrong();
+        SLUICE_TRY(check_part(item.as_string()->get()));
         items.push_back(item.as_string()->get());
       }
       return config_.store(key, std::move(items));
@@ -173,6 +176,10 @@ class ConfigFile {
       if (!node.is_table()) return wrong();
       for (const auto& [name, item] : *node.as_table()) {
         if (!item.is_string()) return wrong();
+        SLUICE_TRY(check_part(name.str()));
+        SLUICE_TRY(check_part(item.as_string()->get()));
+        if (name.str().find('=') != std::string_view::npos)
+          return invalid(quoted(name.str()) + " must not have \"=\" in it");
         entries.emplace(name.str(), item.as_string()->get());
       }
       return config_.store(key, std::move(entries));

@@ -3,9 +3,7 @@
 #include <fstream>
 #include <optional>
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
+#include "base/toml.h"
 
 #include "base/units.h"
 

@@ -12,6 +12,8 @@ static_assert(std::endian::native == std::endian::little, "the journal is writte
 
 inline constexpr uint32_t kFormatVersion = 1;
 
+// Sequences stay below it, so that none wraps around however many records a frame says it has.
+inline constexpr uint64_t kSequenceEnd = uint64_t{1} << 63;
 // Segments and parts are numbered in 12 digits; what is above this is nothing that was written
 // here, and whoever believed it would find no name for the number after the next.
 inline constexpr size_t kFileNumberDigits = 12;

@@ -74,6 +74,7 @@ FrameCheck decode_frame_header(std::string_view bytes, uint32_t seed, FrameHeade
   found.order_id_max = get<uint64_t>(bytes, kOrderIdMaxAt);
   if (found.payload_bytes > kPayloadBytesMax) return FrameCheck::kBadHeader;
   if (found.synced_sequence >= found.first_sequence) return FrameCheck::kBadHeader;
+  if (found.first_sequence >= kSequenceEnd) return FrameCheck::kBadHeader;
   header = found;
   return FrameCheck::kWhole;
 }

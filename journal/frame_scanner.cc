@@ -1,6 +1,7 @@
 #include "journal/frame_scanner.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "journal/bytes.h"
 
@@ -70,11 +71,12 @@ Result<TailEvidence> examine_tail(base::File& file, uint32_t seed, uint64_t offs
   TailEvidence evidence;
   evidence.used_end = offset;
   // Windows overlap by the largest frame, so that one that begins in a window is whole in it.
-  std::string buffer(kFillBytesMax + kFrameBytesMax, '\0');
+  constexpr size_t kWindowBytes = kFillBytesMax + kFrameBytesMax;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kWindowBytes);
   for (uint64_t at = offset;; at += kFillBytesMax) {
-    auto read = file.pread(at, buffer.data(), buffer.size());
+    auto read = file.pread(at, buffer.get(), kWindowBytes);
     if (!read) return read.error();
-    const std::string_view window(buffer.data(), *read);
+    const std::string_view window(buffer.get(), *read);
     if (const size_t last = window.find_last_not_of('\0'); last != std::string_view::npos) {
       evidence.used_end = std::max(evidence.used_end, at + last + 1);
     }
@@ -92,7 +94,7 @@ Result<TailEvidence> examine_tail(base::File& file, uint32_t seed, uint64_t offs
       evidence.synced_sequence = header.synced_sequence;
       return evidence;
     }
-    if (*read < buffer.size() || at - offset >= bytes_max) return evidence;
+    if (*read < kWindowBytes || at - offset >= bytes_max) return evidence;
   }
 }
 

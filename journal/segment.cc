@@ -97,6 +97,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
     return bad("a number in the segment's header is zero");
   }
   if (header.segment > kFileNumberMax) return bad("no segment has so high a number");
+  if (header.first_sequence >= kSequenceEnd) {
+    return bad("no record has so high a sequence as its first one");
+  }
   return header;
 }
 

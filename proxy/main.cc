@@ -88,7 +88,13 @@ int parse_arguments(int argc, char** argv, Arguments& arguments) {
   return -1;
 }
 
-void reload(const Arguments& arguments, front::LiveConfig& live) {
+void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
+  if (users != nullptr) {
+    const Status status = users->reload();
+    if (status) spdlog::info("users reloaded");
+    else spdlog::error("users not reloaded, the old ones stay: {}", status.error().message());
+  }
+
   auto fresh = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
   if (!fresh) {
     spdlog::error("configuration not reloaded: {}", fresh.error().message());
@@ -138,7 +144,8 @@ int refuse_to_start(const Error& error) {
   return exit_code(error);
 }
 
-int run(const Arguments& arguments, const base::Config& config, const Options& options) {
+int run(const Arguments& arguments, const base::Config& config, const Options& options,
+        front::UserDirectory* users) {
   sigset_t signals;  // blocked before the first thread starts, so that only this one gets them
   ::sigemptyset(&signals);
   for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);
@@ -168,10 +175,15 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   auto admin = http::Server::create({options.admin_address, options.admin_token_file});
   if (!admin) return refuse_to_start(admin.error());
   add_admin_routes(**admin, registry, (*setup)->sale(), (*setup)->shared(), (*setup)->flusher());
-  front::Services services{options.redis, limits, clients, live, (*setup)->sale()};
+  front::Services services{options.redis, limits, clients, live, (*setup)->sale(), users};
   services.register_metrics(registry);
   auto server = front::Server::create(options.listen, threads, services);
   if (!server) return refuse_to_start(server.error());
+  if (users != nullptr) {
+    clients.know_users_by(
+        [users](std::string_view name) { return users->users()->find(name) != nullptr; });
+    users->on_change([&server] { (*server)->users_changed(); });
+  }
 
   (*setup)->start();
   (*server)->start();
@@ -181,7 +193,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
   wait_for_end(
-      signals, [&] { reload(arguments, live); }, fatal);
+      signals, [&] { reload(arguments, live, users); }, fatal);
 
   const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();
@@ -211,11 +223,16 @@ int start(int argc, char** argv) {
     complain(arguments.config_file + ": " + options.error().message());
     return kExitBadInput;
   }
+  auto users = open_users(*options);
+  if (!users) {
+    complain(arguments.config_file + ": " + users.error().message());
+    return kExitBadInput;
+  }
   if (arguments.check) {
     std::printf("%s: the configuration is good\n", arguments.config_file.c_str());
     return kExitDone;
   }
-  return run(arguments, *config, *options);
+  return run(arguments, *config, *options, users->get());
 }
 
 }  // namespace

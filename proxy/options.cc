@@ -39,7 +39,9 @@ const std::vector<ConfigKey> kKeys = {
     {"admin.token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "File with the bearer token that POST needs; empty: POST from loopback only."},
     {"auth.users_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "Users of the proxy; not supported in this version."},
+     "File with the users of the proxy, in the syntax of Redis's ACL files; empty: no users."},
+    {"auth.protected_mode", ConfigType::kBool, "true", 0, INT64_MAX, {}, false,
+     "Whether to refuse to listen beyond this machine while no password is needed."},
     {"redis.servers", ConfigType::kList, "127.0.0.1:6379", 0, INT64_MAX, {}, false,
      "HOST:PORT of Redis, or the path of its unix socket."},
     {"redis.mode", ConfigType::kString, "standalone", 0, INT64_MAX,
@@ -142,8 +144,6 @@ Status check_supported(const base::Config& config) {
   for (std::string_view key : {"listen.tls_cert_file", "listen.tls_key_file", "listen.tls_ca_file"})
     if (!config.string(key).empty())
       return not_supported(key, "leave it out, or put a TLS terminator in front");
-  if (!config.string("auth.users_file").empty())
-    return not_supported("auth.users_file", "leave it out and listen on a trusted address only");
   if (config.boolean("redis.tls")) return not_supported("redis.tls", "leave it out");
   if (config.string("redis.mode") != "standalone")
     return not_supported("redis.mode", "write \"standalone\"");
@@ -186,6 +186,8 @@ Result<Options> make_options(const base::Config& config) {
   if (options.listen.address.empty() && options.listen.unix_socket.empty())
     return invalid("listen.address: set it or listen.unix_socket, else no client can connect");
   SLUICE_TRY(front::check(options.listen));
+  options.users_file = config.string("auth.users_file");
+  options.protected_mode = config.boolean("auth.protected_mode");
   options.admin_address = config.string("admin.address");
   options.admin_token_file = config.string("admin.token_file");
   SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
@@ -206,6 +208,28 @@ Result<Options> make_options(const base::Config& config) {
   options.flusher_admin = config.string("flusher.admin");
   options.flusher_admin_token_file = config.string("flusher.admin_token_file");
   return options;
+}
+
+Result<std::unique_ptr<front::UserDirectory>> open_users(const Options& options) {
+  const bool exposed = options.protected_mode && !front::is_local(options.listen);
+  if (options.users_file.empty()) {
+    if (!exposed) return std::unique_ptr<front::UserDirectory>();
+    return invalid("listen.address: " + options.listen.address +
+                   " can be reached from other machines, and without auth.users_file everybody "
+                   "there may do everything; name users in auth.users_file, or listen on 127.0.0.1 "
+                   "or a unix socket, or write auth.protected_mode = false if the network is safe");
+  }
+  auto directory = front::UserDirectory::open(options.users_file);
+  if (!directory) return directory.error();
+  const front::UserPtr user = (*directory)->users()->default_user();
+  if (exposed && user->enabled && user->no_password) {
+    return invalid("auth.users_file: " + options.users_file +
+                   ": the default user is on and needs no password, and listen.address " +
+                   options.listen.address +
+                   " can be reached from other machines; write \"user default off\" or give it a "
+                   "password, or write auth.protected_mode = false if the network is safe");
+  }
+  return directory;
 }
 
 void apply_live(const base::Config& config, front::Limits& limits) {

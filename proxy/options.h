@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "proxy/front/limits.h"
 #include "proxy/front/server.h"
+#include "proxy/front/user_directory.h"
 #include "proxy/upstream/endpoint.h"
 
 namespace sluice::proxy {
@@ -20,6 +22,8 @@ struct Options {
   int64_t proxy_id = 0;
   size_t io_threads = 1;
   front::ListenOptions listen;
+  std::string users_file;     // "": everybody may do everything
+  bool protected_mode = true;
   std::string admin_address;
   std::string admin_token_file;
   upstream::Endpoint redis;
@@ -41,6 +45,10 @@ struct Options {
 // kInvalid: values that contradict each other, that this version does not support, or a password
 // file that cannot be read. Messages name the key.
 Result<Options> make_options(const base::Config& config);
+
+// The users of the proxy; null if none are configured. kInvalid: their file is wrong, or in
+// protected mode other machines could do everything without a password.
+Result<std::unique_ptr<front::UserDirectory>> open_users(const Options& options);
 
 // Puts the live keys to work: limits and log level.
 void apply_live(const base::Config& config, front::Limits& limits);

@@ -6,7 +6,8 @@ namespace sluice::resp {
 
 ReplyScanner::Slice ReplyScanner::scan(std::string_view chunk, size_t replies_max) {
   Slice slice;
-  while (slice.bytes < chunk.size()) {
+  slice.broken = broken_;  // once and for all: where anything ends is no longer known
+  while (!broken_ && slice.bytes < chunk.size()) {
     if (at_border_) {
       const bool push = chunk[slice.bytes] == '>';
       if (push && slice.bytes > 0) return slice;  // the replies before it first

@@ -20,7 +20,8 @@ class ReplyScanner {
     size_t bytes = 0;    // belong together, from the front of the chunk
     size_t replies = 0;  // that end within these bytes (of a push: 1 when it is whole)
     bool push = false;   // the bytes are of one out-of-band push, not of replies
-    bool broken = false; // not RESP: the stream is lost, the connection must be closed
+    bool broken = false; // not RESP: the stream is lost, the connection must be closed; no scan
+                         // takes anything any more
   };
 
   // Takes from `chunk` the bytes of up to `replies_max` (>= 1) replies, the last one perhaps only

@@ -125,15 +125,12 @@ size_t RequestParser::drop_skipped() {
 RequestParser::State RequestParser::parse_inline(std::string_view data) {
   const std::string_view rest = data.substr(start_);
   const size_t newline = rest.find('\n');
-  if (newline == std::string_view::npos) {
-    if (static_cast<int64_t>(rest.size()) > limits_->line_bytes_max)
-      return fail("too big inline request");
-    return State::kNeedMore;
-  }
   std::string_view line = rest.substr(0, newline);
+  // Not of the line, also where its '\n' has not arrived yet.
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (static_cast<int64_t>(line.size()) > limits_->line_bytes_max)
     return fail("too big inline request");
+  if (newline == std::string_view::npos) return State::kNeedMore;
   if (!split_inline(line)) return fail("unbalanced quotes in request");
   position_ = start_ + newline + 1;
   return State::kCommand;

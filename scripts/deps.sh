@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs every package that building, running and testing Sluice needs, by name, from the
 # distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
-# asks for no right when all of it is there already.
+# asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs.
 set -euo pipefail
 
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
@@ -15,6 +15,12 @@ packages=(
   python3 python3-pytest python3-redis python3-pymysql
   nodejs npm
 )
+# libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm. Distributions
+# that split the runtime off name it after clang's version.
+if [ "${1:-}" = fuzz ]; then
+  packages+=(clang llvm
+             "libclang-rt-dev|libclang-rt-14-dev|libclang-rt-18-dev|libclang-rt-19-dev")
+fi
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 

@@ -24,6 +24,20 @@ std::string Clients::name(const Client& client) const {
   return client.name;
 }
 
+void Clients::set_user(Client& client, std::string_view name) {
+  std::lock_guard lock(mutex_);
+  client.user = name;
+}
+
+std::string Clients::user(const Client& client) const {
+  std::lock_guard lock(mutex_);
+  return client.user;
+}
+
+bool Clients::user_exists(std::string_view name) const {
+  return known_ ? known_(name) : name == "default";
+}
+
 void Clients::set_library(Client& client, bool version, std::string_view value) {
   std::lock_guard lock(mutex_);
   (version ? client.library_version : client.library_name) = value;
@@ -40,7 +54,7 @@ std::string Clients::line(const Client& client, int64_t now_us) const {
   if (client.no_evict.load()) line += 'e';
   line += " db=" + std::to_string(client.database.load());
   line += std::string(" multi=") + (client.flag.load() == 'x' ? "0" : "-1");
-  line += " user=default redir=" + std::to_string(client.redirect.load()) +
+  line += " user=" + client.user + " redir=" + std::to_string(client.redirect.load()) +
           " resp=" + std::to_string(client.protocol.load());
   line += " lib-name=" + client.library_name + " lib-ver=" + client.library_version;
   line += "\n";

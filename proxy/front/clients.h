@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::proxy::front {
@@ -40,8 +41,9 @@ struct Client {
   // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
   std::atomic<char> flag{'N'};
 
-  // Guarded by the registry: use Clients::set_name() and name().
+  // Guarded by the registry: use Clients::set_name(), name() and the like.
   std::string name;
+  std::string user = "default";
   std::string library_name;
   std::string library_version;
 };
@@ -56,6 +58,12 @@ class Clients {
 
   void set_name(Client& client, std::string_view name);
   std::string name(const Client& client) const;
+  void set_user(Client& client, std::string_view name);
+  std::string user(const Client& client) const;
+  // Whether there is such a user, connected or not; without users configured "default" only.
+  bool user_exists(std::string_view name) const;
+  // How that is found out. To be set before the threads start.
+  void know_users_by(std::function<bool(std::string_view)> known) { known_ = std::move(known); }
   void set_library(Client& client, bool version, std::string_view value);
 
   // One line of CLIENT LIST, with its line end.
@@ -64,7 +72,7 @@ class Clients {
   ClientPtr find(int64_t id) const;    // null: there is none
 
  private:
-
+  std::function<bool(std::string_view)> known_;
   mutable std::mutex mutex_;
   std::map<int64_t, ClientPtr> clients_;  // guarded by mutex_
   int64_t last_id_ = 0;                   // guarded by mutex_

@@ -19,6 +19,7 @@ constexpr Entry kCommands[] = {
     {"client", CommandKind::kClient},
     {"select", CommandKind::kSelect},
     {"auth", CommandKind::kAuth},
+    {"acl", CommandKind::kAcl},
     {"reset", CommandKind::kReset},
     {"quit", CommandKind::kQuit},
     {"command", CommandKind::kCommand},
@@ -103,7 +104,8 @@ std::string_view describe(CommandKind kind) {
     case CommandKind::kForward: return "forwarded";
     case CommandKind::kSale: return "sale";
     case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
-    case CommandKind::kAuth: case CommandKind::kReset: case CommandKind::kQuit:
+    case CommandKind::kAuth: case CommandKind::kAcl: case CommandKind::kReset:
+    case CommandKind::kQuit:
       return "connection";
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       return "server";

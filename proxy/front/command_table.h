@@ -12,7 +12,7 @@ enum class CommandKind : uint8_t {
   kForward,      // everything that is not in the table
   kSale,         // SECKILL.*: to the purchase flow
   // About the client's connection to the proxy: answered here.
-  kHello, kClient, kSelect, kAuth, kReset, kQuit,
+  kHello, kClient, kSelect, kAuth, kAcl, kReset, kQuit,
   // Redis's reply with the proxy's part added.
   kCommand, kInfo, kConfig,
   // Tie the client to a connection of its own.

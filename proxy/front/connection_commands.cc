@@ -16,6 +16,10 @@ using Place = LocalReply::Place;
 
 constexpr std::string_view kWrongPassword =
     "WRONGPASS invalid username-password pair or user is disabled.";
+constexpr std::string_view kHelloBeforeLogin =
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+    "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+    "protocol version at the same time";
 constexpr std::string_view kBadName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 constexpr std::string_view kSyntax = "ERR syntax error";
@@ -42,6 +46,11 @@ bool is_plain_name(std::string_view name) {
 
 // Without users configured there is the default user, who needs no password.
 bool may_log_in(std::string_view user) { return user == "default"; }
+
+std::string log_in(std::string_view name, std::string_view password, LoginPort* login) {
+  if (login != nullptr) return login->log_in(name, password);
+  return may_log_in(name) ? "" : std::string(kWrongPassword);
+}
 
 bool is_client_type(std::string_view type) {
   return is(type, "normal") || is(type, "pubsub") || is(type, "master") || is(type, "replica") ||
@@ -87,15 +96,16 @@ struct KillFilter {
   std::string_view address, local_address, type, user;
   bool skip_me = true;
 
-  bool matches(const Client& client) const {
+  bool matches(const Client& client, const Clients& clients) const {
     return (id == 0 || client.id == id) && (address.empty() || client.address == address) &&
            (local_address.empty() || client.local_address == local_address) &&
-           (type.empty() || has_type(client, type)) && (user.empty() || user == "default");
+           (type.empty() || has_type(client, type)) &&
+           (user.empty() || user == clients.user(client));
   }
 };
 
 // Returns the text of an error, or "".
-std::string parse_kill(Args args, KillFilter& filter) {
+std::string parse_kill(Args args, const Clients& clients, KillFilter& filter) {
   if (args.size() % 2 != 0) return std::string(kSyntax);
   for (size_t i = 2; i < args.size(); i += 2) {
     const std::string_view value = args[i + 1];
@@ -107,7 +117,7 @@ std::string parse_kill(Args args, KillFilter& filter) {
     } else if (is(args[i], "laddr")) {
       filter.local_address = value;
     } else if (is(args[i], "user")) {
-      if (!may_log_in(value)) return "ERR No such user '" + std::string(value) + "'";
+      if (!clients.user_exists(value)) return "ERR No such user '" + std::string(value) + "'";
       filter.user = value;
     } else if (is(args[i], "type")) {
       if (!is_client_type(value)) return "ERR Unknown client type '" + std::string(value) + "'";
@@ -127,13 +137,13 @@ LocalReply kill(Args args, Client& self, Clients& clients) {
   if (old_form) {
     filter.address = args[2];
     filter.skip_me = false;
-  } else if (const std::string wrong = parse_kill(args, filter); !wrong.empty()) {
+  } else if (const std::string wrong = parse_kill(args, clients, filter); !wrong.empty()) {
     return {Place::kHere, error(wrong)};
   }
   LocalReply reply;
   int64_t killed = 0;
   for (const ClientPtr& client : clients.all()) {
-    if (!filter.matches(*client)) continue;
+    if (!filter.matches(*client, clients)) continue;
     if (client->id == self.id) {
       if (filter.skip_me) continue;
       reply.close = true;
@@ -219,7 +229,8 @@ std::string wrong_arity(std::string_view command) {
   return error("ERR wrong number of arguments for '" + resp::lower(command) + "' command");
 }
 
-std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version) {
+std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version,
+                  LoginPort* login) {
   int64_t version = client.protocol.load();
   if (args.size() > 1) {
     if (!resp::parse_strict_integer(args[1], version))
@@ -227,10 +238,12 @@ std::string hello(Args args, Client& client, Clients& clients, std::string_view 
     if (version != 2 && version != 3) return error("NOPROTO unsupported protocol version");
   }
   std::optional<std::string_view> name, user;
+  std::string_view password;
   for (size_t i = 2; i < args.size(); ++i) {
     const size_t more = args.size() - i - 1;
     if (is(args[i], "auth") && more >= 2) {
       user = args[i + 1];
+      password = args[i + 2];
       i += 2;
     } else if (is(args[i], "setname") && more >= 1) {
       name = args[++i];
@@ -239,20 +252,26 @@ std::string hello(Args args, Client& client, Clients& clients, std::string_view 
       return error("ERR Syntax error in HELLO option '" + std::string(args[i]) + "'");
     }
   }
-  if (user && !may_log_in(*user)) return error(kWrongPassword);
+  if (user) {
+    if (const std::string wrong = log_in(*user, password, login); !wrong.empty())
+      return error(wrong);
+  }
+  if (login != nullptr && !login->authenticated()) return error(kHelloBeforeLogin);
   if (name) clients.set_name(client, *name);
   client.protocol = static_cast<int>(version);
   return greeting(client, redis_version);
 }
 
-std::string auth(Args args) {
+std::string auth(Args args, LoginPort* login) {
   if (args.size() < 2) return wrong_arity("auth");
   if (args.size() > 3) return error(kSyntax);
-  if (args.size() == 2) {
+  if (args.size() == 2 && (login == nullptr || !login->default_needs_password())) {
     return error("ERR AUTH <password> called without any password configured for the default "
                  "user. Are you sure your configuration is correct?");
   }
-  return may_log_in(args[1]) ? ok() : error(kWrongPassword);
+  const std::string_view name = args.size() == 2 ? "default" : args[1];
+  const std::string wrong = log_in(name, args.back(), login);
+  return wrong.empty() ? ok() : error(wrong);
 }
 
 ClientPlace client_place(Args args) {

@@ -23,9 +23,23 @@ struct LocalReply {
   bool close = false;  // the client killed itself: close after the reply
 };
 
-// `redis_version` is what the real server calls itself. Changes client.protocol.
-std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version);
-std::string auth(Args args);
+// How a client becomes a user.
+class LoginPort {
+ public:
+  // "" if that went well, else the text of the error.
+  virtual std::string log_in(std::string_view name, std::string_view password) = 0;
+  virtual bool authenticated() const = 0;
+  virtual bool default_needs_password() const = 0;
+
+ protected:
+  ~LoginPort() = default;
+};
+
+// `login` is null if no users are configured: then there is the default user, who needs no
+// password. `redis_version` is what the real server calls itself. Changes client.protocol.
+std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version,
+                  LoginPort* login = nullptr);
+std::string auth(Args args, LoginPort* login);
 // Who runs a CLIENT subcommand.
 enum class ClientPlace {
   kHere,      // client_command()

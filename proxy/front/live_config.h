@@ -31,7 +31,4 @@ class LiveConfig {
   const std::function<void(const base::Config&)> apply_;
 };
 
-// Redis's glob match, without classes: '*', '?', and '\' before a literal; ASCII case ignored.
-bool glob_matches(std::string_view pattern, std::string_view text);
-
 }  // namespace sluice::proxy::front

@@ -1,5 +1,6 @@
 #include "proxy/front/reply_rewrite.h"
 
+#include <cstdint>
 #include <vector>
 
 #include "proxy/front/command_table.h"
@@ -43,6 +44,21 @@ size_t for_each_form(Append append) {
   return sale::command_specs().size() * 2;
 }
 
+// Redis has arrays of commands, arrays or sets of names, and maps of docs (RESP2: arrays of pairs).
+bool has_shape_of(CommandRewrite what, const Header& header) {
+  switch (what) {
+    case CommandRewrite::kInfo:
+    case CommandRewrite::kInfoOfNames: return header.type == '*';
+    case CommandRewrite::kNames: return header.type == '*' || header.type == '~';
+    case CommandRewrite::kDocs:
+    case CommandRewrite::kDocsOfNames:
+      return header.type == '%' || (header.type == '*' && header.number % 2 == 0);
+    case CommandRewrite::kCount:
+    case CommandRewrite::kNone: break;
+  }
+  return false;
+}
+
 // Redis knows nothing of our names: where it said null, our entry goes.
 std::string fill_nulls(const Header& header, std::span<const std::string> names, int protocol) {
   std::string out;
@@ -51,6 +67,7 @@ std::string fill_nulls(const Header& header, std::span<const std::string> names,
   resp::ReplyScanner scanner;
   for (size_t i = 0; i < static_cast<size_t>(header.number) && !rest.empty(); ++i) {
     const auto slice = scanner.scan(rest, 1);
+    if (slice.broken) return out.append(rest);
     const sale::CommandSpec* doc = i < names.size() ? sale::find_command(names[i]) : nullptr;
     if (doc != nullptr)
       append_command_info(out, *doc, resp::lower(names[i]), protocol);
@@ -122,11 +139,13 @@ std::string add_commands(CommandRewrite what, std::span<const std::string> names
   Header header;
   if (!read_header(reply, header)) return std::string(reply);
   if (what == CommandRewrite::kCount) {
+    const int64_t ours = static_cast<int64_t>(sale::command_specs().size() * 2);
+    if (header.type != ':' || header.number > INT64_MAX - ours) return std::string(reply);
     std::string out;
-    resp::append_integer(out, header.number + static_cast<int64_t>(sale::command_specs().size() * 2));
-    return header.type == ':' ? out : std::string(reply);
+    resp::append_integer(out, header.number + ours);
+    return out;
   }
-  if (header.type != '*' && header.type != '%' && header.type != '~') return std::string(reply);
+  if (!has_shape_of(what, header)) return std::string(reply);
   if (what == CommandRewrite::kInfoOfNames) return fill_nulls(header, names, protocol);
   if (what == CommandRewrite::kDocs) return add_docs(header, {}, true, protocol);
   if (what == CommandRewrite::kDocsOfNames) return add_docs(header, names, false, protocol);

@@ -1,5 +1,6 @@
 #include "proxy/front/sale_docs.h"
 
+#include "proxy/front/permission.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::front {
@@ -22,9 +23,10 @@ void append_command_info(std::string& out, const sale::CommandSpec& spec, std::s
   resp::append_simple(out, spec.writes ? "write" : "readonly");
   resp::append_simple(out, "fast");
   for (int i = 0; i < 3; ++i) resp::append_integer(out, 0);
-  append_set_header(out, 2, protocol);
-  resp::append_simple(out, spec.writes ? "@write" : "@read");
-  resp::append_simple(out, "@fast");
+  const auto categories = sale_categories(spec);
+  append_set_header(out, categories.size(), protocol);
+  for (std::string_view category : categories)
+    resp::append_simple(out, "@" + std::string(category));
   resp::append_array_header(out, 0);
   resp::append_array_header(out, 0);
   resp::append_array_header(out, 0);

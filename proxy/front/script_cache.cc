@@ -33,9 +33,10 @@ void ScriptCache::remember(std::string_view body) {
   std::lock_guard lock(mutex_);
   if (const auto found = by_sha_.find(sha); found != by_sha_.end()) {
     entries_.splice(entries_.begin(), entries_, found->second);
+    found->second->outages = outages_;
     return;
   }
-  entries_.push_front({std::move(sha), std::make_shared<const std::string>(body)});
+  entries_.push_front({std::move(sha), std::make_shared<const std::string>(body), outages_});
   by_sha_.emplace(entries_.front().sha, entries_.begin());
   bytes_ += body.size() + kEntryBytes;
   while (bytes_ > bytes_max_) {
@@ -46,10 +47,10 @@ void ScriptCache::remember(std::string_view body) {
   }
 }
 
-std::shared_ptr<const std::string> ScriptCache::find(const std::string& sha) {
+std::shared_ptr<const std::string> ScriptCache::find_lost(const std::string& sha) {
   std::lock_guard lock(mutex_);
   const auto found = by_sha_.find(sha);
-  if (found == by_sha_.end()) return nullptr;
+  if (found == by_sha_.end() || found->second->outages == outages_) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->body;
 }
@@ -67,6 +68,12 @@ size_t ScriptCache::bytes() const {
   return bytes_;
 }
 
+void ScriptsLoaded::connection_lost() {
+  settled_.clear();
+  bodies_.clear();
+  cache_.connection_lost();
+}
+
 // The SHA-1 of a body that was just seen is not computed again.
 void ScriptsLoaded::saw_body(std::string_view body) {
   const uint64_t losses = cache_.losses();
@@ -81,7 +88,7 @@ std::shared_ptr<const std::string> ScriptsLoaded::to_load(std::string_view sha) 
   if (sha.size() != kShaLength) return nullptr;
   std::string name = resp::lower(sha);
   if (settled_.contains(name)) return nullptr;
-  auto body = cache_.find(name);
+  auto body = cache_.find_lost(name);
   if (settled_.size() >= kNamesMax) settled_.clear();
   settled_.insert(std::move(name));
   return body;

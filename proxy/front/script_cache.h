@@ -2,8 +2,9 @@
 //
 // A Redis that restarts has forgotten every script that EVAL or SCRIPT LOAD gave it, and EVALSHA gets
 // NOSCRIPT. So bodies are remembered here, the least recently used going first; after a connection
-// was lost, each worker sends SCRIPT LOAD ahead of the first EVALSHA of each script, on the same
-// connection. SCRIPT FLUSH forgets here too: then NOSCRIPT is right.
+// was lost, each worker sends SCRIPT LOAD ahead of the first EVALSHA of each older script, on the
+// same connection. As long as none is lost, nothing is loaded: what a client gets is up to Redis.
+// SCRIPT FLUSH forgets here too: then NOSCRIPT is right.
 //
 // ScriptCache is shared by all threads; ScriptsLoaded belongs to one worker and is what keeps an
 // ordinary EVALSHA away from the lock.
@@ -27,8 +28,10 @@ class ScriptCache {
   explicit ScriptCache(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   void remember(std::string_view body);
-  // The body with this SHA-1 (lower case hex), or null.
-  std::shared_ptr<const std::string> find(const std::string& sha);
+  // The body with this SHA-1 (lower case hex), if a connection was lost since it was last seen; or
+  // null.
+  std::shared_ptr<const std::string> find_lost(const std::string& sha);
+  void connection_lost() { outages_.fetch_add(1, std::memory_order_relaxed); }
   void clear();
   size_t bytes() const;
   // Rises whenever a body is forgotten.
@@ -41,6 +44,7 @@ class ScriptCache {
   struct Entry {
     std::string sha;
     std::shared_ptr<const std::string> body;
+    uint64_t outages;  // when it was last seen
   };
 
   const size_t bytes_max_;
@@ -50,6 +54,7 @@ class ScriptCache {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_sha_;
   size_t bytes_ = 0;
   std::atomic<uint64_t> losses_{0};
+  std::atomic<uint64_t> outages_{0};
 };
 
 // What one worker has seen to since it last lost a connection.
@@ -63,7 +68,7 @@ class ScriptsLoaded {
   std::shared_ptr<const std::string> to_load(std::string_view sha);
   void flushed() { cache_.clear(); }
   // A connection was lost: Redis may have restarted.
-  void connection_lost() { settled_.clear(); }
+  void connection_lost();
 
  private:
   static constexpr size_t kNamesMax = 10'000;

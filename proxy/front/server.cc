@@ -64,6 +64,12 @@ Status check(const ListenOptions& options) {
   return {};
 }
 
+bool is_local(const ListenOptions& options) {
+  if (options.address.empty()) return true;
+  const auto endpoint = parse_address(options.address);
+  return endpoint && endpoint->address().is_loopback();
+}
+
 Result<std::unique_ptr<Server>> Server::create(
     const ListenOptions& options, std::vector<std::unique_ptr<upstream::IoThread>>& threads,
     Services& services) {
@@ -158,6 +164,11 @@ void Server::accept(Acceptor& acceptor, asio::steady_timer& retry) {
         });
         accept(acceptor, retry);
       });
+}
+
+void Server::users_changed() {
+  for (size_t i = 0; i < threads_.size(); ++i)
+    asio::post(threads_[i]->context(), [worker = workers_[i].get()] { worker->users_changed(); });
 }
 
 void Server::stop() {

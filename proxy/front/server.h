@@ -23,6 +23,8 @@ struct ListenOptions {
 
 // kInvalid if these cannot be listened on anywhere; tries nothing.
 Status check(const ListenOptions& options);
+// True if no other machine can reach what is listened on.
+bool is_local(const ListenOptions& options);
 
 class Server {
  public:
@@ -35,6 +37,8 @@ class Server {
   void start();
   // Accepts nobody any more and closes every client; returns when that is done.
   void stop();
+  // Has every session judged by the users now in force, soon. Any thread, while they run.
+  void users_changed();
   unsigned short port() const { return port_; }  // of the TCP listener; for tests that ask for 0
 
  private:

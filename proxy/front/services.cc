@@ -16,6 +16,7 @@ void Services::register_metrics(base::Registry& registry) {
     }
     commands[i] = counter;
   }
+  if (users != nullptr) users->throttle().register_metrics(registry);
   registry.computed("sluice_connected_clients", "Clients connected now.",
                     [this] { return static_cast<double>(clients.count()); });
   registry.computed("sluice_pinned_connections",

@@ -12,6 +12,7 @@
 #include "proxy/front/live_config.h"
 #include "proxy/front/pause.h"
 #include "proxy/front/script_cache.h"
+#include "proxy/front/user_directory.h"
 #include "proxy/sale/purchase_flow.h"
 #include "proxy/upstream/endpoint.h"
 
@@ -23,6 +24,7 @@ struct Services {
   Clients& clients;
   LiveConfig& config;
   sale::PurchaseFlow& flow;
+  UserDirectory* users = nullptr;  // null: everybody may do everything
   // By describe(kind); filled by register_metrics().
   std::array<base::Counter*, static_cast<size_t>(CommandKind::kHttp) + 1> commands{};
   std::atomic<int64_t> pinned_open{0};  // of all threads

@@ -86,6 +86,7 @@ bool Session::start() {
     static_cast<void>(ignored);
     return false;
   }
+  become_default();
   use_shared_pipe();
   arm_read();
   return true;
@@ -99,6 +100,7 @@ void Session::close() {
   worker_.thread().forget(*this);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
+  login_timer_.reset();
   boost::system::error_code ignored;
   socket_.close(ignored);
   worker_.services().clients.remove(*client_);
@@ -194,17 +196,19 @@ size_t Session::process(std::string_view data) {
       break;
     }
     const CommandKind kind = classify(parser_.args()[0]);
-    if (worker_.services().pause.active() && held_back_by_pause(kind)) {
+    const bool refused = restricted_ && !permitted(kind);
+    if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) {
       parser_.next();  // to be read again
       stalled_ = true;
       break;
     }
-    if (kind == CommandKind::kForward && !parser_.is_inline() && !mute_next_ && !relay_) {
+    if (kind == CommandKind::kForward && !refused && !parser_.is_inline() && !mute_next_ &&
+        !relay_) {
       extend(run);
     } else {
       flush(run);
       worker_.services().count(kind, 1);
-      if (!dispatch(kind)) {
+      if (!(refused ? refuse(kind) : dispatch(kind))) {
         parser_.next();  // to be read again
         stalled_ = true;
         break;

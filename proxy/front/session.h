@@ -14,6 +14,7 @@
 
 #include <array>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,7 @@ namespace sluice::proxy::front {
 class Session final : public sale::ReplySink,
                       public std::enable_shared_from_this<Session>,
                       upstream::ReplyReceiver,
+                      LoginPort,
                       upstream::TurnTask {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
@@ -44,6 +46,11 @@ class Session final : public sale::ReplySink,
   // False if the client was turned away at once (limits.clients).
   bool start();
   void close();
+
+  // Whether the client has said who it is, where that is asked.
+  bool authenticated() const override { return authenticated_; }
+  // The users, their rules or the commands of Redis have changed.
+  void access_changed();
 
   void deliver(uint64_t token, std::string_view reply) override;
 
@@ -92,6 +99,22 @@ class Session final : public sale::ReplySink,
   void relay_ended() override;
   void upstream_has_room() override;
 
+  // session_access.cc: who the client is, and what it may run
+  void become(UserPtr user, bool authenticated);
+  void become_default();
+  bool permitted(CommandKind kind);
+  bool refuse(CommandKind kind);
+  bool refuse_relayed();
+  void abort_transaction(std::string error);
+  // Null: no users are configured.
+  LoginPort* login_port() { return user_ == nullptr ? nullptr : this; }
+  bool login_turn_has_come();
+  std::string log_in(std::string_view name, std::string_view password) override;
+  bool default_needs_password() const override;
+  bool on_auth();
+  void on_acl();
+  std::string run_acl(Args args);
+
   // session_dispatch.cc: which commands are more than bytes, and the ways out for all of them.
   // False: not yet; the command stays.
   bool dispatch(CommandKind kind);
@@ -114,7 +137,7 @@ class Session final : public sale::ReplySink,
 
   // session_connection.cc: commands about the client's connection, and replies of Redis with
   // something of the proxy's in it.
-  void on_hello();
+  bool on_hello();
   std::string say_hello(Args args);
   void on_select();
   void selected(int64_t database, std::string_view reply);
@@ -147,6 +170,7 @@ class Session final : public sale::ReplySink,
   void queue_changed(std::string_view bytes, Transaction::Change change);
   void queue_local(std::function<std::string(Args)> run);
   void queue_hello();
+  void queue_acl();
   void queue_select();
   void queue_client();
   void queue_server(CommandKind kind);
@@ -178,6 +202,15 @@ class Session final : public sale::ReplySink,
   std::unique_ptr<upstream::Pinned> pinned_;   // while tied
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
+
+  UserPtr user_;                                  // null: no users are configured
+  std::shared_ptr<const Permission> permission_;  // null: everything
+  bool authenticated_ = true;
+  bool restricted_ = false;     // not everything is allowed, or not yet
+  std::string refusal_;         // why the command at hand is not permitted
+  std::string relay_refusal_;   // goes out once Redis has answered what came before
+  enum class LoginTurn { kNone, kWaiting, kCome, kRefused } login_turn_ = LoginTurn::kNone;
+  std::unique_ptr<boost::asio::steady_timer> login_timer_;  // while kWaiting
 
   bool closed_ = false;
   bool closing_ = false;      // no more input; close once all replies are written

@@ -11,12 +11,22 @@
 
 namespace sluice::proxy::front {
 
-void Session::on_hello() { local(say_hello(parser_.args())); }
+// False: logging in must wait for its turn.
+bool Session::on_hello() {
+  const Args args = parser_.args();
+  const bool logs_in = std::any_of(args.begin() + 1, args.end(), [](std::string_view arg) {
+    return resp::equals_ignoring_case(arg, "auth");
+  });
+  if (logs_in && !login_turn_has_come()) return false;
+  local(say_hello(args));
+  login_turn_ = LoginTurn::kNone;
+  return true;
+}
 
 std::string Session::say_hello(Args args) {
   const int before = client_->protocol.load();
   std::string reply =
-      hello(args, *client_, worker_.services().clients, worker_.redis_version());
+      hello(args, *client_, worker_.services().clients, worker_.redis_version(), login_port());
   if (client_->protocol.load() == before) return reply;
   if (pinned_ && !stateful()) untie(true);
   if (pinned_) {
@@ -59,14 +69,21 @@ void Session::on_reset() {
   transaction_.reset();
   client_->redirect = -1;
   client_->no_evict = false;
-  if (pinned_) untie(false);
   muted_ = mute_next_ = false;
+  if (pinned_) {
+    // The connection is given up, but Redis must have forgotten its subscriptions before the client
+    // goes on.
+    dirty_ = settling_ = true;
+    forward_one([](std::string_view) { return std::string("+RESET\r\n"); });
+  } else {
+    local("+RESET\r\n");
+  }
   client_->protocol = 2;
   client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");
+  become_default();
   use_shared_pipe();
   show_state();
-  local("+RESET\r\n");
 }
 
 void Session::on_command() { forward_one(command_change()); }

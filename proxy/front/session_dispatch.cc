@@ -20,10 +20,11 @@ bool Session::dispatch(CommandKind kind) {
   if (sticky_ && overtakes_pushes(kind) && !pushes_are_through()) return false;
   switch (kind) {
     case CommandKind::kSale: on_sale(); return true;
-    case CommandKind::kHello: on_hello(); return true;
+    case CommandKind::kHello: return on_hello();
     case CommandKind::kClient: return on_client();
     case CommandKind::kSelect: on_select(); return true;
-    case CommandKind::kAuth: local(auth(parser_.args())); return true;
+    case CommandKind::kAuth: return on_auth();
+    case CommandKind::kAcl: on_acl(); return true;
     case CommandKind::kReset: on_reset(); return true;
     case CommandKind::kQuit:
       local("+OK\r\n");
@@ -66,7 +67,7 @@ bool Session::barrier(CommandKind kind) const {
 bool Session::overtakes_pushes(CommandKind kind) const {
   switch (kind) {
     case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
-    case CommandKind::kAuth: case CommandKind::kReset: case CommandKind::kQuit:
+    case CommandKind::kAuth: case CommandKind::kQuit:
       return true;
     default: return false;
   }

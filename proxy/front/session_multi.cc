@@ -46,8 +46,9 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kSelect: queue_select(); return true;
     case CommandKind::kAuth:
       if (alone) forward_one();  // Redis refuses it, and EXEC with it
-      else queue_local([this](Args args) { return auth(args); });
+      else queue_local([this](Args args) { return auth(args, login_port()); });
       return true;
+    case CommandKind::kAcl: queue_acl(); return true;
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       queue_server(kind);
       return true;
@@ -85,15 +86,10 @@ void Session::refuse_in_multi() {
 void Session::on_exec() {
   if (multi_broken_) {
     // Redis knows nothing of the command that was refused, so the transaction must not run.
-    queue_.add_rewritten(
-        [](std::string_view) {
-          return std::string("-EXECABORT Transaction discarded because of previous errors.\r\n");
-        },
-        take_muted());
-    send("*1\r\n$7\r\nDISCARD\r\n", 1, false);
-  } else if (multi_subscribes_) {
-    return exec_with_subscriptions();
-  } else if (transaction_->has_changes()) {
+    return abort_transaction("-EXECABORT Transaction discarded because of previous errors.\r\n");
+  }
+  if (multi_subscribes_) return exec_with_subscriptions();
+  if (transaction_->has_changes()) {
     forward_one([this, transaction = transaction_](std::string_view reply) {
       std::string changed = transaction->finish(reply, muted_);
       use_shared_pipe();
@@ -185,6 +181,17 @@ void Session::queue_client() {
       transaction_->queued(1);
       return forward_one();
   }
+}
+
+void Session::queue_acl() {
+  const Args args = parser_.args();
+  const bool whoami = args.size() == 2 && subcommand_is("whoami");
+  if (args.size() > 1 && (whoami || user_ != nullptr) && !subcommand_is("help") &&
+      !subcommand_is("genpass")) {
+    return queue_local([this](Args words) { return run_acl(words); });
+  }
+  if (args.size() > 1) transaction_->queued(1);  // else Redis refuses it, and EXEC with it
+  forward_one();
 }
 
 void Session::queue_server(CommandKind kind) {

@@ -119,6 +119,7 @@ void Session::dispatch_relayed() {
 
 void Session::relay_ended() {
   relay_ending_ = false;
+  output_.append(std::exchange(relay_refusal_, {}));
   if (pinned_->still_relaying()) return reply_later();
   relay_ = monitor_ = false;
   if (pinned_->was_reset()) {
@@ -126,6 +127,7 @@ void Session::relay_ended() {
     client_->protocol = 2;
     client_->database = database_ = 0;
     worker_.services().clients.set_name(*client_, "");
+    become_default();
   }
   // In RESP3, or with tracking, the connection is still the client's.
   if (!sticky_ || pinned_->was_reset()) {

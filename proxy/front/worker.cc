@@ -18,6 +18,11 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       upstream_buffer_(upstream::Link::kReadBytes, '\0'),
       scripts_(services.scripts),
       pause_timer_(thread.context()),
+      access_(services.users, thread.index() == 0),
+      catalog_loader_([this](Result<upstream::CatalogPtr> catalog) {
+        access_.take_catalog(std::move(catalog));
+        access_changed();
+      }),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
                    services.limits.pinned_connections) {
   pipe(2, 0);
@@ -35,6 +40,8 @@ upstream::Pipe& Worker::pipe(int protocol, int64_t database) {
     pipe = std::make_unique<upstream::Pipe>(thread_, services_.redis, upstream_buffer_,
                                             upstream::LinkSetup{protocol, database, first, false});
     pipe->on_lost([this] { scripts_.connection_lost(); });
+    if (first && services_.users != nullptr)
+      pipe->on_ready([this, opened = pipe.get()] { catalog_loader_.load(*opened); });
     pipe->open();
   }
   return *pipe;
@@ -42,6 +49,19 @@ upstream::Pipe& Worker::pipe(int protocol, int64_t database) {
 
 void Worker::abandon(const upstream::ReplyReceiver& receiver) {
   for (auto& [setup, pipe] : pipes_) pipe->abandon(receiver);
+}
+
+// A module may have brought Redis new commands, too.
+void Worker::users_changed() {
+  access_.take_users();
+  access_changed();
+  load_catalog();
+}
+
+void Worker::access_changed() {
+  // A session may close, and leaves the set then.
+  const std::vector<std::shared_ptr<Session>> sessions(sessions_.begin(), sessions_.end());
+  for (const std::shared_ptr<Session>& session : sessions) session->access_changed();
 }
 
 std::string Worker::redis_version() {

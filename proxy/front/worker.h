@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/front/access.h"
 #include "proxy/front/services.h"
+#include "proxy/upstream/command_catalog.h"
 #include "proxy/upstream/errands.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/pinned.h"
@@ -44,6 +46,10 @@ class Worker {
   upstream::Pipe& pipe(int protocol, int64_t database);
   // No shared connection calls `receiver` any more.
   void abandon(const upstream::ReplyReceiver& receiver);
+  // Who may run what; sessions are told of changes.
+  Access& access() { return access_; }
+  void users_changed();
+  void load_catalog() { catalog_loader_.load(pipe(2, 0)); }
   // What Redis calls its version; a plausible one until it is known.
   std::string redis_version();
 
@@ -55,6 +61,7 @@ class Worker {
 
  private:
   void look_at_pause();
+  void access_changed();
 
   upstream::IoThread& thread_;
   Services& services_;
@@ -64,6 +71,8 @@ class Worker {
   ScriptsLoaded scripts_;
   boost::asio::steady_timer pause_timer_;
   std::vector<std::weak_ptr<Session>> paused_;
+  Access access_;
+  upstream::CatalogLoader catalog_loader_;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;

@@ -64,6 +64,7 @@ void Pipe::link_ready() {
   down_ = false;
   was_up_ = true;
   delay_us_ = endpoint_.reconnect_delay_us;
+  if (ready_) ready_();
 }
 
 void Pipe::link_bytes(std::string_view bytes) {

@@ -32,6 +32,8 @@ class Pipe final : LinkEvents {
   void open();
   // Called whenever a connection that was in use is lost. To be set before open().
   void on_lost(std::function<void()> lost) { on_lost_ = std::move(lost); }
+  // Called whenever the connection has come up. To be set before open().
+  void on_ready(std::function<void()> ready) { ready_ = std::move(ready); }
 
   // Sends `commands` commands. With `same_run`, they continue the receiver's last forward(), so
   // that their replies may come in one slice with the earlier ones'. False: Redis cannot be
@@ -44,6 +46,7 @@ class Pipe final : LinkEvents {
   // Calls upstream_has_room() once when congested() has ended.
   void wait_for_room(ReplyReceiver& receiver) { waiting_.push_back(&receiver); }
 
+  bool down() const { return down_; }
   const std::string& down_error() const { return down_error_; }
   const std::string& redis_version() const { return link_.redis_version(); }
 
@@ -66,6 +69,7 @@ class Pipe final : LinkEvents {
   boost::asio::steady_timer timer_;
   int64_t delay_us_;
   std::function<void()> on_lost_;
+  std::function<void()> ready_;
   bool down_ = false;        // the last attempt failed, or the connection was lost
   std::string down_error_;   // a RESP error line
   bool was_up_ = false;      // the connection lost was in use

@@ -442,7 +442,7 @@ def test_the_manual_names_every_key_with_its_default(tmp_path):
     ("[listen]\nadress = \"x\"\n", [":2:", "adress"]),
     ("[limits]\nclients = \"many\"\n", [":2:", "limits.clients"]),
     ("[journal]\nmax_bytes = 1000\n", [":2:", "journal.max_bytes"]),
-    ("[auth]\nusers_file = \"u\"\n", ["auth.users_file", "not supported"]),
+    ("[auth]\nusers_file = \"u\"\n", ["auth.users_file", "u"]),
     ("[redis]\nmode = \"cluster\"\n", ["redis.mode", "not supported"]),
     ("[listen]\ntls_cert_file = \"c\"\n", ["listen.tls_cert_file", "not supported"]),
 ])

@@ -6,7 +6,7 @@ from . import commands, scripts
 from .values import Values
 
 # In a transaction the connection itself stays as it is.
-NOT_IN_MULTI = {b"client", b"select", b"hello", b"auth", b"subscribe", b"debug", b"watch"}
+NOT_IN_MULTI = {b"debug", b"watch"}
 
 
 class Stream:

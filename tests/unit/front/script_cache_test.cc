@@ -14,19 +14,36 @@ TEST(ScriptCache, ForgetsTheLeastRecentlyUsedAtItsBound) {
   const std::string a(768, 'a'), b(768, 'b'), c(768, 'c'), d(768, 'd');
   for (const std::string& body : {a, b, c}) cache.remember(body);
   EXPECT_EQ(cache.bytes(), 3 * 1024u);
-  EXPECT_NE(cache.find(sha1_hex(a)), nullptr);
+  cache.connection_lost();
+  EXPECT_NE(cache.find_lost(sha1_hex(a)), nullptr);
   cache.remember(d);
-  EXPECT_EQ(cache.find(sha1_hex(b)), nullptr);
-  for (const std::string& body : {a, c, d}) EXPECT_EQ(*cache.find(sha1_hex(body)), body);
+  cache.connection_lost();
+  EXPECT_EQ(cache.find_lost(sha1_hex(b)), nullptr);
+  for (const std::string& body : {a, c, d}) EXPECT_EQ(*cache.find_lost(sha1_hex(body)), body);
   EXPECT_LE(cache.bytes(), 3 * 1024u);
   cache.remember(std::string(3 * 1024, 'x'));  // larger than all
-  EXPECT_NE(cache.find(sha1_hex(a)), nullptr);
+  EXPECT_NE(cache.find_lost(sha1_hex(a)), nullptr);
+}
+
+TEST(ScriptsLoaded, LoadsNothingAsLongAsNoConnectionIsLost) {
+  ScriptCache cache(1 << 20);
+  ScriptsLoaded here(cache), there(cache);
+  const std::string sha = sha1_hex("return 1");
+  there.saw_body("return 1");
+  EXPECT_EQ(here.to_load(sha), nullptr);
+  there.connection_lost();
+  there.saw_body("return 1");
+  here.connection_lost();
+  there.saw_body("return 2");
+  EXPECT_EQ(here.to_load(sha1_hex("return 2")), nullptr);
+  EXPECT_NE(here.to_load(sha), nullptr);
 }
 
 TEST(ScriptsLoaded, LoadsEachOnceForEachConnectionLost) {
   ScriptCache cache(1 << 20);
   ScriptsLoaded here(cache), there(cache);
   there.saw_body("return 1");
+  here.connection_lost();
   std::string sha = sha1_hex("return 1");
   ASSERT_NE(here.to_load(sha), nullptr);
   EXPECT_EQ(here.to_load(sha), nullptr);
@@ -43,6 +60,7 @@ TEST(ScriptsLoaded, LearnsAnewWhatAnotherThreadFlushed) {
   there.flushed();
   EXPECT_EQ(here.to_load(sha1_hex("return 1")), nullptr);
   here.saw_body("return 1");
+  there.connection_lost();
   EXPECT_NE(there.to_load(sha1_hex("return 1")), nullptr);
 }
 

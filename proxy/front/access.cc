@@ -1,0 +1,121 @@
+#include "proxy/front/access.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "resp/names.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+constexpr size_t kShownMax = 128;
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return out;
+}
+
+std::string unknown_command(const upstream::CommandCatalog& catalog, Args args) {
+  const std::string_view name = args[0];
+  if (args.size() > 1 && catalog.find(name) != nullptr && name.find('|') == name.npos) {
+    return "ERR unknown subcommand '" + std::string(args[1].substr(0, kShownMax)) + "'. Try " +
+           upper(name) + " HELP.";
+  }
+  std::string shown;
+  for (size_t i = 1; i < args.size() && shown.size() < kShownMax; ++i)
+    shown += "'" + std::string(args[i].substr(0, kShownMax - shown.size())) + "' ";
+  return "ERR unknown command '" + std::string(name.substr(0, kShownMax)) +
+         "', with args beginning with: " + shown;
+}
+
+std::string denial(const Verdict& verdict, std::string_view command) {
+  using Kind = Verdict::Kind;
+  const std::string user = "NOPERM this user has no permissions to ";
+  switch (verdict.kind) {
+    case Kind::kAllowed:
+      return "";
+    case Kind::kCommand:
+      return user + "run the '" + std::string(command) + "' command";
+    case Kind::kKey:
+      return user + "access one of the keys used as arguments";
+    case Kind::kChannel:
+      return user + "access one of the channels used as arguments";
+    case Kind::kSortBy:
+      return "ERR BY option of SORT denied due to insufficient ACL permissions.";
+    case Kind::kSortGet:
+      return "ERR GET option of SORT denied due to insufficient ACL permissions.";
+  }
+  return "";
+}
+
+}  // namespace
+
+const std::string_view kNotAuthenticated = "NOAUTH Authentication required.";
+
+Access::Access(UserDirectory* directory, bool warns)
+    : directory_(directory),
+      warns_(warns),
+      users_(directory == nullptr ? nullptr : directory->users()) {}
+
+std::shared_ptr<const Permission> Access::permission(const UserPtr& user) {
+  if (user->allows_everything()) return nullptr;
+  std::shared_ptr<const Permission>& permission = permissions_[user->name];
+  if (permission == nullptr) permission = std::make_shared<const Permission>(user, catalog_);
+  return permission;
+}
+
+void Access::take_users() {
+  users_ = directory_->users();
+  permissions_.clear();
+}
+
+void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
+  catalog_error_ = catalog ? "" : catalog.error().message();
+  if (!catalog) {
+    spdlog::error(
+        "Redis does not tell its commands, so they stay as they were; users with limited "
+        "rights can use none that were never told: {}",
+        catalog_error_);
+    return;
+  }
+  catalog_ = *std::move(catalog);
+  permissions_.clear();
+  warn_of_unknown_rules();
+}
+
+// Redis would not start with such a file. Here it may be the right one for another Redis.
+void Access::warn_of_unknown_rules() const {
+  if (catalog_ == nullptr || !warns_) return;
+  for (const UserPtr& user : users_->all()) {
+    for (const std::string& rule : Permission::unknown_rules(*user, *catalog_))
+      spdlog::error("{}: user {}: {} names no command of Redis or Sluice and has no effect",
+                    directory_->path(), user->name, rule);
+  }
+}
+
+bool arity_fits(const upstream::CommandInfo& command, size_t count) {
+  const auto given = static_cast<int64_t>(count);
+  return command.arity >= 0 ? given == command.arity : given >= -command.arity;
+}
+
+std::string refusal(const upstream::CommandCatalog& catalog, const Permission* permission,
+                    bool authenticated, Args args) {
+  const upstream::CommandInfo* command = catalog.lookup(args);
+  if (command == nullptr) return unknown_command(catalog, args);
+  if (!arity_fits(*command, args.size()))
+    return "ERR wrong number of arguments for '" + command->name + "' command";
+  if (!authenticated && !command->no_auth) return std::string(kNotAuthenticated);
+  return permission == nullptr ? "" : denial(permission->check(*command, args), command->name);
+}
+
+std::string refusal(const sale::CommandSpec& command, const Permission* permission,
+                    bool authenticated, Args args) {
+  if (!authenticated) return std::string(kNotAuthenticated);
+  if (const Status status = sale::check_arity(command, args.size()); !status)
+    return "ERR " + status.error().message();
+  return permission == nullptr ? "" : denial(permission->check(command, args), command.name);
+}
+
+}  // namespace sluice::proxy::front

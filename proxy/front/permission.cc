@@ -1,0 +1,343 @@
+#include "proxy/front/permission.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "proxy/front/glob.h"
+#include "resp/names.h"
+#include "resp/request_parser.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+using upstream::CommandInfo;
+using upstream::KeySpec;
+
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
+
+bool runs_a_script(std::string_view command) {
+  for (std::string_view name : {"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"})
+    if (command == name) return true;
+  return false;
+}
+
+// ---- Keys.
+
+// Where the keys of a spec begin; nothing if its keyword is not there.
+std::optional<int64_t> begin_of(const KeySpec& spec, Args args) {
+  const auto count = static_cast<int64_t>(args.size());
+  if (spec.begin == KeySpec::Begin::kIndex) return spec.index;
+  if (spec.begin != KeySpec::Begin::kKeyword) return std::nullopt;
+  const bool forwards = spec.start_from > 0;
+  const int64_t step = forwards ? 1 : -1, end = forwards ? count - 1 : 1;
+  // Redis never looks at the last argument: nothing could follow it.
+  for (int64_t i = forwards ? spec.start_from : count + spec.start_from;
+       i > 0 && i < count && i != end; i += step) {
+    if (is(args[static_cast<size_t>(i)], spec.keyword)) return i + 1;
+  }
+  return std::nullopt;
+}
+
+// False: the arguments contradict the spec, which Redis will call a syntax error.
+bool find_keys(const KeySpec& spec, Args args, std::vector<KeyUse>& keys) {
+  const auto begin = begin_of(spec, args);
+  if (!begin) return true;
+  const auto count = static_cast<int64_t>(args.size());
+  int64_t first = *begin, last = 0;
+  if (spec.find == KeySpec::Find::kRange) {
+    if (spec.last_key >= 0) last = first + spec.last_key;
+    else if (spec.limit == 0) last = count + spec.last_key;
+    else last = first + (count - first) / spec.limit + spec.last_key;
+  } else if (spec.find == KeySpec::Find::kKeyNum) {
+    int64_t number = 0;
+    const int64_t at = first + spec.key_num_index;
+    if (at >= count || !resp::parse_strict_integer(args[static_cast<size_t>(at)], number) ||
+        number < 0 || number > count)
+      return false;
+    first += spec.first_key;
+    last = first + number - 1;
+    if (number == 0) return true;
+  } else {
+    return true;
+  }
+  if (first <= 0 || last >= count || last < first) return false;
+  for (int64_t i = first; i <= last; i += spec.step)
+    keys.push_back({static_cast<size_t>(i), spec.reads, spec.writes});
+  return true;
+}
+
+// ---- Commands whose key specs do not tell all (Redis has a function of its own for each).
+
+void add_sort_store(Args args, std::vector<KeyUse>& keys) {
+  size_t store = 0;  // the last one holds
+  for (size_t i = 2; i + 1 < args.size(); ++i) {
+    if (is(args[i], "limit")) i += 2;
+    else if (is(args[i], "get") || is(args[i], "by")) i += 1;
+    else if (is(args[i], "store")) store = ++i;
+  }
+  if (store != 0) keys.push_back({store, false, true});
+}
+
+void add_migrate_keys(Args args, std::vector<KeyUse>& keys) {
+  if (args.size() < 6 || !args[3].empty()) return;
+  for (size_t i = 6; i < args.size(); ++i) {
+    if (is(args[i], "auth")) i += 1;
+    else if (is(args[i], "auth2")) i += 2;
+    else if (is(args[i], "keys")) {
+      keys.clear();
+      while (++i < args.size()) keys.push_back({i, true, true});
+    }
+  }
+}
+
+bool reads_only(const CommandInfo& command, Args args) {
+  if (command.name != "bitfield") return false;
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (is(args[i], "get")) i += 2;
+    else if (is(args[i], "set") || is(args[i], "incrby")) return false;
+    else if (is(args[i], "overflow")) i += 1;
+    else return false;
+  }
+  return true;
+}
+
+bool writes_only(const CommandInfo& command, Args args) {
+  return command.name == "set" && std::none_of(args.begin() + std::min<size_t>(3, args.size()),
+                                               args.end(), [](auto arg) { return is(arg, "get"); });
+}
+
+bool has_keys(const CommandInfo& command) {
+  return command.movable_keys || std::any_of(command.keys.begin(), command.keys.end(),
+                                             [](const KeySpec& spec) { return spec.is_key; });
+}
+
+bool key_allowed(const Selector& selector, std::string_view key, bool reads, bool writes) {
+  return selector.all_keys ||
+         std::any_of(selector.keys.begin(), selector.keys.end(), [&](const KeyPattern& pattern) {
+           return (pattern.read || !reads) && (pattern.write || !writes) &&
+                  glob_matches(pattern.pattern, key);
+         });
+}
+
+// ---- Channels.
+
+bool channel_allowed(const Selector& selector, std::string_view channel, bool is_pattern) {
+  const auto& allowed = selector.channels;
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+    return is_pattern ? pattern == channel : glob_matches(pattern, channel);
+  });
+}
+
+// The arguments from 1 on that are channels, and whether they are patterns.
+std::pair<size_t, bool> channels_of(const CommandInfo& command, Args args) {
+  const std::string_view name = command.name;
+  if (name == "publish" || name == "spublish") return {std::min<size_t>(2, args.size()), false};
+  if (name == "subscribe" || name == "ssubscribe") return {args.size(), false};
+  if (name == "psubscribe") return {args.size(), true};
+  return {0, false};
+}
+
+Verdict check_channels(const Selector& selector, const CommandInfo& command, Args args) {
+  if (selector.all_channels) return {};
+  const auto [end, are_patterns] = channels_of(command, args);
+  for (size_t i = 1; i < end; ++i) {
+    if (!channel_allowed(selector, args[i], are_patterns)) return {Verdict::Kind::kChannel, i};
+  }
+  return {};
+}
+
+// BY and GET read keys that no argument names.
+Verdict check_sort(const Selector& selector, const CommandInfo& command, Args args) {
+  if (command.name != "sort" && command.name != "sort_ro") return {};
+  const bool all_readable =
+      std::any_of(selector.keys.begin(), selector.keys.end(),
+                  [](const KeyPattern& key) { return key.read && key.pattern == "*"; });
+  if (all_readable) return {};
+  for (size_t i = 2; i + 1 < args.size(); ++i) {
+    if (is(args[i], "limit")) i += 2;
+    else if (is(args[i], "store")) i += 1;
+    else if (is(args[i], "get")) return {Verdict::Kind::kSortGet, i};
+    else if (is(args[i], "by") && args[++i].find('*') != std::string_view::npos)
+      return {Verdict::Kind::kSortBy, i};
+  }
+  return {};
+}
+
+Verdict check_keys(const Selector& selector, const CommandInfo& command, Args args) {
+  if (selector.all_keys) return {};
+  const bool told = !command.keys.empty() || !command.movable_keys;
+  if (!told) return {Verdict::Kind::kKey};  // a module's, or Redis before 7.0: who knows where?
+  if (has_keys(command)) {
+    for (const KeyUse& key : keys_of(command, args)) {
+      if (!key_allowed(selector, args[key.argument], key.reads, key.writes))
+        return {Verdict::Kind::kKey, key.argument};
+    }
+  }
+  return check_sort(selector, command, args);
+}
+
+void keep_worst(Verdict& worst, const Verdict& verdict) {
+  if (worst.kind < verdict.kind ||
+      (worst.kind == verdict.kind && worst.argument < verdict.argument))
+    worst = verdict;
+}
+
+bool is_purchase(const sale::CommandSpec& command) {
+  using Kind = sale::CommandKind;
+  switch (command.kind) {
+    case Kind::kBuy: case Kind::kCancel: case Kind::kOrder: case Kind::kStock: case Kind::kList:
+    case Kind::kHelp:
+      return true;
+    default: return false;
+  }
+}
+
+// Whether args[1] is an item: of all but these.
+bool names_an_item(const sale::CommandSpec& command) {
+  using Kind = sale::CommandKind;
+  switch (command.kind) {
+    case Kind::kList: case Kind::kFlush: case Kind::kPause: case Kind::kResume: case Kind::kStatus:
+    case Kind::kHelp:
+      return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+std::vector<std::string_view> sale_categories(const sale::CommandSpec& command) {
+  if (is_purchase(command)) return {command.writes ? "write" : "read", "fast", "purchase"};
+  return {"admin", "dangerous", "seckill-admin"};
+}
+
+std::vector<KeyUse> keys_of(const CommandInfo& command, Args args) {
+  std::vector<KeyUse> keys;
+  for (const KeySpec& spec : command.keys) {
+    if (!spec.is_key) continue;
+    const size_t before = keys.size();
+    if (!find_keys(spec, args, keys)) return {};
+    if (!spec.variable_flags) continue;
+    for (size_t i = before; i < keys.size(); ++i) {
+      if (reads_only(command, args)) keys[i].writes = false;
+      if (writes_only(command, args)) keys[i].reads = false;
+    }
+  }
+  if (command.name == "sort") add_sort_store(args, keys);
+  if (command.name == "migrate") add_migrate_keys(args, keys);
+  return keys;
+}
+
+Permission::Permission(UserPtr user, upstream::CatalogPtr catalog)
+    : user_(std::move(user)), catalog_(std::move(catalog)) {
+  compiled_.push_back(compile(user_->root));
+  for (const Selector& selector : user_->selectors) compiled_.push_back(compile(selector));
+}
+
+Permission::Compiled Permission::compile(const Selector& selector) const {
+  Compiled compiled;
+  compiled.selector = &selector;
+  compiled.commands.resize(catalog_ == nullptr ? 0 : catalog_->all().size());
+  compiled.sale_commands.resize(sale::command_specs().size());
+  if (selector.all_commands) apply_to_all(compiled, true);
+  for (const CommandRule& rule : selector.commands) apply(compiled, rule);
+  return compiled;
+}
+
+void Permission::apply_to_all(Compiled& into, bool allow) const {
+  for (size_t i = 0; i < into.commands.size(); ++i)
+    into.commands[i] = allow && (!runs_a_script(catalog_->all()[i].name) ||
+                                 into.selector->allows_everything());
+  into.sale_commands.assign(into.sale_commands.size(), allow);
+}
+
+void Permission::apply(Compiled& into, const CommandRule& rule) const {
+  if (!rule.category) {
+    const auto specs = sale::command_specs();
+    if (const auto* sale_command = sale::find_command(rule.name))
+      into.sale_commands[static_cast<size_t>(sale_command - specs.data())] = rule.allow;
+    if (catalog_ == nullptr) return;
+    if (const CommandInfo* command = catalog_->find(rule.name)) {
+      const size_t index = catalog_->index_of(*command);
+      into.commands[index] = rule.allow;
+      into.first_arguments.erase(index);
+      for (const size_t sub : command->subcommands) into.commands[sub] = rule.allow;
+    } else if (const size_t bar = rule.name.find('|'); bar != rule.name.npos && rule.allow) {
+      const CommandInfo* base = catalog_->find(rule.name.substr(0, bar));
+      if (base != nullptr && base->subcommands.empty())
+        into.first_arguments[catalog_->index_of(*base)].push_back(rule.name.substr(bar + 1));
+    }
+    return;
+  }
+  const auto in_category = [&](const auto& categories) {
+    return std::find(categories.begin(), categories.end(), rule.name) != categories.end();
+  };
+  for (size_t i = 0; i < into.commands.size(); ++i) {
+    const CommandInfo& command = catalog_->all()[i];
+    if (!in_category(command.categories) || (rule.allow && runs_a_script(command.name))) continue;
+    into.commands[i] = rule.allow;
+    into.first_arguments.erase(i);
+  }
+  const auto specs = sale::command_specs();
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (in_category(sale_categories(specs[i]))) into.sale_commands[i] = rule.allow;
+  }
+}
+
+Verdict Permission::check(const CommandInfo& command, Args args) const {
+  Verdict worst{Verdict::Kind::kCommand};
+  for (const Compiled& compiled : compiled_) {
+    const Verdict verdict = check(compiled, command, args);
+    if (verdict) return {};
+    keep_worst(worst, verdict);
+  }
+  return worst;
+}
+
+Verdict Permission::check(const Compiled& compiled, const CommandInfo& command, Args args) const {
+  const size_t index = catalog_->index_of(command);
+  if (!command.no_auth && !compiled.commands[index]) {
+    const auto firsts = compiled.first_arguments.find(index);
+    if (firsts == compiled.first_arguments.end() || args.size() < 2 ||
+        std::none_of(firsts->second.begin(), firsts->second.end(),
+                     [&](const std::string& first) { return is(args[1], first); }))
+      return {Verdict::Kind::kCommand};
+  }
+  if (const Verdict verdict = check_keys(*compiled.selector, command, args); !verdict)
+    return verdict;
+  return check_channels(*compiled.selector, command, args);
+}
+
+Verdict Permission::check(const sale::CommandSpec& command, Args args) const {
+  const auto index = static_cast<size_t>(&command - sale::command_specs().data());
+  Verdict worst{Verdict::Kind::kCommand};
+  for (const Compiled& compiled : compiled_) {
+    if (!compiled.sale_commands[index]) continue;
+    if (!names_an_item(command) || args.size() < 2 ||
+        key_allowed(*compiled.selector, args[1], !command.writes, command.writes))
+      return {};
+    keep_worst(worst, {Verdict::Kind::kKey, 1});
+  }
+  return worst;
+}
+
+std::vector<std::string> Permission::unknown_rules(const User& user,
+                                                   const upstream::CommandCatalog& catalog) {
+  std::vector<std::string> unknown;
+  const auto look = [&](const Selector& selector) {
+    for (const CommandRule& rule : selector.commands) {
+      if (rule.category || sale::find_command(rule.name) || catalog.find(rule.name)) continue;
+      const size_t bar = rule.name.find('|');
+      const CommandInfo* base =
+          bar == rule.name.npos ? nullptr : catalog.find(rule.name.substr(0, bar));
+      if (base == nullptr || !base->subcommands.empty() || !rule.allow)
+        unknown.push_back((rule.allow ? "+" : "-") + rule.name);
+    }
+  };
+  look(user.root);
+  for (const Selector& selector : user.selectors) look(selector);
+  return unknown;
+}
+
+}  // namespace sluice::proxy::front
