@@ -17,6 +17,24 @@
 namespace sluice::proxy::front {
 namespace {
 
+// Replies that the kernel takes beyond what the client's window has room for: a client that does
+// not read shows soon, and costs little.
+constexpr int kUnsentMax = 256 * 1024;
+// As Redis has it (tcp-keepalive): how long until a client whose machine has gone is noticed.
+constexpr int kKeepAliveS = 300;
+
+void set_options(int fd) {  // those of TCP fail harmlessly on a unix socket
+  const auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof(value));
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveS);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveS / 3);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
 std::string address_text(const Session::Socket::endpoint_type& endpoint) {
   const auto* address = reinterpret_cast<const sockaddr*>(endpoint.data());
   if (address->sa_family == AF_INET) {
@@ -48,8 +66,7 @@ Session::Session(Worker& worker, Socket socket)
 bool Session::start() {
   boost::system::error_code error;
   socket_.native_non_blocking(true, error);
-  const int on = 1;  // fails harmlessly on a unix socket
-  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  set_options(socket_.native_handle());
   client_->fd = socket_.native_handle();
   client_->local_address = address_text(socket_.local_endpoint(error));
   client_->address = address_text(socket_.remote_endpoint(error));
@@ -72,6 +89,7 @@ bool Session::start() {
     return false;
   }
   use_shared_pipe();
+  if (!authenticated()) worker_.patrol().enter(*this);
   arm_read();
   return true;
 }
@@ -81,11 +99,14 @@ void Session::close() {
   const auto self = shared_from_this();
   closed_ = true;
   worker_.thread().forget(*this);
+  worker_.patrol().leave(*this);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
   boost::system::error_code ignored;
   socket_.close(ignored);
-  worker_.services().clients.remove(*client_);
+  Services& services = worker_.services();
+  services.clients.remove(*client_);
+  if (services.memory.leave(*client_)) services.count(CutReason::kMemory);
   worker_.remove(self);
 }
 
@@ -99,7 +120,8 @@ std::string Session::describe() const {
 // read. The price is a small buffer for each client.
 void Session::arm_read() {
   if (closed_ || closing_ || end_of_input_ || read_armed_) return;
-  if (stalled_ && input_.size() >= kReadAheadMax) return;
+  if (stalled_ && input_.size() >= read_ahead_max_) return;
+  if (must_wait_for_memory()) return;
   read_armed_ = true;
   socket_.async_read_some(
       boost::asio::buffer(first_bytes_),
@@ -133,19 +155,20 @@ void Session::take_input(std::string_view bytes) {
   if (stalled_) {
     input_.append(bytes);
   } else if (input_.empty()) {
-    input_.append(bytes.substr(process(bytes)));
+    const size_t done = process(bytes);
+    input_.append(bytes.substr(done));
+    input_processed(done > 0);
   } else {
     input_.append(bytes);
-    input_.erase(0, process(input_));
+    process_input();
   }
-  if (closed_) return;
-  if (input_.empty() && input_.capacity() > kKeptBufferMax) std::string().swap(input_);
-  const auto limit = static_cast<size_t>(worker_.services().limits.query_buffer_bytes);
-  if (input_.size() > limit) {
-    spdlog::warn("{} closed: its unfinished command is larger than limits.query_buffer",
-                 describe());
-    close();
-  }
+  if (!closed_) check_bounds();
+}
+
+void Session::process_input() {
+  const size_t done = process(input_);
+  input_.erase_front(done);
+  input_processed(done > 0);
 }
 
 // Replies on their way are still wanted: `printf … | nc` ends its input like this.
@@ -160,6 +183,7 @@ size_t Session::process(std::string_view data) {
   size_t done = 0;
   Run run;
   stalled_ = false;
+  parser_.set_authenticated(authenticated());
   while (!closing_ && !closed_) {
     if (stalls() || queue_.commands() + run.commands >= window()) {
       stalled_ = done < data.size();
@@ -188,6 +212,7 @@ size_t Session::process(std::string_view data) {
         stalled_ = true;
         break;
       }
+      parser_.set_authenticated(authenticated());
     }
     if (closed_) break;
     done += parser_.consumed();
@@ -286,10 +311,8 @@ void Session::deliver(uint64_t token, std::string_view reply) {
 void Session::output_grew() {
   const Limits& limits = worker_.services().limits;
   const size_t pending = pending_output();
-  if (pending > static_cast<size_t>(limits.output_max_bytes.load(std::memory_order_relaxed))) {
-    spdlog::warn("{} closed: it does not read its replies (limits.client_output_max)", describe());
-    return close();
-  }
+  if (pending > static_cast<size_t>(limits.output_max_bytes.load(std::memory_order_relaxed)))
+    return cut(CutReason::kOutputBytes);
   if (pinned_ && pending > static_cast<size_t>(limits.output_pause_bytes.load()))
     pinned_->pause_reading(true);
   reply_later();
@@ -302,12 +325,13 @@ void Session::turn_ended() {
   if (settling_ && queue_.empty()) settle();
   write_output();
   if (closed_) return;
-  if (stalled_ && !stalls()) input_.erase(0, process(input_));
+  if (stalled_ && !stalls()) process_input();
   if (closed_) return;
   if (output_.size() > written_ && !write_armed_) write_output();
   if (closed_) return;
   const bool answered = queue_.empty() && output_.empty();
   if (answered && (closing_ || (end_of_input_ && !stalled_))) return close();
+  check_bounds();
   arm_read();
 }
 
@@ -320,18 +344,21 @@ void Session::write_output() {
     if (n < 0 && errno == EAGAIN) return arm_write();
     if (n < 0) return close();
     written_ += static_cast<size_t>(n);
+    output_waits_us_ = 0;
   }
   output_.clear();
   written_ = 0;
-  if (output_.capacity() > kKeptBufferMax) std::string().swap(output_);
+  if (output_.capacity() > kKeptBufferMax) output_.release();
   if (pinned_) pinned_->pause_reading(false);
 }
 
 void Session::arm_write() {
   if (written_ > kKeptBufferMax && written_ > output_.size() / 2) {
-    output_.erase(0, written_);
+    output_.erase_front(written_);
     written_ = 0;
   }
+  if (output_waits_us_ == 0) output_waits_us_ = base::monotonic_us();
+  worker_.patrol().enter(*this);
   write_armed_ = true;
   socket_.async_wait(Socket::wait_write,
                      [self = shared_from_this()](const boost::system::error_code& error) {

@@ -9,17 +9,21 @@
 //
 // When a command must not overtake those before it (it changes to another connection to Redis), or
 // a bound is reached, the session stalls: input stays where it is until the turn in which the
-// reason has gone. While stalled it reads on only a little, to notice a client that goes away.
+// reason has gone. While stalled it reads on only a little, and more only if nothing moves.
 #pragma once
 
 #include <array>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "proxy/front/connection_commands.h"
+#include "proxy/front/cut_reason.h"
+#include "proxy/front/patrol.h"
 #include "proxy/front/reply_queue.h"
 #include "proxy/front/worker.h"
 #include "proxy/sale/reply_sink.h"
@@ -31,7 +35,8 @@ namespace sluice::proxy::front {
 class Session final : public sale::ReplySink,
                       public std::enable_shared_from_this<Session>,
                       upstream::ReplyReceiver,
-                      upstream::TurnTask {
+                      upstream::TurnTask,
+                      Patrolled {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
@@ -45,7 +50,8 @@ class Session final : public sale::ReplySink,
   void deliver(uint64_t token, std::string_view reply) override;
 
  private:
-  static constexpr size_t kReadAheadMax = 64 * 1024;
+  static constexpr size_t kReadAheadMin = 64 * 1024;
+  static constexpr size_t kReadAheadStep = 4 * 1024 * 1024;  // for each look of the patrol
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
   // Replies on their way to one client are to stay about this size: who gets large ones has fewer
@@ -66,6 +72,7 @@ class Session final : public sale::ReplySink,
   void take_input(std::string_view bytes);
   void end_of_input();
   size_t process(std::string_view data);
+  void process_input();
   bool stalls();
   size_t window() const;
   void extend(Run& run);
@@ -77,6 +84,18 @@ class Session final : public sale::ReplySink,
   void output_grew();
   size_t pending_output() const { return output_.size() - written_ + queue_.held_bytes(); }
   std::string describe() const;
+  // While users are configured: whether the client has logged in.
+  bool authenticated() const { return true; }
+
+  // session_guard.cc: what the client takes, and for how long
+  void input_processed(bool took);
+  size_t memory_bytes() const;
+  void check_bounds();
+  bool must_wait_for_memory();
+  std::optional<CutReason> overdue(int64_t now_us) const;
+  bool looked_at(int64_t now_us) override;
+  void read_ahead();
+  void cut(CutReason reason);
 
   // upstream::ReplyReceiver
   void reply_bytes(std::string_view bytes, size_t replies) override;
@@ -124,8 +143,8 @@ class Session final : public sale::ReplySink,
   Socket socket_;
   const ClientPtr client_;
   resp::RequestParser parser_;
-  std::string input_;        // bytes not yet processed
-  std::string output_;       // replies, from written_ on
+  base::Bytes input_;        // bytes not yet processed
+  base::Bytes output_;       // replies, from written_ on
   size_t written_ = 0;
   std::string encoded_;      // an inline command as Redis gets it
   ReplyQueue queue_;
@@ -133,6 +152,13 @@ class Session final : public sale::ReplySink,
   std::unique_ptr<upstream::Pinned> pinned_;   // while tied
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
+
+  // Monotonic; 0: there is no such thing.
+  int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
+  int64_t output_waits_us_ = 0;      // since when the client has taken none of the output
+  int64_t waits_for_memory_us_ = 0;
+  size_t read_ahead_max_ = kReadAheadMin;  // input while stalled
+  bool progressed_ = false;          // a command was taken since the patrol's last look
 
   bool closed_ = false;
   bool closing_ = false;      // no more input; close once all replies are written

@@ -10,7 +10,8 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       read_buffer_(kReadBytes, '\0'),
       upstream_buffer_(upstream::Link::kReadBytes, '\0'),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
-                   services.limits.pinned_connections) {
+                   services.limits.pinned_connections),
+      patrol_(thread) {
   pipe(2, 0);
 }
 

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "proxy/front/patrol.h"
 #include "proxy/front/services.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/pinned.h"
@@ -32,6 +33,7 @@ class Worker {
   Services& services() { return services_; }
   std::string& read_buffer() { return read_buffer_; }
   upstream::PinnedPool& pinned_pool() { return pinned_pool_; }
+  Patrol& patrol() { return patrol_; }
 
   // The shared connection; made when first asked for.
   upstream::Pipe& pipe(int protocol, int64_t database);
@@ -53,6 +55,7 @@ class Worker {
   std::string upstream_buffer_;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
+  Patrol patrol_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
 };
 

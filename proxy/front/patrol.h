@@ -1,0 +1,54 @@
+// Looks in, every tenth of a second, on the sessions that something is due from: a login, the rest
+// of a command, the reading of replies. The others, idle ones above all, cost nothing.
+//
+// A session enters itself when a reason comes up and is kept until it says that there is none any
+// more, so that coming and going reasons cost nothing either. Owned by the worker, its I/O thread
+// only. No more than kSessionsATurn are looked at in one turn of the thread.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "proxy/upstream/io_thread.h"
+
+namespace sluice::proxy::front {
+
+class Patrolled {
+ public:
+  // Returns false if there is no reason left. If it ends itself, it leaves and returns true.
+  virtual bool looked_at(int64_t now_us) = 0;
+
+ protected:
+  ~Patrolled() = default;
+
+ private:
+  friend class Patrol;
+  static constexpr size_t kNowhere = SIZE_MAX;
+  size_t place_ = kNowhere;
+};
+
+class Patrol {
+ public:
+  static constexpr std::chrono::milliseconds kEvery{100};
+  static constexpr size_t kSessionsATurn = 256;
+
+  explicit Patrol(upstream::IoThread& thread)
+      : context_(thread.context()), timer_(thread.context()) {}
+
+  void enter(Patrolled& one);
+  void leave(Patrolled& one);
+
+ private:
+  void next_round();
+  void look(size_t from);
+
+  boost::asio::io_context& context_;
+  boost::asio::steady_timer timer_;
+  std::vector<Patrolled*> all_;
+  bool under_way_ = false;  // a round, or the wait for it
+};
+
+}  // namespace sluice::proxy::front
