@@ -65,7 +65,7 @@ const std::vector<ConfigKey> kKeys = {
      "Clients connected at a time."},
     {"limits.commands_in_flight", ConfigType::kInteger, "10000", 1, 10'000'000, {}, true,
      "Unanswered commands of one client; then it is read from no more."},
-    {"limits.client_output_pause", ConfigType::kSize, "1MiB", 4 * kKiB, kGiB, {}, true,
+    {"limits.client_output_pause", ConfigType::kSize, "256KiB", 4 * kKiB, kGiB, {}, true,
      "Replies that a client has not read; then it is read from no more."},
     {"limits.client_output_max", ConfigType::kSize, "1GiB", kMiB, kTiB, {}, true,
      "Replies that a client has not read; then it is cut off."},

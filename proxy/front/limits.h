@@ -12,7 +12,7 @@ namespace sluice::proxy::front {
 struct Limits {
   std::atomic<int64_t> clients{10'000};
   std::atomic<int64_t> commands_in_flight{10'000};
-  std::atomic<int64_t> output_pause_bytes{1 << 20};
+  std::atomic<int64_t> output_pause_bytes{256 << 10};
   std::atomic<int64_t> output_max_bytes{1LL << 30};
   std::atomic<int64_t> pinned_connections{1'000};
   std::atomic<int64_t> client_memory_bytes{1LL << 30};

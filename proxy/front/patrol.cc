@@ -24,7 +24,7 @@ void Patrol::leave(Patrolled& one) {
 
 void Patrol::next_round() {
   under_way_ = true;
-  timer_.expires_after(kEvery);
+  timer_.expires_after(every_);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) look(all_.size());
   });

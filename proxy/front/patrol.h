@@ -1,9 +1,10 @@
-// Looks in, every tenth of a second, on the sessions that something is due from: a login, the rest
-// of a command, the reading of replies. The others, idle ones above all, cost nothing.
+// Looks in at regular times on the sessions that have a reason for it. The others, idle ones above
+// all, cost nothing.
 //
 // A session enters itself when a reason comes up and is kept until it says that there is none any
-// more, so that coming and going reasons cost nothing either. Owned by the worker, its I/O thread
-// only. No more than kSessionsATurn are looked at in one turn of the thread.
+// more, so that coming and going reasons cost nothing either. A worker has two: one for what is due
+// (a login, the rest of a command, the reading of replies), one that paces who reads ahead. Its I/O
+// thread only. No more than kSessionsATurn are looked at in one turn of the thread.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -32,11 +33,10 @@ class Patrolled {
 
 class Patrol {
  public:
-  static constexpr std::chrono::milliseconds kEvery{100};
   static constexpr size_t kSessionsATurn = 256;
 
-  explicit Patrol(upstream::IoThread& thread)
-      : context_(thread.context()), timer_(thread.context()) {}
+  Patrol(upstream::IoThread& thread, std::chrono::milliseconds every)
+      : every_(every), context_(thread.context()), timer_(thread.context()) {}
 
   void enter(Patrolled& one);
   void leave(Patrolled& one);
@@ -45,6 +45,7 @@ class Patrol {
   void next_round();
   void look(size_t from);
 
+  const std::chrono::milliseconds every_;
   boost::asio::io_context& context_;
   boost::asio::steady_timer timer_;
   std::vector<Patrolled*> all_;

@@ -100,6 +100,7 @@ void Session::close() {
   closed_ = true;
   worker_.thread().forget(*this);
   worker_.patrol().leave(*this);
+  worker_.pacer().leave(read_ahead_);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
   boost::system::error_code ignored;
@@ -154,6 +155,7 @@ void Session::readable(size_t got) {
 void Session::take_input(std::string_view bytes) {
   if (stalled_) {
     input_.append(bytes);
+    if (reads_ahead()) worker_.pacer().enter(read_ahead_);
   } else if (input_.empty()) {
     const size_t done = process(bytes);
     input_.append(bytes.substr(done));
@@ -183,9 +185,10 @@ size_t Session::process(std::string_view data) {
   size_t done = 0;
   Run run;
   stalled_ = false;
+  const size_t window = this->window();
   parser_.set_authenticated(authenticated());
   while (!closing_ && !closed_) {
-    if (stalls() || queue_.commands() + run.commands >= window()) {
+    if (stalls() || queue_.commands() + run.commands >= window) {
       stalled_ = done < data.size();
       break;
     }
@@ -239,12 +242,16 @@ bool Session::stalls() {
   return true;
 }
 
-// How many commands may be unanswered.
-size_t Session::window() const {
+// How many commands may be unanswered. Asked once for each piece of input.
+size_t Session::window() {
   const int64_t limit =
       worker_.services().limits.commands_in_flight.load(std::memory_order_relaxed);
-  return std::min(static_cast<size_t>(limit),
-                  std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1)));
+  const size_t by_size = std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1));
+  const size_t window = std::min(static_cast<size_t>(limit), by_size);
+  // Its own commands since the last time are one handover at most.
+  const bool alone = pinned_ || pipe_->handovers() - handovers_seen_ <= 1;
+  handovers_seen_ = pipe_->handovers();
+  return alone ? window : std::min(window, kWindowShared);
 }
 
 void Session::extend(Run& run) {

@@ -51,14 +51,24 @@ class Session final : public sale::ReplySink,
 
  private:
   static constexpr size_t kReadAheadMin = 64 * 1024;
-  static constexpr size_t kReadAheadStep = 4 * 1024 * 1024;  // for each look of the patrol
+  static constexpr size_t kReadAheadStep = Worker::kReadBytes;  // for each look of the pacer
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
   // Replies on their way to one client are to stay about this size: who gets large ones has fewer
   // commands in flight. The first guess of the size allows a few hundred.
   static constexpr size_t kWindowBytes = 4 * 1024 * 1024;
   static constexpr size_t kWindowCommandsMin = 16;
+  // On a connection that others use too: enough to keep Redis busy, and not more for them to wait
+  // behind.
+  static constexpr size_t kWindowShared = 256;
   static constexpr size_t kFirstReplyBytes = 16 * 1024;
+
+  // What the worker's pacer looks at.
+  struct ReadAhead final : Patrolled {
+    explicit ReadAhead(Session& owner) : session(owner) {}
+    bool looked_at(int64_t) override;
+    Session& session;
+  };
 
   // Commands next to each other in the input that go to Redis as they are.
   struct Run {
@@ -74,7 +84,7 @@ class Session final : public sale::ReplySink,
   size_t process(std::string_view data);
   void process_input();
   bool stalls();
-  size_t window() const;
+  size_t window();
   void extend(Run& run);
   void flush(Run& run);
   void reply_later() { worker_.thread().at_turn_end(*this); }
@@ -95,6 +105,10 @@ class Session final : public sale::ReplySink,
   std::optional<CutReason> overdue(int64_t now_us) const;
   bool looked_at(int64_t now_us) override;
   void read_ahead();
+  bool reads_ahead() const {
+    return read_ahead_max_ > kReadAheadMin && input_.size() >= read_ahead_max_;
+  }
+  size_t read_ahead_limit() const;
   void cut(CutReason reason);
 
   // upstream::ReplyReceiver
@@ -152,12 +166,14 @@ class Session final : public sale::ReplySink,
   std::unique_ptr<upstream::Pinned> pinned_;   // while tied
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
+  uint64_t handovers_seen_ = 0;                 // of pipe_
 
   // Monotonic; 0: there is no such thing.
   int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
   int64_t output_waits_us_ = 0;      // since when the client has taken none of the output
   int64_t waits_for_memory_us_ = 0;
   size_t read_ahead_max_ = kReadAheadMin;  // input while stalled
+  ReadAhead read_ahead_{*this};
   bool progressed_ = false;          // a command was taken since the patrol's last look
 
   bool closed_ = false;

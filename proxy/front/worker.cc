@@ -11,7 +11,8 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       upstream_buffer_(upstream::Link::kReadBytes, '\0'),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
                    services.limits.pinned_connections),
-      patrol_(thread) {
+      patrol_(thread, kPatrolEvery),
+      pacer_(thread, kPaceEvery) {
   pipe(2, 0);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ class Worker {
   // Databases above this one have no shared connection; who selects one gets a pinned one.
   static constexpr int64_t kSharedDatabaseMax = 15;
   static constexpr size_t kReadBytes = 64 * 1024;
+  static constexpr std::chrono::milliseconds kPatrolEvery{100};
+  static constexpr std::chrono::milliseconds kPaceEvery{2};
 
   Worker(upstream::IoThread& thread, Services& services);
   ~Worker();
@@ -34,6 +37,7 @@ class Worker {
   std::string& read_buffer() { return read_buffer_; }
   upstream::PinnedPool& pinned_pool() { return pinned_pool_; }
   Patrol& patrol() { return patrol_; }
+  Patrol& pacer() { return pacer_; }
 
   // The shared connection; made when first asked for.
   upstream::Pipe& pipe(int protocol, int64_t database);
@@ -56,6 +60,7 @@ class Worker {
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
   Patrol patrol_;
+  Patrol pacer_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
 };
 
