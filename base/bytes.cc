@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kCapacityMin = 64;
 // From this size on realloc() moves pages, so growing often is cheap and doubling a waste.
 constexpr size_t kLarge = 1024 * 1024;
+constexpr size_t kLittle = 16;  // of the capacity, one part in
 
 }  // namespace
 
@@ -29,12 +30,12 @@ void Bytes::erase_front(size_t n) {
   SLUICE_ASSERT(n <= size(), "more bytes erased than there are");
   begin_ += n;
   if (begin_ == end_) return clear();
-  // Moved only when at least as many bytes have left as stay: each byte is moved once on average.
-  if (begin_ < size()) return;
+  // Moved only when little is left, so that no call takes long; else append() does when it must.
+  if (size() > capacity_ / kLittle) return;
   std::memmove(block_, block_ + begin_, size());
   end_ = size();
   begin_ = 0;
-  if (capacity_ >= kLarge && end_ < capacity_ / 4) resize_block(capacity_ / 2);
+  if (capacity_ >= kLarge) resize_block(end_ * 2);
 }
 
 void Bytes::release() {
@@ -44,6 +45,7 @@ void Bytes::release() {
 }
 
 void Bytes::make_room(size_t n) {
+  // As many bytes have left as stay: each is moved once on average.
   if (begin_ >= size() && begin_ > 0) {
     if (!empty()) std::memmove(block_, block_ + begin_, size());
     end_ = size();

@@ -205,12 +205,14 @@ size_t Session::process(std::string_view data) {
       break;
     }
     const CommandKind kind = classify(parser_.args()[0]);
-    if (kind == CommandKind::kForward && !parser_.is_inline() && !mute_next_ && !relay_) {
+    const bool plain = kind == CommandKind::kForward && !parser_.is_inline() && !relay_;
+    const bool large = plain && parser_.raw().size() > kSharedCommandMax;
+    if (plain && !mute_next_ && !large) {
       extend(run);
     } else {
       flush(run);
       worker_.services().count(kind, 1);
-      if (!dispatch(kind)) {
+      if (large ? !begin_large() : !dispatch(kind)) {
         parser_.next();  // to be read again
         stalled_ = true;
         break;
@@ -218,8 +220,12 @@ size_t Session::process(std::string_view data) {
       parser_.set_authenticated(authenticated());
     }
     if (closed_) break;
-    done += parser_.consumed();
+    done += parser_.consumed() - large_left_;
     parser_.next();
+    if (large_left_ > 0) {
+      stalled_ = true;
+      break;
+    }
   }
   if (!closed_) flush(run);
   return closing_ || closed_ ? data.size() : done;
@@ -227,11 +233,14 @@ size_t Session::process(std::string_view data) {
 
 // True while something that was begun must end, or leave room, before the next command.
 bool Session::stalls() {
+  if (large_left_ > 0) return true;
   if (settling_) {
     if (!queue_.empty()) return true;
     settle();
   }
   if (relay_ending_) return true;
+  if (large_waits_ && !queue_.empty()) return true;
+  large_waits_ = false;
   const Limits& limits = worker_.services().limits;
   if (pending_output() > static_cast<size_t>(limits.output_pause_bytes.load())) return true;
   if (pinned_ ? !pinned_->congested() : !pipe_->congested()) return false;
@@ -297,6 +306,7 @@ void Session::push_bytes(std::string_view push) {
 
 void Session::pinned_lost() {
   const bool lost_state = stateful();
+  drop_large();
   untie(false);
   in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
   if (lost_state) closing_ = true;  // the client must know that its state is gone
@@ -329,7 +339,8 @@ void Session::output_grew() {
 
 void Session::turn_ended() {
   const auto self = shared_from_this();
-  if (settling_ && queue_.empty()) settle();
+  if (large_left_ > 0) send_large();
+  else if (settling_ && queue_.empty()) settle();
   write_output();
   if (closed_) return;
   if (stalled_ && !stalls()) process_input();

@@ -70,6 +70,10 @@ class Session final : public sale::ReplySink,
     Session& session;
   };
 
+  static constexpr size_t kSharedCommandMax = 1024 * 1024;
+  static constexpr size_t kLargeSlice = 1024 * 1024;
+  static_assert(Worker::kReadBytes < kSharedCommandMax, "a large command lies in input_");
+
   // Commands next to each other in the input that go to Redis as they are.
   struct Run {
     std::string_view bytes;
@@ -96,6 +100,11 @@ class Session final : public sale::ReplySink,
   std::string describe() const;
   // While users are configured: whether the client has logged in.
   bool authenticated() const { return true; }
+
+  // session_large.cc: commands too large to share a connection
+  bool begin_large();
+  void send_large();
+  void drop_large();
 
   // session_guard.cc: what the client takes, and for how long
   void input_processed(bool took);
@@ -167,6 +176,7 @@ class Session final : public sale::ReplySink,
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
   uint64_t handovers_seen_ = 0;                 // of pipe_
+  size_t large_left_ = 0;                       // at the front of input_, of a large command
 
   // Monotonic; 0: there is no such thing.
   int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
@@ -180,6 +190,7 @@ class Session final : public sale::ReplySink,
   bool closing_ = false;      // no more input; close once all replies are written
   bool end_of_input_ = false; // the client sends no more; close once all is answered
   bool stalled_ = false;
+  bool large_waits_ = false;  // the next command is large: once all others are answered
   std::array<char, 2048> first_bytes_;  // what the read under way fills
   bool read_armed_ = false;
   bool write_armed_ = false;

@@ -6,6 +6,7 @@ announced costs nothing, and a client that writes everything before it reads any
 """
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -576,6 +577,48 @@ def test_a_redis_that_stalls_costs_the_time_limit(made):
         assert outcome[:1] == b"*" or waited < 2.4
 
 
+def test_nobody_waits_behind_a_large_command(made):
+    """It has a connection of its own while Redis reads it; without one it goes the common way."""
+    go_on = threading.Event()
+
+    def answer(data):
+        if b"large" in data:
+            go_on.wait(10)  # Redis takes no more of it for now
+        return None if b"end\r\n" not in data and b"PING" not in data else b"+OK\r\n"
+
+    fake = FakeRedis(lambda data: answer(data) or b"")
+    stack = made(redis_port=fake.port, io_threads=1)
+    client, neighbour = stack.via(), stack.via()
+    sender = threading.Thread(
+        target=client.send, args=(command("SET", "large", bytes(20 * MIB) + b"end"),), daemon=True)
+    sender.start()
+    sender.join(0.5)
+    for _ in range(100):
+        neighbour.send(command("SET", "k", "end"))
+        assert neighbour.reply() == b"+OK\r\n"
+    assert not go_on.is_set()
+    go_on.set()
+    assert client.reply() == b"+OK\r\n"
+    fake.stop()
+
+
+def test_large_commands_in_a_pipeline_keep_their_place(made):
+    for limit in (1000, 1):
+        stack = made(f"limits.pinned_connections={limit}")
+        client = stack.via()
+        holder = stack.via()
+        if limit == 1:
+            assert holder.ask("MULTI") == b"+OK\r\n"
+        data = b"".join(command("APPEND", "k", b"x" * (2 * MIB if n % 5 == 3 else 1)) +
+                        command("STRLEN", "k") for n in range(30))
+        threading.Thread(target=client.send, args=(data,), daemon=True).start()
+        length = 0
+        for n in range(30):
+            length += 2 * MIB if n % 5 == 3 else 1
+            assert client.reply() == client.reply() == b":%d\r\n" % length
+        assert holder.ask("PING")[:1] == b"+"
+
+
 # ---- What is no Redis client, or no Redis.
 
 @pytest.mark.parametrize("data, cut", [
@@ -633,6 +676,8 @@ def test_ten_thousand_idle_clients_cost_under_100_mb(made):
     stack = made("limits.clients=10100")
     before = stack.resident_bytes()
     clients = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 12_000), hard))
     try:
         for n in range(10_000):
             client = socket.socket(socket.AF_UNIX)
@@ -648,3 +693,4 @@ def test_ten_thousand_idle_clients_cost_under_100_mb(made):
     finally:
         for client in clients:
             client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
