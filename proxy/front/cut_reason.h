@@ -15,8 +15,9 @@ enum class CutReason : uint8_t {
   kOutputTime,    // has read no reply for limits.client_output_timeout
   kClientMemory,  // holds more than limits.client_memory
   kMemory,        // held most when limits.memory was used up
+  kHttp,          // a web browser was tricked into talking to us
 };
-constexpr size_t kCutReasons = static_cast<size_t>(CutReason::kMemory) + 1;
+constexpr size_t kCutReasons = static_cast<size_t>(CutReason::kHttp) + 1;
 
 std::string_view label(CutReason reason);    // "login_time"
 std::string_view explain(CutReason reason);  // behind "client … is cut: "

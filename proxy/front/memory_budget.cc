@@ -1,7 +1,5 @@
 #include "proxy/front/memory_budget.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -36,8 +34,6 @@ void MemoryBudget::relieve() {
             [](const auto& a, const auto& b) { return a.first > b.first; });
   for (const auto& [bytes, client] : holders) {
     if (excess <= 0) return;
-    spdlog::warn("client {} ({}) is cut: of all clients it holds most, {} bytes (limits.memory)",
-                 client->id, client->address, bytes);
     client->leaving_bytes = bytes;
     leaving_ += bytes;
     excess -= bytes;

@@ -89,7 +89,7 @@ bool Session::start() {
     return false;
   }
   use_shared_pipe();
-  if (!authenticated()) worker_.patrol().enter(*this);
+  note_login();
   arm_read();
   return true;
 }
@@ -107,7 +107,7 @@ void Session::close() {
   socket_.close(ignored);
   Services& services = worker_.services();
   services.clients.remove(*client_);
-  if (services.memory.leave(*client_)) services.count(CutReason::kMemory);
+  if (services.memory.leave(*client_)) tell_cut(CutReason::kMemory);
   worker_.remove(self);
 }
 

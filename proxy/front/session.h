@@ -108,6 +108,7 @@ class Session final : public sale::ReplySink,
 
   // session_guard.cc: what the client takes, and for how long
   void input_processed(bool took);
+  void note_login();
   size_t memory_bytes() const;
   void check_bounds();
   bool must_wait_for_memory();
@@ -119,6 +120,7 @@ class Session final : public sale::ReplySink,
   }
   size_t read_ahead_limit() const;
   void cut(CutReason reason);
+  void tell_cut(CutReason reason);
 
   // upstream::ReplyReceiver
   void reply_bytes(std::string_view bytes, size_t replies) override;
@@ -182,6 +184,7 @@ class Session final : public sale::ReplySink,
   int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
   int64_t output_waits_us_ = 0;      // since when the client has taken none of the output
   int64_t waits_for_memory_us_ = 0;
+  int64_t login_due_us_ = 0;         // since when a login is due: the connection, or a RESET
   size_t read_ahead_max_ = kReadAheadMin;  // input while stalled
   ReadAhead read_ahead_{*this};
   bool progressed_ = false;          // a command was taken since the patrol's last look

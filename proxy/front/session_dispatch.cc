@@ -1,6 +1,4 @@
 // Session: the commands that are more than bytes for the shared connection.
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -52,11 +50,7 @@ bool Session::dispatch(CommandKind kind) {
       local(error_line("ERR Sluice: " + quoted_lower(args[0]) +
                        " is not possible through the proxy; connect to Redis itself"));
       return true;
-    case CommandKind::kHttp:
-      spdlog::warn("{} closed: it speaks HTTP; perhaps a browser was made to attack Redis",
-                   describe());
-      close();
-      return true;
+    case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     default: return dispatch_tied(kind);
   }
 }
@@ -112,7 +106,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
       local("+OK\r\n");
       closing_ = true;
       return true;
-    case CommandKind::kHttp: close(); return true;
+    case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     case CommandKind::kSale: case CommandKind::kHello: case CommandKind::kClient:
     case CommandKind::kSelect: case CommandKind::kAuth: case CommandKind::kSubscribe:
     case CommandKind::kUnsubscribe: case CommandKind::kMonitor: case CommandKind::kRefused:

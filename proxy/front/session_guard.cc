@@ -29,6 +29,16 @@ void Session::input_processed(bool took) {
   if (!unfinished) command_begun_us_ = 0;
   else if (took || command_begun_us_ == 0) command_begun_us_ = base::monotonic_us();
   if (unfinished || stalled_) worker_.patrol().enter(*this);
+  note_login();
+}
+
+void Session::note_login() {
+  if (authenticated()) {
+    login_due_us_ = 0;
+  } else if (login_due_us_ == 0) {
+    login_due_us_ = base::monotonic_us();
+    worker_.patrol().enter(*this);
+  }
 }
 
 size_t Session::memory_bytes() const {
@@ -72,7 +82,7 @@ std::optional<CutReason> Session::overdue(int64_t now_us) const {
   const auto over = [now_us](int64_t since_us, int64_t limit_us, int64_t grace_us = 0) {
     return since_us != 0 && limit_us != 0 && now_us - since_us >= limit_us + grace_us;
   };
-  if (!authenticated() && over(client_->connected_us, limits.login_timeout_us))
+  if (!authenticated() && over(login_due_us_, limits.login_timeout_us))
     return CutReason::kLoginTime;
   const auto grace_s = static_cast<int64_t>(input_.size() / kBytesASecond);
   if (over(command_begun_us_, limits.request_timeout_us, grace_s * kSecondUs))
@@ -122,11 +132,15 @@ bool Session::ReadAhead::looked_at(int64_t) {
 }
 
 void Session::cut(CutReason reason) {
+  tell_cut(reason);
+  close();
+}
+
+void Session::tell_cut(CutReason reason) {
   Services& services = worker_.services();
   services.count(reason);
   if (services.may_log_cut(base::monotonic_us()))
     spdlog::warn("{} is cut: {}", describe(), explain(reason));
-  close();
 }
 
 }  // namespace sluice::proxy::front

@@ -158,6 +158,11 @@ def test_who_does_not_log_in_is_cut(guarded):
     assert is_cut(silent, 2) and is_cut(busy, 2)
     assert 1 <= time.monotonic() - begun < 2.5
     assert quick.ask("PING") == b"+PONG\r\n"
+    # After a RESET a login is due again, from then on.
+    begun = time.monotonic()
+    assert quick.ask("RESET") == b"+RESET\r\n"
+    assert stays_open(quick, 0.7)
+    assert is_cut(quick, 2) and time.monotonic() - begun >= 1
 
 
 def test_before_the_login_commands_are_short(guarded):
