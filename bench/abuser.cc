@@ -12,6 +12,8 @@ namespace sluice::bench {
 namespace {
 
 constexpr uint64_t kPipelineBytes = 1'000'000'000;
+// Small, so that its own sending takes no core from the servers in bursts: a real one is elsewhere.
+constexpr int kSendBufferBytes = 64 * 1024;
 constexpr int kLookUpMs = 20;  // how soon a stop is noticed
 constexpr int64_t kTrickleUs = 1'000'000;
 
@@ -37,6 +39,7 @@ Abuser::~Abuser() {
 
 void Abuser::run() {
   fd_ = ::socket(address_.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
   if (fd_ < 0 || ::connect(fd_, address_.raw(), address_.length) != 0) return;
   switch (abuse_) {
     case Abuse::kNeverReads: return pipeline();

@@ -145,7 +145,7 @@ void Session::readable(size_t got) {
     std::string& buffer = worker_.read_buffer();
     std::copy(first_bytes_.begin(), first_bytes_.end(), buffer.begin());
     const ssize_t more =
-        ::recv(socket_.native_handle(), buffer.data() + got, buffer.size() - got, MSG_DONTWAIT);
+        ::recv(socket_.native_handle(), buffer.data() + got, piece() - got, MSG_DONTWAIT);
     take_input({buffer.data(), got + static_cast<size_t>(std::max<ssize_t>(more, 0))});
   }
   arm_read();

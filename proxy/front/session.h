@@ -51,7 +51,8 @@ class Session final : public sale::ReplySink,
 
  private:
   static constexpr size_t kReadAheadMin = 64 * 1024;
-  static constexpr size_t kReadAheadStep = Worker::kReadBytes;  // for each look of the pacer
+  // For each look of the pacer: what delays others by no more than a dozen microseconds.
+  static constexpr size_t kReadAheadStep = 16 * 1024;
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
   // Replies on their way to one client are to stay about this size: who gets large ones has fewer
@@ -119,6 +120,7 @@ class Session final : public sale::ReplySink,
     return read_ahead_max_ > kReadAheadMin && input_.size() >= read_ahead_max_;
   }
   size_t read_ahead_limit() const;
+  size_t piece() const;
   void cut(CutReason reason);
   void tell_cut(CutReason reason);
 
