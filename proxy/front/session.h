@@ -61,7 +61,7 @@ class Session final : public sale::ReplySink,
   static constexpr size_t kWindowCommandsMin = 16;
   // On a connection that others use too: enough to keep Redis busy, and not more for them to wait
   // behind.
-  static constexpr size_t kWindowShared = 256;
+  static constexpr size_t kWindowShared = 128;
   static constexpr size_t kFirstReplyBytes = 16 * 1024;
 
   // What the worker's pacer looks at.

@@ -110,7 +110,7 @@ bool Session::looked_at(int64_t now_us) {
 
 // A client that writes all its commands before it reads a reply must be able to finish writing, or
 // it and the proxy would wait for each other for ever. So while nothing moves, its commands are
-// taken in, at a pace that hurts nobody (16 MiB/s), but not carried out.
+// taken in, at a pace that hurts nobody (8 MiB/s), but not carried out.
 void Session::read_ahead() {
   const bool full = input_.size() >= read_ahead_max_ && input_.size() < read_ahead_limit();
   if (full && !progressed_ && authenticated()) worker_.pacer().enter(read_ahead_);

@@ -27,7 +27,7 @@ class Worker {
   static constexpr int64_t kSharedDatabaseMax = 15;
   static constexpr size_t kReadBytes = 64 * 1024;
   static constexpr std::chrono::milliseconds kPatrolEvery{100};
-  static constexpr std::chrono::milliseconds kPaceEvery{1};
+  static constexpr std::chrono::milliseconds kPaceEvery{2};
 
   Worker(upstream::IoThread& thread, Services& services);
   ~Worker();
