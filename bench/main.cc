@@ -7,6 +7,7 @@
 
 namespace {
 
+using sluice::bench::AbuseArguments;
 using sluice::bench::CompareArguments;
 using sluice::bench::LoadOptions;
 using sluice::bench::PassthroughArguments;
@@ -116,6 +117,32 @@ void add_startup(CLI::App& app, StartupArguments& arguments) {
   startup->add_flag("--json", arguments.json, "the result as one JSON object");
 }
 
+void add_abuse(CLI::App& app, AbuseArguments& arguments) {
+  CLI::App* abuse = app.add_subcommand(
+      "abuse", "what abusive clients cost the others: their latency without and with each kind; on "
+               "private servers");
+  auto& options = arguments.abuse;
+  abuse->add_option("--rounds", options.rounds, "runs without and with; medians are printed")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  abuse->add_option("--run-seconds", options.run_s, "seconds of each run")
+      ->check(CLI::Range(0.1, 600.0))
+      ->capture_default_str();
+  abuse->add_option("--connections", options.connections, "well-behaved clients")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  abuse->add_option("--rate", options.rate_per_s, "their requests a second in all")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str();
+  abuse->add_option("--folder", options.stack.folder, "where the servers keep their data meanwhile")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  abuse->add_option("--bin", options.stack.bin_folder,
+                    "folder of sluice-proxy (default: where this program is)");
+  abuse->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
+  abuse->add_flag("--json", arguments.json, "the result as one JSON object");
+}
+
 void finish(LoadOptions& load, const LoadText& text, bool counted) {
   const double duration_s = text.duration_s > 0 ? text.duration_s : counted ? 600 : 10;
   load.duration_us = static_cast<int64_t>(duration_s * 1e6);
@@ -171,6 +198,8 @@ int main(int argc, char** argv) {
   add_compare(app, compare);
   StartupArguments startup;
   add_startup(app, startup);
+  AbuseArguments abuse;
+  add_abuse(app, abuse);
 
   try {
     app.parse(argc, argv);
@@ -179,6 +208,7 @@ int main(int argc, char** argv) {
   }
   if (app.got_subcommand("compare")) return sluice::bench::compare_scenario(compare);
   if (app.got_subcommand("startup")) return sluice::bench::startup_scenario(startup);
+  if (app.got_subcommand("abuse")) return sluice::bench::abuse_scenario(abuse);
   if (sale_app->parsed()) {
     finish(sale.load, text, sale.load.requests > 0 || sale.buyers > 0);
     return sluice::bench::sale_scenario(sale);

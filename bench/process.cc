@@ -113,4 +113,13 @@ Status wait_until_ready(Process& process, int64_t timeout_us, const std::functio
   return {};
 }
 
+int64_t peak_memory_bytes(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    long long kib = 0;
+    if (std::sscanf(line.c_str(), "VmHWM: %lld kB", &kib) == 1) return kib * 1024;
+  }
+  return 0;
+}
+
 }  // namespace sluice::bench

@@ -52,4 +52,7 @@ class Process {
 // over or the benchmark is interrupted.
 Status wait_until_ready(Process& process, int64_t timeout_us, const std::function<bool()>& ready);
 
+// The most memory that the process has had so far; 0 if it is not known.
+int64_t peak_memory_bytes(pid_t pid);
+
 }  // namespace sluice::bench

@@ -170,4 +170,15 @@ int startup_scenario(StartupArguments arguments) {
   return 0;
 }
 
+int abuse_scenario(AbuseArguments arguments) {
+  AbuseOptions& options = arguments.abuse;
+  if (options.stack.bin_folder.empty()) options.stack.bin_folder = own_folder();
+  const auto result = measure_abuse(options);
+  if (!result) return failed(result.error());
+  const std::string text =
+      arguments.json ? abuse_json(options, *result) : abuse_text(options, *result);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
 }  // namespace sluice::bench

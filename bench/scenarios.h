@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bench/abuse.h"
 #include "bench/compare.h"
 #include "bench/load.h"
 #include "bench/startup.h"
@@ -45,10 +46,16 @@ struct StartupArguments {
   bool json = false;
 };
 
+struct AbuseArguments {
+  AbuseOptions abuse;
+  bool json = false;
+};
+
 int sale_scenario(SaleArguments arguments);
 int diy_scenario(SaleArguments arguments);
 int passthrough_scenario(const PassthroughArguments& arguments);
 int compare_scenario(CompareArguments arguments);
 int startup_scenario(StartupArguments arguments);
+int abuse_scenario(AbuseArguments arguments);
 
 }  // namespace sluice::bench

@@ -162,6 +162,7 @@ Result<std::string> Stack::start_proxy(const std::string& redis_address) {
   add_overrides(words, options_.proxy_set);
   auto process = start("sluice-proxy", words);
   if (!process) return process.error();
+  proxy_pid_ = (*process)->pid();
   const std::string address = "127.0.0.1:" + std::to_string(*port);
   // Other commands may be answered before the gate of the sale is open.
   SLUICE_TRY(wait_until_ready(**process, kStartTimeoutUs, [&] {

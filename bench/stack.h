@@ -32,8 +32,9 @@ class Stack {
                                   const std::vector<std::string>& settings);
   // A mariadbd with its default durability (each commit synced) and an empty database.
   Status start_database();
-  // Needs the database, which the flusher's config names; the proxy's address.
+  // The proxy's address. drain() needs the database to have been started before.
   Result<std::string> start_proxy(const std::string& redis_address);
+  pid_t proxy_pid() const { return proxy_pid_; }
   // Runs sluice-flusher --once to its end; the seconds that it took.
   Result<double> drain();
 
@@ -52,6 +53,7 @@ class Stack {
   const StackOptions options_;
   const TempFolder folder_;  // destroyed after the processes
   sql::ConnectOptions database_;
+  pid_t proxy_pid_ = -1;
 
   // Stops the last one started first: nobody loses the server behind it.
   struct Processes {

@@ -26,16 +26,6 @@ double seconds_since(int64_t start_us) {
   return static_cast<double>(base::monotonic_us() - start_us) / 1e6;
 }
 
-// The most memory that the process has had so far; 0 if it is not known.
-int64_t peak_bytes(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    long long kib = 0;
-    if (std::sscanf(line.c_str(), "VmHWM: %lld kB", &kib) == 1) return kib * 1024;
-  }
-  return 0;
-}
-
 // One start of the proxy, which then goes on running.
 struct ProxyStart {
   std::unique_ptr<Process> process;
@@ -108,7 +98,7 @@ class StartupRun {
     SLUICE_TRY(wait_until_ready(*started.process, kReadyTimeoutUs,
                                 [&] { return http_ok(admin, "/readyz"); }));
     started.ready_s = seconds_since(start_us);
-    started.peak = peak_bytes(started.process->pid());
+    started.peak = peak_memory_bytes(started.process->pid());
     return started;
   }
 

@@ -1,4 +1,5 @@
 // sluice-proxy: builds the parts and wires them together.
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -23,6 +24,10 @@
 
 namespace sluice::proxy {
 namespace {
+
+// Clients' large buffers (base/bytes.h) are mappings of their own: they grow without being copied,
+// and go back to the system at once. Left alone, glibc raises this bound up to 32 MiB.
+constexpr int kMappedFromBytes = 1024 * 1024;
 
 constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitProtected = 3;
 
@@ -209,6 +214,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
 
 int start(int argc, char** argv) {
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
+  ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
   Arguments arguments;
   const int early = parse_arguments(argc, argv, arguments);

@@ -67,7 +67,7 @@ const std::vector<ConfigKey> kKeys = {
      "Clients connected at a time."},
     {"limits.commands_in_flight", ConfigType::kInteger, "10000", 1, 10'000'000, {}, true,
      "Unanswered commands of one client; then it is read from no more."},
-    {"limits.client_output_pause", ConfigType::kSize, "1MiB", 4 * kKiB, kGiB, {}, true,
+    {"limits.client_output_pause", ConfigType::kSize, "256KiB", 4 * kKiB, kGiB, {}, true,
      "Replies that a client has not read; then it is read from no more."},
     {"limits.client_output_max", ConfigType::kSize, "1GiB", kMiB, kTiB, {}, true,
      "Replies that a client has not read; then it is cut off."},
@@ -75,8 +75,24 @@ const std::vector<ConfigKey> kKeys = {
      "Bytes of one unfinished command; then the client is cut off."},
     {"limits.bulk_bytes", ConfigType::kSize, "512MiB", kMiB, 4 * kGiB, {}, false,
      "Bytes of one argument; at most Redis's proto-max-bulk-len."},
-    {"limits.arguments", ConfigType::kInteger, "1048576", 16, 2'147'483'647, {}, false,
+    {"limits.arguments", ConfigType::kInteger, "2147483647", 16, 2'147'483'647, {}, false,
      "Arguments of one command."},
+    {"limits.client_memory", ConfigType::kSize, "1GiB", kMiB, kTiB, {}, true,
+     "Memory of one client's buffers; then it is cut off."},
+    {"limits.memory", ConfigType::kSize, "2GiB", 16 * kMiB, 1024 * kTiB, {}, true,
+     "Memory of all clients' buffers; those that hold most have to go."},
+    {"limits.client_output_timeout", ConfigType::kDuration, "60s", 0, kDayUs, {}, true,
+     "How long a client that has too much to read may read nothing; 0s: for ever."},
+    {"limits.request_timeout", ConfigType::kDuration, "60s", 0, kDayUs, {}, true,
+     "How long a command may take to arrive, and a second for each 64 KiB; 0s: for ever."},
+    {"limits.login_timeout", ConfigType::kDuration, "5s", 0, kDayUs, {}, true,
+     "How long a client may take to log in, if users are configured; 0s: for ever."},
+    {"limits.login_arguments", ConfigType::kInteger, "10", 2, 1024, {}, false,
+     "Arguments of one command before the login."},
+    {"limits.login_bulk_bytes", ConfigType::kSize, "16KiB", 64, kMiB, {}, false,
+     "Bytes of one argument before the login."},
+    {"limits.login_buffer", ConfigType::kSize, "64KiB", kKiB, 16 * kMiB, {}, false,
+     "Bytes of an unfinished command, or of unread replies, before the login."},
     {"limits.pinned_connections", ConfigType::kInteger, "1000", 1, 100'000, {}, true,
      "Connections to Redis for transactions, blocking commands and subscriptions, in all."},
     {"limits.script_cache", ConfigType::kSize, "32MiB", 0, kTiB, {}, false,
@@ -238,6 +254,11 @@ void apply_live(const base::Config& config, front::Limits& limits) {
   limits.output_pause_bytes = config.integer("limits.client_output_pause");
   limits.output_max_bytes = config.integer("limits.client_output_max");
   limits.pinned_connections = config.integer("limits.pinned_connections");
+  limits.client_memory_bytes = config.integer("limits.client_memory");
+  limits.memory_bytes = config.integer("limits.memory");
+  limits.output_timeout_us = config.integer("limits.client_output_timeout");
+  limits.request_timeout_us = config.integer("limits.request_timeout");
+  limits.login_timeout_us = config.integer("limits.login_timeout");
   const std::string& level = config.string("log.level");
   spdlog::set_level(spdlog::level::from_str(level == "error" ? "err" : level));
 }
@@ -247,6 +268,9 @@ void apply_fixed(const base::Config& config, front::Limits& limits) {
   limits.script_cache_bytes = config.integer("limits.script_cache");
   limits.request.bulk_bytes_max = config.integer("limits.bulk_bytes");
   limits.request.arguments_max = config.integer("limits.arguments");
+  limits.request.login_arguments_max = config.integer("limits.login_arguments");
+  limits.request.login_bulk_bytes_max = config.integer("limits.login_bulk_bytes");
+  limits.login_buffer_bytes = config.integer("limits.login_buffer");
 }
 
 }  // namespace sluice::proxy

@@ -110,6 +110,7 @@ void RequestParser::next() {
   step_ = Step::kStart;
   bulk_bytes_ = -1;
   arguments_left_ = 0;
+  if (args_.capacity() > kKeptArguments) std::vector<std::string_view>().swap(args_);
   args_.clear();
   if (!inline_args_.empty()) inline_args_.clear();
 }
@@ -169,6 +170,8 @@ RequestParser::State RequestParser::parse_header(std::string_view data) {
   int64_t count = 0;
   if (!parse_strict_integer(rest.substr(0, end), count) || count > limits_->arguments_max)
     return fail("invalid multibulk length");
+  if (!authenticated_ && count > limits_->login_arguments_max)
+    return fail("unauthenticated multibulk length");
   position_ = start_ + 1 + end + 2;  // like Redis, whatever stands in the place of '\n'
   arguments_left_ = count > 0 ? count : 0;
   step_ = Step::kArgument;
@@ -193,6 +196,8 @@ RequestParser::State RequestParser::parse_arguments(std::string_view data) {
       if (!parse_strict_integer(rest.substr(1, end - 1), length) || length < 0 ||
           length > limits_->bulk_bytes_max)
         return fail("invalid bulk length");
+      if (!authenticated_ && length > limits_->login_bulk_bytes_max)
+        return fail("unauthenticated bulk length");
       bulk_bytes_ = length;
       position_ += end + 2;
     }

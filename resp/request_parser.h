@@ -30,6 +30,9 @@ class RequestParser {
 
   explicit RequestParser(const RequestLimits& limits) : limits_(&limits) {}
 
+  // Whether the client has logged in, if it must; the narrow limits hold until then.
+  void set_authenticated(bool authenticated) { authenticated_ = authenticated; }
+
   // `data` starts at the first byte that next() has not yet put behind.
   State parse(std::string_view data);
 
@@ -49,7 +52,12 @@ class RequestParser {
   // drops them; the next parse() starts behind them.
   size_t drop_skipped();
 
+  // What the arguments found take; they themselves lie in the bytes shown.
+  size_t memory_bytes() const { return args_.capacity() * sizeof(std::string_view); }
+
  private:
+  static constexpr size_t kKeptArguments = 1024;
+
   enum class Step { kStart, kHeader, kArgument };
 
   State parse_inline(std::string_view data);
@@ -65,6 +73,7 @@ class RequestParser {
   size_t position_ = 0;         // offset of the first byte not yet understood
   Step step_ = Step::kStart;
   bool inline_ = false;
+  bool authenticated_ = true;
   int64_t arguments_left_ = 0;
   int64_t bulk_bytes_ = -1;  // of the argument whose header has been read; -1: read a header
   std::vector<std::string_view> args_;

@@ -40,6 +40,10 @@ struct Client {
   std::atomic<int64_t> redirect{-1};  // the client that gets its invalidations; 0: tracks for itself
   // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
   std::atomic<char> flag{'N'};
+  std::atomic<int64_t> memory_bytes{0};  // that its buffers take
+
+  // Guarded by the memory budget: what it held when it was cut for that; -1 once it has gone.
+  int64_t leaving_bytes = 0;
 
   // Guarded by the registry: use Clients::set_name(), name() and the like.
   std::string name;

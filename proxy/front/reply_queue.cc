@@ -126,6 +126,10 @@ void ReplyQueue::advance() {
   }
 }
 
+void ReplyQueue::shrink() {
+  if (ring_.size() > kKeptPlaces) std::vector<Place>().swap(ring_);
+}
+
 void ReplyQueue::grow() {
   std::vector<Place> larger(std::max<size_t>(4, ring_.size() * 2));
   for (size_t i = 0; i < places_in_use_; ++i)

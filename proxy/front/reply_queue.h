@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace sluice::proxy::front {
 
 class ReplyQueue {
@@ -25,7 +27,7 @@ class ReplyQueue {
   using Rewrite = std::function<std::string(std::string_view reply)>;
 
   // `output` receives the replies; it outlives the queue.
-  explicit ReplyQueue(std::string& output) : output_(output) {}
+  explicit ReplyQueue(base::Bytes& output) : output_(output) {}
 
   // Places for `commands` forwarded commands. True if they share the last place in the queue, so
   // that their bytes may come together with those of the commands before. `muted`: no reply is
@@ -50,8 +52,14 @@ class ReplyQueue {
   size_t commands() const { return commands_; }
   // Bytes that wait for their turn.
   size_t held_bytes() const { return held_bytes_; }
+  // What the queue takes, about.
+  size_t memory_bytes() const { return held_bytes_ + ring_.size() * sizeof(Place); }
+  // Gives back what a long pipeline took. Only while empty().
+  void shrink();
 
  private:
+  static constexpr size_t kKeptPlaces = 256;
+
   struct Place {
     enum class Kind : uint8_t { kForwarded, kTicket, kLocal } kind;
     bool muted = false;
@@ -68,7 +76,7 @@ class ReplyQueue {
   void advance();
   void grow();
 
-  std::string& output_;
+  base::Bytes& output_;
   std::vector<Place> ring_;      // its size is 0 or a power of two
   uint64_t head_ = 0;            // number of the first place in use
   uint64_t next_forwarded_ = 0;  // no forwarded place before it is incomplete

@@ -17,6 +17,24 @@
 namespace sluice::proxy::front {
 namespace {
 
+// Replies that the kernel takes beyond what the client's window has room for: a client that does
+// not read shows soon, and costs little.
+constexpr int kUnsentMax = 256 * 1024;
+// As Redis has it (tcp-keepalive): how long until a client whose machine has gone is noticed.
+constexpr int kKeepAliveS = 300;
+
+void set_options(int fd) {  // those of TCP fail harmlessly on a unix socket
+  const auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof(value));
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveS);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveS / 3);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
 std::string address_text(const Session::Socket::endpoint_type& endpoint) {
   const auto* address = reinterpret_cast<const sockaddr*>(endpoint.data());
   if (address->sa_family == AF_INET) {
@@ -48,8 +66,7 @@ Session::Session(Worker& worker, Socket socket)
 bool Session::start() {
   boost::system::error_code error;
   socket_.native_non_blocking(true, error);
-  const int on = 1;  // fails harmlessly on a unix socket
-  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  set_options(socket_.native_handle());
   client_->fd = socket_.native_handle();
   client_->local_address = address_text(socket_.local_endpoint(error));
   client_->address = address_text(socket_.remote_endpoint(error));
@@ -88,6 +105,7 @@ bool Session::start() {
   }
   become_default();
   use_shared_pipe();
+  note_login();
   arm_read();
   return true;
 }
@@ -98,12 +116,16 @@ void Session::close() {
   closed_ = true;
   for (auto& told : std::exchange(wants_redis_id_, {})) told(0);
   worker_.thread().forget(*this);
+  worker_.patrol().leave(*this);
+  worker_.pacer().leave(read_ahead_);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
   login_timer_.reset();
   boost::system::error_code ignored;
   socket_.close(ignored);
-  worker_.services().clients.remove(*client_);
+  Services& services = worker_.services();
+  services.clients.remove(*client_);
+  if (services.memory.leave(*client_)) tell_cut(CutReason::kMemory);
   worker_.remove(self);
 }
 
@@ -117,7 +139,8 @@ std::string Session::describe() const {
 // read. The price is a small buffer for each client.
 void Session::arm_read() {
   if (closed_ || closing_ || end_of_input_ || read_armed_) return;
-  if (stalled_ && input_.size() >= kReadAheadMax) return;
+  if (stalled_ && input_.size() >= read_ahead_max_) return;
+  if (must_wait_for_memory()) return;
   read_armed_ = true;
   socket_.async_read_some(
       boost::asio::buffer(first_bytes_),
@@ -140,7 +163,7 @@ void Session::readable(size_t got) {
     std::string& buffer = worker_.read_buffer();
     std::copy(first_bytes_.begin(), first_bytes_.end(), buffer.begin());
     const ssize_t more =
-        ::recv(socket_.native_handle(), buffer.data() + got, buffer.size() - got, MSG_DONTWAIT);
+        ::recv(socket_.native_handle(), buffer.data() + got, piece() - got, MSG_DONTWAIT);
     take_input({buffer.data(), got + static_cast<size_t>(std::max<ssize_t>(more, 0))});
   }
   arm_read();
@@ -150,20 +173,22 @@ void Session::readable(size_t got) {
 void Session::take_input(std::string_view bytes) {
   if (stalled_) {
     input_.append(bytes);
+    if (reads_ahead()) worker_.pacer().enter(read_ahead_);
   } else if (input_.empty()) {
-    input_.append(bytes.substr(process(bytes)));
+    const size_t done = process(bytes);
+    input_.append(bytes.substr(done));
+    input_processed(done > 0);
   } else {
     input_.append(bytes);
-    input_.erase(0, process(input_));
+    process_input();
   }
-  if (closed_) return;
-  if (input_.empty() && input_.capacity() > kKeptBufferMax) std::string().swap(input_);
-  const auto limit = static_cast<size_t>(worker_.services().limits.query_buffer_bytes);
-  if (input_.size() > limit) {
-    spdlog::warn("{} closed: its unfinished command is larger than limits.query_buffer",
-                 describe());
-    close();
-  }
+  if (!closed_) check_bounds();
+}
+
+void Session::process_input() {
+  const size_t done = process(input_);
+  input_.erase_front(done);
+  input_processed(done > 0);
 }
 
 // Replies on their way are still wanted: `printf … | nc` ends its input like this.
@@ -178,8 +203,10 @@ size_t Session::process(std::string_view data) {
   size_t done = 0;
   Run run;
   stalled_ = false;
+  const size_t window = this->window();
+  parser_.set_authenticated(authenticated());
   while (!closing_ && !closed_) {
-    if (stalls() || queue_.commands() + run.commands >= window()) {
+    if (stalls() || queue_.commands() + run.commands >= window) {
       stalled_ = done < data.size();
       break;
     }
@@ -195,40 +222,53 @@ size_t Session::process(std::string_view data) {
       reply_later();
       break;
     }
-    const CommandKind kind = classify(parser_.args()[0]);
-    const bool refused = restricted_ && !permitted(kind);
-    if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) {
+    if (!take_command(run)) {
       parser_.next();  // to be read again
       stalled_ = true;
       break;
     }
-    if (kind == CommandKind::kForward && !refused && !parser_.is_inline() && !mute_next_ &&
-        !relay_) {
-      extend(run);
-    } else {
-      flush(run);
-      worker_.services().count(kind, 1);
-      if (!(refused ? refuse(kind) : dispatch(kind))) {
-        parser_.next();  // to be read again
-        stalled_ = true;
-        break;
-      }
-    }
     if (closed_) break;
-    done += parser_.consumed();
+    done += parser_.consumed() - large_left_;
     parser_.next();
+    if (large_left_ > 0) {
+      stalled_ = true;
+      break;
+    }
   }
   if (!closed_) flush(run);
   return closing_ || closed_ ? data.size() : done;
 }
 
+// One more for the run, or what else its kind needs. False: not yet; the command stays.
+bool Session::take_command(Run& run) {
+  const CommandKind kind = classify(parser_.args()[0]);
+  const bool refused = restricted_ && !permitted(kind);
+  if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
+  const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
+  const bool large = plain && parser_.raw().size() > kSharedCommandMax;
+  if (plain && !mute_next_ && !large) {
+    extend(run);
+    return true;
+  }
+  flush(run);
+  worker_.services().count(kind, 1);
+  if (refused) return refuse(kind);
+  if (large) return begin_large();
+  const bool taken = dispatch(kind);
+  parser_.set_authenticated(authenticated());
+  return taken;
+}
+
 // True while something that was begun must end, or leave room, before the next command.
 bool Session::stalls() {
+  if (large_left_ > 0) return true;
   if (settling_) {
     if (!queue_.empty()) return true;
     settle();
   }
   if (relay_ending_ || script_loading_) return true;
+  if (large_waits_ && !queue_.empty()) return true;
+  large_waits_ = false;
   if (!wants_redis_id_.empty()) {
     if (!queue_.empty()) return true;
     for (auto& told : std::exchange(wants_redis_id_, {})) tell_redis_id(std::move(told));
@@ -243,12 +283,16 @@ bool Session::stalls() {
   return true;
 }
 
-// How many commands may be unanswered.
-size_t Session::window() const {
+// How many commands may be unanswered. Asked once for each piece of input.
+size_t Session::window() {
   const int64_t limit =
       worker_.services().limits.commands_in_flight.load(std::memory_order_relaxed);
-  return std::min(static_cast<size_t>(limit),
-                  std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1)));
+  const size_t by_size = std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1));
+  const size_t window = std::min(static_cast<size_t>(limit), by_size);
+  // Its own commands since the last time are one handover at most.
+  const bool alone = pinned_ || pipe_->handovers() - handovers_seen_ <= 1;
+  handovers_seen_ = pipe_->handovers();
+  return alone ? window : std::min(window, kWindowShared);
 }
 
 void Session::extend(Run& run) {
@@ -295,6 +339,7 @@ void Session::push_bytes(std::string_view push) {
 
 void Session::pinned_lost() {
   const bool lost_state = stateful();
+  drop_large();
   untie(false);
   in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
   subscribed_ = false;
@@ -319,10 +364,8 @@ void Session::deliver(uint64_t token, std::string_view reply) {
 void Session::output_grew() {
   const Limits& limits = worker_.services().limits;
   const size_t pending = pending_output();
-  if (pending > static_cast<size_t>(limits.output_max_bytes.load(std::memory_order_relaxed))) {
-    spdlog::warn("{} closed: it does not read its replies (limits.client_output_max)", describe());
-    return close();
-  }
+  if (pending > static_cast<size_t>(limits.output_max_bytes.load(std::memory_order_relaxed)))
+    return cut(CutReason::kOutputBytes);
   if (pinned_ && pending > static_cast<size_t>(limits.output_pause_bytes.load()))
     pinned_->pause_reading(true);
   reply_later();
@@ -338,16 +381,18 @@ void Session::look_again() {
 void Session::turn_ended() {
   if (closed_) return;
   const auto self = shared_from_this();
-  if (settling_ && queue_.empty()) settle();
+  if (large_left_ > 0) send_large();
+  else if (settling_ && queue_.empty()) settle();
   if (!wants_redis_id_.empty()) static_cast<void>(stalls());
   write_output();
   if (closed_) return;
-  if (stalled_ && !stalls()) input_.erase(0, process(input_));
+  if (stalled_ && !stalls()) process_input();
   if (closed_) return;
   if (output_.size() > written_ && !write_armed_) write_output();
   if (closed_) return;
   const bool answered = queue_.empty() && output_.empty();
   if (answered && (closing_ || (end_of_input_ && !stalled_))) return close();
+  check_bounds();
   arm_read();
 }
 
@@ -360,18 +405,21 @@ void Session::write_output() {
     if (n < 0 && errno == EAGAIN) return arm_write();
     if (n < 0) return close();
     written_ += static_cast<size_t>(n);
+    output_waits_us_ = 0;
   }
   output_.clear();
   written_ = 0;
-  if (output_.capacity() > kKeptBufferMax) std::string().swap(output_);
+  if (output_.capacity() > kKeptBufferMax) output_.release();
   if (pinned_) pinned_->pause_reading(false);
 }
 
 void Session::arm_write() {
   if (written_ > kKeptBufferMax && written_ > output_.size() / 2) {
-    output_.erase(0, written_);
+    output_.erase_front(written_);
     written_ = 0;
   }
+  if (output_waits_us_ == 0) output_waits_us_ = base::monotonic_us();
+  worker_.patrol().enter(*this);
   write_armed_ = true;
   socket_.async_wait(Socket::wait_write,
                      [self = shared_from_this()](const boost::system::error_code& error) {

@@ -9,7 +9,7 @@
 //
 // When a command must not overtake those before it (it changes to another connection to Redis), or
 // a bound is reached, the session stalls: input stays where it is until the turn in which the
-// reason has gone. While stalled it reads on only a little, to notice a client that goes away.
+// reason has gone. While stalled it reads on only a little, and more only if nothing moves.
 #pragma once
 
 #include <array>
@@ -18,11 +18,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "proxy/front/connection_commands.h"
+#include "proxy/front/cut_reason.h"
+#include "proxy/front/patrol.h"
 #include "proxy/front/reply_queue.h"
 #include "proxy/front/transaction.h"
 #include "proxy/front/worker.h"
@@ -36,7 +40,8 @@ class Session final : public sale::ReplySink,
                       public std::enable_shared_from_this<Session>,
                       upstream::ReplyReceiver,
                       LoginPort,
-                      upstream::TurnTask {
+                      upstream::TurnTask,
+                      Patrolled {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
@@ -58,14 +63,30 @@ class Session final : public sale::ReplySink,
   void look_again();
 
  private:
-  static constexpr size_t kReadAheadMax = 64 * 1024;
+  static constexpr size_t kReadAheadMin = 64 * 1024;
+  // For each look of the pacer: what delays others by no more than a dozen microseconds.
+  static constexpr size_t kReadAheadStep = 16 * 1024;
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
   // Replies on their way to one client are to stay about this size: who gets large ones has fewer
   // commands in flight. The first guess of the size allows a few hundred.
   static constexpr size_t kWindowBytes = 4 * 1024 * 1024;
   static constexpr size_t kWindowCommandsMin = 16;
+  // On a connection that others use too: enough to keep Redis busy, and not more for them to wait
+  // behind.
+  static constexpr size_t kWindowShared = 128;
   static constexpr size_t kFirstReplyBytes = 16 * 1024;
+
+  // What the worker's pacer looks at.
+  struct ReadAhead final : Patrolled {
+    explicit ReadAhead(Session& owner) : session(owner) {}
+    bool looked_at(int64_t) override;
+    Session& session;
+  };
+
+  static constexpr size_t kSharedCommandMax = 1024 * 1024;
+  static constexpr size_t kLargeSlice = 1024 * 1024;
+  static_assert(Worker::kReadBytes < kSharedCommandMax, "a large command lies in input_");
 
   // Commands next to each other in the input that go to Redis as they are.
   struct Run {
@@ -79,8 +100,10 @@ class Session final : public sale::ReplySink,
   void take_input(std::string_view bytes);
   void end_of_input();
   size_t process(std::string_view data);
+  void process_input();
   bool stalls();
-  size_t window() const;
+  size_t window();
+  bool take_command(Run& run);
   void extend(Run& run);
   void flush(Run& run);
   void reply_later() { worker_.thread().at_turn_end(*this); }
@@ -90,6 +113,28 @@ class Session final : public sale::ReplySink,
   void output_grew();
   size_t pending_output() const { return output_.size() - written_ + queue_.held_bytes(); }
   std::string describe() const;
+
+  // session_large.cc: commands too large to share a connection
+  bool begin_large();
+  void send_large();
+  void drop_large();
+
+  // session_guard.cc: what the client takes, and for how long
+  void input_processed(bool took);
+  void note_login();
+  size_t memory_bytes() const;
+  void check_bounds();
+  bool must_wait_for_memory();
+  std::optional<CutReason> overdue(int64_t now_us) const;
+  bool looked_at(int64_t now_us) override;
+  void read_ahead();
+  bool reads_ahead() const {
+    return read_ahead_max_ > kReadAheadMin && input_.size() >= read_ahead_max_;
+  }
+  size_t read_ahead_limit() const;
+  size_t piece() const;
+  void cut(CutReason reason);
+  void tell_cut(CutReason reason);
 
   // upstream::ReplyReceiver
   void reply_bytes(std::string_view bytes, size_t replies) override;
@@ -193,8 +238,8 @@ class Session final : public sale::ReplySink,
   Socket socket_;
   const ClientPtr client_;
   resp::RequestParser parser_;
-  std::string input_;        // bytes not yet processed
-  std::string output_;       // replies, from written_ on
+  base::Bytes input_;        // bytes not yet processed
+  base::Bytes output_;       // replies, from written_ on
   size_t written_ = 0;
   std::string encoded_;      // an inline command as Redis gets it
   ReplyQueue queue_;
@@ -202,6 +247,17 @@ class Session final : public sale::ReplySink,
   std::unique_ptr<upstream::Pinned> pinned_;   // while tied
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
+  uint64_t handovers_seen_ = 0;                 // of pipe_
+  size_t large_left_ = 0;                       // at the front of input_, of a large command
+
+  // Monotonic; 0: there is no such thing.
+  int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
+  int64_t output_waits_us_ = 0;      // since when the client has taken none of the output
+  int64_t waits_for_memory_us_ = 0;
+  int64_t login_due_us_ = 0;         // since when a login is due: the connection, or a RESET
+  size_t read_ahead_max_ = kReadAheadMin;  // input while stalled
+  ReadAhead read_ahead_{*this};
+  bool progressed_ = false;          // a command was taken since the patrol's last look
 
   UserPtr user_;                                  // null: no users are configured
   std::shared_ptr<const Permission> permission_;  // null: everything
@@ -216,6 +272,7 @@ class Session final : public sale::ReplySink,
   bool closing_ = false;      // no more input; close once all replies are written
   bool end_of_input_ = false; // the client sends no more; close once all is answered
   bool stalled_ = false;
+  bool large_waits_ = false;  // the next command is large: once all others are answered
   std::array<char, 2048> first_bytes_;  // what the read under way fills
   bool read_armed_ = false;
   bool write_armed_ = false;

@@ -1,7 +1,5 @@
 // Session: which commands are more than bytes for the shared connection, and the ways out for all
 // of them. What the kinds do is in session_connection.cc and session_tied.cc.
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "proxy/front/session.h"
@@ -35,11 +33,7 @@ bool Session::dispatch(CommandKind kind) {
     case CommandKind::kConfig: on_config(); return true;
     case CommandKind::kEval: on_eval(); return true;
     case CommandKind::kEvalSha: return on_evalsha();
-    case CommandKind::kHttp:
-      spdlog::warn("{} closed: it speaks HTTP; perhaps a browser was made to attack Redis",
-                   describe());
-      close();
-      return true;
+    case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     default: return dispatch_tied(kind);
   }
 }

@@ -39,7 +39,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
       local("+OK\r\n");
       closing_ = true;
       return true;
-    case CommandKind::kHttp: close(); return true;
+    case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     case CommandKind::kSale: refuse_in_multi(); return true;
     case CommandKind::kHello: queue_hello(); return true;
     case CommandKind::kClient: queue_client(); return true;
@@ -118,8 +118,6 @@ void Session::exec_with_subscriptions() {
 
 void Session::queue_changed(std::string_view bytes, Transaction::Change change) {
   transaction_->queued(std::move(change), bytes_of(parser_.args()));
-  const auto limit = static_cast<size_t>(worker_.services().limits.query_buffer_bytes);
-  if (transaction_->bytes() > limit) return close();
   const bool same_run = queue_.add_forwarded(1, take_muted());
   send(bytes, 1, same_run);
 }

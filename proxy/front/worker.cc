@@ -24,7 +24,9 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
         access_changed();
       }),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
-                   services.limits.pinned_connections) {
+                   services.limits.pinned_connections),
+      patrol_(thread, kPatrolEvery),
+      pacer_(thread, kPaceEvery) {
   pipe(2, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "proxy/front/access.h"
+#include "proxy/front/patrol.h"
 #include "proxy/front/services.h"
 #include "proxy/upstream/command_catalog.h"
 #include "proxy/upstream/errands.h"
@@ -29,6 +31,8 @@ class Worker {
   // Databases above this one have no shared connection; who selects one gets a pinned one.
   static constexpr int64_t kSharedDatabaseMax = 15;
   static constexpr size_t kReadBytes = 64 * 1024;
+  static constexpr std::chrono::milliseconds kPatrolEvery{100};
+  static constexpr std::chrono::milliseconds kPaceEvery{2};
 
   Worker(upstream::IoThread& thread, Services& services);
   ~Worker();
@@ -41,6 +45,8 @@ class Worker {
   ScriptsLoaded& scripts() { return scripts_; }
   // Looks at the session again as soon as CLIENT PAUSE is over, or nearly.
   void wait_for_pause(std::weak_ptr<Session> session);
+  Patrol& patrol() { return patrol_; }
+  Patrol& pacer() { return pacer_; }
 
   // The shared connection; made when first asked for.
   upstream::Pipe& pipe(int protocol, int64_t database);
@@ -75,6 +81,8 @@ class Worker {
   upstream::CatalogLoader catalog_loader_;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
+  Patrol patrol_;
+  Patrol pacer_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
 };
 

@@ -119,7 +119,8 @@ void Coalescer::submit(Operation op) {
   }
   if (!ready()) return refuse(op, "LOADING", unavailable_ + "; nothing happened, retry later");
   if (queued_ >= shared_.limits.queued_operations) {
-    return refuse(op, "BUSY", "limits.queued_purchases is reached; nothing happened, retry later");
+    return refuse(op, "BUSY",
+                  "limits.purchases_in_flight is reached; nothing happened, retry later");
   }
   if (shared_.items.load(std::memory_order_relaxed) >= shared_.limits.items &&
       !items_.contains(op.item)) {

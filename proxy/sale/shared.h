@@ -19,7 +19,7 @@ namespace sluice::proxy::sale {
 struct Limits {
   size_t batch_operations = 512;       // limits.batch_purchases
   size_t batch_bytes = 256 << 10;      // of records in one script call; they share a journal frame
-  size_t queued_operations = 100'000;  // limits.queued_purchases, per I/O thread
+  size_t queued_operations = 100'000;  // limits.purchases_in_flight, per I/O thread
   size_t items = 100'000;              // limits.items, per proxy
   int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
   int64_t retain_ms = 86'400'000;        // journal.retain; how long a closed item may be reopened

@@ -68,6 +68,8 @@ class Link final : TurnTask {
   void flush_later() { thread_.at_turn_end(*this); }
   // More than kUnsentMax waits for the socket: those who can should stop appending.
   bool congested() const { return congested_; }
+  // What the requests that wait for the socket take.
+  size_t buffered_bytes() const { return out_.capacity(); }
 
   // While paused nothing is read, so Redis is held back by TCP.
   void pause_reading(bool paused);

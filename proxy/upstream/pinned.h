@@ -46,6 +46,8 @@ class Pinned final : LinkEvents {
   void tell_redis_id(std::function<void(int64_t)> told);
 
   bool congested() const { return link_.congested(); }
+  // What it takes for the sake of its session.
+  size_t buffered_bytes() const { return link_.buffered_bytes() + push_.capacity(); }
   void wait_for_room() { room_wanted_ = true; }
   void pause_reading(bool paused) { link_.pause_reading(paused); }
 

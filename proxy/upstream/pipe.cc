@@ -37,6 +37,10 @@ void Pipe::open() { link_.open(setup_); }
 bool Pipe::forward(std::string_view bytes, size_t commands, ReplyReceiver& receiver,
                    bool same_run) {
   if (down_) return false;
+  if (last_sender_ != &receiver) {
+    last_sender_ = &receiver;
+    ++handovers_;
+  }
   link_.out().append(bytes);
   if (same_run && !fifo_.empty() && fifo_.back().receiver == &receiver)
     fifo_.back().replies += commands;

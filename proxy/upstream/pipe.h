@@ -42,6 +42,10 @@ class Pipe final : LinkEvents {
   // The receiver has gone: its replies are read and dropped.
   void abandon(const ReplyReceiver& receiver);
 
+  // Rises whenever another receiver than the one before sends something: who sees it rise is not
+  // alone.
+  uint64_t handovers() const { return handovers_; }
+
   bool congested() const { return link_.congested(); }
   // Calls upstream_has_room() once when congested() has ended.
   void wait_for_room(ReplyReceiver& receiver) { waiting_.push_back(&receiver); }
@@ -74,6 +78,8 @@ class Pipe final : LinkEvents {
   std::string down_error_;   // a RESP error line
   bool was_up_ = false;      // the connection lost was in use
   std::deque<Waiter> fifo_;
+  const ReplyReceiver* last_sender_ = nullptr;  // to be compared only
+  uint64_t handovers_ = 0;
   std::deque<Waiter>* lost_ = nullptr;  // while its waiters are being told
   std::vector<ReplyReceiver*> waiting_;
   resp::ReplyScanner scanner_;

@@ -184,6 +184,12 @@ class FakeRedis:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
+        try:
+            self.answer(connection)
+        except ConnectionError:  # the proxy has dropped it
+            connection.close()
+
+    def answer(self, connection):
         while data := connection.recv(1 << 16):
             if b"INFO" in data or data in (command("PING"), command("CLIENT", "ID")):
                 answer = b"+OK\r\n"

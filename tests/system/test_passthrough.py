@@ -262,7 +262,7 @@ def test_command_knows_the_sale(stack):
 
 BAD_INPUT = [
     (b"*1\r\n$-5\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
-    (b"*2000000000\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
     (b"*1\r\n$1073741824\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
     (b"*1\r\nx\r\n", b"-ERR Protocol error: expected '$', got 'x'\r\n"),
     (b"SET a \"b\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),

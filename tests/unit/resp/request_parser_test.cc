@@ -126,6 +126,38 @@ TEST(RequestParser, KeepsBothSidesOfEachLimit) {
             "ERR Protocol error: too big bulk count string");
 }
 
+TEST(RequestParser, ItsLimitsAreNarrowUntilTheLogin) {
+  const RequestLimits limits;
+  const auto parse = [&](const std::string& bytes, bool authenticated) {
+    RequestParser parser(limits);
+    parser.set_authenticated(authenticated);
+    return parser.parse(bytes) == State::kError ? parser.error() : "";
+  };
+  const std::string bulk = "*1\r\n$16384\r\n", longer = "*1\r\n$16385\r\n";
+  EXPECT_EQ(parse("*10\r\n", false), "");
+  EXPECT_EQ(parse("*11\r\n", true), "");
+  EXPECT_EQ(parse("*11\r\n", false), "ERR Protocol error: unauthenticated multibulk length");
+  EXPECT_EQ(parse(bulk, false), "");
+  EXPECT_EQ(parse(longer, true), "");
+  EXPECT_EQ(parse(longer, false), "ERR Protocol error: unauthenticated bulk length");
+  EXPECT_EQ(parse("*99999999999999999999\r\n", false),
+            "ERR Protocol error: invalid multibulk length");
+}
+
+TEST(RequestParser, ManyArgumentsTakeMemoryOnlyWhileTheyAreWanted) {
+  const RequestLimits limits;
+  RequestParser parser(limits);
+  EXPECT_EQ(parser.parse("*1000000\r\n"), State::kNeedMore);
+  EXPECT_EQ(parser.memory_bytes(), 0u);
+  std::string bytes = "*100000\r\n";
+  for (int i = 0; i < 100'000; ++i) bytes += "$0\r\n\r\n";
+  parser.next();
+  ASSERT_EQ(parser.parse(bytes), State::kCommand);
+  EXPECT_GE(parser.memory_bytes(), 1'600'000u);
+  parser.next();
+  EXPECT_EQ(parser.memory_bytes(), 0u);
+}
+
 TEST(RequestParser, StrictIntegersAreThoseOfRedis) {
   int64_t value = 0;
   EXPECT_TRUE(parse_strict_integer("-9223372036854775808", value));
