@@ -103,6 +103,9 @@ const std::vector<ConfigKey>& proxy_keys() {
       string_key("redis.username", ""),
       string_key("redis.password_file", ""),
       {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false, {}},
+      string_key("redis.tls_ca_file", ""),
+      string_key("redis.tls_cert_file", ""),
+      string_key("redis.tls_key_file", ""),
       string_key("journal.dir", "journal"),
   };
   return keys;
@@ -119,6 +122,8 @@ const std::vector<ConfigKey>& flusher_keys() {
       string_key("mysql.database", "sluice"),
       {"mysql.tls", ConfigType::kString, "off", 0, INT64_MAX, {"off", "on"}, false, {}},
       string_key("mysql.tls_ca_file", ""),
+      string_key("mysql.tls_cert_file", ""),
+      string_key("mysql.tls_key_file", ""),
       {"mysql.connect_timeout",
        ConfigType::kDuration,
        "5s",
@@ -179,6 +184,8 @@ Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
   mysql.database = config.string("mysql.database");
   mysql.tls = config.string("mysql.tls") == "on";
   mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
+  mysql.tls_key_file = config.string("mysql.tls_key_file");
   mysql.connect_timeout_s =
       static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
   if (const std::string& path = config.string("mysql.password_file"); !path.empty()) {

@@ -35,9 +35,14 @@ Result<RedisTarget> redis_target(const base::Config& config) {
   if (servers.size() != 1 || config.string("redis.mode") != "standalone") {
     return invalid("redis.servers: one server and redis.mode = \"standalone\" are supported");
   }
-  if (config.boolean("redis.tls")) return invalid("redis.tls: not supported in this version");
   auto target = parse_server(servers[0]);
   if (!target) return target;
+  if (config.boolean("redis.tls")) {
+    if (target->port == 0) return invalid("redis.tls: a unix socket needs none");
+    target->tls = net::TlsFiles{config.string("redis.tls_cert_file"),
+                                config.string("redis.tls_key_file"),
+                                config.string("redis.tls_ca_file")};
+  }
   target->username = config.string("redis.username");
   if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
     auto password = read_password(path);

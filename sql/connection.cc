@@ -49,8 +49,11 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
     my_bool on = 1;
     mysql_options(handle_, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(handle_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
-    if (!options.tls_ca_file.empty()) {
-      mysql_options(handle_, MYSQL_OPT_SSL_CA, options.tls_ca_file.c_str());
+    mysql_options(handle_, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+    for (const auto& [option, file] : {std::pair(MYSQL_OPT_SSL_CA, &options.tls_ca_file),
+                                       std::pair(MYSQL_OPT_SSL_CERT, &options.tls_cert_file),
+                                       std::pair(MYSQL_OPT_SSL_KEY, &options.tls_key_file)}) {
+      if (!file->empty()) mysql_options(handle_, option, file->c_str());
     }
   }
   const bool local = !options.unix_socket.empty();

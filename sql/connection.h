@@ -31,7 +31,9 @@ struct ConnectOptions {
   std::string password;
   std::string database;  // may be empty: none chosen
   bool tls = false;      // then the server's certificate must be valid for `host`
-  std::string tls_ca_file;
+  std::string tls_ca_file;    // empty: the system's authorities
+  std::string tls_cert_file;  // to show to the server, with its key; empty: none
+  std::string tls_key_file;
   unsigned connect_timeout_s = 5;
   unsigned timeout_s = 60;   // for one statement's answer
   unsigned lock_wait_s = 5;  // innodb_lock_wait_timeout of the session

@@ -15,6 +15,7 @@ struct Limits {
   std::atomic<int64_t> output_pause_bytes{1 << 20};
   std::atomic<int64_t> output_max_bytes{1LL << 30};
   std::atomic<int64_t> pinned_connections{1'000};
+  std::atomic<int64_t> login_timeout_us{5'000'000};  // 0: none
   // Constant after start-up.
   resp::RequestLimits request;
   int64_t query_buffer_bytes = 1LL << 30;

@@ -16,6 +16,8 @@ void Services::register_metrics(base::Registry& registry) {
     }
     commands[i] = counter;
   }
+  failed_handshakes = &registry.counter("sluice_tls_handshakes_failed_total",
+                                        "TLS handshakes of clients that failed or took too long.");
   registry.computed("sluice_connected_clients", "Clients connected now.",
                     [this] { return static_cast<double>(clients.count()); });
   registry.computed("sluice_pinned_connections",

@@ -24,10 +24,14 @@ struct Services {
   // By describe(kind); filled by register_metrics().
   std::array<base::Counter*, static_cast<size_t>(CommandKind::kHttp) + 1> commands{};
   std::atomic<int64_t> pinned_open{0};  // of all threads
+  base::Counter* failed_handshakes = nullptr;  // filled by register_metrics()
 
   void register_metrics(base::Registry& registry);
   void count(CommandKind kind, uint64_t n) {
     if (base::Counter* counter = commands[static_cast<size_t>(kind)]) counter->add(n);
+  }
+  void count_failed_handshake() {
+    if (failed_handshakes != nullptr) failed_handshakes->add(1);
   }
 };
 

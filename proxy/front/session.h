@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/stream.h"
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/reply_queue.h"
 #include "proxy/front/worker.h"
@@ -33,9 +34,10 @@ class Session final : public sale::ReplySink,
                       upstream::ReplyReceiver,
                       upstream::TurnTask {
  public:
-  using Socket = boost::asio::generic::stream_protocol::socket;
+  using Socket = net::Stream::Socket;
 
-  Session(Worker& worker, Socket socket);
+  // `tls`: the client is expected to begin with a TLS handshake; null: it speaks in clear.
+  Session(Worker& worker, Socket socket, const net::TlsContext* tls = nullptr);
   ~Session() = default;
 
   // False if the client was turned away at once (limits.clients).
@@ -61,6 +63,8 @@ class Session final : public sale::ReplySink,
   };
 
   // session.cc: bytes in and out
+  void shake_hands();
+  void handshake_ended(const std::string& failure);
   void arm_read();
   void readable(size_t got);
   void take_input(std::string_view bytes);
@@ -121,7 +125,7 @@ class Session final : public sale::ReplySink,
   void show_state();
 
   Worker& worker_;
-  Socket socket_;
+  net::Stream socket_;
   const ClientPtr client_;
   resp::RequestParser parser_;
   std::string input_;        // bytes not yet processed

@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "net/tls_context.h"
 #include "proxy/front/services.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/pinned.h"
@@ -40,8 +41,8 @@ class Worker {
   // What Redis calls its version; a plausible one until it is known.
   std::string redis_version();
 
-  // Takes over an accepted socket of this thread's context.
-  void adopt(boost::asio::generic::stream_protocol::socket socket);
+  // Takes over an accepted socket of this thread's context; `tls` as for Session.
+  void adopt(boost::asio::generic::stream_protocol::socket socket, const net::TlsContext* tls);
   void remove(const std::shared_ptr<Session>& session);
   // Closes every session. Posted to the I/O thread by the server when it stops.
   void close_all();
