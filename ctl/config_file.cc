@@ -193,6 +193,7 @@ Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
     if (!password) return password.error().at("mysql.password_file");
     mysql.password = std::move(*password);
   }
+  SLUICE_TRY(sql::check_tls(mysql));
   return mysql;
 }
 

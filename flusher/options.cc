@@ -303,6 +303,7 @@ Result<sql::ConnectOptions> connect_options(const base::Config& config) {
   mysql.connect_timeout_s =
       static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
   mysql.timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
+  SLUICE_TRY(sql::check_tls(mysql));
   return mysql;
 }
 

@@ -102,7 +102,7 @@ TlsSession::~TlsSession() = default;
 void TlsSession::handshake(error_code& error) {
   ERR_clear_error();
   const int result = SSL_do_handshake(handle_.get());
-  error = result == 1 ? error_code() : outcome(result, read_wait_);
+  error = result == 1 ? error_code() : outcome(result, read_wait_, read_broken_);
   if (error) return;
   read_wait_ = WaitType::wait_read;
   holds_bytes_ = SSL_has_pending(handle_.get()) == 1;
@@ -126,9 +126,9 @@ size_t TlsSession::read(char* data, size_t size, error_code& error) {
   while (got < size) {
     size_t n = 0;
     ERR_clear_error();
-    const int result = broken_ ? 0 : SSL_read_ex(handle_.get(), data + got, size - got, &n);
+    const int result = read_broken_ ? 0 : SSL_read_ex(handle_.get(), data + got, size - got, &n);
     if (result != 1) {
-      const error_code stopped = outcome(result, read_wait_);
+      const error_code stopped = outcome(result, read_wait_, read_broken_);
       // An end or a failure behind bytes is told by the next call.
       holds_bytes_ = got > 0 && stopped != boost::asio::error::would_block;
       if (got == 0) error = stopped;
@@ -147,15 +147,15 @@ size_t TlsSession::write(const char* data, size_t size, error_code& error) {
   error = {};
   size_t n = 0;
   ERR_clear_error();
-  const int result = broken_ ? 0 : SSL_write_ex(handle_.get(), data, size, &n);
+  const int result = write_broken_ ? 0 : SSL_write_ex(handle_.get(), data, size, &n);
   if (result == 1) return n;
-  error = outcome(result, write_wait_);
+  error = outcome(result, write_wait_, write_broken_);
   return 0;
 }
 
 // After a call that did not do what it was asked for.
-error_code TlsSession::outcome(int result, WaitType& wait) {
-  if (broken_) return boost::asio::error::eof;
+error_code TlsSession::outcome(int result, WaitType& wait, bool& broken) {
+  if (broken) return boost::asio::error::eof;
   const int saved_errno = errno;
   switch (SSL_get_error(handle_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -167,17 +167,17 @@ error_code TlsSession::outcome(int result, WaitType& wait) {
     case SSL_ERROR_ZERO_RETURN:
       return boost::asio::error::eof;
     case SSL_ERROR_SYSCALL:
-      broken_ = true;
+      broken = true;
       if (saved_errno == 0) return boost::asio::error::eof;
       return {saved_errno, boost::asio::error::get_system_category()};
     default:
-      broken_ = true;
+      read_broken_ = write_broken_ = true;
       return {static_cast<int>(ERR_get_error()), boost::asio::error::get_ssl_category()};
   }
 }
 
 void TlsSession::say_goodbye() {
-  if (broken_ || SSL_is_init_finished(handle_.get()) != 1) return;
+  if (read_broken_ || write_broken_ || SSL_is_init_finished(handle_.get()) != 1) return;
   ERR_clear_error();
   SSL_shutdown(handle_.get());
   ERR_clear_error();

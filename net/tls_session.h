@@ -52,7 +52,7 @@ class TlsSession {
   void say_goodbye();
 
  private:
-  boost::system::error_code outcome(int result, WaitType& wait);
+  boost::system::error_code outcome(int result, WaitType& wait, bool& broken);
 
   struct Free {
     void operator()(ssl_st* handle) const;
@@ -61,7 +61,10 @@ class TlsSession {
   WaitType read_wait_ = WaitType::wait_read;
   WaitType write_wait_ = WaitType::wait_write;
   bool holds_bytes_ = false;
-  bool broken_ = false;  // OpenSSL wants no more calls
+  // No more calls: OpenSSL wants none after a failure. One in writing leaves what is on its way to
+  // be read, an alert that says why, for example.
+  bool read_broken_ = false;
+  bool write_broken_ = false;
 };
 
 }  // namespace sluice::net

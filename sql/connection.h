@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "sql/failure.h"
 
 extern "C" struct st_mysql;
@@ -41,6 +42,9 @@ struct ConnectOptions {
   // "user@127.0.0.1:3306/database", for messages; never the password.
   std::string text() const;
 };
+
+// kInvalid: TLS settings that contradict each other, or a file that cannot be read; names the key.
+Status check_tls(const ConnectOptions& options);
 
 using Row = std::vector<std::optional<std::string>>;  // nullopt: NULL
 

@@ -54,7 +54,10 @@ void Link::open(const LinkSetup& setup) {
   attempt_->timer.expires_after(std::chrono::microseconds(endpoint_.connect_timeout_us));
   attempt_->timer.async_wait([attempt = attempt_](const boost::system::error_code& error) {
     if (error || attempt->link == nullptr || attempt->link->ready()) return;
-    attempt->link->fail("no answer within the time limit");
+    const bool tls = attempt->socket.encrypted() && attempt->link->phase_ == Phase::kConnecting;
+    attempt->link->fail(tls ? "no answer to the TLS handshake within the time limit; does it speak "
+                              "TLS at this port?"
+                            : "no answer within the time limit");
   });
   resolve(attempt_);
 }

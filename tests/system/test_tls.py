@@ -16,7 +16,7 @@ import warnings
 import pytest
 import redis
 
-from harness.resp import RespError, encode
+from harness.resp import encode
 from harness.tls import Authority, TlsClient
 from harness.waiting import until
 
