@@ -129,8 +129,8 @@ size_t TlsSession::read(char* data, size_t size, error_code& error) {
     const int result = read_broken_ ? 0 : SSL_read_ex(handle_.get(), data + got, size - got, &n);
     if (result != 1) {
       const error_code stopped = outcome(result, read_wait_, read_broken_);
-      // An end or a failure behind bytes is told by the next call.
-      holds_bytes_ = got > 0 && stopped != boost::asio::error::would_block;
+      // An end or a failure is there for the next call too, although the socket may stay silent.
+      holds_bytes_ = stopped != boost::asio::error::would_block;
       if (got == 0) error = stopped;
       return got;
     }
