@@ -48,6 +48,8 @@ class TlsSession {
   WaitType read_wait() const { return read_wait_; }
   WaitType write_wait() const { return write_wait_; }
 
+  ssl_st* native_handle() { return handle_.get(); }
+
   // Tells the other side that no more comes, if that can be done at once.
   void say_goodbye();
 
