@@ -189,12 +189,16 @@ local function create(quantity, definition)
   return 'A'
 end
 
+-- Tells the time that the record is to have: later than the one before, whatever the clocks say, so
+-- that the last one holds wherever the records of several lanes are put together again.
 local function set_state(wanted)
   if not exists then return 'N' end
   if state == wanted then return 'R' end
-  state, changes.state, changes.state_ms = wanted, wanted, string.format('%d', time_ms)
+  local before = tonumber(changes.state_ms or call('HGET', item_key, 'state_ms') or 0)
+  local state_ms = string.format('%d', math.max(time_ms, before + 1))
+  state, changes.state, changes.state_ms = wanted, wanted, state_ms
   writes = writes + 1
-  return 'A'
+  return 'A ' .. state_ms
 end
 
 local function describe()

@@ -1,10 +1,11 @@
 -- Looks after receipts lists of one item (purchase.lua writes them).
 --
--- KEYS  1… receipts lists
--- ARGV  'trim', lane sequence: of the first list drops the receipts up to this one; for a lane that
---       is idle, else each purchase call does it
---       'find', text…: for each 1 if a receipt of any list holds it, so that it may not be in a
---       journal yet, else 0
+-- KEYS  'trim': 1 receipts list; 'find': 1 item hash   2… receipts lists
+-- ARGV  'trim', lane sequence: of the list drops the receipts up to this one; for a lane that is
+--       idle, else each purchase call does it
+--       'find', epoch, text…: for each text 1 if a receipt of any list holds it, so that it may not
+--       be in a journal yet, else 0. Nothing at all if the item has another epoch by now: Redis
+--       may have lost the receipts meanwhile.
 local call = redis.call
 if ARGV[1] == 'trim' then
   local oldest = call('LINDEX', KEYS[1], 0)
@@ -14,11 +15,12 @@ if ARGV[1] == 'trim' then
   return 0
 end
 local found = {}
-for i = 2, #ARGV do found[i - 1] = 0 end
-for _, key in ipairs(KEYS) do
-  for _, receipt in ipairs(call('LRANGE', key, 0, -1)) do
-    for i = 2, #ARGV do
-      if string.find(receipt, ARGV[i], 1, true) then found[i - 1] = 1 end
+if call('HGET', KEYS[1], 'epoch') ~= ARGV[2] then return found end
+for i = 3, #ARGV do found[i - 2] = 0 end
+for lane = 2, #KEYS do
+  for _, receipt in ipairs(call('LRANGE', KEYS[lane], 0, -1)) do
+    for i = 3, #ARGV do
+      if string.find(receipt, ARGV[i], 1, true) then found[i - 2] = 1 end
     end
   end
 end

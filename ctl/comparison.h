@@ -49,7 +49,7 @@ struct ItemComparison {
 
 struct Comparison {
   std::vector<ItemComparison> items;  // by name
-  // Items of which the journals tell nothing any more: not compared.
+  // Items of which a journal does not tell everything any more: not compared.
   std::vector<std::string> retired;
   // Journals that have drained into the database too, and are not given.
   std::vector<uint64_t> journals_not_given;
@@ -73,7 +73,8 @@ class Comparer {
   bool judge_lanes(ItemComparison& item) const;
   void judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence) const;
   void judge_row(ItemComparison& item) const;
-  bool all_journals_given(const ItemComparison& item) const;
+  bool is_retired(const ItemComparison& item) const;
+  bool proves_what_was_given(const ItemComparison& item) const;
   Status judge_orders(Comparison& comparison, const Repairer& repair);
 
   const Sources& sources_;

@@ -7,6 +7,8 @@
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
+#include "base/units.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -70,6 +72,25 @@ std::optional<std::string> text_of(const toml::node& node, ConfigType type) {
 
 ConfigKey string_key(std::string_view name, std::string_view default_text) {
   return {name, ConfigType::kString, default_text, 0, INT64_MAX, {}, false, {}};
+}
+
+Result<RedisTarget> parse_server(const std::string& text) {
+  RedisTarget target;
+  if (text.starts_with('/')) {
+    target.host = text;
+    return target;
+  }
+  const size_t colon = text.rfind(':');
+  const auto port = base::parse_integer(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535 || colon == 0) {
+    return invalid("redis.servers: \"" + text + "\" is not HOST:PORT, nor a socket's path");
+  }
+  target.host = text.substr(0, colon);
+  if (target.host.size() > 2 && target.host.front() == '[' && target.host.back() == ']') {
+    target.host = target.host.substr(1, target.host.size() - 2);
+  }
+  target.port = static_cast<uint16_t>(*port);
+  return target;
 }
 
 }  // namespace
@@ -169,6 +190,28 @@ Result<std::string> read_password(const std::string& path) {
   }
   while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
   return line;
+}
+
+Result<RedisTarget> redis_target(const base::Config& config) {
+  const auto& servers = config.list("redis.servers");
+  if (servers.size() != 1 || config.string("redis.mode") != "standalone") {
+    return invalid("redis.servers: one server and redis.mode = \"standalone\" are supported");
+  }
+  auto target = parse_server(servers[0]);
+  if (!target) return target;
+  if (config.boolean("redis.tls")) {
+    if (target->port == 0) return invalid("redis.tls: a unix socket needs none");
+    target->tls =
+        net::TlsFiles{config.string("redis.tls_cert_file"), config.string("redis.tls_key_file"),
+                      config.string("redis.tls_ca_file")};
+  }
+  target->username = config.string("redis.username");
+  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
+    auto password = read_password(path);
+    if (!password) return password.error().at("redis.password_file");
+    target->password = std::move(*password);
+  }
+  return target;
 }
 
 Result<sql::ConnectOptions> mysql_target(const base::Config& config) {

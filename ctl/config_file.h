@@ -2,15 +2,29 @@
 // the journal and MySQL are. `sluice-proxy --check` and `sluice-flusher --check` judge the rest.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/config.h"
 #include "base/error.h"
+#include "net/tls_context.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::ctl {
+
+struct RedisTarget {
+  std::string host;   // or the path of a unix socket
+  uint16_t port = 0;  // 0: `host` is a path
+  std::string username;
+  std::string password;  // empty: no login
+  std::optional<net::TlsFiles> tls;  // none: in clear
+
+  std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
+  bool operator==(const RedisTarget&) const = default;
+};
 
 enum class ConfigKind { kProxy, kFlusher };
 
@@ -28,6 +42,9 @@ Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const
 
 // The first line of a password file.
 Result<std::string> read_password(const std::string& path);
+
+// Of a config with proxy_keys(); reads the password file.
+Result<RedisTarget> redis_target(const base::Config& config);
 
 // Of a config with flusher_keys(); reads the password file.
 Result<sql::ConnectOptions> mysql_target(const base::Config& config);

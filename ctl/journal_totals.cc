@@ -39,6 +39,7 @@ void add(Sales& sales, const Record& record) {
 void define(JournalItem& item, const Record& record) {
   if (record.type == RecordType::kCreate) {
     item.created = true;
+    item.created_ms = record.time_ms;
     item.limit = record.limit;
     item.start_ms = record.start_ms;
     item.end_ms = record.end_ms;
@@ -93,7 +94,7 @@ Result<JournalFollower> JournalFollower::open(const JournalSource& source,
   SLUICE_TRY(check_positions(follower.positions_, source, *extent));
   const auto snapshot = journal::load_snapshot(source.dir, fs);
   if (!snapshot) return snapshot.error();
-  follower.whole_ = !*snapshot || (*snapshot)->retired_ms == 0;
+  follower.retired_ms_ = *snapshot ? (*snapshot)->retired_ms : 0;
   auto history = journal::History::open(source.dir, fs);
   if (!history) return history.error();
   follower.history_ = std::move(*history);
@@ -173,6 +174,7 @@ void JournalTotals::count(uint32_t lane, const Record& record, bool in_mysql) {
   } else {
     ++item.waiting;
   }
+  item.first_batch.try_emplace(lane, record.batch);
   item.last_batch[lane] = record.batch;
 }
 
@@ -209,9 +211,12 @@ std::map<uint32_t, uint64_t> JournalTotals::ids() const {
   return ids;
 }
 
-bool JournalTotals::whole() const {
-  return std::all_of(journals_.begin(), journals_.end(),
-                     [](const JournalFollower& journal) { return journal.whole(); });
+LaneTimes JournalTotals::retired() const {
+  LaneTimes retired;
+  for (const JournalFollower& journal : journals_) {
+    if (journal.retired_ms() != 0) retired[journal.lane()] = journal.retired_ms();
+  }
+  return retired;
 }
 
 }  // namespace sluice::ctl

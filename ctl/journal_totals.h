@@ -29,9 +29,12 @@ using Checkpoints = std::map<uint64_t, std::vector<uint64_t>>;
 
 // By lane, the sequence of a batch.
 using Lanes = std::map<uint32_t, uint64_t>;
+// By lane, a time.
+using LaneTimes = std::map<uint32_t, int64_t>;
 
 struct JournalItem {
   bool created = false;  // its creation is among the records
+  int64_t created_ms = 0;
   int64_t limit = 0;     // as created; 0: none
   int64_t start_ms = 0;
   int64_t end_ms = 0;
@@ -41,6 +44,7 @@ struct JournalItem {
   Sales all;             // everything counted
   Sales drained;         // that part of it which is in MySQL
   uint64_t waiting = 0;  // records that are not
+  Lanes first_batch;     // 1 where nothing of it was retired
   Lanes last_batch;
 };
 using JournalItems = std::map<std::string, JournalItem, std::less<>>;
@@ -62,15 +66,15 @@ class JournalFollower {
 
   uint32_t lane() const { return lane_; }
   uint64_t id() const { return id_; }
-  // No item of it was ever retired.
-  bool whole() const { return whole_; }
+  // The latest time of any record of the items that it has retired; 0: none was.
+  int64_t retired_ms() const { return retired_ms_; }
 
  private:
   JournalFollower() = default;
 
   uint32_t lane_ = 0;
   uint64_t id_ = 0;
-  bool whole_ = false;
+  int64_t retired_ms_ = 0;
   std::vector<uint64_t> positions_;
   std::unique_ptr<journal::History> history_;
 };
@@ -97,8 +101,9 @@ class JournalTotals {
   const JournalItems& items() const { return items_; }
   // By lane: the journal's id.
   std::map<uint32_t, uint64_t> ids() const;
-  // No journal has retired an item: what is in none of them never was.
-  bool whole() const;
+  // By lane: JournalFollower::retired_ms(), of the journals that have retired an item. None has:
+  // what is in no journal never was.
+  LaneTimes retired() const;
 
  private:
   JournalTotals(std::vector<JournalFollower> journals, ItemFilter filter)

@@ -1,24 +1,18 @@
 // `sluice-ctl peers list | forget`: the proxies that sell through one Redis, and giving one up that
 // will never come back. What the fields of sluice:proxies mean: proxy/sale/heartbeat.h.
-#include <hiredis/hiredis.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <map>
-#include <memory>
 #include <set>
 #include <thread>
 
 #include "base/error.h"
 #include "ctl/commands.h"
-
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
+#include "ctl/config_file.h"
+#include "ctl/redis_connection.h"
 
 namespace sluice::ctl {
 namespace {
@@ -26,119 +20,61 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitInvalid = 2;
 constexpr auto kBeats = std::chrono::milliseconds(1200);  // a proxy beats twice a second
-constexpr timeval kTimeout{5, 0};
-constexpr char kProxies[] = "sluice:proxies";
+constexpr std::string_view kProxies = "sluice:proxies";
 
 using Table = std::map<std::string, std::string>;
-using Connection = std::unique_ptr<redisContext, void (*)(redisContext*)>;
 
 struct Arguments {
-  std::string server = "127.0.0.1:6379";
-  std::string username, password_file;
+  RedisTarget redis;
   std::vector<unsigned> lanes;
 };
 
 Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
 
-Status read_config(const std::string& path, Arguments& arguments) {
-  const toml::parse_result file = toml::parse_file(path);
-  if (!file) {
-    return invalid(path + ":" + std::to_string(file.error().source().begin.line) + ": " +
-                   std::string(file.error().description()));
-  }
-  const auto redis = file["redis"];
-  arguments.server = redis["servers"][0].value_or(arguments.server);
-  arguments.username = redis["username"].value_or(arguments.username);
-  arguments.password_file = redis["password_file"].value_or(arguments.password_file);
-  return {};
-}
-
-// Flags count over the file, whatever their order: the file is read first.
+// kExists: help was asked for and printed.
 Result<Arguments> parse(const std::string& verb, std::span<const std::string> args) {
   Arguments arguments;
-  std::string config;
-  for (int round = 0; round < 2; ++round) {
-    CLI::App app(verb == "list" ? "Lists the proxies that sell through one Redis."
-                                : "Gives proxies up: no item waits for what they may have sold.",
-                 "sluice-ctl peers " + verb);
-    app.add_option("--config", config, "proxy.toml to take the following from");
-    app.add_option("--server", arguments.server, "HOST:PORT of Redis, or its unix socket's path");
-    app.add_option("--user", arguments.username, "user to log in as");
-    app.add_option("--password-file", arguments.password_file,
-                   "file whose first line is the password");
-    if (verb == "forget") {
-      app.add_option("ID", arguments.lanes, "proxy.id of each")
-          ->required()
-          ->check(CLI::Range(0, 1023));
-    }
-    try {
-      std::vector<std::string> reversed(args.rbegin(), args.rend());
-      arguments.lanes.clear();
-      app.parse(reversed);
-    } catch (const CLI::ParseError& failure) {
-      app.exit(failure, std::cout, std::cerr);
-      if (failure.get_exit_code() == 0) return Error(ErrorClass::kExists, "");
-      return invalid("see `sluice-ctl peers " + verb + " --help`");
-    }
-    if (round == 0 && !config.empty()) SLUICE_TRY(read_config(config, arguments));
+  std::string path, server, username, password_file;
+  CLI::App app(verb == "list" ? "Lists the proxies that sell through one Redis."
+                              : "Gives proxies up: no item waits for what they may have sold.",
+               "sluice-ctl peers " + verb);
+  app.add_option("--config", path, "proxy.toml to take the following from");
+  app.add_option("--server", server, "HOST:PORT of Redis, or its unix socket's path");
+  app.add_option("--user", username, "user to log in as");
+  app.add_option("--password-file", password_file, "file whose first line is the password");
+  if (verb == "forget") {
+    app.add_option("ID", arguments.lanes, "proxy.id of each")
+        ->required()
+        ->check(CLI::Range(0, 1023));
   }
+  try {
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+  } catch (const CLI::ParseError& failure) {
+    app.exit(failure, std::cout, std::cerr);
+    if (failure.get_exit_code() == 0) return Error(ErrorClass::kExists, "");
+    return invalid("see `sluice-ctl peers " + verb + " --help`");
+  }
+  base::Config::Overrides overrides;  // flags count over the file
+  for (const auto& [key, text] :
+       {std::pair("redis.servers", server), std::pair("redis.username", username),
+        std::pair("redis.password_file", password_file)}) {
+    if (!text.empty()) overrides.emplace_back(key, text);
+  }
+  const auto config = read_config(proxy_keys(), path, overrides);
+  if (!config) return config.error();
+  auto redis = redis_target(*config);
+  if (!redis) return path.empty() ? redis.error() : redis.error().at(path);
+  arguments.redis = std::move(*redis);
   return arguments;
 }
 
-// The flat reply of a command; an error reply is an Error.
-Result<std::vector<std::string>> ask(redisContext& redis, const std::vector<std::string>& words) {
-  std::vector<const char*> texts;
-  std::vector<size_t> lengths;
-  for (const std::string& word : words) {
-    texts.push_back(word.data());
-    lengths.push_back(word.size());
-  }
-  const std::unique_ptr<redisReply, void (*)(void*)> reply(
-      static_cast<redisReply*>(
-          redisCommandArgv(&redis, static_cast<int>(words.size()), texts.data(), lengths.data())),
-      freeReplyObject);
-  if (!reply) return Error(ErrorClass::kUnavailable, redis.errstr);
-  if (reply->type == REDIS_REPLY_ERROR) {
-    // Of a command that Redis does not know it repeats the arguments, and a password is one.
-    return Error(ErrorClass::kRefused, words[0] == "AUTH" ? "the login was refused" : reply->str);
-  }
-  std::vector<std::string> flat;
-  for (size_t i = 0; i < (reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0); ++i) {
-    flat.emplace_back(reply->element[i]->str, reply->element[i]->len);
-  }
-  return flat;
-}
-
-Result<Connection> connect(const Arguments& arguments) {
-  const size_t colon = arguments.server.rfind(':');
-  const bool is_path = arguments.server.starts_with('/');
-  if (!is_path && colon == std::string::npos) return invalid("--server: write HOST:PORT");
-  const int port = is_path ? 0 : std::atoi(arguments.server.c_str() + colon + 1);
-  Connection redis(
-      is_path ? redisConnectUnixWithTimeout(arguments.server.c_str(), kTimeout)
-              : redisConnectWithTimeout(arguments.server.substr(0, colon).c_str(), port, kTimeout),
-      redisFree);
-  if (!redis || redis->err != 0) {
-    return Error(ErrorClass::kUnavailable, redis ? redis->errstr : "out of memory");
-  }
-  redisSetTimeout(redis.get(), kTimeout);
-  if (arguments.password_file.empty()) return redis;
-  std::ifstream file(arguments.password_file);
-  std::string password;
-  if (!std::getline(file, password)) return invalid(arguments.password_file + " cannot be read");
-  std::vector<std::string> auth{"AUTH"};
-  if (!arguments.username.empty()) auth.push_back(arguments.username);
-  auth.push_back(password);
-  const auto logged_in = ask(*redis, auth);
-  if (!logged_in) return logged_in.error();
-  return redis;
-}
-
-Result<Table> read_table(redisContext& redis) {
-  const auto flat = ask(redis, {"HGETALL", kProxies});
+Result<Table> read_table(RedisConnection& redis) {
+  const auto flat = redis.call({"HGETALL", kProxies});
   if (!flat) return flat.error();
   Table table;
-  for (size_t i = 0; i + 1 < flat->size(); i += 2) table[(*flat)[i]] = (*flat)[i + 1];
+  for (size_t i = 0; i + 1 < flat->size(); i += 2) {
+    table[std::string(flat->at(i).text())] = flat->at(i + 1).text();
+  }
   return table;
 }
 
@@ -148,7 +84,7 @@ bool is_id(const std::string& name) {
 }
 
 // Those whose heart beats between two looks.
-Result<std::set<std::string>> running(redisContext& redis, const Table& before) {
+Result<std::set<std::string>> running(RedisConnection& redis, const Table& before) {
   std::this_thread::sleep_for(kBeats);
   const auto now = read_table(redis);
   if (!now) return now.error();
@@ -163,7 +99,7 @@ Result<std::set<std::string>> running(redisContext& redis, const Table& before) 
   return ids;
 }
 
-Status list(redisContext& redis) {
+Status list(RedisConnection& redis) {
   const auto table = read_table(redis);
   if (!table) return table.error();
   const auto alive = running(redis, *table);
@@ -187,7 +123,7 @@ Status list(redisContext& redis) {
   return {};
 }
 
-Status forget(redisContext& redis, const std::vector<unsigned>& lanes) {
+Status forget(RedisConnection& redis, const std::vector<unsigned>& lanes) {
   const auto table = read_table(redis);
   if (!table) return table.error();
   const auto alive = running(redis, *table);
@@ -199,16 +135,17 @@ Status forget(redisContext& redis, const std::vector<unsigned>& lanes) {
   for (const unsigned lane : lanes) {
     const std::string id = std::to_string(lane);
     // First the word, then what it makes void: no proxy sees the member gone without it.
-    auto done = ask(redis, {"HSET", kProxies, "forget:" + id, "1"});
-    if (!done) return done.error();
-    std::vector<std::string> words{"HDEL", kProxies, id};
+    const auto told = redis.call({"HSET", kProxies, "forget:" + id, "1"});
+    if (!told) return told.error();
+    std::vector<std::string_view> words{"HDEL", kProxies, id};
     for (const auto& [name, value] : *table) {
       if (name.starts_with(id + ">") || name.starts_with(id + ":") || name.ends_with(">" + id)) {
         words.push_back(name);
       }
     }
-    done = ask(redis, words);
-    if (!done) return done.error();
+    redis.send(words);
+    const auto removed = redis.read();
+    if (!removed) return removed.error();
     std::printf("proxy %s is given up; what only its journal knows is not waited for\n",
                 id.c_str());
   }
@@ -228,9 +165,9 @@ int peers_command(std::span<const std::string> args) {
   if (!arguments && arguments.error().cls() == ErrorClass::kExists) return 0;  // --help
   const auto run = [&]() -> Status {
     if (!arguments) return arguments.error();
-    const auto redis = connect(*arguments);
-    if (!redis) return redis.error().at("Redis at " + arguments->server);
-    return args[0] == "list" ? list(**redis) : forget(**redis, arguments->lanes);
+    auto redis = RedisConnection::connect(arguments->redis);
+    if (!redis) return redis.error();
+    return args[0] == "list" ? list(*redis) : forget(*redis, arguments->lanes);
   };
   const Status done = run();
   if (done) return 0;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "ctl/sources.h"
+#include "ctl/config_file.h"
 #include "net/tls_session.h"
 
 namespace sluice::ctl {

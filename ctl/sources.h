@@ -3,28 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/config.h"
 #include "base/error.h"
-#include "net/tls_context.h"
+#include "ctl/config_file.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::ctl {
-
-struct RedisTarget {
-  std::string host;   // or the path of a unix socket
-  uint16_t port = 0;  // 0: `host` is a path
-  std::string username;
-  std::string password;  // empty: no login
-  std::optional<net::TlsFiles> tls;  // none: in clear
-
-  std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
-  bool operator==(const RedisTarget&) const = default;
-};
 
 struct JournalSource {
   std::string dir;

@@ -115,8 +115,9 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
       return std::nullopt;
     }
   }
-  ++dead_;
-  return insert_dead_letter(connection_, key_.journal_id, row, reason);
+  if (auto failure = insert_dead_letter(connection_, key_.journal_id, row, reason)) return failure;
+  if (connection_.affected_rows() == 1) ++dead_;  // else it was there already
+  return std::nullopt;
 }
 
 void Transaction::count_sold(size_t begin, size_t end) {

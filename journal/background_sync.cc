@@ -29,6 +29,12 @@ void BackgroundSync::written(const std::shared_ptr<base::File>& file, uint64_t s
   if (first) changed_.notify_all();
 }
 
+Status BackgroundSync::settle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !syncing_; });
+  return failure_ ? Status(*failure_) : Status();
+}
+
 int64_t BackgroundSync::oldest_unsynced_age_us() const {
   const std::lock_guard lock(mutex_);
   const int64_t since_us = syncing_since_us_ != 0 ? syncing_since_us_ : waiting_since_us_;
@@ -51,6 +57,7 @@ void BackgroundSync::sync_once(std::unique_lock<std::mutex>& lock) {
   const std::shared_ptr<base::File> file = file_;
   const uint64_t sequence = sequence_;
   syncing_since_us_ = std::exchange(waiting_since_us_, 0);
+  syncing_ = true;
   lock.unlock();
   const int64_t start_us = base::monotonic_us();
   Status synced = base::failpoint_status(base::Failpoint::kJournalBeforeSync);
@@ -59,8 +66,13 @@ void BackgroundSync::sync_once(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   // After a failure the bytes stay unsynced for good: nobody may be told otherwise, ever.
   if (synced) syncing_since_us_ = 0;
-  if (!synced) stop_ = true;
+  if (!synced) {
+    stop_ = true;
+    failure_ = synced.error();
+  }
+  syncing_ = false;
   lock.unlock();
+  changed_.notify_all();
   done_(synced, sequence);
   lock.lock();
 }

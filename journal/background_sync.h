@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/error.h"
@@ -28,6 +29,9 @@ class BackgroundSync {
 
   // All records up to `sequence` are written, the unsynced ones all to `file`. Commit thread.
   void written(const std::shared_ptr<base::File>& file, uint64_t sequence);
+  // After a sync of the commit thread's own, which proves nothing if one here has failed: the
+  // kernel tells of lost pages once. Waits for the one under way; the error of the one that failed.
+  Status settle();
   // How long the oldest unsynced byte has been waiting; 0: there is none. Commit thread.
   int64_t oldest_unsynced_age_us() const;
 
@@ -45,6 +49,8 @@ class BackgroundSync {
   uint64_t sequence_ = 0;             // guarded by mutex_
   int64_t waiting_since_us_ = 0;      // first write after the last sync began; guarded by mutex_
   int64_t syncing_since_us_ = 0;      // the same for the sync under way; guarded by mutex_
+  bool syncing_ = false;              // guarded by mutex_
+  std::optional<Error> failure_;      // guarded by mutex_
   bool stop_ = false;                 // guarded by mutex_
   std::thread thread_;                // last: it uses all of the above
 };

@@ -9,16 +9,6 @@
 namespace sluice::journal {
 namespace {
 
-Result<SegmentHeader> read_header(const std::string& path, base::File& file) {
-  std::string bytes(kSegmentHeaderBytes, '\0');
-  auto read = file.pread(0, bytes.data(), bytes.size());
-  if (!read) return read.error();
-  bytes.resize(*read);
-  auto header = decode_segment_header(bytes);
-  if (!header) return damage(path, 0, header.error().message());
-  return header;
-}
-
 int64_t time_of_last_record(const Frame& frame) {
   int64_t time_ms = 0;
   // The checksum is right; a record that still cannot be read is for the reader to refuse.
@@ -62,7 +52,7 @@ Status ExtentProbe::enter(uint64_t segment) {
   const std::string path = path_in(dir_, segment_name(segment));
   auto file = fs_.open(path, base::OpenMode::kRead);
   if (!file) return file.error();
-  auto header = read_header(path, **file);
+  auto header = read_segment_header(**file);
   if (!header) return header.error();
   newest_ = std::make_unique<Newest>(std::move(*file), *header);
   auto time_ms = newest_->follow(last_time_ms_);
@@ -96,7 +86,7 @@ Result<JournalExtent> ExtentProbe::read() {
     const std::string path = path_in(dir_, entries->front().name);
     auto file = fs_.open(path, base::OpenMode::kRead);
     if (!file) return file.error();
-    auto header = read_header(path, **file);
+    auto header = read_segment_header(**file);
     if (!header) return header.error();
     first_sequence_ = header->first_sequence;
     oldest_segment_ = oldest;

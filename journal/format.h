@@ -12,6 +12,11 @@ static_assert(std::endian::native == std::endian::little, "the journal is writte
 
 inline constexpr uint32_t kFormatVersion = 1;
 
+// Segments and parts are numbered in 12 digits; what is above this is nothing that was written
+// here, and whoever believed it would find no name for the number after the next.
+inline constexpr size_t kFileNumberDigits = 12;
+inline constexpr uint64_t kFileNumberMax = 900'000'000'000;
+
 // Segment header, at offset 0 of every segment.
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
 inline constexpr size_t kSegmentHeaderBytes = 64;
@@ -36,6 +41,8 @@ inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 // Record: fixed part, for kCreate three more numbers, then item, user, request, fields.
 inline constexpr size_t kRecordFixedBytes = 40;
 inline constexpr size_t kRecordCreateBytes = 24;
+inline constexpr size_t kShortTextMax = 0xff;   // item, user, request, field name
+inline constexpr size_t kLongTextMax = 0xffff;  // fields, field value
 
 // A segment holds a few frames of full size at least; what journal.segment_bytes may be.
 inline constexpr int64_t kSegmentBytesMin = int64_t{64} << 10;

@@ -126,7 +126,8 @@ GroupCommitThread::GroupCommitThread(const WriterOptions& options, base::FileSys
       bytes_total_(metrics.counter("sluice_journal_record_bytes_total",
                                    "Bytes of the records written, without frames.")),
       supply_(options_, frame_bytes_max_, fs, room_, bytes_used_),
-      log_(options_, frame_bytes_max_, fs, supply_, room_, fsync_us_) {
+      log_(options_, frame_bytes_max_, fs, supply_, room_, fsync_us_,
+           [this] { return background_ ? background_->settle() : Status(); }) {
   metrics.gauge("sluice_journal_bytes_max", "Limit of sluice_journal_bytes.")
       .set(options.bytes_max);
 }

@@ -1,7 +1,6 @@
 #include "journal/part.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/crc32c.h"
@@ -13,7 +12,6 @@ namespace {
 
 constexpr std::string_view kNamePrefix = "snapshot-";
 constexpr std::string_view kNameSuffix = ".part";
-constexpr size_t kNameDigits = 12;
 
 constexpr size_t kVersionAt = 8, kJournalIdAt = 16, kNumberAt = 24, kFirstSequenceAt = 32;
 constexpr size_t kCrcAt = 60;
@@ -66,20 +64,10 @@ std::string wrong_header(std::string_view bytes, uint64_t journal_id, const Part
 
 }  // namespace
 
-std::string part_name(uint64_t number) {
-  const std::string digits = std::to_string(number);
-  SLUICE_ASSERT(digits.size() <= kNameDigits, "more parts than a name can tell");
-  return std::string(kNamePrefix) + std::string(kNameDigits - digits.size(), '0') + digits +
-         std::string(kNameSuffix);
-}
+std::string part_name(uint64_t number) { return numbered_name(kNamePrefix, number, kNameSuffix); }
 
 uint64_t part_number(std::string_view name) {
-  if (name.size() != kNamePrefix.size() + kNameDigits + kNameSuffix.size()) return 0;
-  if (!name.starts_with(kNamePrefix) || !name.ends_with(kNameSuffix)) return 0;
-  const std::string_view digits = name.substr(kNamePrefix.size(), kNameDigits);
-  uint64_t number = 0;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  return failure == std::errc() && end == digits.data() + digits.size() ? number : 0;
+  return number_in_name(kNamePrefix, name, kNameSuffix);
 }
 
 PartWriter::PartWriter(std::unique_ptr<base::File> file, uint64_t journal_id, const PartInfo& info)

@@ -40,6 +40,7 @@ class FollowingReader final : public Reader {
   Result<FrameScanner::Found> scan_again(Frame& frame);
   Result<AtEnd> look_further();
   Result<AtEnd> look_closely();
+  Result<AtEnd> pass_over_deleted(uint64_t oldest);
   Status make_durable(const FrameHeader& header);
   Result<Group> group_of(const Frame& frame);
   Result<std::optional<SegmentInfo>> next_segment(uint64_t number);
@@ -205,14 +206,16 @@ Result<FollowingReader::AtEnd> FollowingReader::look_closely() {
   looked_closely_us_ = now_us;
   auto entries = fs_.list(dir_);
   if (!entries) return entries.error();
-  uint64_t last_segment = 0;
-  for (const auto& entry : *entries) {
-    last_segment = std::max(last_segment, segment_number(entry.name));
-  }
+  std::erase_if(*entries, [](const auto& entry) { return segment_number(entry.name) == 0; });
   auto later = next_segment(info_.header.segment + 1);
   if (!later) return later.error();
   if (*later) return AtEnd::kTryAgain;
-  if (last_segment > info_.header.segment) return missing(last_segment);
+  if (!entries->empty()) {
+    const uint64_t oldest = segment_number(entries->front().name);
+    if (oldest > info_.header.segment) return pass_over_deleted(oldest);
+    const uint64_t last = segment_number(entries->back().name);
+    if (last > info_.header.segment) return missing(last);
+  }
 
   auto evidence = examine_tail(*file_, frame_seed(info_.header.journal_id, info_.header.segment),
                                scanner_->offset(), expected_, kCloseLookBytes);
@@ -236,6 +239,19 @@ Result<FollowingReader::AtEnd> FollowingReader::look_closely() {
   return AtEnd::kTryAgain;
 }
 
+// The current segment and some behind it were deleted as drained, while nobody read on: they had
+// nothing that was not handed out.
+Result<FollowingReader::AtEnd> FollowingReader::pass_over_deleted(uint64_t oldest) {
+  auto left = next_segment(oldest);
+  if (!left) return left.error();
+  if (!*left) return AtEnd::kNothingYet;  // deleted too: to be looked for once more
+  if ((*left)->header.first_sequence > expected_) return missing(oldest);
+  auto after_it = next_segment(oldest + 1);
+  if (!after_it) return after_it.error();
+  SLUICE_TRY(enter(std::move(**left), !*after_it));
+  return AtEnd::kTryAgain;
+}
+
 Error FollowingReader::missing(uint64_t evidence_segment) {
   return Error(ErrorClass::kCorrupt,
                path_in(dir_, segment_name(info_.header.segment + 1)) + " is missing, but " +
@@ -252,12 +268,8 @@ Result<std::optional<SegmentInfo>> FollowingReader::next_segment(uint64_t number
     if (file.error().cls() == ErrorClass::kNotFound) return std::optional<SegmentInfo>();
     return file.error();
   }
-  std::string bytes(kSegmentHeaderBytes, '\0');
-  auto read = (*file)->pread(0, bytes.data(), bytes.size());
-  if (!read) return read.error();
-  bytes.resize(*read);
-  auto header = decode_segment_header(bytes);
-  if (!header) return damage(info.path, 0, header.error().message());
+  auto header = read_segment_header(**file);
+  if (!header) return header.error();
   if (header->journal_id != info_.header.journal_id) {
     return damage(info.path, 0, "this segment belongs to another journal than " + info_.path);
   }

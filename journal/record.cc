@@ -5,9 +5,6 @@
 namespace sluice::journal {
 namespace {
 
-constexpr size_t kShortTextMax = 0xff;    // item, user, request, field name
-constexpr size_t kLongTextMax = 0xffff;  // fields, field value
-
 // Offsets within the fixed part.
 constexpr size_t kTypeAt = 0, kItemBytesAt = 1, kUserBytesAt = 2, kRequestBytesAt = 3;
 constexpr size_t kFieldsBytesAt = 4, kReservedAt = 6;

@@ -5,13 +5,13 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
+#include "journal/examine.h"
 
 namespace sluice::journal {
 namespace {
 
 constexpr std::string_view kNamePrefix = "journal-";
 constexpr std::string_view kNameSuffix = ".segment";
-constexpr size_t kNameDigits = 12;
 
 constexpr size_t kVersionAt = 8, kJournalIdAt = 16, kSegmentAt = 24, kFirstSequenceAt = 32;
 constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
@@ -32,12 +32,8 @@ Result<SegmentInfo> read_info(const std::string& dir, base::FileSystem& fs,
   info.file_bytes = entry.bytes;
   auto file = fs.open(info.path, base::OpenMode::kRead);
   if (!file) return file.error();
-  std::string bytes(kSegmentHeaderBytes, '\0');
-  auto read = (*file)->pread(0, bytes.data(), bytes.size());
-  if (!read) return read.error();
-  bytes.resize(*read);
-  auto header = decode_segment_header(bytes);
-  if (!header) return corrupt(info.path + ", offset 0: " + header.error().message());
+  auto header = read_segment_header(**file);
+  if (!header) return header.error();
   info.header = *header;
   return info;
 }
@@ -100,24 +96,42 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0) {
     return bad("a number in the segment's header is zero");
   }
+  if (header.segment > kFileNumberMax) return bad("no segment has so high a number");
   return header;
 }
 
+Result<SegmentHeader> read_segment_header(base::File& file) {
+  std::string bytes(kSegmentHeaderBytes, '\0');
+  auto read = file.pread(0, bytes.data(), bytes.size());
+  if (!read) return read.error();
+  bytes.resize(*read);
+  auto header = decode_segment_header(bytes);
+  if (!header) return damage(file.path(), 0, header.error().message());
+  return header;
+}
+
+std::string numbered_name(std::string_view prefix, uint64_t number, std::string_view suffix) {
+  const std::string digits = std::to_string(number);
+  SLUICE_ASSERT(digits.size() <= kFileNumberDigits, "a number that no file name can tell");
+  return std::string(prefix) + std::string(kFileNumberDigits - digits.size(), '0') + digits +
+         std::string(suffix);
+}
+
+uint64_t number_in_name(std::string_view prefix, std::string_view name, std::string_view suffix) {
+  if (name.size() != prefix.size() + kFileNumberDigits + suffix.size()) return 0;
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return 0;
+  const std::string_view digits = name.substr(prefix.size(), kFileNumberDigits);
+  uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return failure == std::errc() && end == digits.data() + digits.size() ? number : 0;
+}
+
 std::string segment_name(uint64_t segment) {
-  const std::string digits = std::to_string(segment);
-  SLUICE_ASSERT(digits.size() <= kNameDigits, "more segments than a name can tell");
-  return std::string(kNamePrefix) + std::string(kNameDigits - digits.size(), '0') + digits +
-         std::string(kNameSuffix);
+  return numbered_name(kNamePrefix, segment, kNameSuffix);
 }
 
 uint64_t segment_number(std::string_view name) {
-  if (name.size() != kNamePrefix.size() + kNameDigits + kNameSuffix.size()) return 0;
-  if (!looks_like_segment(name)) return 0;
-  const std::string_view digits = name.substr(kNamePrefix.size(), kNameDigits);
-  uint64_t number = 0;
-  const auto [end, failure] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  return failure == std::errc() && end == digits.data() + digits.size() ? number : 0;
+  return number_in_name(kNamePrefix, name, kNameSuffix);
 }
 
 std::string path_in(std::string_view dir, std::string_view name) {
@@ -136,9 +150,10 @@ Result<std::vector<SegmentInfo>> list_segments(const std::string& dir, base::Fil
     if (number == 0) continue;
     auto info = read_info(dir, fs, entry);
     if (!info) {
-      // The flusher may delete the oldest ones at any time.
-      if (info.error().cls() == ErrorClass::kNotFound && found.empty()) continue;
-      return info.error();
+      if (info.error().cls() != ErrorClass::kNotFound) return info.error();
+      // The flusher may delete at any time, the oldest first: those before it are gone too.
+      found.clear();
+      continue;
     }
     if (info->header.segment != number) {
       return corrupt(info->path + ", offset 0: by its header this is segment " +

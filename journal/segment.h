@@ -28,10 +28,16 @@ struct SegmentHeader {
 std::string encode_segment_header(const SegmentHeader& header);
 // kCorrupt without a place; the caller knows the file.
 Result<SegmentHeader> decode_segment_header(std::string_view bytes);
+// kCorrupt: names the file and what to do.
+Result<SegmentHeader> read_segment_header(base::File& file);
 
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
 inline constexpr std::string_view kRecoveryName = "segment.recovery";  // a rewrite under way
+
+// "PREFIX000000000017SUFFIX", and back; 0: not such a name.
+std::string numbered_name(std::string_view prefix, uint64_t number, std::string_view suffix);
+uint64_t number_in_name(std::string_view prefix, std::string_view name, std::string_view suffix);
 
 std::string segment_name(uint64_t segment);
 // 0: not the name of a segment.

@@ -26,9 +26,9 @@ Error not_recovered(const std::string& path) {
 
 SegmentLog::SegmentLog(const WriterOptions& options, int64_t frame_bytes_max,
                        base::FileSystem& fs, SegmentSupply& supply, Room& room,
-                       base::Histogram& fsync_us)
+                       base::Histogram& fsync_us, std::function<Status()> settle)
     : options_(options), frame_bytes_max_(frame_bytes_max), fs_(fs), supply_(supply), room_(room),
-      fsync_us_(fsync_us) {}
+      fsync_us_(fsync_us), settle_(std::move(settle)) {}
 
 Status SegmentLog::open() {
   auto listed = list_segments(options_.dir, fs_);
@@ -124,6 +124,7 @@ Status SegmentLog::sync() {
   const int64_t start_us = base::monotonic_us();
   SLUICE_TRY(base::failpoint_status(base::Failpoint::kJournalBeforeSync));
   SLUICE_TRY(file_->sync());
+  SLUICE_TRY(settle_());
   fsync_us_.observe(static_cast<uint64_t>(base::monotonic_us() - start_us));
   set_synced(written_sequence_);
   return {};

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,9 +24,11 @@ namespace sluice::journal {
 
 class SegmentLog {
  public:
-  // `frame_bytes_max`: frames are not made larger than this. All references must outlive the log.
+  // `frame_bytes_max`: frames are not made larger than this. `settle` is asked after every sync
+  // whether one beside it has failed. All references must outlive the log.
   SegmentLog(const WriterOptions& options, int64_t frame_bytes_max, base::FileSystem& fs,
-             SegmentSupply& supply, Room& room, base::Histogram& fsync_us);
+             SegmentSupply& supply, Room& room, base::Histogram& fsync_us,
+             std::function<Status()> settle);
 
   // Goes on behind the newest segment's mark, or begins a new journal in an empty folder.
   // kInvalid if the folder was not recovered.
@@ -63,6 +66,7 @@ class SegmentLog {
   SegmentSupply& supply_;
   Room& room_;
   base::Histogram& fsync_us_;
+  const std::function<Status()> settle_;
 
   SegmentHeader header_;             // of the current segment
   uint32_t seed_ = 0;

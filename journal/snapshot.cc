@@ -256,6 +256,7 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
     snapshot.items.emplace(name, item);
   }
   if (in.left() != 0 || snapshot.items.size() != items) return bad("its item table is malformed");
+  if (snapshot.next_part > kFileNumberMax) return bad("no part has so high a number");
   if (snapshot.journal_id == 0 || !parts_are_whole(snapshot)) return bad("its parts have gaps");
   return snapshot;
 }

@@ -3,22 +3,24 @@
 #include <boost/beast/core/detail/base64.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <stdexcept>
 #include <vector>
+
+#include "journal/format.h"
 
 namespace sluice::orders {
 namespace {
 
 namespace base64 = boost::beast::detail::base64;
 
-void append_base64(std::string& out, std::string_view bytes) {
-  const size_t begin = out.size();
-  out.resize(begin + base64::encoded_size(bytes.size()));
-  out.resize(begin + base64::encode(out.data() + begin, bytes.data(), bytes.size()));
-}
-
+// With or without its padding. Throws, as Boost.JSON does, if it is something else.
 std::string from_base64(std::string_view text) {
-  std::string bytes(base64::decoded_size(text.size()), '\0');
-  bytes.resize(base64::decode(bytes.data(), text.data(), text.size()).first);
+  std::string bytes(base64::decoded_size(text.size() + 3), '\0');  // the last group may be short
+  const auto [decoded, read] = base64::decode(bytes.data(), text.data(), text.size());
+  if (text.find_first_not_of('=', read) != std::string_view::npos) {
+    throw std::invalid_argument("a value is not base64");
+  }
+  bytes.resize(decoded);
   return bytes;
 }
 
@@ -70,24 +72,6 @@ size_t sequence_length(std::string_view text) {
   return length;
 }
 
-std::string_view type_word(journal::RecordType type) {
-  switch (type) {
-    case journal::RecordType::kCreate:
-      return "create";
-    case journal::RecordType::kRestock:
-      return "restock";
-    case journal::RecordType::kBuy:
-      return "buy";
-    case journal::RecordType::kCancel:
-      return "cancel";
-    case journal::RecordType::kClose:
-      return "close";
-    case journal::RecordType::kReopen:
-      return "reopen";
-  }
-  return "unknown";
-}
-
 Result<journal::Record> record_of(const boost::json::object& object, std::string& storage) {
   std::string fields;
   if (const auto* given = object.if_contains("fields")) {
@@ -96,6 +80,9 @@ Result<journal::Record> record_of(const boost::json::object& object, std::string
           value.is_string()
               ? std::string(value.as_string())
               : from_base64(std::string_view(value.as_object().at("base64").as_string()));
+      if (name.size() > journal::kShortTextMax || bytes.size() > journal::kLongTextMax) {
+        throw std::length_error("a field is too long");
+      }
       journal::append_field(fields, std::string_view(name), bytes);
     }
   }
@@ -126,6 +113,30 @@ bool is_utf8(std::string_view text) {
     text.remove_prefix(length);
   }
   return true;
+}
+
+std::string_view type_word(journal::RecordType type) {
+  switch (type) {
+    case journal::RecordType::kCreate:
+      return "create";
+    case journal::RecordType::kRestock:
+      return "restock";
+    case journal::RecordType::kBuy:
+      return "buy";
+    case journal::RecordType::kCancel:
+      return "cancel";
+    case journal::RecordType::kClose:
+      return "close";
+    case journal::RecordType::kReopen:
+      return "reopen";
+  }
+  return "unknown";
+}
+
+void append_base64(std::string& out, std::string_view bytes) {
+  const size_t begin = out.size();
+  out.resize(begin + base64::encoded_size(bytes.size()));
+  out.resize(begin + base64::encode(out.data() + begin, bytes.data(), bytes.size()));
 }
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -183,7 +194,7 @@ std::string record_json(const journal::Record& record) {
 Result<journal::Record> parse_record_json(std::string_view json, std::string& storage) {
   try {
     return record_of(boost::json::parse(json).as_object(), storage);
-  } catch (const std::exception& failure) {  // Boost.JSON's way to say that the text is not ours
+  } catch (const std::exception& failure) {  // the text is not ours, or was edited
     return Error(ErrorClass::kCorrupt, std::string("dead letter: ") + failure.what());
   }
 }

@@ -16,6 +16,11 @@ namespace sluice::orders {
 // RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
 
+void append_base64(std::string& out, std::string_view bytes);
+
+// "create", "buy", …
+std::string_view type_word(journal::RecordType type);
+
 // Appends `"text"`, escaped. `text` must be UTF-8.
 void append_json_string(std::string& out, std::string_view text);
 
@@ -26,7 +31,8 @@ void append_json_fields(std::string& out, std::string_view fields,
 // A record with all that it holds: {"type":"buy","sequence":7,…}.
 std::string record_json(const journal::Record& record);
 
-// Reads back what record_json wrote for a kBuy. Views in `record` point into `storage`.
+// Reads back what record_json wrote for a kBuy; kCorrupt for anything else. Views in `record` point
+// into `storage`.
 Result<journal::Record> parse_record_json(std::string_view json, std::string& storage);
 
 }  // namespace sluice::orders

@@ -414,6 +414,7 @@ void Coalescer::connection_lost(const Error& why) {
   if (ready() && !stopped_)
     spdlog::warn("{}; purchases are refused until it is back", why.message());
   gate_->lost();
+  confirmation_.lost();
   to_send_.clear();
   for (auto& [name, item] : items_) {
     item->queued = false;
@@ -435,7 +436,11 @@ void Coalescer::trim_receipts() {
     if (item->trimmed >= last) continue;
     item->trimmed = last;
     eval_script(redis_, shared_.scripts.receipts,
-                {"1", item->receipts_key, "trim", std::to_string(last)}, [](const auto&) {});
+                {"1", item->receipts_key, "trim", std::to_string(last)},
+                [item = item.get()](const Result<upstream::Reply>& reply) {
+                  // Its lane has batches: it is never forgotten.
+                  if (reply && reply->is_error()) item->trimmed = 0;
+                });
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "proxy/sale/lanes.h"
+#include "proxy/sale/msgpack.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
 
@@ -14,12 +15,26 @@ namespace {
 
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
+bool is_of_item(Verb verb) {
+  return verb != Verb::kBuy && verb != Verb::kQuery && verb != Verb::kCancel;
+}
+
 // The order that an answer speaks of; 0: none.
-uint64_t spoken_of(const Operation& op, const Verdict& verdict) {
+uint64_t order_of(const Operation& op, const Verdict& verdict) {
+  if (is_of_item(op.verb)) return 0;
   if (op.verb == Verb::kCancel) return op.order_id;
-  if (verdict.kind == 'L') return static_cast<uint64_t>(verdict.numbers[1]);
-  const bool has_order = op.verb == Verb::kBuy || op.verb == Verb::kQuery;
-  return has_order ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
+  return static_cast<uint64_t>(verdict.numbers[verdict.kind == 'L' ? 1 : 0]);
+}
+
+// What a receipt has in it if it is of what the answer speaks of: the order, or any change of this
+// kind to the item.
+std::string mark_of(const Operation& op, const Verdict& verdict) {
+  if (!is_of_item(op.verb)) return std::to_string(order_of(op, verdict));
+  const char kind = static_cast<char>(op.verb);
+  std::string mark;
+  append_string(mark, std::string_view(&kind, 1));
+  append_string(mark, "");  // no user
+  return mark;
 }
 
 }  // namespace
@@ -30,7 +45,8 @@ Confirmation::Confirmation(upstream::IoThread& thread, upstream::RedisClient& re
 
 bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
   if (!op.sink || shared_.lanes->alone()) return false;
-  const uint64_t order = spoken_of(op, verdict);
+  if (is_of_item(op.verb)) return true;
+  const uint64_t order = order_of(op, verdict);
   // Of its own orders a lane knows by itself, unless the answer also tells of a cancellation.
   const bool own = std::to_string(OrderIds::proxy_of(order)) == shared_.lane;
   return order != 0 && !(own && op.verb == Verb::kBuy);
@@ -39,7 +55,7 @@ bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
 void Confirmation::hold(Item& item, Operation op, const Verdict& verdict) {
   ++held_;
   const int64_t deadline_us = base::monotonic_us() + shared_.limits.unknown_after_us;
-  gathering_[&item].push_back({std::move(op), verdict, deadline_us});
+  gathering_[&item].push_back({std::move(op), verdict, item.epoch, deadline_us});
   ask_all();
 }
 
@@ -52,25 +68,30 @@ void Confirmation::ask_all() {
 
 // All other lanes: an order may be one lane's and its cancellation another's.
 void Confirmation::ask(Item& item, Batch batch) {
-  if (!redis_.connected()) {
-    for (Held& held : batch) finish(item, held, false);
-    return;
+  const auto asked = std::make_shared<Batch>();  // std::function copies
+  for (Held& held : batch) {
+    if (redis_.connected() && held.epoch == item.epoch) {
+      asked->push_back(std::move(held));
+    } else {
+      finish(item, held, false);
+    }
   }
-  std::vector<std::string> words{""};
+  if (asked->empty()) return;
+  std::vector<std::string> words{"", item.item_key};
   for (const auto& [id, journal] : shared_.lanes->peers()) {
     words.push_back("sluice:{" + item.name + "}:receipts:" + std::to_string(id));
   }
   words[0] = std::to_string(words.size() - 1);
   words.push_back("find");
-  for (const Held& held : batch) {
-    words.push_back(std::to_string(spoken_of(held.op, held.verdict)));
+  words.push_back(std::to_string(item.epoch));
+  for (const Held& held : *asked) {
+    words.push_back(mark_of(held.op, held.verdict));
   }
   ++under_way_;
-  const auto kept = std::make_shared<Batch>(std::move(batch));  // std::function copies
   eval_script(redis_, shared_.scripts.receipts, std::move(words),
-              [this, &item, kept](const Result<upstream::Reply>& reply) {
+              [this, &item, asked](const Result<upstream::Reply>& reply) {
                 --under_way_;
-                answered(item, *kept, reply);
+                answered(item, *asked, reply);
                 ask_all();
               });
 }
@@ -110,14 +131,18 @@ void Confirmation::poll_later() {
   });
 }
 
-void Confirmation::stop() {
-  timer_.cancel();
+void Confirmation::lost() {
   for (auto* batches : {&gathering_, &to_poll_}) {
     for (auto& [item, batch] : *batches) {
       for (Held& held : batch) finish(*item, held, false);
     }
     batches->clear();
   }
+}
+
+void Confirmation::stop() {
+  timer_.cancel();
+  lost();
 }
 
 }  // namespace sluice::proxy::sale

@@ -1,11 +1,14 @@
-// Holds back answers that speak of an order which another proxy has accepted, until it is durable.
+// Holds back answers that speak of what another proxy has accepted (an order, a restock, a closing,
+// …), until it is durable.
 //
 //   verdict ─► hold() ─► "is it in a receipt of another lane?" ─ no ─► confirmed
 //                                   ▲            └ yes: its journal may not have it yet
 //                                   └── poll ──────┘    … until limits.redis_timeout: -UNKNOWNSTATE
 //
 // A receipt is dropped once its batch is fsynced in its lane's journal; so what is in no receipt is
-// a fact that survives. Owned by a coalescer, on its thread. A proxy that is alone asks nothing.
+// a fact that survives, unless Redis lost the receipt itself: what is asked after the connection or
+// the item's epoch has changed is not confirmed. Owned by a coalescer, on its thread. A proxy that
+// is alone asks nothing.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -33,13 +36,15 @@ class Confirmation {
   bool needed(const Operation& op, const Verdict& verdict) const;
   void hold(Item& item, Operation op, const Verdict& verdict);
   bool idle() const { return held_ == 0; }
-  // What is still held is not confirmed.
+  // The connection is gone: what is held is not confirmed.
+  void lost();
   void stop();
 
  private:
   struct Held {
     Operation op;
     Verdict verdict;
+    uint64_t epoch;  // the verdict's
     int64_t deadline_us;
   };
 

@@ -8,23 +8,16 @@
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/heartbeat.h"
 #include "proxy/sale/lanes.h"
+#include "proxy/upstream/info.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
+using upstream::info_value;
 using upstream::Reply;
 
 constexpr size_t kAskedMax = 512;        // gates under way at a time
 constexpr size_t kWaitingPerBeat = 256;  // items asked again a beat
-
-// The value of "name:value" in INFO's text; empty if it is not there.
-std::string info_value(std::string_view info, std::string_view name) {
-  const std::string line_start = "\n" + std::string(name) + ":";
-  const size_t at = info.find(line_start);
-  if (at == std::string_view::npos) return {};
-  info.remove_prefix(at + line_start.size());
-  return std::string(info.substr(0, info.find_first_of("\r\n")));
-}
 
 }  // namespace
 
@@ -42,7 +35,11 @@ void Gate::lost() {
 void Gate::connected() {
   auto& redis = coalescer_.redis();
   redis.call({"INFO"}, [this](const Result<Reply>& reply) {
-    if (reply) check_server(reply->text());
+    if (!reply) return;
+    if (!reply->is_error()) return check_server(reply->text());
+    // Without it every Redis looks like the one before, and like one that evicts nothing.
+    coalescer_.redis().reconnect(
+        Error(ErrorClass::kUnavailable, "Redis refused INFO: " + std::string(reply->text())));
   });
   const Scripts& scripts = coalescer_.shared().scripts;
   for (const Script* script :
@@ -155,6 +152,11 @@ void Gate::open(Item& item) {
 }
 
 void Gate::beat(bool changed) {
+  // Threads connect one by one, and Redis may become another between two of them.
+  if (!identity_.empty() && identity_ != coalescer_.shared().lanes->standing().identity) {
+    return coalescer_.redis().reconnect(
+        Error(ErrorClass::kUnavailable, "it is not any more what the heartbeat knows"));
+  }
   join();
   if (!entered_ || opening_) return;
   const size_t turns = changed ? waiting_.size() : std::min(waiting_.size(), kWaitingPerBeat);

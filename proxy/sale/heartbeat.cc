@@ -8,6 +8,7 @@
 
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/gate.h"
+#include "proxy/upstream/info.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -132,12 +133,25 @@ void Heartbeat::schedule() {
 
 void Heartbeat::beat() {
   if (saving_ || stopped_ || !redis_.connected()) return;
+  check_process();
   redis_.call({"HGETALL", kProxiesKey}, [this](const Result<Reply>& reply) {
     if (!reply || identity_.empty() || saving_ || stopped_) return;
     if (!reply->is_error()) return looked(Table(*reply, own_));
     if (std::exchange(complaint_, reply->text()) != reply->text()) {
       spdlog::error("Redis refused HGETALL {}: {}", kProxiesKey, reply->text());
     }
+  });
+}
+
+// Redis takes a new replication id, and keeps its connections, when its first replica comes, when its
+// last one has been gone for long, and when it ceases to be a replica itself. Only in the last case
+// was its data another's, but all proxies must agree about the identity.
+void Heartbeat::check_process() {
+  redis_.call({"INFO", "replication"}, [this](const Result<Reply>& reply) {
+    if (!reply || reply->is_error() || identity_.empty() || stopped_) return;
+    const std::string id = upstream::info_value(reply->text(), "master_replid");
+    if (id.empty() || identity_.find(":" + id + ":") != std::string::npos) return;
+    start_over("its replication id is a new one");
   });
 }
 

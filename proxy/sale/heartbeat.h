@@ -64,6 +64,7 @@ class Heartbeat {
 
   void schedule();
   void beat();
+  void check_process();
   void looked(const Table& table);
   bool is_rewound(const Table& table);
   bool is_impostor(const Table& table);

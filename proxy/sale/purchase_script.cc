@@ -32,7 +32,8 @@ std::string_view take_until(std::string_view& text, char separator) {
   return token;
 }
 
-bool parse_uint(std::string_view text, uint64_t& number) {
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
   const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   return failure == std::errc() && rest == text.data() + text.size();
 }
@@ -43,12 +44,12 @@ Verdict parse_verdict(std::string_view line) {
   if (kind.size() != 1) return verdict;
   for (size_t i = 0; !line.empty();) {
     const std::string_view token = take_until(line, ' ');
-    uint64_t number = 0;
     if (token == "placed" || token == "open") {
       verdict.flag = true;
     } else if (token != "cancelled" && token != "closed") {
-      if (i == verdict.numbers.size() || !parse_uint(token, number)) return {};
-      verdict.numbers[i++] = static_cast<int64_t>(number);
+      // An item that was oversold has less than 0 remaining.
+      if (i == verdict.numbers.size() || !parse_number(token, verdict.numbers[i])) return {};
+      ++i;
     }
   }
   verdict.kind = kind.front();
@@ -61,9 +62,7 @@ std::string definition_text(int64_t limit, int64_t start_ms, int64_t end_ms) {
 
 void parse_definition(std::string_view text, Operation& op) {
   for (int64_t* field : {&op.limit, &op.start_ms, &op.end_ms}) {
-    uint64_t number = 0;
-    parse_uint(take_until(text, ','), number);
-    *field = static_cast<int64_t>(number);
+    parse_number(take_until(text, ','), *field);
   }
 }
 
@@ -155,12 +154,13 @@ Result<Answer> parse_answer(std::string_view text) {
   }
   if (word == "GATE" || word == "GAP") {
     answer.kind = word == "GATE" ? Answer::Kind::kGate : Answer::Kind::kGap;
-    if (!parse_uint(head, word == "GATE" ? answer.epoch : answer.sequence))
+    if (!parse_number(head, word == "GATE" ? answer.epoch : answer.sequence))
       return not_an_answer(text);
     return answer;
   }
   const std::string_view sequence = take_until(head, ' ');
-  if (word != "OK" || !parse_uint(sequence, answer.sequence) || !parse_uint(head, answer.epoch)) {
+  if (word != "OK" || !parse_number(sequence, answer.sequence) ||
+      !parse_number(head, answer.epoch)) {
     return not_an_answer(text);
   }
   answer.verdicts = parse_verdicts(rest);
@@ -172,8 +172,8 @@ Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
                       "item " + std::string(item) + ": a receipt in Redis is not readable");
   Receipt parsed;
   uint64_t verdict_bytes = 0;
-  if (!parse_uint(take_until(receipt, ' '), parsed.batch) ||
-      !parse_uint(take_until(receipt, ' '), verdict_bytes) || verdict_bytes > receipt.size()) {
+  if (!parse_number(take_until(receipt, ' '), parsed.batch) ||
+      !parse_number(take_until(receipt, ' '), verdict_bytes) || verdict_bytes > receipt.size()) {
     return damaged;
   }
   parsed.verdicts = parse_verdicts(receipt.substr(0, verdict_bytes));
@@ -182,6 +182,7 @@ Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
   parsed.time_ms = reader.integer();
   if (!reader.ok() || elements != 1 + kOperationElements * parsed.verdicts.size()) return damaged;
   for (size_t i = 0; i < parsed.verdicts.size(); ++i) {
+    if (parsed.verdicts[i].kind == '?') return damaged;
     Operation op;
     const std::string_view kind = reader.string();
     op.item = item;
@@ -192,7 +193,7 @@ Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
     const std::string_view extra = reader.string();
     if (!reader.ok() || kind.size() != 1) return damaged;
     op.verb = static_cast<Verb>(kind.front());
-    if (!order.empty() && !parse_uint(order, op.order_id)) return damaged;
+    if (!order.empty() && !parse_number(order, op.order_id)) return damaged;
     if (op.verb == Verb::kCreate) {
       parse_definition(extra, op);
     } else {
@@ -211,8 +212,9 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     const Operation& op = operations[i];
     if (!verdicts[i].accepted() || !writes(op.verb)) continue;
     journal::Record record;
+    const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
     record.type = record_type(op.verb);
-    record.time_ms = time_ms;
+    record.time_ms = sets_state ? verdicts[i].numbers[0] : time_ms;
     record.batch = batch;
     record.item = op.item;
     record.user = op.user;

@@ -26,6 +26,7 @@ Scripts load_scripts();
 
 // One line of the script's answer. The kinds and their numbers:
 //   A remaining [quantity]    accepted (the quantity that came back: cancel only)
+//   A | A time-ms             created | closed or reopened, and the time of its record
 //   R order remaining | R remaining | R    the same request was accepted before
 //   L bought last-order       S remaining   B start-ms   E end-ms   C closed   N no item, no order
 //   D cancelled already       X would leave the bounds, or exists with other settings

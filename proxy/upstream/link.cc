@@ -7,6 +7,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <utility>
 
+#include "proxy/upstream/info.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::upstream {
@@ -14,14 +15,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr size_t kGreetingReplyMax = 1024 * 1024;
-
-std::string version_in_info(std::string_view info) {
-  constexpr std::string_view kField = "redis_version:";
-  const size_t at = info.find(kField);
-  if (at == std::string_view::npos) return "";
-  const std::string_view rest = info.substr(at + kField.size());
-  return std::string(rest.substr(0, rest.find('\r')));
-}
 
 // Errors of INFO and PING that are no reason to stay away: what they mean for each command, its
 // client will be told by Redis itself.
@@ -178,7 +171,7 @@ void Link::handshake_reply(std::string_view reply) {
                 " (see redis.username and redis.password_file)");
   }
   if (setup_.learn_version) {
-    std::string version = version_in_info(reply);
+    std::string version = info_value(reply, "redis_version");
     if (!version.empty()) redis_version_ = std::move(version);
   }
   if (--greeting_replies_ > 0) return;

@@ -141,6 +141,26 @@ def test_failover_to_a_lagging_replica(lab):
             assert patient(one, "SECKILL.BUY", "phone", user, "REQ", "r")[1] == order
 
 
+def test_a_first_replica_comes_while_two_proxies_sell(lab):
+    """Redis keeps its connections and takes a new replication id. Proxies that connected before and
+    after it agree about which Redis this is, so that items open and stay open."""
+    redis, replica = lab.redis(), lab.redis(appendfsync=None)
+    proxies = two_proxies(lab, redis)
+    with proxies[0].client() as client:
+        assert patient(client, "SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+        assert patient(client, "SECKILL.BUY", "phone", "ann", "REQ", "r")[0] == "OK"
+    with replica.client() as client:
+        client("REPLICAOF", "127.0.0.1", redis.port)
+        until(lambda: "master_link_status:up" in client("INFO", "replication"), 20, "replication")
+    proxies[1].stop()
+    proxies[1].start()
+    with proxies[0].client() as zero, proxies[1].client() as one:
+        for n in range(40):
+            assert patient(zero, "SECKILL.BUY", "phone", f"zero{n}")[0] == "OK"
+            assert patient(one, "SECKILL.BUY", "phone", f"one{n}")[0] == "OK"
+        assert patient(one, "SECKILL.STOCK", "phone")[5] == 81
+
+
 def test_master_that_becomes_a_replica_refuses_and_comes_back(lab):
     """READONLY: -LOADING while it lasts, then the gate, also for what was lost meanwhile."""
     redis, other = lab.redis(), lab.redis()

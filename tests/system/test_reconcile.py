@@ -166,6 +166,19 @@ def test_a_live_row_deleted_and_its_item_row_with_it(lab):
         100, 8, 5, "open")
 
 
+def test_a_closed_items_row_comes_back_with_the_time_of_its_close(lab):
+    """Without it the item would never be over for the flusher, nor its records ever retired."""
+    sale = Sale(lab)
+    with sale.proxy.client() as client:
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+    sale.drained()
+    state = sale.database.one("SELECT state, state_at FROM items")
+    assert state[0] == "closed" and state[1] is not None
+    sale.database.query("DELETE FROM items")
+    sale.check_fixed()
+    assert sale.database.one("SELECT state, state_at FROM items") == state
+
+
 @pytest.mark.parametrize("column, difference", [("sold", "mysql sold"), ("stock", "mysql stock")])
 def test_a_changed_items_row_is_recomputed(lab, column, difference):
     sale = Sale(lab).drained()
@@ -540,13 +553,14 @@ def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
 class TwoProxies:
     """Two proxies sell `phone` through one Redis into one database, each with its flusher."""
 
-    def __init__(self, lab, **flusher):
+    def __init__(self, lab, proxy=None, **flusher):
         self.lab = lab
         self.redis, self.database = lab.redis(), lab.database()
         self.proxies, self.flushers = [], []
         for number in (1, 2):
             journal = lab.folder / f"journal{number}"
-            self.proxies.append(lab.proxy(self.redis, journal=journal, proxy__id=number))
+            self.proxies.append(
+                lab.proxy(self.redis, journal=journal, proxy__id=number, **(proxy or {})))
             self.flushers.append(lab.flusher(self.database, journal=journal, **flusher))
 
     def configs(self):
@@ -618,3 +632,65 @@ def test_a_cancel_drained_before_its_order_is_no_difference(lab):
     until(lambda: both.reconcile().item("phone")["waiting"]["records"] == 0, 20, "the drain")
     assert both.reconcile().code == 0
     assert both.database.one("SELECT status FROM orders WHERE user_id = 'u0'") == ("cancelled",)
+
+
+def test_an_item_that_one_of_two_journals_has_retired_is_left_alone(lab):
+    """Of `phone`, one journal has retired its share, a restock among it; the other one still has
+    all: --fix believes neither Redis nor MySQL to be wrong, also when Redis has lost the item."""
+    both = TwoProxies(lab, proxy={"journal__segment_bytes": "1MiB"}, journal__retain="0s")
+    both.sell(10)
+    with both.proxies[1].client() as client:
+        assert client("SECKILL.RESTOCK", "phone", 50)[0] == "OK"
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        assert client("SECKILL.CREATE", "radio", "STOCK", 10_000) == "OK"
+        for n in range(0, 1500, 100):  # on to the next segment
+            client.pipeline([("SECKILL.BUY", "radio", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+
+    def stock():
+        return both.database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'")
+
+    def retired():
+        dumped = lab.ctl("journal", "dump", "--items", lab.folder / "journal2")
+        return dumped.returncode == 0 and "phone" not in dumped.stdout
+    until(lambda: retired() and stock() == (1050, 10), 20, "the retirement by one journal")
+    found = both.reconcile("--fix")
+    assert stock() == (1050, 10)
+    assert found.code == 0 and found.json["retired"] == ["phone"], found.text
+    with both.redis.client() as client:
+        client("HDEL", "sluice:{phone}:item", "lane:2")  # as a Redis rebuilt without journal 2 has it
+    both.reconcile("--fix")
+    assert stock() == (1050, 10)
+
+
+def test_a_name_that_is_used_again_after_its_retirement_keeps_its_stock(lab):
+    """The old orders are in no journal any more, and are said; items.stock counts both sales."""
+    redis, database, proxy, flusher = lab.stack(proxy={"journal__segment_bytes": "1MiB"},
+                                                flusher={"journal__retain": "0s"})
+    configs = [proxy.config, flusher.config]
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+        assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
+        assert client("SECKILL.CLOSE", "phone") == "OK"
+        assert client("SECKILL.CREATE", "radio", "STOCK", 10_000) == "OK"
+        for n in range(0, 1500, 100):  # on to the next segment
+            client.pipeline([("SECKILL.BUY", "radio", f"u{m}", "FIELDS", "note", "x" * 1000)
+                             for m in range(n, n + 100)])
+        def retired():
+            found = reconcile(lab, configs)
+            assert found.json is not None, found.text
+            return found.json["retired"] == ["phone"]
+        until(retired, 20, "the retirement")
+    proxy.stop()
+    with redis.client() as direct:
+        direct("DEL", *direct("KEYS", "sluice:{phone}:*"))
+        direct("SREM", "sluice:items", "phone")
+    proxy.start()
+    with proxy.client() as client:
+        until(lambda: client("SECKILL.CREATE", "phone", "STOCK", 50) == "OK", 20, "a new phone")
+        assert client("SECKILL.BUY", "phone", "bob")[0] == "OK"
+    invariants.wait_rows(database, "phone", 2)
+    fixed = reconcile(lab, configs, "--fix")
+    assert fixed.kinds() == ["mysql stock", "mysql unknown_orders"], fixed.text
+    assert not any(difference["fixable"] for difference in fixed.differences()), fixed.text
+    assert database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'") == (150, 2)

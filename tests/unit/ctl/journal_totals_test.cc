@@ -52,8 +52,9 @@ TEST_F(JournalTotalsTest, JournalsOfSeveralProxiesAreAddedUp) {
   EXPECT_EQ(item.all.left(), 44);
   EXPECT_EQ(item.waiting, 5u);
   EXPECT_EQ(item.drained, Sales());
+  EXPECT_EQ(item.first_batch, (Lanes{{1, 1}, {2, 1}}));
   EXPECT_EQ(item.last_batch, (Lanes{{1, 1}, {2, 2}}));
-  EXPECT_TRUE(totals.whole());
+  EXPECT_TRUE(totals.retired().empty());
 }
 
 TEST_F(JournalTotalsTest, WhatIsInMysqlFollowsEachWritersPosition) {

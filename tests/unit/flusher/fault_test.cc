@@ -301,5 +301,29 @@ TEST_F(FaultTest, CheckpointsSetBackDoubleNothing) {
   EXPECT_EQ(broken_invariants(), "");
 }
 
+TEST_F(FaultTest, CheckpointsSetBackPassDeadLettersThatAreThere) {
+  feed(1, 100);
+  ASSERT_EQ(drain_once().exit_code, 0);
+  const std::string before = database.ask("SELECT MIN(position) FROM sluice_checkpoint");
+  database.run("ALTER TABLE orders ADD CONSTRAINT not_that CHECK (user_id NOT LIKE 'bad%')");
+  journal().buy("item1", "bad1", 101);
+  journal().buy("item1", "bad2", 102);
+  journal().buy("item1", "good", 103);
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  ASSERT_EQ(database.ask("SELECT COUNT(*) FROM sluice_dead_letter"), "2");
+  database.run("UPDATE sluice_dead_letter SET cancelled_at = NOW(3) WHERE order_id = 101");
+
+  database.run("UPDATE sluice_checkpoint SET position = " + before);
+  RunningFlusher again(options, true);
+  const LoopEnd end = again.wait();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(again.status.read().dead_letter_rows, 2u);
+  EXPECT_EQ(database.ask("SELECT order_id, cancelled_at IS NULL FROM sluice_dead_letter"
+                         " ORDER BY order_id"),
+            "101,0;102,1");
+  EXPECT_EQ(broken_invariants(), "");
+}
+
 }  // namespace
 }  // namespace sluice::flusher

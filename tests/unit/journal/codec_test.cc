@@ -163,6 +163,12 @@ TEST(SegmentHeaderTest, ComesBackAndEveryFlippedBitIsSeen) {
   }
 }
 
+TEST(SegmentHeaderTest, ANumberWhoseSuccessorsHaveNoNameIsRefused) {
+  EXPECT_TRUE(decode_segment_header(encode_segment_header({1, kFileNumberMax, 3, 4, 5})).ok());
+  EXPECT_EQ(segment_name(kFileNumberMax + 2).size(), segment_name(1).size());
+  EXPECT_FALSE(decode_segment_header(encode_segment_header({1, kFileNumberMax + 1, 3, 4, 5})).ok());
+}
+
 TEST(SegmentNameTest, OnlyTheExactFormIsAName) {
   EXPECT_EQ(segment_name(17), "journal-000000000017.segment");
   EXPECT_EQ(segment_number("journal-000000000017.segment"), 17u);

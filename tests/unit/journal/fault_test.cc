@@ -79,6 +79,40 @@ TEST_F(FaultTest, AFailedBackgroundSyncBreaksTheJournalToo) {
   EXPECT_EQ(failures, 1);
 }
 
+// The kernel tells of lost pages once. Told to the background sync while the commit thread ends the
+// segment, that one's own sync succeeds, and proves nothing.
+TEST_F(FaultTest, NoSegmentIsBegunBehindOneWhoseBackgroundSyncFailed) {
+  options_.fsync = FsyncPolicy::kEverySecond;
+  options_.sync_interval_us = 1000;
+  open(faulty_).reset();
+  auto commit = open(faulty_);  // now the file is called as its segment
+  const std::string first = segment_path(1);
+  std::atomic<bool> submitted{false}, failed{false};
+  std::atomic<int> writes{0};
+  faulty_.set_hook([&](const std::string& operation, const std::string& path) -> Status {
+    if (path != first) return {};
+    if (operation == "pwrite" && ++writes == 1) {
+      EXPECT_TRUE(eventually([&] { return submitted.load(); }));
+    } else if (operation == "pwrite" && writes == 2) {
+      EXPECT_TRUE(eventually([&] { return failed.load(); }));
+    } else if (operation == "sync" && !failed) {
+      EXPECT_TRUE(eventually([&] { return writes == 2; })) << "the segment is full";
+      failed = true;
+      return base::errno_error(EIO, "fdatasync " + path);
+    }
+    return {};
+  });
+  Outcomes outcomes;
+  for (uint64_t n = 1; n <= 10; ++n) {
+    commit->submit(purchase(n, n == 1 ? 8 : 60'000), 1, 0, 0, outcomes.collect());
+    ASSERT_TRUE(eventually([&] { return writes == 1; }));
+  }
+  submitted = true;
+  for (const CommitOutcome& outcome : outcomes.wait(10)) EXPECT_FALSE(outcome.synced);
+  EXPECT_FALSE(commit->stop().ok());
+  EXPECT_FALSE(std::filesystem::exists(segment_path(2)));
+}
+
 TEST_F(FaultTest, EverySecondStopsAcknowledgingWhileTheDiskStallsAndGoesOnAfter) {
   options_.fsync = FsyncPolicy::kEverySecond;
   options_.sync_interval_us = 10'000;

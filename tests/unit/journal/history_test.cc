@@ -75,6 +75,26 @@ TEST_F(HistoryTest, SegmentsThatAreDeletedUnderItAreReadFromTheSnapshot) {
   }
 }
 
+TEST_F(HistoryTest, SegmentsThatAreDeletedWhileTheyAreListedAreReadFromTheSnapshot) {
+  auto commit = open();
+  fill(*commit, "phone", 4);
+  compact();
+  // The janitor deletes the first two, once the first one's header was read.
+  FaultyFileSystem fs(fs_);
+  fs.set_hook([&](const std::string& operation, const std::string& path) -> Status {
+    if (operation != "open" || path != segment_path(2)) return {};
+    if (!std::filesystem::exists(segment_path(1))) return {};
+    SLUICE_TRY(remove_segment(dir_, unsynced_, 1));
+    return remove_segment(dir_, unsynced_, 2);
+  });
+  auto opened = History::open(dir_, fs);
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  ASSERT_FALSE(std::filesystem::exists(segment_path(2)));
+  std::vector<Fact> read;
+  read_on(**opened, read);
+  EXPECT_EQ(read.size(), written_);
+}
+
 TEST_F(HistoryTest, BesideAWriterAndAJanitorEveryRecordComesOnceAndInOrder) {
   auto commit = open();
   batch(*commit, "phone", 1, RecordType::kCreate);

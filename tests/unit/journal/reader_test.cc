@@ -213,6 +213,23 @@ TEST_F(ReaderTest, AMissingSegmentIsRefusedByAReaderThatFollows) {
   }
 }
 
+// The writer dies and starts anew twice without a record of its own between; all that is drained is
+// deleted before the reader, at the end of the first segment, looks again.
+TEST_F(ReaderTest, SegmentsDeletedAsDrainedWhileNobodyReadOnArePassedOver) {
+  write_and_kill([](GroupCommit& commit) { write(commit, 1); });
+  auto reader = reader_at({});
+  EXPECT_EQ(drain(*reader), range(1, 1));
+  write_and_kill([](GroupCommit&) {});
+  write_and_kill([](GroupCommit& commit) { write(commit, 2); });
+  const auto left = segments(dir_, fs_);
+  ASSERT_TRUE(left.ok() && left->size() == 3) << left->size();
+  ASSERT_TRUE(remove_segment(dir_, fs_, 1));
+  ASSERT_TRUE(remove_segment(dir_, fs_, 2));
+  std::vector<uint64_t> read;
+  EXPECT_TRUE(eventually([&] { return !(read = drain(*reader)).empty(); }));
+  EXPECT_EQ(read, range(2, 2));
+}
+
 TEST_F(ReaderTest, ExtentTellsWhatThereIsWithoutReadingItAll) {
   options_.segment_bytes = kSegmentBytesMin;
   auto commit = open();

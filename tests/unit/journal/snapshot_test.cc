@@ -102,6 +102,19 @@ TEST_F(SnapshotTest, PartsThatLeaveAGapAreRefused) {
   EXPECT_FALSE(decode_snapshot(encode_snapshot(snapshot)).ok()) << "not yet written";
 }
 
+TEST_F(SnapshotTest, APartNumberThatNoNameCanTellIsRefused) {
+  Snapshot snapshot;
+  snapshot.journal_id = 7, snapshot.end_sequence = 100;
+  snapshot.parts = {{kFileNumberMax - 1, 1, 100, 10, 1000}};
+  snapshot.next_part = kFileNumberMax;
+  EXPECT_TRUE(decode_snapshot(encode_snapshot(snapshot)).ok());
+  snapshot.next_part = kFileNumberMax + 1;
+  EXPECT_FALSE(decode_snapshot(encode_snapshot(snapshot)).ok());
+  snapshot.parts[0].number = uint64_t{1} << 60;
+  snapshot.next_part = UINT64_MAX;
+  EXPECT_FALSE(decode_snapshot(encode_snapshot(snapshot)).ok());
+}
+
 TEST_F(SnapshotDamageTest, AFlippedByteOfTheManifestIsRefusedAtEveryOffset) {
   const std::string whole = slurp(manifest_path());
   for (size_t i = 0; i < whole.size(); ++i) {

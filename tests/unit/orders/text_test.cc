@@ -1,6 +1,8 @@
 // The text that goes into MySQL: JSON, dates, rows, and who writes what.
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "orders/json_text.h"
 #include "orders/order_table.h"
 #include "orders/partition.h"
@@ -71,6 +73,32 @@ TEST(RecordJson, IsReadBackUnchanged) {
   }
 }
 
+// An operator may have put it right by hand, to be tried again.
+TEST(RecordJson, AnEditedOneIsReadOrRefusedWithinItsBounds) {
+  const auto with_fields = [](const std::string& fields) {
+    return "{\"item\":\"phone\",\"user\":\"ann\",\"request\":\"\",\"order_id\":\"7\","
+           "\"sequence\":1,\"time_ms\":2,\"quantity\":1,\"fields\":{" + fields + "}}";
+  };
+  std::string storage;
+  const auto value = [&](const std::string& fields) -> std::optional<std::string> {
+    const auto record = parse_record_json(with_fields(fields), storage);
+    if (!record) return std::nullopt;
+    std::string_view all = record->fields, name, found;
+    EXPECT_TRUE(journal::take_field(all, name, found));
+    return std::string(found);
+  };
+  EXPECT_EQ(value(R"("a":{"base64":"//79"})"), "\xff\xfe\xfd");
+  EXPECT_EQ(value(R"("a":{"base64":"//4="})"), "\xff\xfe");
+  EXPECT_EQ(value(R"("a":{"base64":"//4"})"), "\xff\xfe") << "without its padding";
+  EXPECT_EQ(value(R"("a":{"base64":"/w"})"), "\xff");
+  EXPECT_EQ(value(R"("a":{"base64":"/w==/w=="})"), std::nullopt);
+  EXPECT_EQ(value(R"("a":{"base64":"/w*"})"), std::nullopt);
+  EXPECT_EQ(value("\"" + std::string(255, 'n') + "\":\"v\""), "v");
+  EXPECT_EQ(value("\"" + std::string(256, 'n') + "\":\"v\""), std::nullopt);
+  EXPECT_EQ(value("\"a\":\"" + std::string(65'535, 'v') + "\""), std::string(65'535, 'v'));
+  EXPECT_EQ(value("\"a\":\"" + std::string(65'536, 'v') + "\""), std::nullopt);
+}
+
 TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
   const auto text = [](int64_t ms) {
     std::string out;
@@ -87,7 +115,8 @@ TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
 
 TEST(OrderTable, NamesAreChecked) {
   EXPECT_TRUE(OrderTable::create("Orders_2026", {{"a.b", "col$1"}}).ok());
-  for (const char* table : {"", "a b", "a`b", "a.b", "items", "ITEMS", "sluice_checkpoint"}) {
+  for (const char* table : {"", "a b", "a`b", "a.b", "items", "ITEMS", "sluice_checkpoint",
+                            "sluice_dead_letter", "sluice_early_cancel"}) {
     EXPECT_FALSE(OrderTable::create(table, {}).ok()) << table;
   }
   EXPECT_FALSE(OrderTable::create(std::string(65, 'a'), {}).ok());

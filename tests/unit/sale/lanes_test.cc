@@ -211,6 +211,32 @@ TEST_F(LanesTest, GivenUpProxyLetsItsItemsOpen) {
             std::string::npos);
 }
 
+// Given up and yet alive: what it sold shows up as oversold, and the operator has to cancel some.
+TEST_F(LanesTest, OversoldItemAnswersRepeatsAndTakesCancellationsUntilItSellsAgain) {
+  const auto a = start(7);
+  auto b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "2"});
+  const std::string one = buy(*b, "u1"), two = buy(*b, "u2");
+  b.reset();
+  redis_.run({"FLUSHALL"});
+  ask_until(*a, {"SECKILL.BUY", "phone", "u3"}, "proxy 8");
+  redis_.run({"HSET", "sluice:proxies", "forget:8", "1"});
+  const std::string three = buy(*a, "u3"), four = buy(*a, "u4");
+  b = start(8);
+  EXPECT_EQ(remaining(*b), "-2");
+  EXPECT_EQ(buy(*a, "u1"), one);
+  EXPECT_EQ(buy(*b, "u3"), three);
+  EXPECT_EQ(a->ask({"SECKILL.BUY", "phone", "u5"}), array({"SOLDOUT", ":-2"}));
+  EXPECT_EQ(a->ask({"SECKILL.CANCEL", "phone", "u3", three, "REQ", "c"}), array({"OK", ":-1"}));
+  EXPECT_EQ(a->ask({"SECKILL.CANCEL", "phone", "u3", three, "REQ", "c"}), array({"OK", ":-1"}));
+  EXPECT_EQ(b->ask_patiently({"SECKILL.CANCEL", "phone", "u2", two}), array({"OK", ":0"}));
+  EXPECT_EQ(b->ask_patiently({"SECKILL.CANCEL", "phone", "u1", one}), array({"OK", ":1"}));
+  EXPECT_EQ(buy(*b, "u4"), four);
+  redis_.run({"FLUSHALL"});
+  EXPECT_EQ(remaining(*a), "1");
+  EXPECT_EQ(remaining(*b), "1");
+}
+
 // Created by 8, sold by 7, cancelled by 8: its cancel comes back before the order that it is for.
 TEST_F(LanesTest, CancelMayComeBackBeforeItsOrder) {
   auto a = start(7);
@@ -314,12 +340,18 @@ class StuckJournal final : public journal::GroupCommit {
  public:
   bool reserve(size_t) override { return true; }
   void release(size_t) override {}
-  void submit(std::string, uint32_t, size_t, uint64_t, Done) override {}
+  void submit(std::string, uint32_t, size_t, uint64_t, Done) override { submitted_ = true; }
   uint64_t synced_sequence() const override { return 0; }
   uint64_t written_sequence() const override { return 0; }
   uint64_t journal_id() const override { return 1; }
   int64_t bytes_used() const override { return 0; }
   Status stop() override { return {}; }
+  void wait_until_submitted() const {
+    while (!submitted_) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<bool> submitted_{false};
 };
 
 TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
@@ -351,6 +383,64 @@ TEST_F(LanesTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   a->shared().journal = whole;
 }
 
+// The same for what is told of an item, not of an order, when it is asked for again elsewhere.
+TEST_F(LanesTest, ChangeOfAnItemThatAnotherProxyHasNotRecordedYetIsNotTold) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  ASSERT_EQ(a->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":6"}));
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+  b->shared().limits.unknown_after_us = 200'000;
+  journal::GroupCommit* const whole = a->shared().journal;
+  const auto unrecorded = [&](const std::vector<std::string>& words) {
+    StuckJournal stuck;
+    a->shared().journal = &stuck;
+    a->send(std::make_shared<Client>(), words);
+    stuck.wait_until_submitted();
+    a->shared().journal = whole;
+    EXPECT_TRUE(b->ask(words).starts_with("-UNKNOWNSTATE ")) << words[0];
+    // As proxy 7 once its journal has it.
+    redis_.run({"DEL", "sluice:{" + words[1] + "}:receipts:7"});
+    EXPECT_NE(b->ask(words).find("OK"), std::string::npos) << words[0];
+  };
+  unrecorded({"SECKILL.RESTOCK", "phone", "1", "REQ", "q"});
+  unrecorded({"SECKILL.CLOSE", "phone"});
+  unrecorded({"SECKILL.REOPEN", "phone"});
+  unrecorded({"SECKILL.CREATE", "pen", "STOCK", "5"});
+  EXPECT_EQ(b->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":7"}));
+}
+
+// The proxy that accepted it is dead, its journal has nothing, and while another is asking for the
+// receipt Redis loses that too, to a flush or in a failover to a replica that lags: no receipt then
+// does not mean that the order is recorded.
+TEST_F(LanesTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
+  const std::vector<std::vector<std::vector<std::string>>> losses{
+      {{"FLUSHALL"}},
+      {{"MULTI"},
+       {"DEL", "sluice:{phone}:receipts:7"},
+       {"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"},
+       {"EXEC"}}};
+  for (const auto& loss : losses) {
+    auto a = start(7);
+    const auto b = start(8);
+    ASSERT_EQ(a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"}), "+OK\r\n");
+    ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+    StuckJournal stuck;
+    journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
+    a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+    stuck.wait_until_submitted();
+    a->shared().journal = whole;
+    a.reset();
+    b->shared().limits.beat_us = 60'000'000;  // the heartbeat notices the loss too late
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const auto client = std::make_shared<Client>();
+    const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    for (const auto& command : loss) redis_.run(command);
+    EXPECT_TRUE(client->wait(asked).starts_with("-UNKNOWNSTATE ")) << client->wait(asked);
+    redis_.run({"FLUSHALL"});
+  }
+}
+
 TEST_F(LanesTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
   const auto a = start(7), b = start(8);
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
@@ -361,6 +451,21 @@ TEST_F(LanesTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
   EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
   buy(*a, "u2");
   EXPECT_EQ(remaining(*b), "3");
+}
+
+// Else other proxies would answer -UNKNOWNSTATE for its last order until it sells again.
+TEST_F(LanesTest, IdleLaneDropsItsReceiptsAlsoIfRedisRefusedItOnce) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
+  const std::string order = buy(*a, "u1");
+  redis_.run({"CONFIG", "SET", "min-replicas-to-write", "1"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));  // more than two checks
+  redis_.run({"CONFIG", "SET", "min-replicas-to-write", "0"});
+  for (int i = 0; i < 400 && redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}) != "0"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
+  EXPECT_EQ(buy(*b, "u1"), order);
 }
 
 // A batch whose answer never came, for an item that Redis does not have: its late copy, which has

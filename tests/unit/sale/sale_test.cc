@@ -207,6 +207,23 @@ TEST_F(SaleTest, EvictingRedisIsRefused) {
   EXPECT_NE(proxy.fatal().find("noeviction"), std::string::npos) << proxy.fatal();
 }
 
+// Without INFO nobody knows which Redis process this is, nor whether it evicts: nothing is sold.
+TEST_F(SaleTest, RedisThatHidesItsIdentityIsNotSoldOn) {
+  redis_.run({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  redis_.run({"ACL", "SETUSER", "default", "-info"});
+  Proxy proxy(dir_, redis_.socket(), 1);
+  std::string reply;
+  for (int i = 0; i < 1000 && reply.find("INFO") == std::string::npos; ++i) {
+    reply = proxy.ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(reply.starts_with("-LOADING ")) << reply;
+  EXPECT_NE(reply.find("Redis refused INFO: NOPERM"), std::string::npos) << reply;
+  redis_.run({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  redis_.run({"ACL", "SETUSER", "default", "+info"});
+  EXPECT_EQ(proxy.ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "10"}), "+OK\r\n");
+}
+
 // Redis that cannot write while the gate asks (memory or disk full) is waited for; no item is given
 // up.
 TEST_F(SaleTest, GateWaitsUntilRedisCanWriteAgain) {

@@ -34,7 +34,7 @@ class ScriptTest : public testing::Test {
     return redis_.run({"EVAL", std::string(scripts_.purchase.text), "3", kItem, kBuyers,
                        "sluice:{phone}:receipts:" + lane, lane, std::to_string(epoch),
                        std::to_string(sequence), std::to_string(synced), "journal-a",
-                       encode_operations(1000, operations, "run-1")});
+                       encode_operations(time_ms_, operations, "run-1")});
   }
   // Runs a batch that must be applied as the next one; its verdict lines joined by '|'.
   std::string apply(const std::vector<Operation>& operations) {
@@ -65,6 +65,7 @@ class ScriptTest : public testing::Test {
   const Scripts scripts_ = load_scripts();
   uint64_t epoch_ = 0, sequence_ = 0;
   uint64_t gate_epoch_ = 0;  // as the last gate() told
+  int64_t time_ms_ = 1000;   // the proxy's clock
 };
 
 TEST_F(ScriptTest, ShaIsTheOneRedisComputes) {
@@ -312,6 +313,32 @@ TEST_F(ReplayTest, RecordsBehindAGapAreRefusedBeforeAnythingIsWritten) {
             "MISSING batch 3");
   EXPECT_EQ(redis_.run({"HGETALL", kItem}), before);
   EXPECT_EQ(redis_.run({"HLEN", kBuyers}), "1");
+}
+
+// The clock of a proxy goes back, or that of the next one is behind: what happened last is what
+// Redis was told last, and so it stays when the item is rebuilt.
+TEST_F(ReplayTest, LastClosingOrReopeningHoldsWhateverTheClockSays) {
+  std::string journal;
+  time_ms_ = 9000;
+  for (const Operation& operation :
+       {create(5), op(Verb::kClose), op(Verb::kReopen), op(Verb::kClose)}) {
+    EXPECT_TRUE(apply({operation}).starts_with("A"));
+    const auto receipt =
+        parse_receipt(redis_.run({"LINDEX", "sluice:{phone}:receipts:7", "-1"}), "phone");
+    ASSERT_TRUE(receipt.ok());
+    uint64_t order_id_max = 0;
+    append_accepted(journal, receipt->operations, receipt->verdicts, receipt->batch,
+                    receipt->time_ms, order_id_max);
+    redis_.run({"FLUSHALL"});
+    std::vector<journal::Record> records;
+    for (std::string_view rest = journal; !rest.empty();) {
+      records.push_back(*journal::take_record(rest));
+    }
+    EXPECT_EQ(replay(records), "OK " + std::to_string(records.size()));
+    EXPECT_EQ(field("state"), operation.verb == Verb::kClose ? "closed" : "open");
+    epoch_ = 1;
+    time_ms_ -= 1000;
+  }
 }
 
 // The item's hash is lost, its buyers are not: they are rebuilt with it, else nothing would be
