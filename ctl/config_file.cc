@@ -122,6 +122,9 @@ const std::vector<ConfigKey>& proxy_keys() {
       string_key("redis.username", ""),
       string_key("redis.password_file", ""),
       {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false, {}},
+      string_key("redis.tls_ca_file", ""),
+      string_key("redis.tls_cert_file", ""),
+      string_key("redis.tls_key_file", ""),
       string_key("journal.dir", "journal"),
   };
   return keys;
@@ -138,6 +141,8 @@ const std::vector<ConfigKey>& flusher_keys() {
       string_key("mysql.database", "sluice"),
       {"mysql.tls", ConfigType::kString, "off", 0, INT64_MAX, {"off", "on"}, false, {}},
       string_key("mysql.tls_ca_file", ""),
+      string_key("mysql.tls_cert_file", ""),
+      string_key("mysql.tls_key_file", ""),
       {"mysql.connect_timeout",
        ConfigType::kDuration,
        "5s",
@@ -190,9 +195,14 @@ Result<RedisTarget> redis_target(const base::Config& config) {
   if (servers.size() != 1 || config.string("redis.mode") != "standalone") {
     return invalid("redis.servers: one server and redis.mode = \"standalone\" are supported");
   }
-  if (config.boolean("redis.tls")) return invalid("redis.tls: not supported in this version");
   auto target = parse_server(servers[0]);
   if (!target) return target;
+  if (config.boolean("redis.tls")) {
+    if (target->port == 0) return invalid("redis.tls: a unix socket needs none");
+    target->tls =
+        net::TlsFiles{config.string("redis.tls_cert_file"), config.string("redis.tls_key_file"),
+                      config.string("redis.tls_ca_file")};
+  }
   target->username = config.string("redis.username");
   if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
     auto password = read_password(path);
@@ -215,6 +225,8 @@ Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
   mysql.database = config.string("mysql.database");
   mysql.tls = config.string("mysql.tls") == "on";
   mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
+  mysql.tls_key_file = config.string("mysql.tls_key_file");
   mysql.connect_timeout_s =
       static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
   if (const std::string& path = config.string("mysql.password_file"); !path.empty()) {
@@ -222,6 +234,7 @@ Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
     if (!password) return password.error().at("mysql.password_file");
     mysql.password = std::move(*password);
   }
+  SLUICE_TRY(sql::check_tls(mysql));
   return mysql;
 }
 

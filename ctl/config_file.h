@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/config.h"
 #include "base/error.h"
+#include "net/tls_context.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
@@ -18,6 +20,7 @@ struct RedisTarget {
   uint16_t port = 0;  // 0: `host` is a path
   std::string username;
   std::string password;  // empty: no login
+  std::optional<net::TlsFiles> tls;  // none: in clear
 
   std::string text() const { return port == 0 ? host : host + ":" + std::to_string(port); }
   bool operator==(const RedisTarget&) const = default;

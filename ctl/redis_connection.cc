@@ -2,6 +2,11 @@
 
 #include <sys/time.h>
 
+#include <array>
+#include <boost/asio/error.hpp>
+
+#include "net/tls_context.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -18,6 +23,7 @@ Result<RedisConnection> RedisConnection::connect(const RedisTarget& target) {
   RedisConnection connection("Redis at " + target.text(), context);
   if (context->err != 0) return connection.lost();
   redisSetTimeout(context, kReplyTimeout);
+  if (target.tls) SLUICE_TRY(connection.secure(target));
   if (target.password.empty()) return connection;
   std::vector<std::string_view> auth{"AUTH"};
   if (!target.username.empty()) auth.push_back(target.username);
@@ -32,6 +38,17 @@ Result<RedisConnection> RedisConnection::connect(const RedisTarget& target) {
                                          "redis.password_file");
 }
 
+Status RedisConnection::secure(const RedisTarget& target) {
+  const auto context = net::TlsContext::for_client("redis", *target.tls);
+  if (!context) return context.error();
+  tls_ = (*context)->connect(context_->fd, target.host);
+  boost::system::error_code error;
+  tls_->handshake(error);
+  if (!error) return {};
+  if (error == boost::asio::error::would_block) return lost("no answer to the TLS handshake");
+  return Error(ErrorClass::kRefused, name_ + ": TLS handshake: " + tls_->failure(error));
+}
+
 void RedisConnection::send(std::span<const std::string_view> args) {
   std::vector<const char*> texts;
   std::vector<size_t> lengths;
@@ -39,13 +56,50 @@ void RedisConnection::send(std::span<const std::string_view> args) {
     texts.push_back(arg.data());
     lengths.push_back(arg.size());
   }
-  redisAppendCommandArgv(context_.get(), static_cast<int>(args.size()), texts.data(),
-                         lengths.data());
+  const int count = static_cast<int>(args.size());
+  if (!tls_) {
+    redisAppendCommandArgv(context_.get(), count, texts.data(), lengths.data());
+    return;
+  }
+  char* command = nullptr;
+  const int size = redisFormatCommandArgv(&command, count, texts.data(), lengths.data());
+  SLUICE_ASSERT(size > 0, "a command could not be formatted");
+  unsent_.append(command, static_cast<size_t>(size));
+  redisFreeCommand(command);
+}
+
+Status RedisConnection::flush() {
+  size_t sent = 0;
+  boost::system::error_code error;
+  while (sent < unsent_.size() && !error)
+    sent += tls_->write(unsent_.data() + sent, unsent_.size() - sent, error);
+  unsent_.clear();
+  if (error == boost::asio::error::would_block) return lost("it takes no commands");
+  if (error) return lost(error.message());
+  return {};
+}
+
+Status RedisConnection::fill() {
+  std::array<char, 16 * 1024> bytes;
+  boost::system::error_code error;
+  const size_t got = tls_->read(bytes.data(), bytes.size(), error);
+  if (error == boost::asio::error::would_block) return lost("no reply within the time limit");
+  if (error) return lost(error.message());
+  redisReaderFeed(context_->reader, bytes.data(), got);
+  return {};
 }
 
 Result<RedisReply> RedisConnection::read() {
   void* raw = nullptr;
-  if (redisGetReply(context_.get(), &raw) != REDIS_OK) return lost();
+  if (!tls_) {
+    if (redisGetReply(context_.get(), &raw) != REDIS_OK) return lost();
+  } else {
+    SLUICE_TRY(flush());
+    while (raw == nullptr) {
+      if (redisGetReplyFromReader(context_.get(), &raw) != REDIS_OK) return lost();
+      if (raw == nullptr) SLUICE_TRY(fill());
+    }
+  }
   reply_.reset(raw);
   const RedisReply reply(static_cast<redisReply*>(raw));
   if (!reply.is_error()) return reply;
@@ -57,8 +111,8 @@ Result<RedisReply> RedisConnection::call(std::initializer_list<std::string_view>
   return read();
 }
 
-Error RedisConnection::lost() const {
-  return Error(ErrorClass::kUnavailable, name_ + " is not reachable: " + context_->errstr);
+Error RedisConnection::lost(const std::string& why) const {
+  return Error(ErrorClass::kUnavailable, name_ + " is not reachable: " + why);
 }
 
 }  // namespace sluice::ctl

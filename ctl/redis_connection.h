@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "ctl/config_file.h"
+#include "net/tls_session.h"
 
 namespace sluice::ctl {
 
@@ -37,7 +38,8 @@ class RedisReply {
 
 class RedisConnection {
  public:
-  // kUnavailable: cannot be reached; kRefused: the login was refused. Names the server.
+  // kUnavailable: cannot be reached; kRefused: the login, or the TLS handshake, was refused.
+  // kInvalid: a TLS file is not good. Names the server.
   static Result<RedisConnection> connect(const RedisTarget& target);
 
   // Sends commands without waiting for their replies; each must be read() later.
@@ -53,10 +55,17 @@ class RedisConnection {
  private:
   RedisConnection(std::string name, redisContext* context)
       : name_(std::move(name)), context_(context, redisFree), reply_(nullptr, freeReplyObject) {}
-  Error lost() const;
+  Status secure(const RedisTarget& target);
+  Status flush();
+  Status fill();
+  Error lost() const { return lost(context_->errstr); }
+  Error lost(const std::string& why) const;
 
   std::string name_;
+  // Over TLS hiredis only parses; what is to be sent gathers in `unsent_`.
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
+  std::unique_ptr<net::TlsSession> tls_;  // null: in clear
+  std::string unsent_;
   std::unique_ptr<void, void (*)(void*)> reply_;
 };
 

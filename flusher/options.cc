@@ -82,6 +82,22 @@ std::vector<ConfigKey> journal_and_mysql_keys() {
        {},
        false,
        "Certificate authority for mysql.tls; empty: the system's."},
+      {"mysql.tls_cert_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Certificate (PEM) to show to the server; empty: none."},
+      {"mysql.tls_key_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Private key of that certificate (PEM, without a passphrase)."},
       {"mysql.connect_timeout",
        ConfigType::kDuration,
        "5s",
@@ -282,9 +298,12 @@ Result<sql::ConnectOptions> connect_options(const base::Config& config) {
   mysql.database = config.string("mysql.database");
   mysql.tls = config.string("mysql.tls") == "on";
   mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
+  mysql.tls_key_file = config.string("mysql.tls_key_file");
   mysql.connect_timeout_s =
       static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
   mysql.timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
+  SLUICE_TRY(sql::check_tls(mysql));
   return mysql;
 }
 

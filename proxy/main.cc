@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "http/server.h"
 #include "proxy/admin.h"
+#include "proxy/certificates.h"
 #include "proxy/descriptors.h"
 #include "proxy/front/server.h"
 #include "proxy/options.h"
@@ -182,6 +183,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   add_admin_routes(**admin, registry, (*setup)->sale(), (*setup)->shared(), (*setup)->flusher());
   front::Services services{options.redis, limits, clients, live, (*setup)->sale(), users};
   services.register_metrics(registry);
+  register_certificate_metrics(options, registry);
   auto server = front::Server::create(options.listen, threads, services);
   if (!server) return refuse_to_start(server.error());
   if (users != nullptr) {
@@ -197,8 +199,12 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
-  wait_for_end(
-      signals, [&] { reload(arguments, live, users); }, fatal);
+  log_certificates(options);
+  const auto on_hangup = [&] {
+    reload(arguments, live, users);
+    reload_certificates(options);
+  };
+  wait_for_end(signals, on_hangup, fatal);
 
   const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();

@@ -29,11 +29,11 @@ const std::vector<ConfigKey> kKeys = {
     {"listen.unix_socket", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "Path of a unix socket for clients; empty: none."},
     {"listen.tls_cert_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "Certificate for TLS; not supported in this version."},
+     "Certificate (PEM); if given, the TCP listener speaks TLS. SIGHUP reads it again."},
     {"listen.tls_key_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "Private key for TLS; not supported in this version."},
+     "Private key of that certificate (PEM, without a passphrase)."},
     {"listen.tls_ca_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "Authority that client certificates must come from; not supported in this version."},
+     "Authorities (PEM) that client certificates must come from; empty: clients need none."},
     {"admin.address", ConfigType::kString, "127.0.0.1:9479", 0, INT64_MAX, {}, false,
      "IP:PORT of the HTTP listener for people and monitoring; empty: none."},
     {"admin.token_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
@@ -52,7 +52,13 @@ const std::vector<ConfigKey> kKeys = {
     {"redis.password_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "File with the password in its first line; empty: no login."},
     {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false,
-     "Whether to speak TLS to Redis; not supported in this version."},
+     "Whether to speak TLS to Redis, whose certificate must be valid for its name."},
+    {"redis.tls_ca_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+     "Authorities (PEM) that Redis's certificate must come from; empty: the system's."},
+    {"redis.tls_cert_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+     "Certificate (PEM) to show to Redis; empty: none. SIGHUP reads it again."},
+    {"redis.tls_key_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
+     "Private key of that certificate (PEM, without a passphrase)."},
     {"journal.dir", ConfigType::kString, "journal", 0, INT64_MAX, {}, false,
      "Folder of the journal, on a local disk."},
     {"journal.fsync", ConfigType::kString, "always", 0, INT64_MAX, {"always", "everysec", "no"},
@@ -86,7 +92,8 @@ const std::vector<ConfigKey> kKeys = {
     {"limits.request_timeout", ConfigType::kDuration, "60s", 0, kDayUs, {}, true,
      "How long a command may take to arrive, and a second for each 64 KiB; 0s: for ever."},
     {"limits.login_timeout", ConfigType::kDuration, "5s", 0, kDayUs, {}, true,
-     "How long a client may take to log in, if users are configured; 0s: for ever."},
+     "How long a client's TLS handshake may take, and its login if users are configured; 0s: for "
+     "ever."},
     {"limits.login_arguments", ConfigType::kInteger, "10", 2, 1024, {}, false,
      "Arguments of one command before the login."},
     {"limits.login_bulk_bytes", ConfigType::kSize, "16KiB", 64, kMiB, {}, false,
@@ -116,6 +123,8 @@ const std::vector<ConfigKey> kKeys = {
     {"log.level", ConfigType::kString, "info", 0, INT64_MAX,
      {"debug", "info", "warn", "error"}, true, "What is logged, to stderr."},
 };
+
+using TlsContextPtr = std::shared_ptr<net::TlsContext>;
 
 Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
 
@@ -157,13 +166,32 @@ Result<upstream::Endpoint> parse_server(const std::string& text) {
 }
 
 Status check_supported(const base::Config& config) {
-  for (std::string_view key : {"listen.tls_cert_file", "listen.tls_key_file", "listen.tls_ca_file"})
-    if (!config.string(key).empty())
-      return not_supported(key, "leave it out, or put a TLS terminator in front");
-  if (config.boolean("redis.tls")) return not_supported("redis.tls", "leave it out");
   if (config.string("redis.mode") != "standalone")
     return not_supported("redis.mode", "write \"standalone\"");
   return {};
+}
+
+net::TlsFiles tls_files(const base::Config& config, const std::string& section) {
+  return {config.string(section + ".tls_cert_file"), config.string(section + ".tls_key_file"),
+          config.string(section + ".tls_ca_file")};
+}
+
+Result<TlsContextPtr> listen_tls(const base::Config& config) {
+  const net::TlsFiles files = tls_files(config, "listen");
+  if (files == net::TlsFiles()) return TlsContextPtr();
+  if (config.string("listen.address").empty())
+    return invalid("listen.tls_cert_file: it is for the TCP listener, and listen.address is empty");
+  return net::TlsContext::for_server("listen", files);
+}
+
+Result<TlsContextPtr> redis_tls(const base::Config& config, bool unix_socket) {
+  const net::TlsFiles files = tls_files(config, "redis");
+  if (!config.boolean("redis.tls")) {
+    if (files == net::TlsFiles()) return TlsContextPtr();
+    return invalid("redis.tls: files for it are given, but it is false; write tls = true");
+  }
+  if (unix_socket) return invalid("redis.tls: a unix socket needs none; give Redis's HOST:PORT");
+  return net::TlsContext::for_client("redis", files);
 }
 
 Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
@@ -180,6 +208,9 @@ Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
   endpoint->password = std::move(*password);
   if (!endpoint->username.empty() && endpoint->password.empty())
     return invalid("redis.username: it needs redis.password_file too");
+  auto tls = redis_tls(config, endpoint->port == 0);
+  if (!tls) return tls.error();
+  endpoint->tls = std::move(*tls);
   return endpoint;
 }
 
@@ -198,7 +229,9 @@ Result<Options> make_options(const base::Config& config) {
   options.proxy_id = config.integer("proxy.id");
   const int64_t threads = config.integer("proxy.io_threads");
   options.io_threads = threads > 0 ? static_cast<size_t>(threads) : default_threads();
-  options.listen = {config.string("listen.address"), config.string("listen.unix_socket")};
+  auto tls = listen_tls(config);
+  if (!tls) return tls.error();
+  options.listen = {config.string("listen.address"), config.string("listen.unix_socket"), *tls};
   if (options.listen.address.empty() && options.listen.unix_socket.empty())
     return invalid("listen.address: set it or listen.unix_socket, else no client can connect");
   SLUICE_TRY(front::check(options.listen));

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <fstream>
+#include <utility>
 
 #include "base/units.h"
 
@@ -31,6 +33,26 @@ std::string ConnectOptions::text() const {
   return user + "@" + where + (database.empty() ? "" : "/" + database);
 }
 
+Status check_tls(const ConnectOptions& options) {
+  const auto invalid = [](const std::string& message) {
+    return Error(ErrorClass::kInvalid, message);
+  };
+  const std::pair<const char*, const std::string&> files[] = {
+      {"mysql.tls_ca_file", options.tls_ca_file},
+      {"mysql.tls_cert_file", options.tls_cert_file},
+      {"mysql.tls_key_file", options.tls_key_file}};
+  for (const auto& [key, path] : files) {
+    if (path.empty()) continue;
+    if (!options.tls) return invalid(std::string(key) + ": it is given, but mysql.tls is \"off\"");
+    if (!std::ifstream(path)) return invalid(std::string(key) + ": " + path + " cannot be read");
+  }
+  if (options.tls_cert_file.empty() != options.tls_key_file.empty())
+    return invalid("mysql.tls_cert_file and mysql.tls_key_file: give both or none");
+  if (options.tls && !options.unix_socket.empty())
+    return invalid("mysql.tls: a unix socket needs none; write \"off\", or give mysql.host");
+  return {};
+}
+
 std::optional<Failure> Connection::connect(const ConnectOptions& options) {
   close();
   if (!library_ready() || (handle_ = mysql_init(nullptr)) == nullptr) {
@@ -49,8 +71,11 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
     my_bool on = 1;
     mysql_options(handle_, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(handle_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
-    if (!options.tls_ca_file.empty()) {
-      mysql_options(handle_, MYSQL_OPT_SSL_CA, options.tls_ca_file.c_str());
+    mysql_options(handle_, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+    for (const auto& [option, file] : {std::pair(MYSQL_OPT_SSL_CA, &options.tls_ca_file),
+                                       std::pair(MYSQL_OPT_SSL_CERT, &options.tls_cert_file),
+                                       std::pair(MYSQL_OPT_SSL_KEY, &options.tls_key_file)}) {
+      if (!file->empty()) mysql_options(handle_, option, file->c_str());
     }
   }
   const bool local = !options.unix_socket.empty();
@@ -65,7 +90,14 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
           handle_, local ? nullptr : options.host.c_str(), options.user.c_str(),
           options.password.c_str(), options.database.empty() ? nullptr : options.database.c_str(),
           options.port, local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
-    return fail(failed());
+    Failure failure = failed();
+    if (failure.code == CR_SSL_CONNECTION_ERROR) {
+      failure.message += " (its certificate must be valid for " + options.host + ", and from " +
+                         (options.tls_ca_file.empty() ? "an authority that the system trusts"
+                                                      : options.tls_ca_file) +
+                         ")";
+    }
+    return fail(std::move(failure));
   }
   {
     const std::lock_guard lock(socket_mutex_);

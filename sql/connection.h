@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "sql/failure.h"
 
 extern "C" struct st_mysql;
@@ -31,7 +32,9 @@ struct ConnectOptions {
   std::string password;
   std::string database;  // may be empty: none chosen
   bool tls = false;      // then the server's certificate must be valid for `host`
-  std::string tls_ca_file;
+  std::string tls_ca_file;    // empty: the system's authorities
+  std::string tls_cert_file;  // to show to the server, with its key; empty: none
+  std::string tls_key_file;
   unsigned connect_timeout_s = 5;
   unsigned timeout_s = 60;   // for one statement's answer
   unsigned lock_wait_s = 5;  // innodb_lock_wait_timeout of the session
@@ -39,6 +42,9 @@ struct ConnectOptions {
   // "user@127.0.0.1:3306/database", for messages; never the password.
   std::string text() const;
 };
+
+// kInvalid: TLS settings that contradict each other, or a file that cannot be read; names the key.
+Status check_tls(const ConnectOptions& options);
 
 using Row = std::vector<std::optional<std::string>>;  // nullopt: NULL
 

@@ -131,8 +131,8 @@ Status Server::listen_unix() {
 }
 
 void Server::start() {
-  if (tcp_.is_open()) accept(tcp_, tcp_retry_);
-  if (unix_.is_open()) accept(unix_, unix_retry_);
+  if (tcp_.is_open()) accept(tcp_, tcp_retry_, options_.tls.get());
+  if (unix_.is_open()) accept(unix_, unix_retry_, nullptr);
 }
 
 upstream::IoThread& Server::next_thread() {
@@ -141,28 +141,28 @@ upstream::IoThread& Server::next_thread() {
 }
 
 template <class Acceptor>
-void Server::accept(Acceptor& acceptor, asio::steady_timer& retry) {
+void Server::accept(Acceptor& acceptor, asio::steady_timer& retry, const net::TlsContext* tls) {
   upstream::IoThread& thread = next_thread();
   Worker* worker = workers_[thread.index()].get();
   using Socket = typename Acceptor::protocol_type::socket;
   acceptor.async_accept(
       asio::any_io_executor(thread.context().get_executor()),
-      [this, &acceptor, &retry, &thread, worker](const boost::system::error_code& error,
-                                                 Socket socket) {
+      [this, &acceptor, &retry, &thread, worker, tls](const boost::system::error_code& error,
+                                                      Socket socket) {
         if (stopping_ || error == asio::error::operation_aborted) return;
         if (error) {
           // No descriptor left, most likely: the clients there are must be able to end first.
           spdlog::error("cannot accept a client: {}", error.message());
           retry.expires_after(kRetryDelay);
-          retry.async_wait([this, &acceptor, &retry](const boost::system::error_code& cancelled) {
-            if (!cancelled) accept(acceptor, retry);
+          retry.async_wait([this, &acceptor, &retry, tls](const boost::system::error_code& failed) {
+            if (!failed) accept(acceptor, retry, tls);
           });
           return;
         }
-        asio::post(thread.context(), [worker, socket = std::move(socket)]() mutable {
-          worker->adopt(std::move(socket));
+        asio::post(thread.context(), [worker, tls, socket = std::move(socket)]() mutable {
+          worker->adopt(std::move(socket), tls);
         });
-        accept(acceptor, retry);
+        accept(acceptor, retry, tls);
       });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/tls_context.h"
 #include "proxy/front/worker.h"
 
 namespace sluice::proxy::front {
@@ -19,6 +20,7 @@ namespace sluice::proxy::front {
 struct ListenOptions {
   std::string address;      // "127.0.0.1:6479", "[::1]:6479"; "" : no TCP listener
   std::string unix_socket;  // a path; "" : none
+  std::shared_ptr<net::TlsContext> tls;  // of the TCP listener; null: it speaks in clear
 };
 
 // kInvalid if these cannot be listened on anywhere; tries nothing.
@@ -47,7 +49,7 @@ class Server {
   Status listen_tcp();
   Status listen_unix();
   template <class Acceptor>
-  void accept(Acceptor& acceptor, boost::asio::steady_timer& retry);
+  void accept(Acceptor& acceptor, boost::asio::steady_timer& retry, const net::TlsContext* tls);
   upstream::IoThread& next_thread();
 
   const ListenOptions options_;

@@ -24,6 +24,8 @@ void Services::register_metrics(base::Registry& registry) {
   }
   registry.computed("sluice_client_memory_bytes", "Memory that the buffers of all clients take.",
                     [this] { return static_cast<double>(memory.held_bytes()); });
+  failed_handshakes = &registry.counter("sluice_tls_handshakes_failed_total",
+                                        "TLS handshakes of clients that failed or took too long.");
   registry.computed("sluice_connected_clients", "Clients connected now.",
                     [this] { return static_cast<double>(clients.count()); });
   registry.computed("sluice_pinned_connections",

@@ -35,6 +35,7 @@ struct Services {
   MemoryBudget memory{limits.memory_bytes, clients};
   std::array<base::Counter*, kCutReasons> cuts{};  // filled by register_metrics()
   std::atomic<int64_t> cut_logged_us{0};
+  base::Counter* failed_handshakes = nullptr;  // filled by register_metrics()
 
   void register_metrics(base::Registry& registry);
   void count(CommandKind kind, uint64_t n) {
@@ -45,6 +46,9 @@ struct Services {
   }
   // Ten lines a second at most: who can make the proxy cut clients must not fill its disk.
   bool may_log_cut(int64_t now_us);
+  void count_failed_handshake() {
+    if (failed_handshakes != nullptr) failed_handshakes->add(1);
+  }
 };
 
 }  // namespace sluice::proxy::front

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <cerrno>
 #include <utility>
 
 #include "base/clock.h"
@@ -56,20 +55,22 @@ std::string address_text(const Session::Socket::endpoint_type& endpoint) {
 
 }  // namespace
 
-Session::Session(Worker& worker, Socket socket)
+Session::Session(Worker& worker, Socket socket, const net::TlsContext* tls)
     : worker_(worker),
       socket_(std::move(socket)),
       client_(std::make_shared<Client>()),
       parser_(worker.services().limits.request),
-      queue_(output_) {}
+      queue_(output_) {
+  if (tls != nullptr) socket_.start_tls(tls->accept(socket_.native_handle()));
+}
 
 bool Session::start() {
   boost::system::error_code error;
-  socket_.native_non_blocking(true, error);
+  socket_.socket().native_non_blocking(true, error);
   set_options(socket_.native_handle());
   client_->fd = socket_.native_handle();
-  client_->local_address = address_text(socket_.local_endpoint(error));
-  client_->address = address_text(socket_.remote_endpoint(error));
+  client_->local_address = address_text(socket_.socket().local_endpoint(error));
+  client_->address = address_text(socket_.socket().remote_endpoint(error));
   if (error) return false;  // gone already
   if (client_->address == "unix:0") client_->address = client_->local_address;
   client_->connected_us = base::monotonic_us();
@@ -98,15 +99,18 @@ bool Session::start() {
   if (services.clients.add(client_) >= services.limits.clients.load(std::memory_order_relaxed)) {
     services.clients.remove(*client_);
     constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
-    const ssize_t ignored =
-        ::send(socket_.native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL);
-    static_cast<void>(ignored);
+    // Over TLS nothing can be said before the handshake, as with Redis.
+    if (!socket_.encrypted()) socket_.write(kFull.data(), kFull.size(), error);
     return false;
   }
   become_default();
   use_shared_pipe();
-  note_login();
-  arm_read();
+  if (socket_.encrypted()) {
+    shake_hands();
+  } else {
+    note_login();
+    arm_read();
+  }
   return true;
 }
 
@@ -121,8 +125,7 @@ void Session::close() {
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
   login_timer_.reset();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
   Services& services = worker_.services();
   services.clients.remove(*client_);
   if (services.memory.leave(*client_)) tell_cut(CutReason::kMemory);
@@ -134,6 +137,34 @@ std::string Session::describe() const {
 }
 
 // ---- Bytes in.
+
+// Who does not get through it in time is cut, as one who does not log in.
+void Session::shake_hands() {
+  const auto self = shared_from_this();
+  const int64_t limit_us = worker_.services().limits.login_timeout_us.load();
+  auto timer = std::make_shared<boost::asio::steady_timer>(worker_.thread().context());
+  if (limit_us > 0) {
+    timer->expires_after(std::chrono::microseconds(limit_us));
+    timer->async_wait([self](const boost::system::error_code& cancelled) {
+      if (!cancelled) self->handshake_ended("it took longer than limits.login_timeout");
+    });
+  }
+  socket_.async_handshake([self, timer](const Status& status) {
+    timer->cancel();
+    self->handshake_ended(status ? "" : status.error().message());
+  });
+}
+
+void Session::handshake_ended(const std::string& failure) {
+  if (closed_) return;
+  if (failure.empty()) {
+    note_login();
+    return arm_read();
+  }
+  worker_.services().count_failed_handshake();
+  spdlog::debug("{} closed: {}", describe(), failure);
+  close();
+}
 
 // Not async_wait(): Asio re-arms epoll for each wait, one system call a command, but not for a
 // read. The price is a small buffer for each client.
@@ -162,9 +193,9 @@ void Session::readable(size_t got) {
     // There may be more: take it along, so that a long pipeline is parsed in one piece.
     std::string& buffer = worker_.read_buffer();
     std::copy(first_bytes_.begin(), first_bytes_.end(), buffer.begin());
-    const ssize_t more =
-        ::recv(socket_.native_handle(), buffer.data() + got, piece() - got, MSG_DONTWAIT);
-    take_input({buffer.data(), got + static_cast<size_t>(std::max<ssize_t>(more, 0))});
+    boost::system::error_code ignored;  // an end or an error shows again at the next read
+    got += socket_.read(buffer.data() + got, piece() - got, ignored);
+    take_input({buffer.data(), got});
   }
   arm_read();
 }
@@ -277,8 +308,10 @@ bool Session::stalls() {
   if (pending_output() > static_cast<size_t>(limits.output_pause_bytes.load())) return true;
   if (pinned_ ? !pinned_->congested() : !pipe_->congested()) return false;
   if (!std::exchange(waits_for_room_, true)) {
-    if (pinned_) pinned_->wait_for_room();
-    else pipe_->wait_for_room(*this);
+    if (pinned_)
+      pinned_->wait_for_room();
+    else
+      pipe_->wait_for_room(*this);
   }
   return true;
 }
@@ -399,12 +432,12 @@ void Session::turn_ended() {
 void Session::write_output() {
   if (write_armed_) return;
   while (written_ < output_.size()) {
-    const ssize_t n = ::send(socket_.native_handle(), output_.data() + written_,
-                             output_.size() - written_, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return arm_write();
-    if (n < 0) return close();
-    written_ += static_cast<size_t>(n);
+    boost::system::error_code error;
+    const size_t written =
+        socket_.write(output_.data() + written_, output_.size() - written_, error);
+    if (error == boost::asio::error::would_block) return arm_write();
+    if (error) return close();
+    written_ += written;
     output_waits_us_ = 0;
   }
   output_.clear();
@@ -421,11 +454,10 @@ void Session::arm_write() {
   if (output_waits_us_ == 0) output_waits_us_ = base::monotonic_us();
   worker_.patrol().enter(*this);
   write_armed_ = true;
-  socket_.async_wait(Socket::wait_write,
-                     [self = shared_from_this()](const boost::system::error_code& error) {
-                       self->write_armed_ = false;
-                       if (!error && !self->closed_) self->turn_ended();
-                     });
+  socket_.async_wait_write([self = shared_from_this()](const boost::system::error_code& error) {
+    self->write_armed_ = false;
+    if (!error && !self->closed_) self->turn_ended();
+  });
 }
 
 }  // namespace sluice::proxy::front

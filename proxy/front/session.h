@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "net/stream.h"
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/cut_reason.h"
 #include "proxy/front/patrol.h"
@@ -43,9 +44,10 @@ class Session final : public sale::ReplySink,
                       upstream::TurnTask,
                       Patrolled {
  public:
-  using Socket = boost::asio::generic::stream_protocol::socket;
+  using Socket = net::Stream::Socket;
 
-  Session(Worker& worker, Socket socket);
+  // `tls`: the client is expected to begin with a TLS handshake; null: it speaks in clear.
+  Session(Worker& worker, Socket socket, const net::TlsContext* tls = nullptr);
   ~Session() = default;
 
   // False if the client was turned away at once (limits.clients).
@@ -95,6 +97,8 @@ class Session final : public sale::ReplySink,
   };
 
   // session.cc: bytes in and out
+  void shake_hands();
+  void handshake_ended(const std::string& failure);
   void arm_read();
   void readable(size_t got);
   void take_input(std::string_view bytes);
@@ -235,7 +239,7 @@ class Session final : public sale::ReplySink,
   void show_state();
 
   Worker& worker_;
-  Socket socket_;
+  net::Stream socket_;
   const ClientPtr client_;
   resp::RequestParser parser_;
   base::Bytes input_;        // bytes not yet processed

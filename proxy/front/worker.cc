@@ -71,8 +71,9 @@ std::string Worker::redis_version() {
   return version.empty() ? "7.0.0" : version;
 }
 
-void Worker::adopt(boost::asio::generic::stream_protocol::socket socket) {
-  auto session = std::make_shared<Session>(*this, std::move(socket));
+void Worker::adopt(boost::asio::generic::stream_protocol::socket socket,
+                   const net::TlsContext* tls) {
+  auto session = std::make_shared<Session>(*this, std::move(socket), tls);
   if (session->start()) sessions_.insert(std::move(session));
 }
 

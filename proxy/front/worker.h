@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/tls_context.h"
 #include "proxy/front/access.h"
 #include "proxy/front/patrol.h"
 #include "proxy/front/services.h"
@@ -59,8 +60,8 @@ class Worker {
   // What Redis calls its version; a plausible one until it is known.
   std::string redis_version();
 
-  // Takes over an accepted socket of this thread's context.
-  void adopt(boost::asio::generic::stream_protocol::socket socket);
+  // Takes over an accepted socket of this thread's context; `tls` as for Session.
+  void adopt(boost::asio::generic::stream_protocol::socket socket, const net::TlsContext* tls);
   void remove(const std::shared_ptr<Session>& session);
   // Closes every session. Posted to the I/O thread by the server when it stops.
   void close_all();

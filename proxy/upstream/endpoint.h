@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "net/tls_context.h"
 
 namespace sluice::proxy::upstream {
 
@@ -12,6 +15,7 @@ struct Endpoint {
   uint16_t port = 6379;
   std::string username;  // "" : the default user
   std::string password;  // "" : no AUTH
+  std::shared_ptr<net::TlsContext> tls;  // null: in clear
   int64_t connect_timeout_us = 2'000'000;
   int64_t reply_timeout_us = 5'000'000;  // a connection that stays silent this long is given up
   int64_t reconnect_delay_us = 100'000;       // first delay; doubles up to the maximum

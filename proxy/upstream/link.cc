@@ -5,8 +5,6 @@
 #include <sys/socket.h>
 
 #include <boost/asio/local/stream_protocol.hpp>
-#include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "proxy/upstream/info.h"
@@ -18,8 +16,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr size_t kGreetingReplyMax = 1024 * 1024;
-
-std::string errno_text(int number) { return std::generic_category().message(number); }
 
 int64_t number_in(std::string_view reply) {
   int64_t number = 0;
@@ -58,12 +54,16 @@ void Link::open(const LinkSetup& setup) {
   setup_ = setup;
   phase_ = Phase::kConnecting;
   auto& context = thread_.context();
-  attempt_ = AttemptPtr(new Attempt{this, asio::ip::tcp::resolver(context), Socket(context),
+  attempt_ = AttemptPtr(new Attempt{this, asio::ip::tcp::resolver(context),
+                                    net::Stream(net::Stream::Socket(context)),
                                     asio::steady_timer(context), {}});
   attempt_->timer.expires_after(std::chrono::microseconds(endpoint_.connect_timeout_us));
   attempt_->timer.async_wait([attempt = attempt_](const boost::system::error_code& error) {
     if (error || attempt->link == nullptr || attempt->link->ready()) return;
-    attempt->link->fail("no answer within the time limit");
+    const bool tls = attempt->socket.encrypted() && attempt->link->phase_ == Phase::kConnecting;
+    attempt->link->fail(tls ? "no answer to the TLS handshake within the time limit; does it speak "
+                              "TLS at this port?"
+                            : "no answer within the time limit");
   });
   resolve(attempt_);
 }
@@ -81,8 +81,7 @@ void Link::close() {
   attempt_->link = nullptr;
   attempt_->timer.cancel();
   attempt_->resolver.cancel();
-  boost::system::error_code ignored;
-  attempt_->socket.close(ignored);
+  attempt_->socket.close();
   attempt_.reset();
 }
 
@@ -113,20 +112,30 @@ void Link::resolve(AttemptPtr attempt) {
 void Link::connect_next(AttemptPtr attempt, std::string reason) {
   if (attempt->next_address == attempt->addresses.size()) return fail(std::move(reason));
   const auto& address = attempt->addresses[attempt->next_address++];
-  boost::system::error_code ignored;
-  attempt->socket.close(ignored);
-  attempt->socket.async_connect(address, [attempt](const boost::system::error_code& error) {
+  attempt->socket.close();
+  attempt->socket.socket().async_connect(address, [attempt](const boost::system::error_code& error) {
     if (attempt->link == nullptr) return;
     if (error) return attempt->link->connect_next(attempt, error.message());
+    attempt->link->connected();
+  });
+}
+
+void Link::connected() {
+  boost::system::error_code ignored;
+  attempt_->socket.socket().native_non_blocking(true, ignored);
+  const int socket = attempt_->socket.native_handle();
+  const int on = 1;  // fails harmlessly on a unix socket
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (!endpoint_.tls) return start_handshake();
+  attempt_->socket.start_tls(endpoint_.tls->connect(socket, endpoint_.host));
+  attempt_->socket.async_handshake([attempt = attempt_](const Status& status) {
+    if (attempt->link == nullptr) return;
+    if (!status) return attempt->link->fail(status.error().message());
     attempt->link->start_handshake();
   });
 }
 
 void Link::start_handshake() {
-  boost::system::error_code ignored;
-  attempt_->socket.native_non_blocking(true, ignored);
-  const int on = 1;  // fails harmlessly on a unix socket
-  ::setsockopt(attempt_->socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   phase_ = Phase::kHandshake;
   greeting_.clear();
   greeting_sent_ = greeting_replies_ = 0;
@@ -200,25 +209,22 @@ void Link::pause_reading(bool paused) {
 void Link::arm_read() {
   if (paused_ || attempt_->read_armed) return;
   attempt_->read_armed = true;
-  attempt_->socket.async_wait(Socket::wait_read,
-                              [attempt = attempt_](const boost::system::error_code& error) {
-                                attempt->read_armed = false;
-                                if (error || attempt->link == nullptr) return;
-                                attempt->link->readable();
-                              });
+  attempt_->socket.async_wait_read([attempt = attempt_](const boost::system::error_code& error) {
+    attempt->read_armed = false;
+    if (error || attempt->link == nullptr) return;
+    attempt->link->readable();
+  });
 }
 
 void Link::readable() {
   if (paused_) return;
-  const ssize_t got =
-      ::recv(attempt_->socket.native_handle(), scratch_.data(), scratch_.size(), 0);
-  if (got == 0) return fail("Redis closed the connection");
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) return fail(errno_text(errno));
-    return arm_read();
-  }
+  boost::system::error_code error;
+  const size_t got = attempt_->socket.read(scratch_.data(), scratch_.size(), error);
+  if (error == asio::error::would_block) return arm_read();
+  if (error == asio::error::eof) return fail("Redis closed the connection");
+  if (error) return fail(error.message());
   const AttemptPtr attempt = attempt_;  // a callback may close or replace the connection
-  const std::string_view bytes(scratch_.data(), static_cast<size_t>(got));
+  const std::string_view bytes(scratch_.data(), got);
   if (phase_ == Phase::kHandshake)
     handshake_bytes(bytes);
   else
@@ -229,12 +235,11 @@ void Link::readable() {
 void Link::arm_write() {
   if (attempt_->write_armed) return;
   attempt_->write_armed = true;
-  attempt_->socket.async_wait(Socket::wait_write,
-                              [attempt = attempt_](const boost::system::error_code& error) {
-                                attempt->write_armed = false;
-                                if (error || attempt->link == nullptr) return;
-                                attempt->link->flush();
-                              });
+  attempt_->socket.async_wait_write([attempt = attempt_](const boost::system::error_code& error) {
+    attempt->write_armed = false;
+    if (error || attempt->link == nullptr) return;
+    attempt->link->flush();
+  });
 }
 
 void Link::flush() {
@@ -242,17 +247,11 @@ void Link::flush() {
   const bool greeting = phase_ == Phase::kHandshake;
   const std::string& bytes = greeting ? greeting_ : out_;
   size_t& sent = greeting ? greeting_sent_ : sent_;
-  while (sent < bytes.size()) {
-    const ssize_t n = ::send(attempt_->socket.native_handle(), bytes.data() + sent,
-                             bytes.size() - sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    // Other errors show when reading, after the replies that are already on their way.
-    if (n < 0) {
-      if (errno == EAGAIN) arm_write();
-      break;
-    }
-    sent += static_cast<size_t>(n);
-  }
+  boost::system::error_code error;
+  while (sent < bytes.size() && !error)
+    sent += attempt_->socket.write(bytes.data() + sent, bytes.size() - sent, error);
+  // Other errors show when reading, after the replies that are already on their way.
+  if (error == asio::error::would_block) arm_write();
   if (!greeting && sent_ == out_.size()) {
     if (out_.capacity() > kUnsentMax) std::string().swap(out_);
     out_.clear();

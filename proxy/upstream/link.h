@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/stream.h"
 #include "proxy/upstream/endpoint.h"
 #include "proxy/upstream/io_thread.h"
 #include "resp/reply_scanner.h"
@@ -80,13 +81,12 @@ class Link final : TurnTask {
   int64_t redis_id() const { return redis_id_; }
 
  private:
-  using Socket = boost::asio::generic::stream_protocol::socket;
   enum class Phase { kClosed, kConnecting, kHandshake, kReady };
   // Outlives the link in the handlers under way; `link` is null once they must not call it.
   struct Attempt {
     Link* link;
     boost::asio::ip::tcp::resolver resolver;
-    Socket socket;
+    net::Stream socket;
     boost::asio::steady_timer timer;
     std::vector<boost::asio::generic::stream_protocol::endpoint> addresses;
     size_t next_address = 0;
@@ -97,6 +97,7 @@ class Link final : TurnTask {
 
   void resolve(AttemptPtr attempt);
   void connect_next(AttemptPtr attempt, std::string reason);
+  void connected();
   void start_handshake();
   void handshake_bytes(std::string_view bytes);
   void handshake_reply(std::string_view reply);

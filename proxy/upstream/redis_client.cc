@@ -1,8 +1,6 @@
 #include "proxy/upstream/redis_client.h"
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/write.hpp>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -32,7 +30,7 @@ std::string_view Reply::text() const {
 RedisClient::RedisClient(IoThread& thread, Endpoint endpoint)
     : thread_(thread),
       endpoint_(std::move(endpoint)),
-      socket_(thread.context()),
+      socket_(net::Stream::Socket(thread.context())),
       resolver_(thread.context()),
       timer_(thread.context()),
       watchdog_(thread.context()),
@@ -82,10 +80,10 @@ void RedisClient::connect() {
   const auto done = [this, generation](error_code failure) {
     if (generation != generation_) return;
     if (failure) return lost(Error(ErrorClass::kUnavailable, failure.message()));
-    greet();
+    secure();
   };
   if (endpoint_.host.starts_with('/')) {
-    socket_.async_connect(asio::local::stream_protocol::endpoint(endpoint_.host), done);
+    socket_.socket().async_connect(asio::local::stream_protocol::endpoint(endpoint_.host), done);
     return;
   }
   resolver_.async_resolve(
@@ -96,8 +94,18 @@ void RedisClient::connect() {
         // A name may have several addresses ("localhost": ::1 and 127.0.0.1): one an attempt.
         const auto chosen =
             std::next(results.begin(), static_cast<ptrdiff_t>(attempt_ % results.size()));
-        socket_.async_connect(chosen->endpoint(), done);
+        socket_.socket().async_connect(chosen->endpoint(), done);
       });
+}
+
+void RedisClient::secure() {
+  if (!endpoint_.tls) return greet();
+  socket_.start_tls(endpoint_.tls->connect(socket_.native_handle(), endpoint_.host));
+  socket_.async_handshake([this, generation = generation_](const Status& status) {
+    if (generation != generation_) return;
+    if (!status) return lost(status.error());
+    greet();
+  });
 }
 
 void RedisClient::greet() {
@@ -153,13 +161,14 @@ void RedisClient::write() {
   writing_now_ = true;
   writing_.clear();
   std::swap(writing_, gathering_);
-  asio::async_write(socket_, asio::buffer(writing_),
-                    [this, generation = generation_](error_code failure, size_t) {
-                      if (generation != generation_) return;
-                      writing_now_ = false;
-                      if (failure) return lost(Error(ErrorClass::kUnavailable, failure.message()));
-                      if (!gathering_.empty()) write();
-                    });
+  socket_.async_write(asio::buffer(writing_),
+                      [this, generation = generation_](error_code failure, size_t) {
+                        if (generation != generation_) return;
+                        writing_now_ = false;
+                        if (failure)
+                          return lost(Error(ErrorClass::kUnavailable, failure.message()));
+                        if (!gathering_.empty()) write();
+                      });
 }
 
 void RedisClient::read() {
@@ -202,8 +211,7 @@ void RedisClient::lost(const Error& why) {
   connected_ = false;
   writing_now_ = false;
   gathering_.clear();
-  error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
   resolver_.cancel();
   last_error_ = why.message();
   const Error error(ErrorClass::kUnavailable,

@@ -8,7 +8,6 @@
 
 #include <hiredis/hiredis.h>
 
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/stream.h"
 #include "proxy/upstream/endpoint.h"
 #include "proxy/upstream/io_thread.h"
 
@@ -74,9 +74,8 @@ class RedisClient final : public TurnTask {
   void turn_ended() override;
 
  private:
-  using Socket = boost::asio::generic::stream_protocol::socket;
-
   void connect();
+  void secure();
   void greet();
   void read();
   bool take_replies(size_t bytes);
@@ -89,7 +88,7 @@ class RedisClient final : public TurnTask {
   IoThread& thread_;
   const Endpoint endpoint_;
   Events events_;
-  Socket socket_;
+  net::Stream socket_;
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer timer_;     // connect attempts and the delay between them
   boost::asio::steady_timer watchdog_;  // replies that do not come

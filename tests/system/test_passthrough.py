@@ -444,7 +444,6 @@ def test_the_manual_names_every_key_with_its_default(tmp_path):
     ("[journal]\nmax_bytes = 1000\n", [":2:", "journal.max_bytes"]),
     ("[auth]\nusers_file = \"u\"\n", ["auth.users_file", "u"]),
     ("[redis]\nmode = \"cluster\"\n", ["redis.mode", "not supported"]),
-    ("[listen]\ntls_cert_file = \"c\"\n", ["listen.tls_cert_file", "not supported"]),
 ])
 def test_a_bad_config_exits_2_and_names_the_place(tmp_path, text, words):
     config = tmp_path / "proxy.toml"
