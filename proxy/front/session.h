@@ -142,6 +142,7 @@ class Session final : public sale::ReplySink,
 
   // upstream::ReplyReceiver
   void reply_bytes(std::string_view bytes, size_t replies) override;
+  void replies_too_deep(size_t) override { cut(CutReason::kReplyDepth); }
   void replies_lost(size_t replies, bool begun, std::string_view error) override;
   void push_bytes(std::string_view push) override;
   void pinned_lost() override;
