@@ -75,7 +75,7 @@ class Reference {
  public:
   explicit Reference(std::string_view stream) : stream_(stream) {}
 
-  // Behind the element at `at`; npos: not to the letter, not whole, or nested too deeply.
+  // Behind the element at `at`; npos: not to the letter, not whole, or nested far too deeply.
   size_t end_of(size_t at, size_t depth) const {
     const size_t line_end = stream_.find("\r\n", at);
     if (line_end == std::string_view::npos) return line_end;
@@ -106,8 +106,10 @@ class Reference {
   }
 
  private:
+  static constexpr size_t kDepthMax = 2 * ReplyScanner::kDepthMax;
+
   size_t end_of_elements(size_t at, size_t count, size_t depth) const {
-    if (count > 0 && depth == ReplyScanner::kDepthMax) return std::string_view::npos;
+    if (count > 0 && depth == kDepthMax) return std::string_view::npos;
     for (size_t i = 0; i < count && at != std::string_view::npos; ++i)
       at = at < stream_.size() ? end_of(at, depth + 1) : std::string_view::npos;
     return at;

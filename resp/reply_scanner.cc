@@ -12,10 +12,11 @@ ReplyScanner::Slice ReplyScanner::scan(std::string_view chunk, size_t replies_ma
       const bool push = chunk[slice.bytes] == '>';
       if (push && slice.bytes > 0) return slice;  // the replies before it first
       push_ = push;
-      at_border_ = false;
+      at_border_ = deep_ = false;
     }
     slice.push = push_;
     slice.bytes += take(chunk.substr(slice.bytes));
+    slice.deep |= deep_;
     if (broken_) {
       slice.broken = true;
       return slice;
@@ -136,11 +137,14 @@ void ReplyScanner::open_aggregate(int64_t elements, bool attribute) {
     if (!attribute) element_ended();
     return;
   }
-  if (frames_.size() == kDepthMax) {
-    broken_ = true;
-    return;
-  }
-  frames_.push_back({elements, attribute});
+  if (frames_.size() < kDepthMax) return frames_.push_back({elements, attribute});
+  // To find the end it is enough to count: its elements stand for it in the aggregate around it.
+  deep_ = true;
+  int64_t& left = frames_.back().left;
+  const int64_t more = attribute ? elements : elements - 1;
+  const bool countable = elements > 0 && left > 0 && left <= INT64_MAX - more;
+  if (countable) left += more;
+  else broken_ = true;
 }
 
 // One element is whole; that may end the aggregates around it, and the reply with the outermost.

@@ -1,7 +1,7 @@
 // Finds where replies end in the byte stream that Redis sends, RESP2 and RESP3, without keeping or
 // copying a byte: a reply of 500 MiB passes through in the chunks in which it arrives.
 //
-// Iterative: nesting costs 16 bytes a level and is bounded. Resumable at every byte.
+// Iterative: nesting costs 16 bytes a level, and beyond kDepthMax nothing. Resumable at every byte.
 // Specification: https://github.com/redis/redis-specifications (protocol/RESP3.md).
 #pragma once
 
@@ -14,12 +14,15 @@ namespace sluice::resp {
 
 class ReplyScanner {
  public:
+  // Replies that are nested deeper are said to be, and end where they end; but a streamed aggregate
+  // down there breaks the stream.
   static constexpr size_t kDepthMax = 128;
 
   struct Slice {
     size_t bytes = 0;    // belong together, from the front of the chunk
     size_t replies = 0;  // that end within these bytes (of a push: 1 when it is whole)
     bool push = false;   // the bytes are of one out-of-band push, not of replies
+    bool deep = false;   // of a reply nested deeper than kDepthMax
     bool broken = false; // not RESP: the stream is lost, the connection must be closed; no scan
                          // takes anything any more
   };
@@ -51,6 +54,7 @@ class ReplyScanner {
   char type_ = 0;
   bool at_border_ = true;
   bool push_ = false;
+  bool deep_ = false;
   bool reply_ended_ = false;
   bool broken_ = false;
   bool negative_ = false;  // of the number being read

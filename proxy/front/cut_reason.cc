@@ -12,6 +12,7 @@ std::string_view label(CutReason reason) {
     case CutReason::kOutputTime: return "output_time";
     case CutReason::kClientMemory: return "client_memory";
     case CutReason::kMemory: return "memory";
+    case CutReason::kReplyDepth: return "reply_depth";
     case CutReason::kHttp: return "http";
   }
   return "";
@@ -31,6 +32,7 @@ std::string_view explain(CutReason reason) {
       return "it does not read its replies (limits.client_output_timeout)";
     case CutReason::kClientMemory: return "it takes too much memory (limits.client_memory)";
     case CutReason::kMemory: return "of all clients it holds most (limits.memory)";
+    case CutReason::kReplyDepth: return "a reply for it is nested more than 128 deep";
     case CutReason::kHttp: return "it speaks HTTP; perhaps a browser was made to attack Redis";
   }
   return "";

@@ -15,6 +15,7 @@ enum class CutReason : uint8_t {
   kOutputTime,    // has read no reply for limits.client_output_timeout
   kClientMemory,  // holds more than limits.client_memory
   kMemory,        // held most when limits.memory was used up
+  kReplyDepth,    // asked for a reply nested deeper than 128
   kHttp,          // a web browser was tricked into talking to us
 };
 constexpr size_t kCutReasons = static_cast<size_t>(CutReason::kHttp) + 1;

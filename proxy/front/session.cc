@@ -323,9 +323,12 @@ size_t Session::window() {
   const size_t by_size = std::max(kWindowCommandsMin, kWindowBytes / (reply_bytes_mean_ + 1));
   const size_t window = std::min(static_cast<size_t>(limit), by_size);
   // Its own commands since the last time are one handover at most.
-  const bool alone = pinned_ || pipe_->handovers() - handovers_seen_ <= 1;
+  const bool others = pipe_->handovers() - handovers_seen_ > 1;
   handovers_seen_ = pipe_->handovers();
-  return alone ? window : std::min(window, kWindowShared);
+  if (pinned_ || window <= kWindowShared) return window;
+  const int64_t now_us = base::monotonic_us();
+  if (others) shared_until_us_ = now_us + kSharedForUs;
+  return now_us < shared_until_us_ ? kWindowShared : window;
 }
 
 void Session::extend(Run& run) {

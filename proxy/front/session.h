@@ -76,7 +76,8 @@ class Session final : public sale::ReplySink,
   static constexpr size_t kWindowCommandsMin = 16;
   // On a connection that others use too: enough to keep Redis busy, and not more for them to wait
   // behind.
-  static constexpr size_t kWindowShared = 128;
+  static constexpr size_t kWindowShared = 64;
+  static constexpr int64_t kSharedForUs = 10'000;  // since somebody else last used it
   static constexpr size_t kFirstReplyBytes = 16 * 1024;
 
   // What the worker's pacer looks at.
@@ -142,6 +143,7 @@ class Session final : public sale::ReplySink,
 
   // upstream::ReplyReceiver
   void reply_bytes(std::string_view bytes, size_t replies) override;
+  void replies_too_deep(size_t) override { cut(CutReason::kReplyDepth); }
   void replies_lost(size_t replies, bool begun, std::string_view error) override;
   void push_bytes(std::string_view push) override;
   void pinned_lost() override;
@@ -252,6 +254,7 @@ class Session final : public sale::ReplySink,
   int64_t database_ = 0;
   size_t reply_bytes_mean_ = kFirstReplyBytes;  // of the last replies, decaying
   uint64_t handovers_seen_ = 0;                 // of pipe_
+  int64_t shared_until_us_ = 0;                 // somebody else uses pipe_ too
   size_t large_left_ = 0;                       // at the front of input_, of a large command
 
   // Monotonic; 0: there is no such thing.

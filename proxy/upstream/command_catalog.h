@@ -87,6 +87,7 @@ class CatalogLoader final : ReplyReceiver {
 
  private:
   void reply_bytes(std::string_view bytes, size_t replies) override;
+  void replies_too_deep(size_t replies) override { reply_bytes({}, replies); }  // no catalog
   void replies_lost(size_t replies, bool begun, std::string_view error) override;
   void upstream_has_room() override {}
 

@@ -21,6 +21,10 @@ void Errands::Errand::reply_bytes(std::string_view bytes, size_t replies) {
   if (replies > 0) end(reply_);
 }
 
+void Errands::Errand::replies_too_deep(size_t replies) {
+  if (replies > 0) end("-ERR Sluice: the reply is nested too deeply\r\n");
+}
+
 void Errands::Errand::replies_lost(size_t, bool, std::string_view error) { end(error); }
 
 // The errand does not outlive this.

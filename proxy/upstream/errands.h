@@ -28,6 +28,7 @@ class Errands {
     Errand(Errands& owner, Handler handler) : owner_(owner), handler_(std::move(handler)) {}
 
     void reply_bytes(std::string_view bytes, size_t replies) override;
+    void replies_too_deep(size_t replies) override;
     void replies_lost(size_t replies, bool begun, std::string_view error) override;
     void upstream_has_room() override {}
 

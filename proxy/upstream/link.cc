@@ -24,6 +24,20 @@ int64_t number_in(std::string_view reply) {
   return integer ? number : 0;
 }
 
+// A machine that has gone silent is given up after `silence_us`, whether bytes are on their way to it
+// or replies awaited. That is the kernels' business: a Redis that is busy does not look dead.
+void set_options(int socket, int64_t silence_us) {  // all of them fail harmlessly on a unix socket
+  const auto set = [socket](int level, int name, int value) {
+    ::setsockopt(socket, level, name, &value, sizeof(value));
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  const auto silence_s = static_cast<int>(std::max<int64_t>(silence_us / 1'000'000, 1));
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, silence_s);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 1);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(silence_us / 1000));
+}
+
 // Errors that are no reason to stay away: what they mean for each command, its client will be told
 // by Redis itself.
 bool speaks_of_the_server(std::string_view error) {
@@ -124,8 +138,7 @@ void Link::connected() {
   boost::system::error_code ignored;
   attempt_->socket.socket().native_non_blocking(true, ignored);
   const int socket = attempt_->socket.native_handle();
-  const int on = 1;  // fails harmlessly on a unix socket
-  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  set_options(socket, endpoint_.reply_timeout_us);
   if (!endpoint_.tls) return start_handshake();
   attempt_->socket.start_tls(endpoint_.tls->connect(socket, endpoint_.host));
   attempt_->socket.async_handshake([attempt = attempt_](const Status& status) {

@@ -63,7 +63,8 @@ void Pinned::link_bytes(std::string_view bytes) {
     replies_ -= slice.replies;
     if ((runs_.front() -= slice.replies) == 0) runs_.pop_front();
     begun_ = !scanner_.at_border();
-    receiver_->reply_bytes(part, slice.replies);
+    if (slice.deep) receiver_->replies_too_deep(slice.replies);
+    else receiver_->reply_bytes(part, slice.replies);
   }
   // Nobody holds the connection, yet Redis speaks: it is not as clean as it was taken for.
   if (!bytes.empty()) link_.close();

@@ -87,7 +87,9 @@ void Pipe::link_bytes(std::string_view bytes) {
     ReplyReceiver* receiver = front.receiver;
     front.replies -= slice.replies;
     if (front.replies == 0) fifo_.pop_front();
-    if (receiver != nullptr) receiver->reply_bytes(part, slice.replies);
+    if (receiver == nullptr) continue;
+    if (slice.deep) receiver->replies_too_deep(slice.replies);
+    else receiver->reply_bytes(part, slice.replies);
   }
 }
 

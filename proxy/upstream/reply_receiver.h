@@ -15,6 +15,9 @@ class ReplyReceiver {
   // The connection failed with `replies` of the receiver's outstanding: they will never come. With
   // `begun`, the bytes of the first of them had begun to arrive. `error` is a RESP error line.
   virtual void replies_lost(size_t replies, bool begun, std::string_view error) = 0;
+  // In place of reply_bytes(): some of these bytes are of a reply nested deeper than
+  // resp::ReplyScanner::kDepthMax, so they are not handed on.
+  virtual void replies_too_deep(size_t replies) = 0;
   // One whole out-of-band push (Pinned connections only).
   virtual void push_bytes(std::string_view push) { static_cast<void>(push); }
   // After replies_lost(): a Pinned connection is gone, with the state that it held.

@@ -78,9 +78,32 @@ TEST(ReplyScanner, BoundsTheNestingOnBothSides) {
     for (size_t i = 0; i < depth; ++i) bytes += "*1\r\n";
     return bytes + ":1\r\n";
   };
-  ReplyScanner allowed, refused;
-  EXPECT_EQ(allowed.scan(nested(ReplyScanner::kDepthMax), 1).replies, 1u);
-  EXPECT_TRUE(refused.scan(nested(ReplyScanner::kDepthMax + 1), 1).broken);
+  ReplyScanner scanner;
+  auto slice = scanner.scan(nested(ReplyScanner::kDepthMax), 1);
+  EXPECT_TRUE(slice.replies == 1 && !slice.deep);
+  slice = scanner.scan(nested(ReplyScanner::kDepthMax + 1), 1);
+  EXPECT_TRUE(slice.replies == 1 && slice.deep);
+  slice = scanner.scan("+next\r\n", 1);
+  EXPECT_TRUE(slice.replies == 1 && !slice.deep);
+}
+
+TEST(ReplyScanner, FindsTheEndOfWhatIsNestedTooDeeply) {
+  std::string bytes;
+  for (size_t i = 0; i < ReplyScanner::kDepthMax; ++i) bytes += "*2\r\n:0\r\n";
+  bytes += "*3\r\n%1\r\n+k\r\n*0\r\n|1\r\n+a\r\n+b\r\n$1\r\nx\r\n*-1\r\n";
+  ReplyScanner scanner;
+  const auto slice = scanner.scan(bytes + "+next\r\n", 1);
+  EXPECT_TRUE(slice.deep && slice.replies == 1);
+  EXPECT_EQ(slice.bytes, bytes.size());
+}
+
+TEST(ReplyScanner, BreaksOnDepthsWhoseElementsCannotBeCounted) {
+  std::string bytes;
+  for (size_t i = 0; i < ReplyScanner::kDepthMax; ++i) bytes += "*1\r\n";
+  ReplyScanner streamed, large;
+  EXPECT_TRUE(streamed.scan(bytes + "*?\r\n", 1).broken);
+  for (size_t i = 0; i < 20; ++i) bytes += "*999999999999999999\r\n";
+  EXPECT_TRUE(large.scan(bytes, 1).broken);
 }
 
 TEST(ReplyScanner, KnowsWhatIsNotTheProtocol) {
