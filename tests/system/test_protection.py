@@ -56,6 +56,13 @@ def pushed(client, data):
     return sent
 
 
+def read_some(client, size_max):
+    """How many bytes came; the connection must not have ended."""
+    data = client.socket.recv(size_max)
+    assert data, "it is cut"
+    return len(data)
+
+
 def is_open(client):
     """Whether the other side has not closed; reads nothing."""
     try:
@@ -266,7 +273,7 @@ def test_the_largest_argument_that_redis_takes_passes_both_ways(made):
     assert client.line() == b"$%d\r\n" % len(value)
     left = len(value) + 2 - len(client.buffer)
     while left > 0:
-        left -= len(client.socket.recv(1 << 20))
+        left -= read_some(client, MIB)
     assert left == 0
     wait_for(lambda: stack.resident_bytes() - before < 64 * MIB, "the memory is given back")
     exceeds = stack.via()
@@ -423,13 +430,13 @@ def test_who_reads_nothing_for_too_long_is_cut(made):
     got = 0
     while time.monotonic() - begun < 0.7:
         assert is_open(deaf)
-        got += len(slow.socket.recv(400 * KIB))
+        got += read_some(slow, 400 * KIB)
         time.sleep(0.1)
     wait_for(lambda: "limits.client_output_timeout" in stack.log_text(), "it is cut", 3)
     assert 1 <= time.monotonic() - begun < 2.5
     assert is_cut(deaf, 3)
     while got < 16 * MIB:
-        got += len(slow.socket.recv(400 * KIB))
+        got += read_some(slow, 400 * KIB)
         if time.monotonic() - begun < 2.5:
             time.sleep(0.05)
 
@@ -458,7 +465,7 @@ def test_a_pipeline_written_whole_before_anything_is_read_comes_through(made, wo
     client.send(command(*words) * count)
     got = 0
     while got < expected:
-        got += len(client.socket.recv(1 << 20))
+        got += read_some(client, MIB)
     assert got == expected
 
 
@@ -768,6 +775,20 @@ def test_large_commands_in_a_pipeline_keep_their_place(made):
             length += 2 * MIB if n % 5 == 3 else 1
             assert client.reply() == client.reply() == b":%d\r\n" % length
         assert holder.ask("PING")[:1] == b"+"
+
+
+def test_a_large_command_does_not_overtake_those_before_it(made):
+    fake = Withholding()
+    stack = made(redis_port=fake.port, io_threads=1)
+    client = stack.via()
+    assert client.ask("ECHO", "x") == b"+OK\r\n"
+    fake.holds = True
+    data = command("ECHO", "x") + command("SET", "large", bytes(2 * MIB))
+    threading.Thread(target=pushed, args=(client, data), daemon=True).start()
+    wait_for(lambda: fake.commands() == 1, "the first one reaches Redis")
+    time.sleep(0.3)
+    assert b"large" not in fake.received
+    fake.stop()
 
 
 # ---- Clients that have gone, and what is said of those that are cut.
