@@ -118,10 +118,10 @@ def test_reply_skip_and_off_in_a_transaction(stack):
         talk(raw, M, ("CLIENT", "REPLY", "SKIP"), ("ECHO", "a"))
         raw.send(command("EXEC") + command("ECHO", "skipped") + command("ECHO", "b"))
         assert raw.read(18) == b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"
-    raw = stack.via()
-    talk(raw, M, ("CLIENT", "REPLY", "OFF"), ("ECHO", "a"))
-    raw.send(command("EXEC") + command("CLIENT", "REPLY", "ON"))
-    assert raw.read(9) == b"*2\r\n+OK\r\n"
+        raw = connect()
+        talk(raw, M, ("CLIENT", "REPLY", "OFF"), ("ECHO", "a"), ("CLIENT", "GETNAME"))
+        raw.send(command("EXEC") + command("CLIENT", "REPLY", "ON"))
+        assert raw.read(9) == b"*3\r\n+OK\r\n"
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -191,6 +191,20 @@ def test_unblock_finds_the_client_by_the_id_of_the_proxy(stack):
         assert blocked.reply() == expected
         assert other.ask("CLIENT", "UNBLOCK", number) == b":0\r\n"
         assert blocked.ask("PING") == b"+PONG\r\n"
+
+
+def test_unblock_says_whether_it_was_the_one_to_end_the_wait(stack):
+    """A push and an UNBLOCK at the same time: one of the two ends it, and both know which."""
+    blocked, other, direct = stack.via(), stack.via(), stack.direct()
+    number = int(blocked.ask("CLIENT", "ID")[1:])
+    for _ in range(300):
+        blocked.send(command("BLPOP", "raced", 0))
+        wait_for(lambda: b"blocked_clients:1\r\n" in direct.ask("INFO", "clients"), "it blocks")
+        direct.send(command("RPUSH", "raced", "x"))
+        other.send(command("CLIENT", "UNBLOCK", number))
+        pushed, unblocked, got = direct.reply(), other.reply(), blocked.reply()
+        assert (pushed, got == b"*-1\r\n") == (b":1\r\n", unblocked == b":1\r\n")
+        direct.ask("DEL", "raced")
 
 
 def test_tracking_may_be_redirected_to_a_client_that_is_not_yet_subscribed(stack):

@@ -316,7 +316,7 @@ def test_a_command_that_trickles_is_cut_at_its_deadline(made):
     idle, trickling, fast = stack.via(), stack.via(), stack.via()
     begun = time.monotonic()
     trickling.send(b"*2\r\n$4\r\nECHO\r\n$100\r\n")
-    fast.send(b"*1\r\n$4\r\n")  # something of it is always unfinished, but each command ends in time
+    fast.send(b"*1\r\n$4\r\n")  # always unfinished, but each command ends in time
     cut_s = passed_s = 0
     while passed_s < 1.8:
         time.sleep(0.1)
