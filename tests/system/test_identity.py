@@ -10,7 +10,7 @@ import time
 import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, command, wait_for  # noqa: E402
+from passthrough_fixture import FakeRedis, Stack, command, wait_for  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +205,52 @@ def test_unblock_says_whether_it_was_the_one_to_end_the_wait(stack):
         pushed, unblocked, got = direct.reply(), other.reply(), blocked.reply()
         assert (pushed, got == b"*-1\r\n") == (b":1\r\n", unblocked == b":1\r\n")
         direct.ask("DEL", "raced")
+
+
+class SlowToUnblock(FakeRedis):
+    """Blocks clients, and does not answer CLIENT UNBLOCK."""
+
+    def __init__(self):
+        self.blocked, self.asked = [], False
+        super().__init__(None)
+
+    def answer(self, connection):
+        while data := connection.recv(1 << 16):
+            if b"UNBLOCK" in data:
+                self.asked = True
+            elif b"BLPOP" in data:
+                self.blocked.append(connection)
+            else:
+                connection.sendall(b":7\r\n" if data == command("CLIENT", "ID") else b"+OK\r\n")
+
+
+def test_unblock_never_meets_the_next_client_on_the_connection():
+    """Until Redis has answered it, the connection that it names goes to nobody else."""
+    fake = SlowToUnblock()
+    stack = Stack(io_threads=1, redis_port=fake.port)
+    try:
+        first, other, following = stack.via(), stack.via(), stack.via()
+        number = int(first.ask("CLIENT", "ID")[1:])
+
+        def blocks(client):
+            count = len(fake.blocked)
+            client.send(command("BLPOP", "list", 0))
+            wait_for(lambda: len(fake.blocked) > count, "the client blocks")
+            return fake.blocked[-1]
+
+        named = blocks(first)
+        other.send(command("CLIENT", "UNBLOCK", number))
+        wait_for(lambda: fake.asked, "Redis is asked")
+        named.sendall(b"*-1\r\n")
+        assert first.reply() == b"*-1\r\n"
+        another = blocks(following)
+        assert another is not named
+        another.sendall(b"*-1\r\n")
+        assert following.reply() == b"*-1\r\n"
+        assert blocks(first) is another, "a connection that nobody named is used again"
+    finally:
+        fake.stop()
+        stack.stop()
 
 
 def test_tracking_may_be_redirected_to_a_client_that_is_not_yet_subscribed(stack):
