@@ -10,7 +10,7 @@ import time
 import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, command, wait_for  # noqa: E402
+from passthrough_fixture import FakeRedis, Stack, command, wait_for  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +118,10 @@ def test_reply_skip_and_off_in_a_transaction(stack):
         talk(raw, M, ("CLIENT", "REPLY", "SKIP"), ("ECHO", "a"))
         raw.send(command("EXEC") + command("ECHO", "skipped") + command("ECHO", "b"))
         assert raw.read(18) == b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"
-    raw = stack.via()
-    talk(raw, M, ("CLIENT", "REPLY", "OFF"), ("ECHO", "a"))
-    raw.send(command("EXEC") + command("CLIENT", "REPLY", "ON"))
-    assert raw.read(9) == b"*2\r\n+OK\r\n"
+        raw = connect()
+        talk(raw, M, ("CLIENT", "REPLY", "OFF"), ("ECHO", "a"), ("CLIENT", "GETNAME"))
+        raw.send(command("EXEC") + command("CLIENT", "REPLY", "ON"))
+        assert raw.read(9) == b"*3\r\n+OK\r\n"
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -191,6 +191,66 @@ def test_unblock_finds_the_client_by_the_id_of_the_proxy(stack):
         assert blocked.reply() == expected
         assert other.ask("CLIENT", "UNBLOCK", number) == b":0\r\n"
         assert blocked.ask("PING") == b"+PONG\r\n"
+
+
+def test_unblock_says_whether_it_was_the_one_to_end_the_wait(stack):
+    """A push and an UNBLOCK at the same time: one of the two ends it, and both know which."""
+    blocked, other, direct = stack.via(), stack.via(), stack.direct()
+    number = int(blocked.ask("CLIENT", "ID")[1:])
+    for _ in range(300):
+        blocked.send(command("BLPOP", "raced", 0))
+        wait_for(lambda: b"blocked_clients:1\r\n" in direct.ask("INFO", "clients"), "it blocks")
+        direct.send(command("RPUSH", "raced", "x"))
+        other.send(command("CLIENT", "UNBLOCK", number))
+        pushed, unblocked, got = direct.reply(), other.reply(), blocked.reply()
+        assert (pushed, got == b"*-1\r\n") == (b":1\r\n", unblocked == b":1\r\n")
+        direct.ask("DEL", "raced")
+
+
+class SlowToUnblock(FakeRedis):
+    """Blocks clients, and does not answer CLIENT UNBLOCK."""
+
+    def __init__(self):
+        self.blocked, self.asked = [], False
+        super().__init__(None)
+
+    def answer(self, connection):
+        while data := connection.recv(1 << 16):
+            if b"UNBLOCK" in data:
+                self.asked = True
+            elif b"BLPOP" in data:
+                self.blocked.append(connection)
+            else:
+                connection.sendall(b":7\r\n" if data == command("CLIENT", "ID") else b"+OK\r\n")
+
+
+def test_unblock_never_meets_the_next_client_on_the_connection():
+    """Until Redis has answered it, the connection that it names goes to nobody else."""
+    fake = SlowToUnblock()
+    stack = Stack(io_threads=1, redis_port=fake.port)
+    try:
+        first, other, following = stack.via(), stack.via(), stack.via()
+        number = int(first.ask("CLIENT", "ID")[1:])
+
+        def blocks(client):
+            count = len(fake.blocked)
+            client.send(command("BLPOP", "list", 0))
+            wait_for(lambda: len(fake.blocked) > count, "the client blocks")
+            return fake.blocked[-1]
+
+        named = blocks(first)
+        other.send(command("CLIENT", "UNBLOCK", number))
+        wait_for(lambda: fake.asked, "Redis is asked")
+        named.sendall(b"*-1\r\n")
+        assert first.reply() == b"*-1\r\n"
+        another = blocks(following)
+        assert another is not named
+        another.sendall(b"*-1\r\n")
+        assert following.reply() == b"*-1\r\n"
+        assert blocks(first) is another, "a connection that nobody named is used again"
+    finally:
+        fake.stop()
+        stack.stop()
 
 
 def test_tracking_may_be_redirected_to_a_client_that_is_not_yet_subscribed(stack):

@@ -218,6 +218,22 @@ def test_subscriber_leaves_with_reset(stack):
     assert raw.ask("ECHO", "x") == b"$1\r\nx\r\n"
 
 
+def test_after_a_reset_nobody_publishes_to_the_old_subscription(stack):
+    """The answer to RESET says that Redis has forgotten it, however often and however sent."""
+    raw, other, direct = stack.via(), stack.via(), stack.direct()
+    for n in range(300):
+        publisher, data = (other, direct)[n % 2], command("SUBSCRIBE", "c")
+        raw.ask("HELLO", 3)
+        raw.send(data + command("RESET") if n % 3 == 0 else data)
+        assert raw.reply() == b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+        if n % 3 != 0:
+            assert publisher.ask("PUBLISH", "c", "") == b":1\r\n"
+            assert raw.reply().startswith(b">3\r\n$7\r\nmessage\r\n")
+            raw.send(command("RESET"))
+        assert raw.reply() == b"+RESET\r\n"
+        assert publisher.ask("PUBLISH", "c", "") == b":0\r\n", f"round {n}"
+
+
 def test_resp3_pushes_of_tracking_and_subscriptions(stack):
     raw = stack.via()
     raw.ask("HELLO", 3)

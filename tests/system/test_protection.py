@@ -4,11 +4,16 @@ Expected: below its limit a client notices nothing; beyond it gets the named err
 its reason counted; who shares the proxy with it is served all the while. What a client has only
 announced costs nothing, and a client that writes everything before it reads anything comes through.
 """
+import ctypes
+import fcntl
+import hashlib
+import os
 import pathlib
 import re
 import resource
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -16,7 +21,9 @@ import time
 import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import ROOT, FakeRedis, Stack, command, wait_for  # noqa: E402
+from harness.admin import metrics  # noqa: E402
+from passthrough_fixture import (ROOT, FakeRedis, Stack, command, free_port,  # noqa: E402
+                                 wait_for)
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -47,6 +54,13 @@ def pushed(client, data):
         pass
     client.socket.settimeout(10)
     return sent
+
+
+def read_some(client, size_max):
+    """How many bytes came; the connection must not have ended."""
+    data = client.socket.recv(size_max)
+    assert data, "it is cut"
+    return len(data)
 
 
 def is_open(client):
@@ -86,8 +100,22 @@ def is_cut(client, seconds):
     return False
 
 
+def socket_of(stack, client):
+    """The proxy's own end of the client's connection."""
+    number = re.search(rb" fd=(\d+) ", client.ask("CLIENT", "INFO"))[1]
+    process = os.pidfd_open(stack.proxy.pid)
+    pidfd_getfd = 438
+    copy = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, process, int(number), 0)
+    os.close(process)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    return socket.socket(fileno=copy)
+
+
 def test_every_row_of_the_table_names_its_test_and_every_limit_has_a_row():
     page = pathlib.Path(ROOT, "docs/protection.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    unproven = [row for row in rows if "`test_" not in row.rsplit("|", 2)[1]]
+    assert [row.rsplit("|", 2)[1].strip() for row in unproven] == ["shown by", "shown by"]
     tests = set(re.findall(r"`(test_\w+)`", page))
     here = pathlib.Path(__file__).read_text()
     others = "".join(path.read_text() for path in pathlib.Path(ROOT, "tests").rglob("*.py"))
@@ -178,7 +206,7 @@ def test_before_the_login_commands_are_short(guarded):
 
 
 def test_before_the_login_buffers_are_small(guarded):
-    stack = guarded()
+    stack = guarded("limits.login_timeout=60s")  # not that who is cut was merely late
     head = b"*10\r\n" + b"$16384\r\n" + bytes(16384) + b"\r\n"
     bulk = b"$16384\r\n" + bytes(16384) + b"\r\n"
     whole = head + bulk * 4
@@ -191,8 +219,8 @@ def test_before_the_login_buffers_are_small(guarded):
     assert stays_open(fits, 0.3) and is_open(logged_in)
     deaf = stack.via()
     pushed(deaf, command("PING") * 1_000_000)
-    assert "limits.login_buffer" in stack.log_text()
     assert is_cut(deaf, 5)
+    assert "limits.login_buffer" in stack.log_text()
 
 
 # ---- The size of a command.
@@ -245,9 +273,12 @@ def test_the_largest_argument_that_redis_takes_passes_both_ways(made):
     assert client.line() == b"$%d\r\n" % len(value)
     left = len(value) + 2 - len(client.buffer)
     while left > 0:
-        left -= len(client.socket.recv(1 << 20))
+        left -= read_some(client, MIB)
     assert left == 0
     wait_for(lambda: stack.resident_bytes() - before < 64 * MIB, "the memory is given back")
+    exceeds = stack.via()
+    exceeds.send(b"*2\r\n$3\r\nGET\r\n$%d\r\n" % (len(value) + 1))
+    assert exceeds.until_closed() == b"-ERR Protocol error: invalid bulk length\r\n"
 
 
 def test_an_unfinished_command_up_to_the_query_buffer(made):
@@ -261,6 +292,23 @@ def test_an_unfinished_command_up_to_the_query_buffer(made):
     assert "limits.query_buffer" in stack.log_text()
 
 
+@pytest.mark.parametrize("head, counted, words", [
+    (b"", b"ECHO " + b"1" * (64 * KIB - 5), b"inline request"),
+    (b"*", b"1" * 64 * KIB, b"mbulk count string"),
+    (b"*1\r\n", b"$" + b"1" * (64 * KIB - 1), b"bulk count string")], ids=["inline", "*", "$"])
+def test_a_line_up_to_64_kib(made, head, counted, words):
+    stack = made()
+    fits, exceeds, direct = stack.via(), stack.via(), stack.direct()
+    fits.send(head + counted)
+    for client in (exceeds, direct):
+        client.send(head + counted + b"1")
+        assert client.until_closed() == b"-ERR Protocol error: too big " + words + b"\r\n"
+    assert stays_open(fits, 0.3)
+    if head == b"":
+        fits.send(b"\r\n")
+        assert len(fits.reply()) > 64 * KIB - 5
+
+
 # ---- How long a command may take.
 
 def test_a_command_that_trickles_is_cut_at_its_deadline(made):
@@ -268,16 +316,21 @@ def test_a_command_that_trickles_is_cut_at_its_deadline(made):
     idle, trickling, fast = stack.via(), stack.via(), stack.via()
     begun = time.monotonic()
     trickling.send(b"*2\r\n$4\r\nECHO\r\n$100\r\n")
-    while time.monotonic() - begun < 0.8:
-        trickling.send(b"x")
-        assert is_open(trickling)
-        fast.send(b"*1\r\n$4\r\n")  # its commands take a while, but each ends in time
+    fast.send(b"*1\r\n$4\r\n")  # always unfinished, but each command ends in time
+    cut_s = passed_s = 0
+    while passed_s < 1.8:
         time.sleep(0.1)
-        fast.send(b"PING\r\n")
+        passed_s = time.monotonic() - begun
+        if is_open(trickling):
+            trickling.send(b"x")
+        elif cut_s == 0:
+            cut_s = passed_s
+        fast.send(b"PING\r\n*1\r\n$4\r\n")
         assert fast.reply() == b"+PONG\r\n"
-    assert is_cut(trickling, 1.5)
-    assert 1 <= time.monotonic() - begun < 2
-    assert idle.ask("PING") == fast.ask("PING") == b"+PONG\r\n"
+    assert 1 <= cut_s < 1.8
+    fast.send(b"PING\r\n")
+    assert fast.reply() == b"+PONG\r\n"
+    assert idle.ask("PING") == b"+PONG\r\n"
     assert "limits.request_timeout" in stack.log_text()
 
 
@@ -332,6 +385,26 @@ def test_who_does_not_read_gets_no_further_command_carried_out(made):
     assert direct.ask("GET", "count") == b"$1\r\n2\r\n"
 
 
+def test_of_unread_replies_the_kernel_takes_little(made):
+    """256 KiB that it cannot send yet, and the piece that it took last; else it would take MiBs."""
+    stack = made("limits.client_output_pause=64KiB")
+    client = stack.via()
+    client.ask("SET", "big", b"x" * 100 * KIB)
+    with socket_of(stack, client) as ours:
+        client.send(command("GET", "big") * 200)
+        samples = []
+
+        def settled():
+            unsent_ioctl = 0x894B  # SIOCOUTQNSD
+            samples.append(struct.unpack("i", fcntl.ioctl(ours, unsent_ioctl, b"\0" * 4))[0])
+            return len(samples) > 30 and len(set(samples[-30:])) == 1
+
+        wait_for(settled, "nothing moves any more")
+        assert 128 * KIB < samples[-1] <= (256 + 128) * KIB
+    for _ in range(200):
+        assert len(client.reply()) > 100 * KIB
+
+
 def test_unread_replies_up_to_the_limit(made):
     stack = made("limits.client_output_max=4MiB", io_threads=1)
     direct = stack.direct()
@@ -350,24 +423,32 @@ def test_who_reads_nothing_for_too_long_is_cut(made):
     stack = made("limits.client_output_timeout=1s", "limits.client_output_pause=64KiB")
     direct = stack.direct()
     direct.ask("SET", "big", bytes(16 * MIB))
-    deaf, slow, little = stack.via(), stack.via(), stack.via()
+    deaf, slow = stack.via(), stack.via()
     begun = time.monotonic()
     deaf.send(command("GET", "big"))
     slow.send(command("GET", "big"))
-    little.send(command("ECHO", b"x" * 1000))  # never read, but nothing to speak of
     got = 0
     while time.monotonic() - begun < 0.7:
         assert is_open(deaf)
-        got += len(slow.socket.recv(400 * KIB))
+        got += read_some(slow, 400 * KIB)
         time.sleep(0.1)
     wait_for(lambda: "limits.client_output_timeout" in stack.log_text(), "it is cut", 3)
     assert 1 <= time.monotonic() - begun < 2.5
     assert is_cut(deaf, 3)
     while got < 16 * MIB:
-        got += len(slow.socket.recv(400 * KIB))
+        got += read_some(slow, 400 * KIB)
         if time.monotonic() - begun < 2.5:
             time.sleep(0.05)
-    assert len(little.reply()) > 1000
+
+
+def test_who_has_little_to_read_may_take_any_time(made):
+    """Little: no more than client_output_pause, however much that is."""
+    stack = made("limits.client_output_timeout=1s", "limits.client_output_pause=32MiB")
+    client = stack.via()
+    client.ask("SET", "big", bytes(16 * MIB))
+    client.send(command("GET", "big"))
+    assert stays_open(client, 2)
+    assert len(client.reply()) > 16 * MIB
 
 
 @pytest.mark.parametrize("words, count", [(("PING",), 4_000_000), (("GET", "kilo"), 200_000),
@@ -384,8 +465,25 @@ def test_a_pipeline_written_whole_before_anything_is_read_comes_through(made, wo
     client.send(command(*words) * count)
     got = 0
     while got < expected:
-        got += len(client.socket.recv(1 << 20))
+        got += read_some(client, MIB)
     assert got == expected
+
+
+class Withholding(FakeRedis):
+    """Answers commands, or (once it `holds`) only counts them."""
+
+    def __init__(self):
+        self.holds, self.received = False, b""
+        super().__init__(self.judge)
+
+    def judge(self, data):
+        if not self.holds:
+            return b"+OK\r\n" * max(1, data.count(b"ECHO"))
+        self.received += data
+        return b""
+
+    def commands(self):
+        return self.received.count(b"ECHO")
 
 
 def test_commands_in_flight_bound_nothing_but_the_pace(made):
@@ -395,6 +493,36 @@ def test_commands_in_flight_bound_nothing_but_the_pace(made):
         client.send(b"".join(command("ECHO", n) for n in range(1000)))
         assert [client.reply() for _ in range(1000)] == [
             b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(1000)]
+
+
+@pytest.mark.parametrize("limit, shares, reach_redis", [
+    (2, False, 2), (2, True, 2), (100, False, 100), (100, True, 64), (10_000, True, 64)])
+def test_nobody_waits_behind_thousands_of_another_s_commands(made, limit, shares, reach_redis):
+    """So many are under way at a time, and the neighbour's next command is right behind them."""
+    fake = Withholding()
+    stack = made(f"limits.commands_in_flight={limit}", redis_port=fake.port, io_threads=1)
+    greedy, neighbour = stack.via(), stack.via()
+    for client in (neighbour, greedy, neighbour) if shares else (greedy, greedy):
+        assert client.ask("ECHO", "x") == b"+OK\r\n"
+    fake.holds = True
+    greedy.send(command("ECHO", "x") * 5000)
+    wait_for(lambda: fake.commands() >= reach_redis, "they reach Redis")
+    neighbour.send(command("ECHO", "next"))
+    wait_for(lambda: b"next" in fake.received, "so does the neighbour's")
+    assert fake.commands() == reach_redis + 1
+    fake.stop()
+
+
+def test_who_is_alone_on_its_connection_to_redis_may_have_more_under_way(made):
+    fake = Withholding()
+    stack = made(redis_port=fake.port, io_threads=1)
+    alone = stack.via()
+    for _ in range(2):
+        assert alone.ask("ECHO", "x") == b"+OK\r\n"
+    fake.holds = True
+    alone.send(command("ECHO", "x") * 5000)
+    wait_for(lambda: fake.commands() > 4 * 64, "they reach Redis")
+    fake.stop()
 
 
 # ---- Memory.
@@ -508,6 +636,22 @@ def test_connections_of_their_own_up_to_the_limit(made):
     assert next_one.ask("EXEC") == b"*0\r\n"
 
 
+def test_scripts_up_to_the_memory_for_them(made):
+    """Two that fit into 8 KiB, not into 4: the one used last is known to a Redis that restarted."""
+    older, recent = ("return '" + letter * 3000 + "'" for letter in "ab")
+    for memory, kept in (("0B", ()), ("4KiB", (recent,)), ("8KiB", (older, recent))):
+        stack = made(f"limits.script_cache={memory}")
+        client = stack.via()
+        for body in (older, recent):
+            assert client.ask("SCRIPT", "LOAD", body)[:1] == b"$"
+        stack.kill_redis()
+        stack.start_redis()
+        wait_for(lambda: client.ask("PING") == b"+PONG\r\n", "Redis is reachable again")
+        for body in (older, recent):
+            reply = client.ask("EVALSHA", hashlib.sha1(body.encode()).hexdigest(), 0)
+            assert reply.startswith(b"$3000\r\n" if body in kept else b"-NOSCRIPT "), memory
+
+
 def created(client, item, stock=1000):
     wait_for(lambda: client.ask("SECKILL.CREATE", item, "STOCK", stock) == b"+OK\r\n", "it is open")
 
@@ -531,6 +675,9 @@ def test_batches_and_queues_bound_nothing_but_the_pace(made, batch):
     replies = [client.reply() for _ in range(1100)]
     assert all(b"$2\r\nOK\r\n" in reply for reply in replies[:1000])
     assert all(b"SOLDOUT" in reply for reply in replies[1000:])
+    stats = stack.direct().ask("INFO", "commandstats")
+    calls = int(re.search(rb"cmdstat_evalsha:calls=(\d+)", stats)[1])
+    assert calls >= 1100 / batch and (batch < 4096 or calls < 1100 / 2)
 
 
 def test_purchases_in_flight_up_to_the_limit(made):
@@ -602,6 +749,17 @@ def test_nobody_waits_behind_a_large_command(made):
     fake.stop()
 
 
+def test_a_command_up_to_1_mib_needs_no_connection_of_its_own(made):
+    admin = free_port()
+    stack = made(f"admin.address=127.0.0.1:{admin}")
+    client = stack.via()
+    for size, own in ((MIB, 0), (MIB + 1, 1)):
+        value = bytes(size - len(command("SET", "k", bytes(MIB // 2))) + MIB // 2 - 1)
+        assert len(command("SET", "k", value)) == size
+        assert client.ask("SET", "k", value) == b"+OK\r\n"
+        assert metrics(admin)["sluice_pinned_connections"] == own
+
+
 def test_large_commands_in_a_pipeline_keep_their_place(made):
     for limit in (1000, 1):
         stack = made(f"limits.pinned_connections={limit}")
@@ -617,6 +775,73 @@ def test_large_commands_in_a_pipeline_keep_their_place(made):
             length += 2 * MIB if n % 5 == 3 else 1
             assert client.reply() == client.reply() == b":%d\r\n" % length
         assert holder.ask("PING")[:1] == b"+"
+
+
+def test_a_large_command_does_not_overtake_those_before_it(made):
+    fake = Withholding()
+    stack = made(redis_port=fake.port, io_threads=1)
+    client = stack.via()
+    assert client.ask("ECHO", "x") == b"+OK\r\n"
+    fake.holds = True
+    data = command("ECHO", "x") + command("SET", "large", bytes(2 * MIB))
+    threading.Thread(target=pushed, args=(client, data), daemon=True).start()
+    wait_for(lambda: fake.commands() == 1, "the first one reaches Redis")
+    time.sleep(0.3)
+    assert b"large" not in fake.received
+    fake.stop()
+
+
+# ---- Clients that have gone, and what is said of those that are cut.
+
+def test_the_kernel_is_asked_to_look_for_clients_that_have_gone(made):
+    stack = made()
+    with socket_of(stack, stack.via()) as ours:
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        after_s, every_s, times = (ours.getsockopt(socket.IPPROTO_TCP, option) for option in (
+            socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT))
+        assert (after_s, every_s, times) == (300, 100, 3)  # as Redis's tcp-keepalive 300 does
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a connection vanish")
+def test_a_client_whose_machine_has_gone_is_cut(made):
+    """With the same probes, sent after a second: who is there stays."""
+    stack = made()
+    gone, idle = stack.via(), stack.via()
+    number = b"id=%s " % gone.ask("CLIENT", "ID")[1:-2]
+    for client in (gone, idle):
+        with socket_of(stack, client) as ours:
+            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+    tcp_repair = 19
+    gone.socket.setsockopt(socket.IPPROTO_TCP, tcp_repair, 1)
+    gone.close()  # without a word to the other side
+    watching = stack.via()
+    assert number in watching.ask("CLIENT", "LIST")
+    wait_for(lambda: number not in watching.ask("CLIENT", "LIST"), "it is noticed")
+    assert stays_open(idle, 1.5) and idle.ask("PING") == b"+PONG\r\n"
+
+
+def test_cut_clients_are_all_counted_and_ten_a_second_logged(made):
+    admin = free_port()
+    stack = made(f"admin.address=127.0.0.1:{admin}")
+
+    def lines():
+        return stack.log_text().count(" is cut: it speaks HTTP")
+
+    def cut_one():
+        client = stack.via()
+        client.send(b"POST / HTTP/1.1\r\n")
+        assert client.until_closed() == b""
+
+    for n in range(3):
+        cut_one()
+        wait_for(lambda: lines() == n + 1, "it is logged")
+        time.sleep(0.11)
+    begun = time.monotonic()
+    for _ in range(200):
+        cut_one()
+    at_most = (time.monotonic() - begun) * 10 + 1
+    assert metrics(admin)['sluice_clients_cut_total{reason="http"}'] == 203
+    assert 1 <= lines() - 3 <= at_most < 200
 
 
 # ---- What is no Redis client, or no Redis.
@@ -642,7 +867,7 @@ def test_http_is_cut_off(made, data, cut):
 def test_replies_are_nested_up_to_128_deep(made, depth, passes):
     reply = b"*1\r\n" * depth + b":1\r\n"
     fake = FakeRedis(lambda data: reply if b"deep" in data else b"+OK\r\n")
-    stack = made(redis_port=fake.port)
+    stack = made(redis_port=fake.port, io_threads=1)
     client, neighbour = stack.via(), stack.via()
     client.send(command("GET", "deep"))
     if passes:
@@ -660,12 +885,14 @@ def test_replies_are_nested_up_to_128_deep(made, depth, passes):
     (b"%9223372036854775807\r\n", False)])
 def test_counts_in_replies_fit_into_64_bits_or_end_the_connection(made, reply, passes):
     fake = FakeRedis(lambda data: reply if b"odd" in data else b"+OK\r\n")
-    stack = made(redis_port=fake.port)
+    stack = made(redis_port=fake.port, io_threads=1)
     client, neighbour = stack.via(), stack.via()
     before = stack.resident_bytes()
     client.send(command("GET", "odd"))
     if passes:
         assert client.read(len(reply)) == reply
+    else:
+        assert is_cut(client, 5)
     wait_for(lambda: neighbour.ask("GET", "x") == b"+OK\r\n", "the neighbour is served")
     assert stack.resident_bytes() - before < 8 * MIB
     fake.stop()
