@@ -1,0 +1,56 @@
+"""What one client sends on purpose must not reach another: neither its replies, nor its connection,
+nor its waiting."""
+import pytest
+
+from passthrough_fixture import Stack, command, wait_for
+
+
+@pytest.fixture
+def stack():
+    things = Stack(io_threads=1)
+    yield things
+    things.stop()
+
+
+@pytest.mark.parametrize("name", ["MULTI", "MONITOR", "SUBSCRIBE x", "CLIENT REPLY OFF",
+                                  "SELECT 1", "XREAD BLOCK 0 STREAMS s $"])
+def test_a_zero_byte_in_the_name_of_a_command_reaches_nobody(stack, name):
+    """Redis compares names as C strings, but finds them by a hash of all bytes: one of 256 names
+    with something behind a zero byte is MULTI to it, and was an ordinary command here."""
+    other, hostile = stack.via(), stack.via()
+    first, *rest = name.split()
+    for number in range(3000):
+        hostile.send(command(first.encode() + b"\0%d" % number, *rest))
+        text = "".join(f"'{word}' " for word in rest)
+        wanted = f"-ERR unknown command '{first}', with args beginning with: {text}\r\n".encode()
+        assert hostile.line() == wanted, number
+    assert other.ask("SET", "key", name) == b"+OK\r\n"
+    assert other.ask("GET", "key") == b"$%d\r\n%s\r\n" % (len(name), name.encode())
+
+
+def test_a_zero_byte_in_a_command_breaks_its_transaction(stack):
+    for number in range(600):
+        client = stack.via()
+        for words, wanted in [(("MULTI",), b"+OK"), (("SET", "never", "1"), b"+QUEUED"),
+                              ((b"EXEC\0%d" % number,), b"-ERR unknown command 'EXEC'"),
+                              (("EXEC",), b"-EXECABORT")]:
+            assert client.ask(*words).startswith(wanted), number
+        client.close()
+    assert stack.via().ask("EXISTS", "never") == b":0\r\n"
+
+
+def test_a_zero_byte_behind_an_option_hides_nothing(stack):
+    """Options, and subcommands, end there for Redis: BLOCK with a tail blocks."""
+    blocked, other = stack.via(), stack.via()
+    blocked.send(command("XREAD", b"BLOCK\0tail", "0", "STREAMS", "s", "$"))
+    wait_for(lambda: b" flags=b " in other.ask("CLIENT", "LIST"), "it blocks on its own")
+    assert other.ask("PING") == b"+PONG\r\n"
+    other.ask("XADD", "s", "1-1", "a", "b")
+    assert blocked.reply().startswith(b"*1\r\n*2\r\n")
+    hostile = stack.via()
+    for number in range(100):
+        hostile.send(command("SCRIPT", b"DEBUG\0%d" % number, "NO"))
+        hostile.reply()
+        hostile.close()
+        hostile = stack.via()
+        assert other.ask("EVAL", "return 7", "0") == b":7\r\n"
