@@ -229,6 +229,14 @@ def test_no_zero_byte_hides_a_key(stack, words):
     assert pair[0].ask("CONFIG", b"SET\0", "maxmemory", "0").startswith(b"-NOPERM")
 
 
+@pytest.mark.parametrize("words", [
+    ("PFMERGE", "x"), ("GEORADIUS", "app:g", "0", "0", "1", "m", "STORE", "app:h", "STORE", "x"),
+    ("XREADGROUP", "NOACK", "GROUP", "g", "streams", "STREAMS", "x", ">")])
+def test_keys_that_redis_overlooks_are_judged(stack, words):
+    reader = stack.login("reader")
+    assert reader.ask(*words).startswith(b"-NOPERM")
+
+
 def test_purchases_are_for_those_who_may_buy_the_item(stack):
     admin = stack.login("admin")
     wait_for(lambda: admin.ask("SECKILL.CREATE", "shoe1", "STOCK", "5") == b"+OK\r\n", "the gate")
