@@ -54,3 +54,37 @@ def test_a_zero_byte_behind_an_option_hides_nothing(stack):
         hostile.close()
         hostile = stack.via()
         assert other.ask("EVAL", "return 7", "0") == b":7\r\n"
+
+
+def test_tracking_for_another_costs_that_one_nothing():
+    """Who is to get invalidations needs a connection to Redis of its own; without one left, it is
+    the client who asked that is refused."""
+    stack = Stack(io_threads=1, sets=["limits.pinned_connections=1"])
+    try:
+        holder, target, hostile = stack.via(), stack.via(), stack.via()
+        assert holder.ask("MULTI") == b"+OK\r\n"
+        number = target.ask("CLIENT", "ID")[1:-2]
+        reply = hostile.ask("CLIENT", "TRACKING", "ON", "REDIRECT", number)
+        assert reply == b"-ERR The client ID you want redirect to does not exist\r\n"
+        assert target.ask("ECHO", "mine") == b"$4\r\nmine\r\n"
+    finally:
+        stack.stop()
+
+
+def test_what_clients_call_themselves_counts_as_memory():
+    """A name may be as long as an argument; those of 10,000 clients would take all memory."""
+    stack = Stack(io_threads=1, sets=["limits.client_memory=64MiB"])
+    try:
+        client, long = stack.via(), "a" * (22 << 20)
+        for size in (22 << 20, 1) * 5:  # a short name gives back what a long one took
+            assert client.ask("CLIENT", "SETNAME", "a" * size) == b"+OK\r\n"
+        client.send(command("CLIENT", "SETNAME", long))
+        assert client.reply() == b"+OK\r\n"
+        with pytest.raises((EOFError, ConnectionError)):
+            for option in ("LIB-NAME", "LIB-VER"):
+                client.ask("CLIENT", "SETINFO", option, long)
+            client.ask("PING")
+        assert "is cut" in stack.log_text()
+        assert stack.via().ask("PING") == b"+PONG\r\n"
+    finally:
+        stack.stop()
