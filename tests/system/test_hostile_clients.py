@@ -88,3 +88,18 @@ def test_what_clients_call_themselves_counts_as_memory():
         assert stack.via().ask("PING") == b"+PONG\r\n"
     finally:
         stack.stop()
+
+
+def bytes_read_by_redis(stack):
+    text = stack.direct().ask("INFO", "stats").decode()
+    return int(text.split("total_net_input_bytes:")[1].split("\r\n")[0])
+
+
+@pytest.mark.parametrize("option", ["CURSOR", "COUNT"])
+def test_what_is_no_number_does_not_travel_where_purchases_do(stack, option):
+    client = stack.via()
+    wait_for(lambda: client.ask("SECKILL.LIST").startswith(b"*2\r\n"), "the sale is open")
+    assert client.ask("SECKILL.LIST", option, "9" * 20).startswith((b"*2\r\n", b"-ERR"))
+    before = bytes_read_by_redis(stack)
+    assert client.ask("SECKILL.LIST", option, "9" * (20 << 20)).startswith(b"-ERR")
+    assert bytes_read_by_redis(stack) - before < 1 << 20
