@@ -42,7 +42,7 @@ def test_a_zero_byte_in_a_command_breaks_its_transaction(stack):
 def test_a_zero_byte_behind_an_option_hides_nothing(stack):
     """Options, and subcommands, end there for Redis: BLOCK with a tail blocks."""
     blocked, other = stack.via(), stack.via()
-    blocked.send(command("XREAD", b"BLOCK\0tail", "0", "STREAMS", "s", "$"))
+    blocked.send(command("XREAD", b"BLOCK\0tail", "0", "STREAMS", "s", "0"))
     wait_for(lambda: b" flags=b " in other.ask("CLIENT", "LIST"), "it blocks on its own")
     assert other.ask("PING") == b"+PONG\r\n"
     other.ask("XADD", "s", "1-1", "a", "b")
@@ -103,3 +103,17 @@ def test_what_is_no_number_does_not_travel_where_purchases_do(stack, option):
     before = bytes_read_by_redis(stack)
     assert client.ask("SECKILL.LIST", option, "9" * (20 << 20)).startswith(b"-ERR")
     assert bytes_read_by_redis(stack) - before < 1 << 20
+
+
+def test_a_subscriber_cannot_answer_in_the_place_of_redis(stack):
+    """Whether a subscription has ended is asked by a PING. Who could have it answered beforehand
+    would be relayed on, and its AUTH, CLIENT KILL and the like would be carried out by Redis."""
+    client = stack.via()
+    number = client.ask("CLIENT", "ID")
+    for question in ("sluice: still subscribed?", ""):
+        client.send(command("SUBSCRIBE", "x") + command("PING", question) +
+                    command("UNSUBSCRIBE", "x") + command("CLIENT", "ID"))
+        assert client.reply().startswith(b"*3\r\n$9\r\nsubscribe")
+        assert client.reply() == b"*2\r\n$4\r\npong\r\n" + command(question)[4:]
+        assert client.reply().startswith(b"*3\r\n$11\r\nunsubscribe")
+        assert client.reply() == number
