@@ -117,7 +117,7 @@ void Session::abort_transaction(std::string error) {
 // and all earlier commands are answered: behind the answer to a question.
 bool Session::refuse_relayed() {
   if (monitor_ || pinned_->relays_raw()) {
-    spdlog::info("{} closed: its user may not run what it sent while it was relayed", describe());
+    spdlog::info("{} closed: it may not send what it sent while it was relayed", describe());
     close();
     return true;
   }

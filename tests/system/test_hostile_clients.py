@@ -117,3 +117,12 @@ def test_a_subscriber_cannot_answer_in_the_place_of_redis(stack):
         assert client.reply() == b"*2\r\n$4\r\npong\r\n" + command(question)[4:]
         assert client.reply().startswith(b"*3\r\n$11\r\nunsubscribe")
         assert client.reply() == number
+
+
+@pytest.mark.parametrize("words", [("AUTH", "x"), ("HELLO", "3", "AUTH", "default", "x")])
+def test_a_monitor_cannot_log_in_to_redis(stack, words):
+    client = stack.via()
+    assert client.ask("MONITOR") == b"+OK\r\n"
+    client.send(command(*words))
+    assert b"-" not in client.until_closed()
+    assert b"cmdstat_auth" not in stack.direct().ask("INFO", "commandstats")
