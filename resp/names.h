@@ -1,4 +1,5 @@
-// Command and option names: ASCII, in any case, as Redis compares them.
+// Command and option names: ASCII, in any case, as Redis compares them: with strcasecmp(), to which
+// a zero byte is the end. What it takes for BLOCK must be BLOCK to us.
 #pragma once
 
 #include <algorithm>
@@ -15,10 +16,17 @@ inline std::string lower(std::string_view text) {
   return out;
 }
 
+// At least one of the two has no zero byte.
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return lower(x) == lower(y);
-         });
+  if (a.size() != b.size()) {
+    const std::string_view longer = a.size() > b.size() ? a : b;
+    const size_t end = std::min(a.size(), b.size());
+    if (longer[end] != '\0') return false;
+    a = a.substr(0, end);
+    b = b.substr(0, end);
+  }
+  return std::equal(a.begin(), a.end(), b.begin(),
+                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 }  // namespace sluice::resp

@@ -112,6 +112,7 @@ void RequestParser::next() {
   arguments_left_ = 0;
   if (args_.capacity() > kKeptArguments) std::vector<std::string_view>().swap(args_);
   args_.clear();
+  if (inline_args_.capacity() > kKeptInlineArguments) std::vector<std::string>().swap(inline_args_);
   if (!inline_args_.empty()) inline_args_.clear();
 }
 

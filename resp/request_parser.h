@@ -52,11 +52,16 @@ class RequestParser {
   // drops them; the next parse() starts behind them.
   size_t drop_skipped();
 
-  // What the arguments found take; they themselves lie in the bytes shown.
-  size_t memory_bytes() const { return args_.capacity() * sizeof(std::string_view); }
+  // What the arguments found take; they themselves lie in the bytes shown, but for those of an inline
+  // command, which are gone with next().
+  size_t memory_bytes() const {
+    return args_.capacity() * sizeof(std::string_view) +
+           inline_args_.capacity() * sizeof(std::string);
+  }
 
  private:
   static constexpr size_t kKeptArguments = 1024;
+  static constexpr size_t kKeptInlineArguments = 32;
 
   enum class Step { kStart, kHeader, kArgument };
 

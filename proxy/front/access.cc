@@ -17,17 +17,16 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-std::string unknown_command(const upstream::CommandCatalog& catalog, Args args) {
+// No more of it than Redis shows, which takes it for a C string.
+std::string shown(std::string_view text, size_t bytes_max = kShownMax) {
+  return std::string(text.substr(0, std::min(text.find('\0'), bytes_max)));
+}
+
+std::string unknown(const upstream::CommandCatalog& catalog, Args args) {
   const std::string_view name = args[0];
-  if (args.size() > 1 && catalog.find(name) != nullptr && name.find('|') == name.npos) {
-    return "ERR unknown subcommand '" + std::string(args[1].substr(0, kShownMax)) + "'. Try " +
-           upper(name) + " HELP.";
-  }
-  std::string shown;
-  for (size_t i = 1; i < args.size() && shown.size() < kShownMax; ++i)
-    shown += "'" + std::string(args[i].substr(0, kShownMax - shown.size())) + "' ";
-  return "ERR unknown command '" + std::string(name.substr(0, kShownMax)) +
-         "', with args beginning with: " + shown;
+  if (args.size() > 1 && catalog.find(name) != nullptr && name.find('|') == name.npos)
+    return "ERR unknown subcommand '" + shown(args[1]) + "'. Try " + upper(name) + " HELP.";
+  return unknown_command(args);
 }
 
 std::string denial(const Verdict& verdict, std::string_view command) {
@@ -53,6 +52,13 @@ std::string denial(const Verdict& verdict, std::string_view command) {
 }  // namespace
 
 const std::string_view kNotAuthenticated = "NOAUTH Authentication required.";
+
+std::string unknown_command(Args args) {
+  std::string beginning;
+  for (size_t i = 1; i < args.size() && beginning.size() < kShownMax; ++i)
+    beginning += "'" + shown(args[i], kShownMax - beginning.size()) + "' ";
+  return "ERR unknown command '" + shown(args[0]) + "', with args beginning with: " + beginning;
+}
 
 Access::Access(UserDirectory* directory, bool warns)
     : directory_(directory),
@@ -103,7 +109,7 @@ bool arity_fits(const upstream::CommandInfo& command, size_t count) {
 std::string refusal(const upstream::CommandCatalog& catalog, const Permission* permission,
                     bool authenticated, Args args) {
   const upstream::CommandInfo* command = catalog.lookup(args);
-  if (command == nullptr) return unknown_command(catalog, args);
+  if (command == nullptr) return unknown(catalog, args);
   if (!arity_fits(*command, args.size()))
     return "ERR wrong number of arguments for '" + command->name + "' command";
   if (!authenticated && !command->no_auth) return std::string(kNotAuthenticated);

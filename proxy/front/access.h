@@ -43,6 +43,9 @@ class Access {
   std::map<std::string, std::shared_ptr<const Permission>> permissions_;  // by the user's name
 };
 
+// "ERR unknown command …", as Redis says it.
+std::string unknown_command(Args args);
+
 bool arity_fits(const upstream::CommandInfo& command, size_t count);
 
 // The text of a refusal, worded as Redis words it and without its dash; "" if all is well. The

@@ -16,7 +16,7 @@ void Clients::remove(const Client& client) {
 
 void Clients::set_name(Client& client, std::string_view name) {
   std::lock_guard lock(mutex_);
-  client.name = name;
+  client.name = std::string(name);  // a shorter one gives back what a longer one took
 }
 
 std::string Clients::name(const Client& client) const {
@@ -40,7 +40,7 @@ bool Clients::user_exists(std::string_view name) const {
 
 void Clients::set_library(Client& client, bool version, std::string_view value) {
   std::lock_guard lock(mutex_);
-  (version ? client.library_version : client.library_name) = value;
+  (version ? client.library_version : client.library_name) = std::string(value);
 }
 
 std::string Clients::line(const Client& client, int64_t now_us) const {

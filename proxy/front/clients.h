@@ -45,6 +45,11 @@ struct Client {
   // Guarded by the memory budget: what it held when it was cut for that; -1 once it has gone.
   int64_t leaving_bytes = 0;
 
+  // Of what the client calls itself. This, and the memory it takes, its own session alone changes.
+  size_t name_bytes() const {
+    return name.capacity() + library_name.capacity() + library_version.capacity();
+  }
+
   // Guarded by the registry: use Clients::set_name(), name() and the like.
   std::string name;
   std::string user = "default";

@@ -90,6 +90,9 @@ constexpr std::array<Entry, kSlots> kTable = make_table();
 
 CommandKind classify(std::string_view name) {
   if (name.empty()) return CommandKind::kForward;
+  // Redis finds commands by a hash of all bytes and then compares C strings, so that one in a few
+  // hundred names "multi\0…" is MULTI.
+  if (name.find('\0') != name.npos) return CommandKind::kUnclear;
   // A verb of the family that does not exist is Redis's to refuse, in Redis's words.
   if (resp::lower(name[0]) == 's' && sale::is_sale_command(name)) return CommandKind::kSale;
   if (name.size() > kNameMax) return CommandKind::kForward;
@@ -111,7 +114,7 @@ std::string_view describe(CommandKind kind) {
       return "server";
     case CommandKind::kEval: case CommandKind::kEvalSha: case CommandKind::kScript:
       return "script";
-    case CommandKind::kHttp: return "refused";
+    case CommandKind::kUnclear: case CommandKind::kHttp: return "refused";
     default: return "tied";
   }
 }

@@ -26,6 +26,7 @@ enum class CommandKind : uint8_t {
   kReplConf,       // prepares that
   kEval, kEvalSha, // the body is remembered; is made sure to be loaded
   kScript,         // tied if its subcommand is KILL or DEBUG
+  kUnclear,        // a zero byte in its name: refused, since Redis may take it for another one
   kHttp,           // a web browser was tricked into talking to us
 };
 

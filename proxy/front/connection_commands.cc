@@ -75,6 +75,7 @@ std::string list(Args args, const Client& client, Clients& clients) {
       if (!resp::parse_strict_integer(text, id) || id < 1) return error("ERR Invalid client ID");
       ids.push_back(id);
     }
+    std::sort(ids.begin(), ids.end());
   } else if (args.size() != 2) {
     return error(kSyntax);
   }
@@ -82,7 +83,7 @@ std::string list(Args args, const Client& client, Clients& clients) {
   std::string lines;
   for (const ClientPtr& one : clients.all()) {
     if (type && !has_type(*one, *type)) continue;
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), one->id) == ids.end()) continue;
+    if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), one->id)) continue;
     lines += clients.line(*one, now_us);
   }
   std::string reply;

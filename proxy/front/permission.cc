@@ -1,7 +1,6 @@
 #include "proxy/front/permission.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "proxy/front/glob.h"
 #include "resp/names.h"
@@ -25,31 +24,16 @@ bool runs_a_script(std::string_view command) {
 
 // ---- Keys.
 
-// Where the keys of a spec begin; nothing if its keyword is not there.
-std::optional<int64_t> begin_of(const KeySpec& spec, Args args) {
+// The keys of a spec that begin at `first`. False: the arguments contradict the spec, which Redis
+// will call a syntax error.
+bool find_keys_at(int64_t first, const KeySpec& spec, Args args, std::vector<KeyUse>& keys) {
   const auto count = static_cast<int64_t>(args.size());
-  if (spec.begin == KeySpec::Begin::kIndex) return spec.index;
-  if (spec.begin != KeySpec::Begin::kKeyword) return std::nullopt;
-  const bool forwards = spec.start_from > 0;
-  const int64_t step = forwards ? 1 : -1, end = forwards ? count - 1 : 1;
-  // Redis never looks at the last argument: nothing could follow it.
-  for (int64_t i = forwards ? spec.start_from : count + spec.start_from;
-       i > 0 && i < count && i != end; i += step) {
-    if (is(args[static_cast<size_t>(i)], spec.keyword)) return i + 1;
-  }
-  return std::nullopt;
-}
-
-// False: the arguments contradict the spec, which Redis will call a syntax error.
-bool find_keys(const KeySpec& spec, Args args, std::vector<KeyUse>& keys) {
-  const auto begin = begin_of(spec, args);
-  if (!begin) return true;
-  const auto count = static_cast<int64_t>(args.size());
-  int64_t first = *begin, last = 0;
+  int64_t last = 0;
   if (spec.find == KeySpec::Find::kRange) {
     if (spec.last_key >= 0) last = first + spec.last_key;
     else if (spec.limit == 0) last = count + spec.last_key;
     else last = first + (count - first) / spec.limit + spec.last_key;
+    if (last == first - 1) return true;  // PFMERGE without sources still writes its first key
   } else if (spec.find == KeySpec::Find::kKeyNum) {
     int64_t number = 0;
     const int64_t at = first + spec.key_num_index;
@@ -65,6 +49,24 @@ bool find_keys(const KeySpec& spec, Args args, std::vector<KeyUse>& keys) {
   if (first <= 0 || last >= count || last < first) return false;
   for (int64_t i = first; i <= last; i += spec.step)
     keys.push_back({static_cast<size_t>(i), spec.reads, spec.writes});
+  return true;
+}
+
+// Of several places where a keyword stands, which one holds is for the command to say: GEORADIUS
+// takes the last STORE, and a consumer of XREADGROUP may be called "streams". So all do.
+bool find_keys(const KeySpec& spec, Args args, std::vector<KeyUse>& keys) {
+  if (spec.begin == KeySpec::Begin::kIndex) return find_keys_at(spec.index, spec, args, keys);
+  if (spec.begin != KeySpec::Begin::kKeyword) return true;
+  const auto count = static_cast<int64_t>(args.size());
+  const bool forwards = spec.start_from > 0;
+  const int64_t step = forwards ? 1 : -1, end = forwards ? count - 1 : 1;
+  // Redis never looks at the last argument: nothing could follow it.
+  for (int64_t i = forwards ? spec.start_from : count + spec.start_from;
+       i > 0 && i < count && i != end; i += step) {
+    if (!is(args[static_cast<size_t>(i)], spec.keyword)) continue;
+    if (!find_keys_at(i + 1, spec, args, keys)) return false;
+    if (!forwards) break;
+  }
   return true;
 }
 
@@ -165,10 +167,20 @@ Verdict check_sort(const Selector& selector, const CommandInfo& command, Args ar
   return {};
 }
 
+// Whether the specs, with what is known here of some commands, name every key. Not those of some
+// modules, nor of Redis before 7.0.
+bool tells_all_keys(const CommandInfo& command) {
+  if (command.keys.empty()) return !command.movable_keys;
+  if (command.name == "sort" || command.name == "sort_ro" || command.name == "migrate") return true;
+  return std::none_of(command.keys.begin(), command.keys.end(), [](const KeySpec& spec) {
+    return spec.incomplete || spec.begin == KeySpec::Begin::kUnknown ||
+           spec.find == KeySpec::Find::kUnknown;
+  });
+}
+
 Verdict check_keys(const Selector& selector, const CommandInfo& command, Args args) {
   if (selector.all_keys) return {};
-  const bool told = !command.keys.empty() || !command.movable_keys;
-  if (!told) return {Verdict::Kind::kKey};  // a module's, or Redis before 7.0: who knows where?
+  if (!tells_all_keys(command)) return {Verdict::Kind::kKey};
   if (has_keys(command)) {
     for (const KeyUse& key : keys_of(command, args)) {
       if (!key_allowed(selector, args[key.argument], key.reads, key.writes))
@@ -199,7 +211,7 @@ bool names_an_item(const sale::CommandSpec& command) {
   using Kind = sale::CommandKind;
   switch (command.kind) {
     case Kind::kList: case Kind::kFlush: case Kind::kPause: case Kind::kResume: case Kind::kStatus:
-    case Kind::kHelp:
+    case Kind::kSlowLog: case Kind::kHelp:
       return false;
     default: return true;
   }

@@ -1,10 +1,11 @@
 // What one user may run: the rules of a User, worked out against the commands that Redis has.
 //
-// Decides as Redis 7.0 does (acl.c), with two differences, because commands run in Redis with the
-// proxy's rights and not with the user's:
+// Decides as Redis 7.0 does (acl.c), with three differences, because commands run in Redis with the
+// proxy's rights and not with the user's, and what is overlooked here nobody sees:
 // - scripts and functions (EVAL, FCALL and their kin) can do anything, so "+@all" and categories
 //   give them only to users who may do anything; others need a rule that names the command;
-// - SORT with BY or GET of a pattern is refused here, and when it is queued in MULTI already.
+// - SORT with BY or GET of a pattern is refused here, and when it is queued in MULTI already;
+// - a key that Redis's own check overlooks is a key: the only one of PFMERGE, the second STORE.
 //
 // Users for whom User::allows_everything() have no Permission: nothing is asked on their way.
 // Made on and used by one I/O thread.

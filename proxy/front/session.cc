@@ -273,7 +273,8 @@ size_t Session::process(std::string_view data) {
 // One more for the run, or what else its kind needs. False: not yet; the command stays.
 bool Session::take_command(Run& run) {
   const CommandKind kind = classify(parser_.args()[0]);
-  const bool refused = restricted_ && !permitted(kind);
+  const bool judged = restricted_ || kind == CommandKind::kUnclear;
+  const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;

@@ -46,7 +46,7 @@ void Session::access_changed() {
   if (stalled_) reply_later();
 }
 
-// Only asked of clients that may not run everything. False: refusal_ says why; or if that is empty,
+// Only asked of clients that may not run everything, and of kUnclear. False: refusal_ says why; or if that is empty,
 // it cannot be told yet.
 bool Session::permitted(CommandKind kind) {
   refusal_.clear();
@@ -57,6 +57,9 @@ bool Session::permitted(CommandKind kind) {
     case CommandKind::kHello:
     case CommandKind::kReset:
       return true;
+    case CommandKind::kUnclear:
+      refusal_ = unknown_command(parser_.args());
+      return false;
     default:
       break;
   }
@@ -114,7 +117,7 @@ void Session::abort_transaction(std::string error) {
 // and all earlier commands are answered: behind the answer to a question.
 bool Session::refuse_relayed() {
   if (monitor_ || pinned_->relays_raw()) {
-    spdlog::info("{} closed: its user may not run what it sent while it was relayed", describe());
+    spdlog::info("{} closed: it may not send what it sent while it was relayed", describe());
     close();
     return true;
   }

@@ -255,9 +255,11 @@ void Session::tell_redis_id(std::function<void(int64_t)> told) {
     wants_redis_id_.push_back(std::move(told));
     return;
   }
-  if (!tie()) {
-    reply_later();
-    return told(0);
+  if (pinned_ == nullptr) {
+    // Not tie(): who has asked for nothing must not be told that there is no connection left.
+    auto own = worker_.pinned_pool().acquire(client_->protocol.load(), database_, *this);
+    if (!own) return told(0);
+    pinned_ = std::move(*own);
   }
   sticky_ = dirty_ = true;
   pinned_->tell_redis_id(std::move(told));

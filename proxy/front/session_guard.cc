@@ -44,7 +44,7 @@ void Session::note_login() {
 size_t Session::memory_bytes() const {
   return input_.capacity() + output_.capacity() + encoded_.capacity() + parser_.memory_bytes() +
          queue_.memory_bytes() + (pinned_ ? pinned_->buffered_bytes() : 0) +
-         (transaction_ ? transaction_->bytes() : 0);
+         (transaction_ ? transaction_->bytes() : 0) + client_->name_bytes();
 }
 
 // What has grown is compared with its bounds; what has shrunk is given back.

@@ -53,6 +53,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
       queue_server(kind);
       return true;
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: multi_subscribes_ = true; break;
+    case CommandKind::kReplConf: dirty_ = true; break;
     case CommandKind::kEval: case CommandKind::kScript: remember_script(kind); break;
     case CommandKind::kEvalSha:
       if (!script_is_loaded()) return false;

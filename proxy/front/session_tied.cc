@@ -107,9 +107,14 @@ void Session::relay_raw() {
 // The client is a subscriber or a monitor: Redis judges what it may send. Whether it ceases to be
 // one, only Redis can tell, so it is asked after each command that could end it.
 void Session::dispatch_relayed() {
+  const CommandKind kind = classify(parser_.args()[0]);
+  if (monitor_ && (kind == CommandKind::kAuth || kind == CommandKind::kHello)) {
+    // Redis would carry it out: passwords of its own could be guessed past the throttle.
+    refuse_relayed();
+    return;
+  }
   pinned_->forward(command_bytes(), 0, false);
   if (pinned_->relays_raw()) return;
-  const CommandKind kind = classify(parser_.args()[0]);
   const bool may_end =
       kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
   if (!may_end) return;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kFlushWaitMaxMs = 3'600'000;
 constexpr size_t kSlowLogShown = 10;  // without a count
+constexpr size_t kNumberBytesMax = 20;  // of any number of 64 bits
 
 std::string ok_reply() {
   std::string out;
@@ -208,6 +209,9 @@ void Sale::list(std::span<const std::string_view> args, size_t thread,
     }
     (is_cursor ? cursor : count) = args[i + 1];
   }
+  // Redis refuses what is no number, but all purchases would wait until it has read it.
+  if (cursor.size() > kNumberBytesMax || count.size() > kNumberBytesMax)
+    return sink->deliver(token, error_reply("ERR", "CURSOR and COUNT must be whole numbers"));
   upstream::RedisClient& redis = coalescers_[thread]->redis();
   if (!redis.connected()) {
     return sink->deliver(token,

@@ -1,20 +1,28 @@
 #include "proxy/upstream/pinned.h"
 
+#include <cstdio>
+#include <random>
 #include <utility>
+
+#include "resp/writer.h"
 
 namespace sluice::proxy::upstream {
 namespace {
 
-// No client can make Redis send these as whole frames: a subscriber gets messages in arrays of
-// three and four.
-constexpr std::string_view kQuestion = "sluice: still subscribed?";
-constexpr std::string_view kAskCommand =
-    "*2\r\n$4\r\nPING\r\n$25\r\nsluice: still subscribed?\r\n";
-constexpr std::string_view kSubscribedFrame =
-    "*2\r\n$4\r\npong\r\n$25\r\nsluice: still subscribed?\r\n";
-constexpr std::string_view kFreeFrame = "$25\r\nsluice: still subscribed?\r\n";
+constexpr std::string_view kAskCommand = "*2\r\n$4\r\nPING\r\n";   // the question follows
+constexpr std::string_view kStillSubscribed = "*2\r\n$4\r\npong\r\n";  // the same
 constexpr std::string_view kResetFrame = "+RESET\r\n";
-static_assert(kQuestion.size() == 25);
+
+// Another one each time, as RESP: a client that knew it could have Redis repeat it beforehand, and
+// would be taken for a subscriber while Redis carries out whatever it sends.
+std::string fresh_question() {
+  std::random_device random;
+  char digits[17];
+  std::snprintf(digits, sizeof(digits), "%08x%08x", random(), random());
+  std::string question;
+  resp::append_bulk(question, std::string("sluice: still subscribed? ") + digits);
+  return question;
+}
 
 }  // namespace
 
@@ -78,7 +86,8 @@ void Pinned::protocol_broken() {
 void Pinned::ask_whether_relay_ended() {
   asked_ = true;
   frame_passed_ = !scanner_.at_border();
-  link_.out().append(kAskCommand);
+  question_ = fresh_question();
+  link_.out().append(kAskCommand).append(question_);
   link_.flush_later();
 }
 
@@ -111,7 +120,7 @@ std::string_view Pinned::relay_bytes(std::string_view bytes) {
     frame_.append(part);
     if (whole) {
       judge_frame();
-    } else if (frame_.size() > kSubscribedFrame.size()) {
+    } else if (frame_.size() > kStillSubscribed.size() + question_.size()) {
       frame_passed_ = true;
       receiver_->reply_bytes(std::move(frame_), 0);
       frame_.clear();
@@ -124,11 +133,13 @@ void Pinned::judge_frame() {
   const std::string frame = std::move(frame_);
   frame_.clear();
   was_reset_ = frame == kResetFrame;
-  const bool answer = frame == kSubscribedFrame || frame == kFreeFrame;
+  const bool subscribed = frame.starts_with(kStillSubscribed) &&
+                          frame.compare(kStillSubscribed.size(), frame.npos, question_) == 0;
+  const bool answer = subscribed || frame == question_;
   if (!answer) receiver_->reply_bytes(frame, 0);
   if (!answer && !was_reset_) return;
   asked_ = false;
-  relay_ = frame == kSubscribedFrame;
+  relay_ = subscribed;
   if (receiver_ != nullptr) receiver_->relay_ended();
 }
 

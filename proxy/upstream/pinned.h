@@ -77,6 +77,7 @@ class Pinned final : LinkEvents {
   bool asked_ = false;          // ask_whether_relay_ended() waits for its answer
   bool frame_passed_ = false;   // this frame is not the answer: it goes to the session as it comes
   bool was_reset_ = false;
+  std::string question_;        // what it will repeat in its answer
   std::string frame_;           // the frame that is arriving while asked_
   bool room_wanted_ = false;
   bool was_up_ = false;

@@ -16,6 +16,8 @@ using Words = std::vector<std::string_view>;
 
 TEST(CommandTable, ComparesNamesInAnyCaseAndWhole) {
   EXPECT_EQ(classify("mUlTi"), CommandKind::kMulti);
+  EXPECT_EQ(classify(std::string_view("multi\0x", 7)), CommandKind::kUnclear);
+  EXPECT_EQ(classify(std::string_view("seckill.buy\0", 12)), CommandKind::kUnclear);
   EXPECT_EQ(classify("PUNSUBSCRIBE"), CommandKind::kUnsubscribe);
   EXPECT_EQ(classify("brpoplpush"), CommandKind::kBlocking);
   for (std::string_view other :

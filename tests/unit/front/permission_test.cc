@@ -64,6 +64,15 @@ upstream::CatalogPtr catalog() {
       command("mset", -3, "write", array({spec({kUpdate}, index(1), range(-1, 2, 0))})),
       command("xread", -4, "read",
               array({spec({kAccess}, keyword("STREAMS", 1), range(-1, 1, 2))})),
+      command("pfmerge", -2, "write",
+              array({spec({kAccess, kInsert}, index(1), range(0, 1, 0)),
+                     spec({kAccess}, index(2), range(-1, 1, 0))})),
+      command("georadius", -6, "write",
+              array({spec({kAccess}, index(1), range(0, 1, 0)),
+                     spec({kUpdate}, keyword("STORE", 6), range(0, 1, 0))})),
+      command("module.read", -2, "read",
+              array({spec({kAccess}, index(1), range(0, 1, 0)),
+                     spec({kAccess, "+incomplete\r\n"}, kUnknown, kUnknown)})),
       command("zunion", -3, "read", array({spec({kAccess}, index(1), keynum(0, 1, 1))})),
       command("sort", -2, "write",
               array({spec({kAccess}, index(1), range(0, 1, 0)),
@@ -164,6 +173,20 @@ TEST(Permission, EveryKeyMustMatchAPatternWithItsRights) {
             Kind::kKey);
 }
 
+TEST(Permission, KeysThatRedisOverlooksAreKeysToo) {
+  EXPECT_EQ(judge("+@all ~a", {"PFMERGE", "a"}), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~a", {"PFMERGE", "b"}), Kind::kKey);
+  EXPECT_EQ(judge("+@all ~a", {"PFMERGE", "a", "b"}), Kind::kKey);
+  EXPECT_EQ(judge("+@all ~a", {"GEORADIUS", "a", "0", "0", "1", "m", "STORE", "a"}),
+            Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~a", {"GEORADIUS", "a", "0", "0", "1", "m", "STORE", "a", "STORE", "b"}),
+            Kind::kKey);
+  // A consumer, or a group, may have the name of the keyword.
+  EXPECT_EQ(judge("+@all ~s*", {"XREAD", "streams", "streams", "b", "0"}), Kind::kKey);
+  EXPECT_EQ(judge("+@all ~*", {"MODULE.READ", "a"}), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~a", {"MODULE.READ", "a"}), Kind::kKey);
+}
+
 TEST(Permission, HugeKeyCountsAreNotFollowed) {
   for (std::string_view count : {"9223372036854775807", "-1", "4294967297", "99"})
     EXPECT_EQ(judge("+@all ~a", {"ZUNION", count, "b"}), Kind::kAllowed) << count;
@@ -217,6 +240,7 @@ TEST(Permission, PurchasesAreACategoryAndItemsAreKeys) {
   EXPECT_EQ(judge("+@seckill-admin ~*", create), Kind::kAllowed);
   EXPECT_EQ(judge("+@all -@dangerous ~*", create), Kind::kCommand);
   EXPECT_EQ(judge("+@seckill-admin", {"SECKILL.STATUS"}), Kind::kAllowed);
+  EXPECT_EQ(judge("+@seckill-admin", {"SECKILL.SLOWLOG", "GET"}), Kind::kAllowed);
   EXPECT_EQ(judge("+@purchase -seckill.buy ~*", buy), Kind::kCommand);
   EXPECT_EQ(judge("+seckillbuy ~*", buy), Kind::kAllowed);
 }

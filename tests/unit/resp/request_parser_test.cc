@@ -158,6 +158,22 @@ TEST(RequestParser, ManyArgumentsTakeMemoryOnlyWhileTheyAreWanted) {
   EXPECT_EQ(parser.memory_bytes(), 0u);
 }
 
+// A line of 64 KiB may hold 32,000 words, of 32 bytes each here: for every idle client, too much.
+TEST(RequestParser, ManyInlineArgumentsTakeMemoryOnlyWhileTheyAreWanted) {
+  const RequestLimits limits;
+  RequestParser parser(limits);
+  std::string line;
+  for (int i = 0; i < 30'000; ++i) line += "a ";
+  line += "\r\n";
+  ASSERT_EQ(parser.parse(line), State::kCommand);
+  EXPECT_GE(parser.memory_bytes(), 30'000 * sizeof(std::string));
+  parser.next();
+  EXPECT_EQ(parser.memory_bytes(), 0u);
+  ASSERT_EQ(parser.parse("PING\r\n"), State::kCommand);
+  parser.next();
+  EXPECT_LE(parser.memory_bytes(), 1024u);
+}
+
 TEST(RequestParser, StrictIntegersAreThoseOfRedis) {
   int64_t value = 0;
   EXPECT_TRUE(parse_strict_integer("-9223372036854775808", value));
