@@ -5,10 +5,12 @@ distribution's patches. So each release is asked in turn. The apt configuration 
 that of the machine is not changed.
 """
 
+import platform
 import subprocess
 import sys
 
-RELEASES = ("", "trixie", "sid")  # "" is the machine's own
+OWN_RELEASE = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+RELEASES = (OWN_RELEASE, "trixie", "sid")
 
 
 def source(package, folder):
@@ -18,7 +20,7 @@ def source(package, folder):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     if not download(package, "", folder, ()):
-        download(package, "", folder, own_configuration(folder))
+        download(package, OWN_RELEASE, folder, own_configuration(folder))
     descriptions = sorted(folder.glob(f"{package}_*.dsc"))
     if not descriptions:
         sys.exit(f"suites: no package source of this machine offers the source of {package}")
@@ -66,14 +68,11 @@ def own_configuration(folder):
     mirrors = {line.split()[0] for line in targets.splitlines()
                if line.split()[0].endswith("/debian/")}
     lines |= {f"deb-src {mirror} {release} main\n"
-              for mirror in mirrors for release in RELEASES if release}
+              for mirror in mirrors for release in RELEASES if release != OWN_RELEASE}
     (own / "sources.list").write_text("".join(sorted(lines)))
-    codename = subprocess.run(["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"],
-                              stdout=subprocess.PIPE, text=True).stdout.strip()
     options = ["-o", f"Dir::Etc::SourceList={own}/sources.list",
                "-o", "Dir::Etc::SourceParts=/dev/null", "-o", f"Dir::State::Lists={own}/lists",
-               "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=",
-               "-o", f"APT::Default-Release={codename}"]
+               "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
     subprocess.run(["apt-get", *options, "-q", "update"], timeout=300, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
     return options
