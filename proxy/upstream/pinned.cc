@@ -42,7 +42,7 @@ void Pinned::forward_unseen(std::string_view bytes) {
 
 void Pinned::link_bytes(std::string_view bytes) {
   while (!bytes.empty() && receiver_ != nullptr) {
-    if (relay_ && unseen_ == 0 && replies_ == 0) {
+    if (relay_ && unseen_ == 0 && replies_ == 0 && push_.empty()) {
       if (raw_) return receiver_->reply_bytes(bytes, 0);
       bytes = relay_bytes(bytes);
       continue;
@@ -74,9 +74,15 @@ void Pinned::protocol_broken() {
   link_closed("its answer is not what the proxy expects");
 }
 
+void Pinned::start_relay() {
+  relay_ = true;
+  scanner_.count_inner_pushes(true);
+}
+
 void Pinned::ask_whether_relay_ended() {
   asked_ = true;
-  frame_passed_ = !scanner_.at_border();
+  const bool relaying = unseen_ == 0 && replies_ == 0 && push_.empty();
+  frame_passed_ = relaying && !scanner_.at_border();
   link_.out().append(kAskCommand);
   link_.flush_later();
 }
@@ -128,6 +134,7 @@ void Pinned::judge_frame() {
   if (!answer && !was_reset_) return;
   asked_ = false;
   relay_ = frame == kSubscribedFrame;
+  scanner_.count_inner_pushes(relay_);
   if (receiver_ != nullptr) receiver_->relay_ended();
 }
 
