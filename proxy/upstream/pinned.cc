@@ -212,7 +212,10 @@ Result<std::unique_ptr<Pinned>> PinnedPool::acquire(int protocol, int64_t databa
 void PinnedPool::give_back(std::unique_ptr<Pinned> pinned, bool clean) {
   pinned->receiver_ = nullptr;
   for (auto& told : std::exchange(pinned->wants_id_, {})) told(0);
-  if (clean && pinned->reusable() && idle_.size() < kIdleMax)
+  // What is kept here the other threads cannot have: leave them a quarter.
+  const int64_t limit = limit_.load(std::memory_order_relaxed);
+  const bool room = open_.load(std::memory_order_relaxed) < limit - limit / 4;
+  if (clean && room && pinned->reusable() && idle_.size() < kIdleMax)
     idle_.push_back(std::move(pinned));
   else
     bury(std::move(pinned));
