@@ -297,7 +297,7 @@ bool Session::stalls() {
     if (!queue_.empty()) return true;
     settle();
   }
-  if (relay_ending_ || script_loading_) return true;
+  if (relay_ending_ || script_ == Script::kLoading) return true;
   if (large_waits_ && !queue_.empty()) return true;
   large_waits_ = false;
   if (!wants_redis_id_.empty()) {

@@ -177,7 +177,8 @@ class Session final : public sale::ReplySink,
   bool on_evalsha();
   void remember_script(CommandKind kind);
   bool script_is_loaded();
-  bool load_script(const std::string& body, upstream::Errands::Handler done);
+  bool load_script(const std::string& body, const std::string& sha, const void* way,
+                   std::function<void()> tried);
   void local(std::string_view reply);
   bool take_muted();
   void forward_one(ReplyQueue::Rewrite rewrite = nullptr);
@@ -298,7 +299,7 @@ class Session final : public sale::ReplySink,
   bool blocked_ = false;      // settling_ for a command that may take for ever
   bool subscribed_ = false;   // sticky_ because of SUBSCRIBE in RESP3
   bool held_ = false;         // waits for the end of CLIENT PAUSE
-  bool script_loading_ = false;  // waits for a script to be loaded
+  enum class Script { kUnknown, kLoading, kTried } script_ = Script::kUnknown;  // of an EVALSHA
   // CLIENT TRACKING … REDIRECT waits for what Redis calls the other client.
   enum class Redirect { kNone, kAsked, kAnswered } redirect_ = Redirect::kNone;
   int64_t redirect_redis_id_ = 0;
