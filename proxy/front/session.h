@@ -201,7 +201,13 @@ class Session final : public sale::ReplySink,
   // session_client.cc: CLIENT
   bool on_client();
   bool on_tracking();
-  void forward_tracking(std::string_view bytes, int64_t redirect);
+  struct Tracking {
+    std::string command;
+    int64_t redirect;  // the client that gets the invalidations, as Client::redirect
+  };
+  std::optional<Tracking> tracking_command();
+  void ask_redis_id(const Client& target);
+  void forward_tracking(const Tracking& tracking);
   void forward_about_tracking();
   bool on_unblock();
   std::string run_client(Args args);
@@ -222,7 +228,8 @@ class Session final : public sale::ReplySink,
   void queue_hello();
   void queue_acl();
   void queue_select();
-  void queue_client();
+  bool queue_client();
+  bool queue_tracking();
   void queue_server(CommandKind kind);
 
   // session_tied.cc: the client's own connection to Redis.

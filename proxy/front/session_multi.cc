@@ -42,7 +42,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     case CommandKind::kSale: refuse_in_multi(); return true;
     case CommandKind::kHello: queue_hello(); return true;
-    case CommandKind::kClient: queue_client(); return true;
+    case CommandKind::kClient: return queue_client();
     case CommandKind::kSelect: queue_select(); return true;
     case CommandKind::kAuth:
       if (alone) forward_one();  // Redis refuses it, and EXEC with it
@@ -160,24 +160,27 @@ void Session::queue_select() {
   });
 }
 
-void Session::queue_client() {
+// False: not yet.
+bool Session::queue_client() {
   const Args args = parser_.args();
   switch (client_place(args)) {
-    case ClientPlace::kWrong: return forward_one();  // Redis refuses it, and EXEC with it
+    case ClientPlace::kWrong: forward_one(); break;  // Redis refuses it, and EXEC with it
     case ClientPlace::kHere:
     case ClientPlace::kReply:
     case ClientPlace::kPause:
     case ClientPlace::kUnblock:
-      return queue_local([this](Args words) { return run_client(words); });
-    case ClientPlace::kTracking:
-      sticky_ = true;
-      [[fallthrough]];
+      queue_local([this](Args words) { return run_client(words); });
+      break;
+    case ClientPlace::kTracking: return queue_tracking();
+    case ClientPlace::kRedis:
+      queue_changed(command_bytes(),
+                    [this](std::string_view element) { return with_own_redirect(element); });
+      break;
     case ClientPlace::kUnknown:
       dirty_ = true;
-      [[fallthrough]];
-    case ClientPlace::kRedis:
       transaction_->queued(1);
-      return forward_one();
+      forward_one();
+      break;
   }
 }
 
@@ -187,6 +190,19 @@ void Session::queue_acl() {
   if (args.size() > 1 && (whoami || user_ != nullptr) && !subcommand_is("help") &&
       !subcommand_is("genpass")) {
     return queue_local([this](Args words) { return run_acl(words); });
+  return true;
+}
+
+bool Session::queue_tracking() {
+  const std::optional<Tracking> tracking = tracking_command();
+  if (!tracking) return false;
+  sticky_ = dirty_ = true;
+  const auto change = [this, redirect = tracking->redirect](std::string_view element) {
+    if (element.starts_with("+OK")) client_->redirect = redirect;
+    return std::string(element);
+  };
+  queue_changed(tracking->command, change);
+  return true;
   }
   if (args.size() > 1) transaction_->queued(1);  // else Redis refuses it, and EXEC with it
   forward_one();
