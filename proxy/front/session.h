@@ -192,6 +192,7 @@ class Session final : public sale::ReplySink,
   void on_select();
   void selected(int64_t database, std::string_view reply);
   void on_reset();
+  void forget_state();
   void on_command();
   void on_info();
   void on_config();
@@ -200,15 +201,16 @@ class Session final : public sale::ReplySink,
 
   // session_client.cc: CLIENT
   bool on_client();
-  bool on_tracking();
   struct Tracking {
     std::string command;
     int64_t redirect;  // the client that gets the invalidations, as Client::redirect
   };
+  bool on_tracking();
   std::optional<Tracking> tracking_command();
   void ask_redis_id(const Client& target);
   void forward_tracking(const Tracking& tracking);
   void forward_about_tracking();
+  std::string with_own_redirect(std::string_view reply) const;
   bool on_unblock();
   std::string run_client(Args args);
   std::string run_pause(Args args);

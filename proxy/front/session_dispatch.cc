@@ -61,17 +61,18 @@ bool Session::barrier(CommandKind kind) const {
 bool Session::overtakes_pushes(CommandKind kind) const {
   switch (kind) {
     case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
-    case CommandKind::kAuth: case CommandKind::kQuit:
+    case CommandKind::kAuth: case CommandKind::kAcl: case CommandKind::kQuit:
       return true;
     default: return false;
   }
 }
 
-// Pushes are no replies, so nothing tells that the last one is here but the reply to a later PING.
+// Pushes are no replies, so nothing tells that the last one is here but the reply to a later
+// command. (One of CLIENT's: any other would end what CLIENT CACHING has begun.)
 bool Session::pushes_are_through() {
   if (!queue_.empty()) return false;
   if (std::exchange(pushes_asked_, !pushes_asked_)) return true;
-  send("*1\r\n$4\r\nPING\r\n", 1, queue_.add_forwarded(1, true));
+  send("*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 1, queue_.add_forwarded(1, true));
   return false;
 }
 

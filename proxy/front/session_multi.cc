@@ -88,6 +88,13 @@ void Session::on_exec() {
     // Redis knows nothing of the command that was refused, so the transaction must not run.
     return abort_transaction("-EXECABORT Transaction discarded because of previous errors.\r\n");
   }
+  if (multi_subscribes_ && transaction_->has_changes()) {
+    // The two cannot be told apart in EXEC's reply; half a transaction would be worse than none.
+    return abort_transaction(
+        error_line("EXECABORT Transaction discarded because of: ERR Sluice: subscribing and "
+                   "commands about the connection (such as SELECT or CLIENT) cannot be part of "
+                   "one MULTI transaction"));
+  }
   if (multi_subscribes_) return exec_with_subscriptions();
   if (transaction_->has_changes()) {
     forward_one([this, transaction = transaction_](std::string_view reply) {
@@ -107,7 +114,8 @@ void Session::exec_with_subscriptions() {
   end_multi();
   settling_ = false;
   dirty_ = relay_ = relay_ending_ = true;
-  sticky_ = sticky_ || client_->protocol.load() == 3;
+  subscribed_ = client_->protocol.load() == 3;
+  sticky_ = sticky_ || subscribed_;
   pinned_->start_relay();
   pinned_->forward(command_bytes(), 0, false);
   pinned_->ask_whether_relay_ended();
@@ -182,14 +190,6 @@ bool Session::queue_client() {
       forward_one();
       break;
   }
-}
-
-void Session::queue_acl() {
-  const Args args = parser_.args();
-  const bool whoami = args.size() == 2 && subcommand_is("whoami");
-  if (args.size() > 1 && (whoami || user_ != nullptr) && !subcommand_is("help") &&
-      !subcommand_is("genpass")) {
-    return queue_local([this](Args words) { return run_acl(words); });
   return true;
 }
 
@@ -203,6 +203,14 @@ bool Session::queue_tracking() {
   };
   queue_changed(tracking->command, change);
   return true;
+}
+
+void Session::queue_acl() {
+  const Args args = parser_.args();
+  const bool whoami = args.size() == 2 && subcommand_is("whoami");
+  if (args.size() > 1 && (whoami || user_ != nullptr) && !subcommand_is("help") &&
+      !subcommand_is("genpass")) {
+    return queue_local([this](Args words) { return run_acl(words); });
   }
   if (args.size() > 1) transaction_->queued(1);  // else Redis refuses it, and EXEC with it
   forward_one();
