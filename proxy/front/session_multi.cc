@@ -52,7 +52,9 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       queue_server(kind);
       return true;
-    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: multi_subscribes_ = true; break;
+    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe:
+      multi_subscribes_ = multi_subscribes_ || kind == CommandKind::kUnsubscribe || !alone;
+      break;
     case CommandKind::kEval: case CommandKind::kScript: remember_script(kind); break;
     case CommandKind::kEvalSha:
       if (!script_is_loaded()) return false;

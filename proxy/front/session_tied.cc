@@ -60,9 +60,12 @@ bool Session::dispatch_tied(CommandKind kind) {
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
       on_subscribe(kind);
       return true;
-    case CommandKind::kReplica:
+    case CommandKind::kReplica: {
+      const bool sync = resp::equals_ignoring_case(args[0], "sync");
+      if (sync ? args.size() != 1 : args.size() < 3) break;  // Redis says why not
       if (tie()) relay_raw();
       return true;
+    }
     case CommandKind::kReplConf: on_replconf(); return true;
     default: break;
   }

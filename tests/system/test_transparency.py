@@ -156,10 +156,11 @@ def test_subscribing_and_selecting_in_one_transaction_is_refused_whole(stack):
         b"$4\r\nin 0\r\n", b"*2\r\n$1\r\na\r\n:0\r\n"]
 
 
-def test_the_debugger_turned_off_leaves_the_client_its_identity(stack):
+@pytest.mark.parametrize("words", [("SCRIPT", "DEBUG", "NO"), ("SCRIPT", "DEBUG", "X"), ("PSYNC",)])
+def test_who_neither_debugs_nor_replicates_keeps_its_identity(stack, words):
     raw = stack.via()
     number = raw.ask("CLIENT", "ID")
-    assert raw.ask("SCRIPT", "DEBUG", "NO") == b"+OK\r\n"
+    assert raw.ask(*words) == stack.direct().ask(*words)
     assert raw.ask("CLIENT", "ID") == number
 
 
