@@ -124,6 +124,11 @@ void ReplyScanner::number_ended() {
       return;
     case '|': open_aggregate(number_ * 2, true); return;
     case '%': open_aggregate(streamed_ ? -1 : number_ * 2, false); return;
+    case '>': {
+      const bool inner = !frames_.empty() && !streamed_ && !negative_ && !inner_pushes_count_;
+      if (inner) return open_aggregate(number_, true);
+      [[fallthrough]];
+    }
     default:
       if (negative_)
         element_ended();  // "*-1"

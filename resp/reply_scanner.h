@@ -31,6 +31,10 @@ class ReplyScanner {
   // in part, or else of one push. Call again with the rest of the chunk.
   Slice scan(std::string_view chunk, size_t replies_max);
 
+  // Redis sends pushes also within an aggregate (a subscriber's own PUBLISH in its MULTI). They are
+  // no elements of it; but those that answer a SUBSCRIBE in MULTI are.
+  void count_inner_pushes(bool count) { inner_pushes_count_ = count; }
+
   // No reply and no push has been begun without being ended.
   bool at_border() const { return at_border_; }
 
@@ -40,7 +44,7 @@ class ReplyScanner {
   enum class Step { kType, kNumber, kLine, kBulk };
   struct Frame {
     int64_t left;    // elements still to come; of a streamed aggregate: -1
-    bool attribute;  // belongs to the element that follows it
+    bool attribute;  // or another that is no element of the one around it: one follows
   };
 
   size_t take(std::string_view rest);
@@ -57,6 +61,7 @@ class ReplyScanner {
   bool deep_ = false;
   bool reply_ended_ = false;
   bool broken_ = false;
+  bool inner_pushes_count_ = false;
   bool negative_ = false;  // of the number being read
   bool streamed_ = false;  // '?' stood in its place
   bool in_streamed_string_ = false;

@@ -54,13 +54,27 @@ void Pause::begin(Mode mode, int64_t end_us) {
 void Pause::end() {
   std::lock_guard lock(mutex_);
   mode_ = Mode::kNone;
+  ++ended_;
+}
+
+void Pause::end_in_time(int64_t now_us) {
+  if (active() && now_us >= end_us_) {
+    mode_ = Mode::kNone;
+    ++ended_;
+  }
+}
+
+uint64_t Pause::ended(int64_t now_us) {
+  std::lock_guard lock(mutex_);
+  end_in_time(now_us);
+  return ended_;
 }
 
 bool Pause::holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us) {
   Mode mode = Mode::kNone;
   {
     std::lock_guard lock(mutex_);
-    if (now_us >= end_us_) mode_ = Mode::kNone;
+    end_in_time(now_us);
     mode = mode_;
   }
   return mode == Mode::kAll || (mode == Mode::kWrite && may_write(kind, args));

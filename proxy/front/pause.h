@@ -27,11 +27,16 @@ class Pause {
   bool active() const { return mode_.load(std::memory_order_relaxed) != Mode::kNone; }
   // Whether this command has to wait; ends a pause whose time has come.
   bool holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us);
+  // How many pauses have ended: as long as that stays and one is active(), who waits waits on.
+  uint64_t ended(int64_t now_us);
 
  private:
+  void end_in_time(int64_t now_us);
+
   std::mutex mutex_;
   std::atomic<Mode> mode_{Mode::kNone};  // written under mutex_
   int64_t end_us_ = 0;                   // monotonic; guarded by mutex_
+  uint64_t ended_ = 0;                   // guarded by mutex_
 };
 
 // Whether Redis 7.0 stops the command during CLIENT PAUSE … WRITE. EXEC counts as one that writes.

@@ -32,8 +32,8 @@ void ScriptCache::remember(std::string_view body) {
   std::string sha = sha1_hex(body);
   std::lock_guard lock(mutex_);
   if (const auto found = by_sha_.find(sha); found != by_sha_.end()) {
+    // Whether Redis has taken it this time nobody knows yet: it stays as old as it was.
     entries_.splice(entries_.begin(), entries_, found->second);
-    found->second->outages = outages_;
     return;
   }
   entries_.push_front({std::move(sha), std::make_shared<const std::string>(body), outages_});
@@ -84,14 +84,25 @@ void ScriptsLoaded::saw_body(std::string_view body) {
   cache_.remember(body);
 }
 
-std::shared_ptr<const std::string> ScriptsLoaded::to_load(std::string_view sha) {
+ScriptsLoaded::Body ScriptsLoaded::to_load(std::string_view sha, const void* way) {
   if (sha.size() != kShaLength) return nullptr;
-  std::string name = resp::lower(sha);
-  if (settled_.contains(name)) return nullptr;
-  auto body = cache_.find_lost(name);
-  if (settled_.size() >= kNamesMax) settled_.clear();
-  settled_.insert(std::move(name));
+  const std::string name = resp::lower(sha);
+  if (settled_.contains(name) || loading_.contains({name, way})) return nullptr;
+  Body body = cache_.find_lost(name);
+  if (body == nullptr) settle(name);
+  else loading_.emplace(name, way);
   return body;
+}
+
+void ScriptsLoaded::load_ended(std::string_view sha, const void* way, std::string_view reply) {
+  const std::string name = resp::lower(sha);
+  loading_.erase({name, way});
+  if (reply.starts_with('$')) settle(name);
+}
+
+void ScriptsLoaded::settle(const std::string& name) {
+  if (settled_.size() >= kNamesMax) settled_.clear();
+  settled_.insert(name);
 }
 
 }  // namespace sluice::proxy::front

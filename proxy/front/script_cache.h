@@ -16,10 +16,12 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace sluice::proxy::front {
 
@@ -28,7 +30,7 @@ class ScriptCache {
   explicit ScriptCache(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   void remember(std::string_view body);
-  // The body with this SHA-1 (lower case hex), if a connection was lost since it was last seen; or
+  // The body with this SHA-1 (lower case hex), if a connection was lost since it was first seen; or
   // null.
   std::shared_ptr<const std::string> find_lost(const std::string& sha);
   void connection_lost() { outages_.fetch_add(1, std::memory_order_relaxed); }
@@ -44,7 +46,7 @@ class ScriptCache {
   struct Entry {
     std::string sha;
     std::shared_ptr<const std::string> body;
-    uint64_t outages;  // when it was last seen
+    uint64_t outages;  // when it was first seen
   };
 
   const size_t bytes_max_;
@@ -64,8 +66,13 @@ class ScriptsLoaded {
 
   // Of EVAL, EVAL_RO and SCRIPT LOAD.
   void saw_body(std::string_view body);
-  // The body that must be loaded ahead of an EVALSHA, or null. `sha` in any case.
-  std::shared_ptr<const std::string> to_load(std::string_view sha);
+  // The body that must be loaded ahead of an EVALSHA, or null. `sha` in any case. `way` is how the
+  // EVALSHA reaches Redis: behind a load under way on the same one none is needed; behind one on
+  // another it might arrive too early. Each load asked for is to be followed by load_ended().
+  using Body = std::shared_ptr<const std::string>;
+  Body to_load(std::string_view sha, const void* way);
+  // `reply` to SCRIPT LOAD. After an error (Redis loads, or is busy) the next EVALSHA tries again.
+  void load_ended(std::string_view sha, const void* way, std::string_view reply);
   void flushed() { cache_.clear(); }
   // A connection was lost: Redis may have restarted.
   void connection_lost();
@@ -73,7 +80,10 @@ class ScriptsLoaded {
  private:
   static constexpr size_t kNamesMax = 10'000;
 
+  void settle(const std::string& name);
+
   ScriptCache& cache_;
+  std::set<std::pair<std::string, const void*>> loading_;  // SHA and way
   std::unordered_set<std::string> settled_;  // SHAs that need nothing more
   std::unordered_set<size_t> bodies_;        // hashes of those that the cache still has
   uint64_t losses_ = 0;                      // of the cache, as bodies_ knows it

@@ -243,16 +243,20 @@ size_t Session::process(std::string_view data) {
     }
     const auto state = parser_.parse(data.substr(done));
     if (state == resp::RequestParser::State::kNeedMore) {
-      done += parser_.drop_skipped();
+      const size_t empty_commands = parser_.drop_skipped();
+      if (empty_commands > 0) mute_next_ = false;
+      done += empty_commands;
       break;
     }
     if (state == resp::RequestParser::State::kError) {
       flush(run);
-      queue_.add_local("-" + parser_.error() + "\r\n", false);
+      queue_.add_local("-" + parser_.error() + "\r\n", take_muted());
       closing_ = true;
       reply_later();
       break;
     }
+    // To Redis an empty command, too, is the one that CLIENT REPLY SKIP speaks of.
+    if (mute_next_ && parser_.raw().data() != data.data() + done) mute_next_ = false;
     if (!take_command(run)) {
       parser_.next();  // to be read again
       stalled_ = true;
@@ -283,10 +287,8 @@ bool Session::take_command(Run& run) {
     return true;
   }
   flush(run);
-  worker_.services().count(kind, 1);
-  if (refused) return refuse(kind);
-  if (large) return begin_large();
-  const bool taken = dispatch(kind);
+  const bool taken = refused ? refuse(kind) : large ? begin_large() : dispatch(kind);
+  if (taken) worker_.services().count(kind, 1);
   parser_.set_authenticated(authenticated());
   return taken;
 }
@@ -298,7 +300,7 @@ bool Session::stalls() {
     if (!queue_.empty()) return true;
     settle();
   }
-  if (relay_ending_ || script_loading_) return true;
+  if (relay_ending_ || script_ == Script::kLoading) return true;
   if (large_waits_ && !queue_.empty()) return true;
   large_waits_ = false;
   if (!wants_redis_id_.empty()) {

@@ -179,7 +179,8 @@ class Session final : public sale::ReplySink,
   bool on_evalsha();
   void remember_script(CommandKind kind);
   bool script_is_loaded();
-  bool load_script(const std::string& body, upstream::Errands::Handler done);
+  bool load_script(const std::string& body, const std::string& sha, const void* way,
+                   std::function<void()> tried);
   void local(std::string_view reply);
   bool take_muted();
   void forward_one(ReplyQueue::Rewrite rewrite = nullptr);
@@ -193,6 +194,7 @@ class Session final : public sale::ReplySink,
   void on_select();
   void selected(int64_t database, std::string_view reply);
   void on_reset();
+  void forget_state();
   void on_command();
   void on_info();
   void on_config();
@@ -201,9 +203,16 @@ class Session final : public sale::ReplySink,
 
   // session_client.cc: CLIENT
   bool on_client();
+  struct Tracking {
+    std::string command;
+    int64_t redirect;  // the client that gets the invalidations, as Client::redirect
+  };
   bool on_tracking();
-  void forward_tracking(std::string_view bytes, int64_t redirect);
+  std::optional<Tracking> tracking_command();
+  void ask_redis_id(const Client& target);
+  void forward_tracking(const Tracking& tracking);
   void forward_about_tracking();
+  std::string with_own_redirect(std::string_view reply) const;
   bool on_unblock();
   std::string run_client(Args args);
   std::string run_pause(Args args);
@@ -223,7 +232,8 @@ class Session final : public sale::ReplySink,
   void queue_hello();
   void queue_acl();
   void queue_select();
-  void queue_client();
+  bool queue_client();
+  bool queue_tracking();
   void queue_server(CommandKind kind);
 
   // session_tied.cc: the client's own connection to Redis.
@@ -301,7 +311,7 @@ class Session final : public sale::ReplySink,
   bool blocked_ = false;      // settling_ for a command that may take for ever
   bool subscribed_ = false;   // sticky_ because of SUBSCRIBE in RESP3
   bool held_ = false;         // waits for the end of CLIENT PAUSE
-  bool script_loading_ = false;  // waits for a script to be loaded
+  enum class Script { kUnknown, kLoading, kTried } script_ = Script::kUnknown;  // of an EVALSHA
   // CLIENT TRACKING … REDIRECT waits for what Redis calls the other client.
   enum class Redirect { kNone, kAsked, kAnswered } redirect_ = Redirect::kNone;
   int64_t redirect_redis_id_ = 0;

@@ -1,5 +1,6 @@
 // CLIENT in a session: what needs the session itself, another session, or Redis.
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -168,58 +169,62 @@ void Session::unblock(bool with_error, std::function<void(bool)> done) {
 // ---- TRACKING.
 
 bool Session::on_tracking() {
-  const Args args = parser_.args();
-  const bool tracks = is(args[1], "tracking");
-  const bool on = is(args[2], "on");
-  if (!on && pinned_ == nullptr) {
+  if (!is(parser_.args()[2], "on") && pinned_ == nullptr) {
     forward_one();  // changes nothing, or is an error
     return true;
   }
+  const std::optional<Tracking> tracking = tracking_command();
+  if (tracking) forward_tracking(*tracking);
+  return tracking.has_value();
+}
+
+// As Redis is to get it, where clients have other ids. Null: not yet known.
+std::optional<Session::Tracking> Session::tracking_command() {
+  const Args args = parser_.args();
+  const bool tracks = is(args[1], "tracking");
+  const bool on = is(args[2], "on");
   const size_t at = tracks && on ? redirect_argument(args) : 0;
-  if (at == 0) {
-    forward_tracking(command_bytes(), !tracks ? client_->redirect.load() : on ? 0 : -1);
-    return true;
-  }
   int64_t id = 0;
-  if (redirect_ == Redirect::kAsked) return false;
+  // An id that is no number is for Redis to refuse.
+  if (at == 0 || !resp::parse_strict_integer(args[at], id)) {
+    return Tracking{std::string(command_bytes()),
+                    !tracks ? client_->redirect.load() : on ? 0 : -1};
+  }
+  if (redirect_ == Redirect::kAsked) return std::nullopt;
   if (redirect_ == Redirect::kNone) {
-    ClientPtr target;
-    if (resp::parse_strict_integer(args[at], id)) target = worker_.services().clients.find(id);
-    if (target == nullptr) {
-      local(error_line(kNoSuchTarget));
-      return true;
+    redirect_redis_id_ = 0;
+    if (const ClientPtr target = worker_.services().clients.find(id)) {
+      ask_redis_id(*target);
+      return std::nullopt;
     }
-    redirect_ = Redirect::kAsked;
-    target->ask_redis_id([self = shared_from_this()](int64_t redis_id) {
-      boost::asio::post(self->worker_.thread().context(), [self, redis_id] {
-        self->redirect_ = Redirect::kAnswered;
-        self->redirect_redis_id_ = redis_id;
-        self->look_again();
-      });
-    });
-    return false;
   }
   redirect_ = Redirect::kNone;
-  if (redirect_redis_id_ == 0) {
-    local(error_line(kNoSuchTarget));
-    return true;
-  }
-  static_cast<void>(resp::parse_strict_integer(args[at], id));
   std::vector<std::string_view> words(args.begin(), args.end());
+  // Nobody is client 0: Redis says so, unless something else is wrong.
   const std::string redis_id = std::to_string(redirect_redis_id_);
   words[at] = redis_id;
-  std::string command;
-  resp::append_command(command, words);
-  forward_tracking(command, id);
-  return true;
+  Tracking tracking{"", id};
+  resp::append_command(tracking.command, words);
+  return tracking;
+}
+
+void Session::ask_redis_id(const Client& target) {
+  redirect_ = Redirect::kAsked;
+  target.ask_redis_id([self = shared_from_this()](int64_t redis_id) {
+    boost::asio::post(self->worker_.thread().context(), [self, redis_id] {
+      self->redirect_ = Redirect::kAnswered;
+      self->redirect_redis_id_ = redis_id;
+      self->look_again();
+    });
+  });
 }
 
 // Redis decides; if it agrees, the connection stays the client's own.
-void Session::forward_tracking(std::string_view bytes, int64_t redirect) {
+void Session::forward_tracking(const Tracking& tracking) {
   if (!tie()) return;
   dirty_ = settling_ = true;
   queue_.add_rewritten(
-      [this, redirect](std::string_view reply) {
+      [this, redirect = tracking.redirect](std::string_view reply) {
         if (reply.starts_with("+OK")) {
           sticky_ = true;
           client_->redirect = redirect;
@@ -227,24 +232,26 @@ void Session::forward_tracking(std::string_view bytes, int64_t redirect) {
         return std::string(reply);
       },
       take_muted());
-  send(bytes, 1, false);
+  send(tracking.command, 1, false);
+}
+
+void Session::forward_about_tracking() {
+  if (client_->redirect.load() <= 0) return forward_one();
+  forward_one([this](std::string_view reply) { return with_own_redirect(reply); });
 }
 
 // GETREDIR and TRACKINGINFO name a client as Redis knows it.
-void Session::forward_about_tracking() {
+std::string Session::with_own_redirect(std::string_view reply) const {
+  constexpr std::string_view kField = "redirect\r\n:";
   const int64_t target = client_->redirect.load();
-  if (target <= 0 || is(parser_.args()[1], "caching")) return forward_one();
-  forward_one([target](std::string_view reply) {
-    constexpr std::string_view kField = "redirect\r\n:";
-    const size_t field = reply.find(kField);
-    const size_t number = field != std::string_view::npos ? field + kField.size()
-                          : reply.starts_with(':')        ? 1
-                                                          : std::string_view::npos;
-    if (number == std::string_view::npos) return std::string(reply);
-    const size_t end = reply.find("\r\n", number);
-    return std::string(reply.substr(0, number)) + std::to_string(target) +
-           std::string(reply.substr(end));
-  });
+  const size_t field = reply.find(kField);
+  const size_t number = field != std::string_view::npos ? field + kField.size()
+                        : reply.starts_with(':')        ? 1
+                                                        : std::string_view::npos;
+  if (target <= 0 || number == std::string_view::npos) return std::string(reply);
+  const size_t end = reply.find("\r\n", number);
+  return std::string(reply.substr(0, number)) + std::to_string(target) +
+         std::string(reply.substr(end));
 }
 
 // Somebody's invalidations are to go to this client, so it needs a connection that stays its own;

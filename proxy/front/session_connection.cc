@@ -36,6 +36,12 @@ std::string Session::say_hello(Args args) {
     resp::append_command(command, words);
     pinned_->forward_unseen(command);
     dirty_ = true;
+    if (subscribed_ && client_->protocol.load() == 2) {
+      // Messages are no pushes any more, and Redis takes a subscriber's commands only.
+      relay_ = relay_ending_ = true;
+      pinned_->start_relay();
+      pinned_->ask_whether_relay_ended();
+    }
   }
   use_shared_pipe();
   return reply;
@@ -65,11 +71,7 @@ void Session::selected(int64_t database, std::string_view reply) {
 
 void Session::on_reset() {
   if (parser_.args().size() != 1) return local(wrong_arity("reset"));
-  in_multi_ = watching_ = sticky_ = multi_broken_ = settling_ = blocked_ = subscribed_ = false;
-  transaction_.reset();
-  client_->redirect = -1;
-  client_->no_evict = false;
-  muted_ = mute_next_ = false;
+  forget_state();
   if (pinned_) {
     // The connection is given up, but Redis must have forgotten its subscriptions before the client
     // goes on.
@@ -78,12 +80,20 @@ void Session::on_reset() {
   } else {
     local("+RESET\r\n");
   }
+  use_shared_pipe();
+  show_state();
+}
+
+// What RESET takes from a client. (Not CLIENT REPLY SKIP, which swallows the answer.)
+void Session::forget_state() {
+  in_multi_ = watching_ = sticky_ = multi_broken_ = settling_ = blocked_ = subscribed_ = false;
+  muted_ = false;
+  transaction_.reset();
+  client_->redirect = -1;
   client_->protocol = 2;
   client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");
   become_default();
-  use_shared_pipe();
-  show_state();
 }
 
 void Session::on_command() { forward_one(command_change()); }

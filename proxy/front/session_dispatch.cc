@@ -61,17 +61,18 @@ bool Session::barrier(CommandKind kind) const {
 bool Session::overtakes_pushes(CommandKind kind) const {
   switch (kind) {
     case CommandKind::kHello: case CommandKind::kClient: case CommandKind::kSelect:
-    case CommandKind::kAuth: case CommandKind::kQuit:
+    case CommandKind::kAuth: case CommandKind::kAcl: case CommandKind::kQuit:
       return true;
     default: return false;
   }
 }
 
-// Pushes are no replies, so nothing tells that the last one is here but the reply to a later PING.
+// Pushes are no replies, so nothing tells that the last one is here but the reply to a later
+// command. (One of CLIENT's: any other would end what CLIENT CACHING has begun.)
 bool Session::pushes_are_through() {
   if (!queue_.empty()) return false;
   if (std::exchange(pushes_asked_, !pushes_asked_)) return true;
-  send("*1\r\n$4\r\nPING\r\n", 1, queue_.add_forwarded(1, true));
+  send("*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 1, queue_.add_forwarded(1, true));
   return false;
 }
 
@@ -102,8 +103,9 @@ bool Session::on_evalsha() {
     if (!script_is_loaded()) return false;
   } else if (parser_.args().size() > 2) {
     // On the connection that the EVALSHA takes, just ahead of it.
-    if (const auto body = worker_.scripts().to_load(parser_.args()[1]))
-      load_script(*body, [](std::string_view) {});
+    const std::string_view sha = parser_.args()[1];
+    if (const auto body = worker_.scripts().to_load(sha, pipe_))
+      load_script(*body, std::string(sha), pipe_, nullptr);
   }
   forward_one();
   return true;
@@ -124,24 +126,36 @@ void Session::remember_script(CommandKind kind) {
 }
 
 // On a connection of the client's own a script cannot be loaded ahead (it may be in MULTI): true
-// once it has been, over the shared one.
+// once that has been tried over the shared one.
 bool Session::script_is_loaded() {
-  if (script_loading_) return false;
-  if (parser_.args().size() < 3) return true;
-  const auto body = worker_.scripts().to_load(parser_.args()[1]);
+  if (script_ == Script::kLoading) return false;
+  const bool tried = std::exchange(script_, Script::kUnknown) == Script::kTried;
+  if (tried || parser_.args().size() < 3) return true;
+  const std::string sha(parser_.args()[1]);
+  const auto body = worker_.scripts().to_load(sha, this);
   if (body == nullptr) return true;
-  script_loading_ = load_script(*body, [weak = weak_from_this()](std::string_view) {
+  const bool sent = load_script(*body, sha, this, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
-    self->script_loading_ = false;
+    self->script_ = Script::kTried;
     self->look_again();
   });
-  return !script_loading_;
+  if (sent) script_ = Script::kLoading;
+  return !sent;
 }
 
-bool Session::load_script(const std::string& body, upstream::Errands::Handler done) {
+// False: Redis cannot be reached, and nothing follows.
+bool Session::load_script(const std::string& body, const std::string& sha, const void* way,
+                          std::function<void()> tried) {
   const std::string_view words[] = {"SCRIPT", "LOAD", body};
-  return worker_.errands().send(*pipe_, words, std::move(done));
+  ScriptsLoaded& scripts = worker_.scripts();
+  const auto ended = [&scripts, sha, way, tried = std::move(tried)](std::string_view reply) {
+    scripts.load_ended(sha, way, reply);
+    if (tried) tried();
+  };
+  if (worker_.errands().send(*pipe_, words, ended)) return true;
+  scripts.load_ended(sha, way, "");
+  return false;
 }
 
 void Session::on_sale() {

@@ -42,7 +42,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kHttp: cut(CutReason::kHttp); return true;
     case CommandKind::kSale: refuse_in_multi(); return true;
     case CommandKind::kHello: queue_hello(); return true;
-    case CommandKind::kClient: queue_client(); return true;
+    case CommandKind::kClient: return queue_client();
     case CommandKind::kSelect: queue_select(); return true;
     case CommandKind::kAuth:
       if (alone) forward_one();  // Redis refuses it, and EXEC with it
@@ -52,7 +52,9 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       queue_server(kind);
       return true;
-    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: multi_subscribes_ = true; break;
+    case CommandKind::kSubscribe: case CommandKind::kUnsubscribe:
+      multi_subscribes_ = multi_subscribes_ || kind == CommandKind::kUnsubscribe || !alone;
+      break;
     case CommandKind::kReplConf: dirty_ = true; break;
     case CommandKind::kEval: case CommandKind::kScript: remember_script(kind); break;
     case CommandKind::kEvalSha:
@@ -89,6 +91,13 @@ void Session::on_exec() {
     // Redis knows nothing of the command that was refused, so the transaction must not run.
     return abort_transaction("-EXECABORT Transaction discarded because of previous errors.\r\n");
   }
+  if (multi_subscribes_ && transaction_->has_changes()) {
+    // The two cannot be told apart in EXEC's reply; half a transaction would be worse than none.
+    return abort_transaction(
+        error_line("EXECABORT Transaction discarded because of: ERR Sluice: subscribing and "
+                   "commands about the connection (such as SELECT or CLIENT) cannot be part of "
+                   "one MULTI transaction"));
+  }
   if (multi_subscribes_) return exec_with_subscriptions();
   if (transaction_->has_changes()) {
     forward_one([this, transaction = transaction_](std::string_view reply) {
@@ -108,7 +117,8 @@ void Session::exec_with_subscriptions() {
   end_multi();
   settling_ = false;
   dirty_ = relay_ = relay_ending_ = true;
-  sticky_ = sticky_ || client_->protocol.load() == 3;
+  subscribed_ = client_->protocol.load() == 3;
+  sticky_ = sticky_ || subscribed_;
   pinned_->start_relay();
   pinned_->forward(command_bytes(), 0, false);
   pinned_->ask_whether_relay_ended();
@@ -161,25 +171,41 @@ void Session::queue_select() {
   });
 }
 
-void Session::queue_client() {
+// False: not yet.
+bool Session::queue_client() {
   const Args args = parser_.args();
   switch (client_place(args)) {
-    case ClientPlace::kWrong: return forward_one();  // Redis refuses it, and EXEC with it
+    case ClientPlace::kWrong: forward_one(); break;  // Redis refuses it, and EXEC with it
     case ClientPlace::kHere:
     case ClientPlace::kReply:
     case ClientPlace::kPause:
     case ClientPlace::kUnblock:
-      return queue_local([this](Args words) { return run_client(words); });
-    case ClientPlace::kTracking:
-      sticky_ = true;
-      [[fallthrough]];
+      queue_local([this](Args words) { return run_client(words); });
+      break;
+    case ClientPlace::kTracking: return queue_tracking();
+    case ClientPlace::kRedis:
+      queue_changed(command_bytes(),
+                    [this](std::string_view element) { return with_own_redirect(element); });
+      break;
     case ClientPlace::kUnknown:
       dirty_ = true;
-      [[fallthrough]];
-    case ClientPlace::kRedis:
       transaction_->queued(1);
-      return forward_one();
+      forward_one();
+      break;
   }
+  return true;
+}
+
+bool Session::queue_tracking() {
+  const std::optional<Tracking> tracking = tracking_command();
+  if (!tracking) return false;
+  sticky_ = dirty_ = true;
+  const auto change = [this, redirect = tracking->redirect](std::string_view element) {
+    if (element.starts_with("+OK")) client_->redirect = redirect;
+    return std::string(element);
+  };
+  queue_changed(tracking->command, change);
+  return true;
 }
 
 void Session::queue_acl() {

@@ -7,6 +7,16 @@
 #include "resp/names.h"
 
 namespace sluice::proxy::front {
+namespace {
+
+bool begins_debugging(Args args) {
+  const auto is = [&args](size_t i, std::string_view word) {
+    return resp::equals_ignoring_case(args[i], word);
+  };
+  return args.size() == 3 && is(1, "debug") && (is(2, "yes") || is(2, "sync"));
+}
+
+}  // namespace
 
 bool Session::dispatch_tied(CommandKind kind) {
   const Args args = parser_.args();
@@ -37,7 +47,7 @@ bool Session::dispatch_tied(CommandKind kind) {
     }
     case CommandKind::kScript:
       remember_script(kind);
-      if (subcommand_is("debug")) {
+      if (begins_debugging(args)) {
         if (tie()) relay_raw();
         return true;
       }
@@ -50,9 +60,12 @@ bool Session::dispatch_tied(CommandKind kind) {
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe: case CommandKind::kMonitor:
       on_subscribe(kind);
       return true;
-    case CommandKind::kReplica:
+    case CommandKind::kReplica: {
+      const bool sync = resp::equals_ignoring_case(args[0], "sync");
+      if (sync ? args.size() != 1 : args.size() < 3) break;  // Redis says why not
       if (tie()) relay_raw();
       return true;
+    }
     case CommandKind::kReplConf: on_replconf(); return true;
     default: break;
   }
@@ -68,10 +81,10 @@ void Session::on_subscribe(CommandKind kind) {
   if (wrong) return forward_one();
   if (!tie()) return;
   dirty_ = true;
+  mute_next_ = false;  // what confirms a subscription is shown all the same
   if (kind != CommandKind::kMonitor && client_->protocol.load() == 3) {
     // RESP3 answers with pushes only, and every other command may still be sent.
     sticky_ = subscribed_ = true;
-    mute_next_ = false;  // a push is shown all the same
     pinned_->forward(command_bytes(), 0, false);
     return show_state();
   }
@@ -85,7 +98,8 @@ void Session::on_subscribe(CommandKind kind) {
 // A replica that introduces itself, in several commands.
 void Session::on_replconf() {
   const Args args = parser_.args();
-  for (size_t i = 1; i + 1 < args.size(); i += 2) {
+  const bool pairs = args.size() % 2 == 1;  // else Redis refuses it
+  for (size_t i = 1; pairs && i < args.size(); i += 2) {
     // Only replicas send these, and nobody answers them.
     if (resp::equals_ignoring_case(args[i], "ack") || resp::equals_ignoring_case(args[i], "getack"))
       return;
@@ -127,18 +141,10 @@ void Session::relay_ended() {
   output_.append(std::exchange(relay_refusal_, {}));
   if (pinned_->still_relaying()) return reply_later();
   relay_ = monitor_ = false;
-  if (pinned_->was_reset()) {
-    muted_ = mute_next_ = false;
-    client_->protocol = 2;
-    client_->database = database_ = 0;
-    worker_.services().clients.set_name(*client_, "");
-    become_default();
-  }
-  // In RESP3, or with tracking, the connection is still the client's.
-  if (!sticky_ || pinned_->was_reset()) {
-    sticky_ = subscribed_ = false;
-    untie(false);
-  }
+  if (pinned_->was_reset()) forget_state();
+  subscribed_ = subscribed_ && client_->protocol.load() == 3;
+  // In RESP3, with tracking, or watching, the connection is still the client's.
+  if (!stateful()) untie(false);
   show_state();
   use_shared_pipe();
   reply_later();

@@ -24,7 +24,12 @@ std::string Transaction::finish(std::string_view reply, const bool& muted) const
   resp::ReplyScanner scanner;
   auto next = changes_.begin();
   for (size_t i = 0; i < commands_; ++i) {
-    const auto slice = scanner.scan(rest, 1);
+    auto slice = scanner.scan(rest, 1);
+    while (slice.push) {  // no element
+      out.append(rest.substr(0, slice.bytes));
+      rest.remove_prefix(slice.bytes);
+      slice = scanner.scan(rest, 1);
+    }
     const std::string_view element = rest.substr(0, slice.bytes);
     rest.remove_prefix(slice.bytes);
     if (next == changes_.end() || next->index != i) {

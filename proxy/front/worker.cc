@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/clock.h"
 #include "proxy/front/session.h"
 
 namespace sluice::proxy::front {
@@ -78,15 +79,21 @@ void Worker::adopt(boost::asio::generic::stream_protocol::socket socket,
 }
 
 void Worker::wait_for_pause(std::weak_ptr<Session> session) {
-  if (paused_.empty()) look_at_pause();
+  if (paused_.empty()) {
+    pauses_ended_ = services_.pause.ended(base::monotonic_us());
+    look_at_pause();
+  }
   paused_.push_back(std::move(session));
 }
 
-// By polling: UNPAUSE may come on any thread, and a pause can be made milder or end by itself.
+// By polling: UNPAUSE may come on any thread, and a pause ends by itself.
 void Worker::look_at_pause() {
   pause_timer_.expires_after(kPausePollInterval);
   pause_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    Pause& pause = services_.pause;
+    const bool ended = pause.ended(base::monotonic_us()) != pauses_ended_ || !pause.active();
+    if (!ended) return look_at_pause();
     for (const auto& weak : std::exchange(paused_, {})) {
       if (const auto session = weak.lock()) session->look_again();
     }

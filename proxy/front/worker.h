@@ -78,6 +78,7 @@ class Worker {
   ScriptsLoaded scripts_;
   boost::asio::steady_timer pause_timer_;
   std::vector<std::weak_ptr<Session>> paused_;
+  uint64_t pauses_ended_ = 0;  // when the first of paused_ came
   Access access_;
   upstream::CatalogLoader catalog_loader_;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;

@@ -50,7 +50,7 @@ void Pinned::forward_unseen(std::string_view bytes) {
 
 void Pinned::link_bytes(std::string_view bytes) {
   while (!bytes.empty() && receiver_ != nullptr) {
-    if (relay_ && unseen_ == 0 && replies_ == 0) {
+    if (relay_ && unseen_ == 0 && replies_ == 0 && push_.empty()) {
       if (raw_) return receiver_->reply_bytes(bytes, 0);
       bytes = relay_bytes(bytes);
       continue;
@@ -83,9 +83,15 @@ void Pinned::protocol_broken() {
   link_closed("its answer is not what the proxy expects");
 }
 
+void Pinned::start_relay() {
+  relay_ = true;
+  scanner_.count_inner_pushes(true);
+}
+
 void Pinned::ask_whether_relay_ended() {
   asked_ = true;
-  frame_passed_ = !scanner_.at_border();
+  const bool relaying = unseen_ == 0 && replies_ == 0 && push_.empty();
+  frame_passed_ = relaying && !scanner_.at_border();
   question_ = fresh_question();
   link_.out().append(kAskCommand).append(question_);
   link_.flush_later();
@@ -140,6 +146,7 @@ void Pinned::judge_frame() {
   if (!answer && !was_reset_) return;
   asked_ = false;
   relay_ = subscribed;
+  scanner_.count_inner_pushes(relay_);
   if (receiver_ != nullptr) receiver_->relay_ended();
 }
 
@@ -217,7 +224,10 @@ Result<std::unique_ptr<Pinned>> PinnedPool::acquire(int protocol, int64_t databa
 void PinnedPool::give_back(std::unique_ptr<Pinned> pinned, bool clean) {
   pinned->receiver_ = nullptr;
   for (auto& told : std::exchange(pinned->wants_id_, {})) told(0);
-  if (clean && pinned->reusable() && idle_.size() < kIdleMax)
+  // What is kept here the other threads cannot have: leave them a quarter.
+  const int64_t limit = limit_.load(std::memory_order_relaxed);
+  const bool room = open_.load(std::memory_order_relaxed) < limit - limit / 4;
+  if (clean && room && pinned->reusable() && idle_.size() < kIdleMax)
     idle_.push_back(std::move(pinned));
   else
     bury(std::move(pinned));

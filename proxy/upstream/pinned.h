@@ -33,7 +33,7 @@ class Pinned final : LinkEvents {
   void forward_unseen(std::string_view bytes);
   // From now on every byte that Redis sends goes to the session as it is (replies = 0), and
   // forward() counts nothing.
-  void start_relay() { relay_ = true; }
+  void start_relay();
   // The same for ever, whatever the bytes are: replication, or the debugger of scripts.
   void start_raw_relay() { relay_ = raw_ = true; }
   // Finds out whether Redis still takes the client for a subscriber, by a PING that it does not see

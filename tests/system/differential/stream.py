@@ -2,7 +2,7 @@
 
 import random
 
-from . import commands, scripts
+from . import commands, connection, scripts
 from .values import Values
 
 # In a transaction the connection itself stays as it is.
@@ -27,7 +27,8 @@ class Stream:
         episodes = [self.plain] * 30 + [self.transaction] * 4 + [self.scripting] * 5 + [
             self.blocking, self.select, self.names, self.hello, self.reset]
         if not one_reply:
-            episodes += [self.subscriber, self.silence, self.tracking]
+            episodes += [self.subscriber, self.silence, self.tracking, self.odd_transaction,
+                         self.odd_subscriber]
         if not shared:
             episodes += [self.whole_keyspace] * 3
         while len(self.commands) < length:
@@ -112,6 +113,20 @@ class Stream:
         if self.rng.random() < 0.7:
             self.hello()
 
+    def odd_transaction(self):
+        self.add(*connection.transaction(self.values, self.some_plain))
+        self.hello()
+
+    def odd_subscriber(self):
+        self.add(*connection.subscriber(self.values, self.some_plain))
+        self.protocol = 2
+        if self.rng.random() < 0.1:
+            self.add(*connection.large(self.values))
+        self.hello()
+
+    def some_plain(self):
+        return commands.plain(self.values)
+
     def whole_keyspace(self):
         """Looks at all keys. In database 0, whose table is never thin enough to be resized by the
         clock: the order of its keys depends on the commands alone."""
@@ -128,9 +143,7 @@ class Stream:
         for line in self.commands:
             words = [as_bytes(word) for word in line]
             if self.rng.random() < 0.05 and all(map(is_plain_word, words)):
-                # Not behind CLIENT REPLY SKIP: to Redis an empty line is a command to skip.
-                blank = b"" if name_of(line) == b"client" else b"\r\n"
-                out.append(b"  ".join(words) + self.rng.choice([b"\n", b"\r\n", b" \n" + blank]))
+                out.append(b"  ".join(words) + self.rng.choice([b"\n", b"\r\n", b" \n\r\n"]))
             else:
                 out.append(array(words))
         return b"".join(out)

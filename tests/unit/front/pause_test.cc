@@ -37,6 +37,19 @@ TEST(Pause, EndsAtItsTimeAndByUnpause) {
   EXPECT_FALSE(pause.active());
 }
 
+TEST(Pause, CountsItsEndsSoThatNobodyWaitsForThemOneByOne) {
+  Pause pause;
+  pause.begin(Pause::Mode::kAll, 1000);
+  const uint64_t before = pause.ended(999);
+  EXPECT_EQ(pause.ended(999), before);
+  EXPECT_EQ(pause.ended(1000), before + 1);
+  EXPECT_FALSE(pause.active());
+  pause.begin(Pause::Mode::kAll, 2000);
+  pause.end();
+  pause.begin(Pause::Mode::kWrite, 2000);  // who reads may go on
+  EXPECT_EQ(pause.ended(1500), before + 2);
+}
+
 TEST(Pause, AnotherMakesItLongerAndStricterOnly) {
   Pause pause;
   pause.begin(Pause::Mode::kAll, 1000);

@@ -30,27 +30,55 @@ TEST(ScriptsLoaded, LoadsNothingAsLongAsNoConnectionIsLost) {
   ScriptsLoaded here(cache), there(cache);
   const std::string sha = sha1_hex("return 1");
   there.saw_body("return 1");
-  EXPECT_EQ(here.to_load(sha), nullptr);
+  EXPECT_EQ(here.to_load(sha, nullptr), nullptr);
   there.connection_lost();
   there.saw_body("return 1");
   here.connection_lost();
   there.saw_body("return 2");
-  EXPECT_EQ(here.to_load(sha1_hex("return 2")), nullptr);
-  EXPECT_NE(here.to_load(sha), nullptr);
+  EXPECT_EQ(here.to_load(sha1_hex("return 2"), nullptr), nullptr);
+  EXPECT_NE(here.to_load(sha, nullptr), nullptr);
 }
 
 TEST(ScriptsLoaded, LoadsEachOnceForEachConnectionLost) {
+  constexpr std::string_view kLoaded = "$40\r\n";
+
   ScriptCache cache(1 << 20);
   ScriptsLoaded here(cache), there(cache);
   there.saw_body("return 1");
   here.connection_lost();
   std::string sha = sha1_hex("return 1");
-  ASSERT_NE(here.to_load(sha), nullptr);
-  EXPECT_EQ(here.to_load(sha), nullptr);
+  ASSERT_NE(here.to_load(sha, nullptr), nullptr);
+  here.load_ended(sha, nullptr, kLoaded);
+  EXPECT_EQ(here.to_load(sha, nullptr), nullptr);
   here.connection_lost();
   for (char& c : sha) c = static_cast<char>(std::toupper(c));
-  EXPECT_EQ(*here.to_load(sha), "return 1");
-  EXPECT_EQ(here.to_load("not a sha"), nullptr);
+  EXPECT_EQ(*here.to_load(sha, nullptr), "return 1");
+  EXPECT_EQ(here.to_load("not a sha", nullptr), nullptr);
+}
+
+TEST(ScriptsLoaded, ALoadUnderWayHelpsOnItsOwnWayOnly) {
+  ScriptCache cache(1 << 20);
+  ScriptsLoaded scripts(cache);
+  scripts.saw_body("return 1");
+  scripts.connection_lost();
+  const std::string sha = sha1_hex("return 1");
+  const int one_way = 0, other_way = 0;
+  EXPECT_NE(scripts.to_load(sha, &one_way), nullptr);
+  EXPECT_EQ(scripts.to_load(sha, &one_way), nullptr);
+  EXPECT_NE(scripts.to_load(sha, &other_way), nullptr);
+  scripts.load_ended(sha, &one_way, "-LOADING Redis is loading the dataset in memory\r\n");
+  EXPECT_NE(scripts.to_load(sha, &one_way), nullptr);
+  scripts.load_ended(sha, &other_way, "$40\r\n");
+  EXPECT_EQ(scripts.to_load(sha, nullptr), nullptr);
+}
+
+TEST(ScriptsLoaded, AnEvalThatMayHaveFailedLeavesAnOlderScriptToBeLoaded) {
+  ScriptCache cache(1 << 20);
+  ScriptsLoaded scripts(cache);
+  scripts.saw_body("return 1");
+  scripts.connection_lost();
+  scripts.saw_body("return 1");  // while Redis was away, or loading
+  EXPECT_NE(scripts.to_load(sha1_hex("return 1"), nullptr), nullptr);
 }
 
 TEST(ScriptsLoaded, LearnsAnewWhatAnotherThreadFlushed) {
@@ -58,10 +86,10 @@ TEST(ScriptsLoaded, LearnsAnewWhatAnotherThreadFlushed) {
   ScriptsLoaded here(cache), there(cache);
   here.saw_body("return 1");
   there.flushed();
-  EXPECT_EQ(here.to_load(sha1_hex("return 1")), nullptr);
+  EXPECT_EQ(here.to_load(sha1_hex("return 1"), nullptr), nullptr);
   here.saw_body("return 1");
   there.connection_lost();
-  EXPECT_NE(there.to_load(sha1_hex("return 1")), nullptr);
+  EXPECT_NE(there.to_load(sha1_hex("return 1"), nullptr), nullptr);
 }
 
 }  // namespace

@@ -20,6 +20,15 @@ TEST(Transaction, ChangesTheElementsOfItsCommandsOnly) {
             "*5\r\n*2\r\n+a\r\n:1\r\n$2\r\n\r\n\r\n:7\r\n-ERR b\r\n+OK\r\n+X\r\n");
 }
 
+TEST(Transaction, APushBetweenElementsIsNone) {
+  Transaction transaction;
+  transaction.queued(1);
+  transaction.queued(says(":7\r\n"), 1);
+  const bool muted = false;
+  EXPECT_EQ(transaction.finish("*2\r\n>1\r\n+a\r\n:1\r\n>1\r\n+b\r\n+PONG\r\n", muted),
+            "*2\r\n>1\r\n+a\r\n:1\r\n>1\r\n+b\r\n:7\r\n");
+}
+
 TEST(Transaction, RunsNothingUnlessRedisRanIt) {
   Transaction transaction;
   bool ran = false;

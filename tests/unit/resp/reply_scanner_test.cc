@@ -72,6 +72,16 @@ TEST(ReplyScanner, TellsPushesFromReplies) {
   EXPECT_EQ(slice.replies, 1u);
 }
 
+TEST(ReplyScanner, APushWithinAnAggregateIsNoElementUnlessItIsToCount) {
+  const std::string bytes =
+      "*2\r\n>3\r\n+message\r\n+a\r\n*1\r\n+m\r\n:1\r\n>0\r\n+PONG\r\n+next\r\n";
+  for (size_t piece = 1; piece <= bytes.size(); ++piece)
+    ASSERT_EQ(ends(bytes, piece), (std::vector<size_t>{bytes.size() - 7, bytes.size()}));
+  ReplyScanner counting;
+  counting.count_inner_pushes(true);
+  EXPECT_EQ(counting.scan(bytes, 1).bytes, bytes.find(">0"));
+}
+
 TEST(ReplyScanner, BoundsTheNestingOnBothSides) {
   const auto nested = [](size_t depth) {
     std::string bytes;
