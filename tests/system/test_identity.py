@@ -373,6 +373,8 @@ def test_a_replica_is_served(stack):
     while not head.strip():
         head = replica.line()
     assert replica.read(int(head[1:-2]))[:5] == b"REDIS"
+    # What REPLCONF said is known of the connection that SYNC came on.
+    assert b",port=1," in stack.direct().ask("INFO", "replication")
     stack.direct().ask("SET", "replicated", 1)
     wait_for(lambda: b"replicated" in replica.line(), "the write arrives")
     replica.close()
