@@ -302,3 +302,23 @@ def test_an_endless_script_is_killed_from_any_database(stack):
     assert begins.ask("MULTI").startswith(b"-BUSY ")  # Redis's words, not of a login
     assert kills.ask("SCRIPT", "KILL") == b"+OK\r\n"
     assert runs.reply().startswith(b"-ERR Script killed by user")
+
+
+@pytest.mark.parametrize("state", [("MULTI",), ("WATCH", "left"), ("SUBSCRIBE", "left"),
+                                   ("CLIENT", "TRACKING", "ON", "BCAST"), ("SELECT", 3)], ids=str)
+def test_state_left_behind_reaches_nobody(stack, state):
+    """A client that goes in the midst of something; who comes blocks on the connection that it had."""
+    for _ in range(3):
+        leaver, client = stack.via(), stack.via()
+        for one in (leaver, client):
+            one.ask("HELLO", 3)
+        leaver.ask(*state)
+        leaver.close()
+        wait_for(lambda: client.ask("CLIENT", "LIST").count(b"id=") == 1, "it has gone")
+        assert client.ask("BLPOP", "none", "0.01") == b"_\r\n"
+        assert client.ask("PUBLISH", "left", "") == b":0\r\n"
+        assert client.ask("MULTI") == b"+OK\r\n"
+        client.send(command("SET", "left", 1) + command("EXEC"))
+        assert [client.reply(), client.reply()] == [b"+QUEUED\r\n", b"*1\r\n+OK\r\n"]
+        assert stack.direct().ask("DEL", "left") == b":1\r\n"
+        client.close()

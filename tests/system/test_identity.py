@@ -98,6 +98,15 @@ def test_a_transaction_takes_what_redis_takes(stack, name, protocol):
     assert talked(stack.via(), True) == expected
 
 
+def test_a_refused_select_leaves_the_client_where_it_was(stack):
+    for connect in (stack.direct, stack.via):
+        raw = connect()
+        talk(raw, ("SELECT", 3), ("SELECT", 99))
+        assert b" db=3 " in raw.ask("CLIENT", "INFO")
+        talk(raw, M, ("SELECT", 99), E)
+        assert b" db=3 " in raw.ask("CLIENT", "INFO")
+
+
 def test_hello_in_a_transaction_changes_the_protocol_of_what_follows(stack):
     for connect in (stack.direct, stack.via):
         raw = connect()
@@ -373,6 +382,8 @@ def test_a_replica_is_served(stack):
     while not head.strip():
         head = replica.line()
     assert replica.read(int(head[1:-2]))[:5] == b"REDIS"
+    # What REPLCONF said is known of the connection that SYNC came on.
+    assert b",port=1," in stack.direct().ask("INFO", "replication")
     stack.direct().ask("SET", "replicated", 1)
     wait_for(lambda: b"replicated" in replica.line(), "the write arrives")
     replica.close()
