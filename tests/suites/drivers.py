@@ -84,8 +84,8 @@ def pytest(run, tree, arguments, prefix="", **more):
     report = (run.folder / f"{run.log.name}.xml").resolve()
     report.unlink(missing_ok=True)
     run.output(["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--timeout",
-                "30", "-o", "filterwarnings=default", f"--junitxml={report}", *arguments], tree, PYTHONDONTWRITEBYTECODE="1",
-               **more)
+                "30", "-o", "filterwarnings=default", f"--junitxml={report}", *arguments],
+               tree, PYTHONDONTWRITEBYTECODE="1", **more)
     return junit(report, prefix)
 
 
@@ -100,8 +100,8 @@ def redis_py(run):
     """
     tree = run.tree("python-redis")
     elsewhere = [f"--ignore-glob=*/test_{what}*.py" for what in
-                 ("cluster", "ssl", "sentinel", "credentials", "bloom", "json", "search", "timeseries",
-                  "vsets", "cwe_404")]
+                 ("cluster", "ssl", "sentinel", "credentials", "bloom", "json", "search",
+                  "timeseries", "vsets", "cwe_404")]
     out = {}
     for protocol in ("2", "3"):
         out |= run.with_server(lambda port: pytest(
@@ -144,8 +144,8 @@ def predis(run):
         config = config.replace('value="6379"', f'value="{port}"').replace(
             "<groups>", "<groups><include><group>connected</group></include>")
         (tree / "phpunit.xml").write_text(config)
-        run.output(["phpunit", "-c", "phpunit.xml", "--no-coverage", "--debug", "--log-junit", str(report)],
-                   tree)
+        run.output(["phpunit", "-c", "phpunit.xml", "--no-coverage", "--debug", "--log-junit",
+                    str(report)], tree)
         return junit(report)
     return run.with_server(suite)
 
@@ -208,7 +208,8 @@ def node_redis(run):
     _, text = run.output(
         ["npx", "mocha", "-r", "source-map-support/register", "-r", "ts-node/register",
          "./lib/**/*.spec.ts", "--redis-version", "7.0", "--reporter", "json", "--timeout",
-         "10000", "--exit", "--invert", "--grep", "[cC]luster"], tree / "packages" / "client", TS_NODE_TRANSPILE_ONLY="1")
+         "10000", "--exit", "--invert", "--grep", "[cC]luster"],
+        tree / "packages" / "client", TS_NODE_TRANSPILE_ONLY="1")
     start = text.find('{\n  "stats"')
     if start < 0:
         return {"(no results)": FAILED}
