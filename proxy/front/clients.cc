@@ -1,5 +1,10 @@
 #include "proxy/front/clients.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <iterator>
+
 namespace sluice::proxy::front {
 
 int64_t Clients::add(const ClientPtr& client) {
@@ -43,6 +48,47 @@ void Clients::set_library(Client& client, bool version, std::string_view value) 
   (version ? client.library_version : client.library_name) = std::string(value);
 }
 
+void LastCommand::set(std::string_view name, std::string_view argument) {
+  store(name_, name);
+  store(argument_, argument);
+}
+
+// Of commands that are told apart by their first argument, Redis shows both.
+std::string LastCommand::text() const {
+  static constexpr std::string_view kContainers[] = {
+      "acl", "client", "cluster", "command", "config", "function", "latency", "memory",
+      "module", "object", "pubsub", "script", "slowlog", "xgroup", "xinfo"};
+  const std::string name = load(name_);
+  if (name.empty()) return "NULL";
+  const std::string argument = load(argument_);
+  const bool both = !argument.empty() && std::find(std::begin(kContainers), std::end(kContainers),
+                                                   name) != std::end(kContainers);
+  return both ? name + "|" + argument : name;
+}
+
+void LastCommand::store(Field& field, std::string_view text) {
+  std::array<uint64_t, kWords> words{};
+  std::memcpy(words.data(), text.data(), std::min(text.size(), sizeof(words)));
+  for (size_t i = 0; i < kWords; ++i) field[i].store(words[i], std::memory_order_relaxed);
+}
+
+// What a client wrote, so nothing but what names are made of: a line of CLIENT LIST stays a line.
+std::string LastCommand::load(const Field& field) {
+  std::string text;
+  for (const auto& part : field) {
+    const uint64_t word = part.load(std::memory_order_relaxed);
+    char bytes[sizeof(word)];
+    std::memcpy(bytes, &word, sizeof(word));
+    for (const char c : bytes) {
+      if (c == 0) return text;
+      const bool plain = std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ||
+                         c == '_';
+      text += plain ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '?';
+    }
+  }
+  return text;
+}
+
 std::string Clients::line(const Client& client, int64_t now_us) const {
   std::lock_guard lock(mutex_);
   std::string line = "id=" + std::to_string(client.id) + " addr=" + client.address +
@@ -53,7 +99,17 @@ std::string Clients::line(const Client& client, int64_t now_us) const {
   line += std::string(" flags=") + client.flag.load();
   if (client.no_evict.load()) line += 'e';
   line += " db=" + std::to_string(client.database.load());
-  line += std::string(" multi=") + (client.flag.load() == 'x' ? "0" : "-1");
+  const auto& subscriptions = client.subscriptions;
+  line += " sub=" + std::to_string(subscriptions[0].load()) +
+          " psub=" + std::to_string(subscriptions[1].load()) +
+          " ssub=" + std::to_string(subscriptions[2].load());
+  line += " multi=" + std::to_string(client.queued.load());
+  // Redis's buffers are of another make: what it counts and the proxy has not is 0.
+  line += " qbuf=" + std::to_string(client.input_bytes.load()) +
+          " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=" +
+          std::to_string(client.output_bytes.load()) +
+          " tot-mem=" + std::to_string(client.memory_bytes.load()) + " events=r";
+  line += " cmd=" + client.last_command.text();
   line += " user=" + client.user + " redir=" + std::to_string(client.redirect.load()) +
           " resp=" + std::to_string(client.protocol.load());
   line += " lib-name=" + client.library_name + " lib-ver=" + client.library_version;

@@ -4,6 +4,7 @@
 // or guarded by the registry's mutex; nothing here is touched on the way of an ordinary command.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,25 @@
 #include <vector>
 
 namespace sluice::proxy::front {
+
+// The command that a client sent last, as CLIENT LIST shows it. Written by one thread, read by any:
+// a reader may see parts of two names, never anything else.
+class LastCommand {
+ public:
+  void set(std::string_view name, std::string_view argument);
+  // "get", "client|list"; "NULL" before the first.
+  std::string text() const;
+
+ private:
+  static constexpr size_t kWords = 3;  // 24 bytes, zeros behind the end; longer names are cut
+
+  using Field = std::array<std::atomic<uint64_t>, kWords>;
+  static void store(Field& field, std::string_view text);
+  static std::string load(const Field& field);
+
+  Field name_{};
+  Field argument_{};
+};
 
 struct Client {
   // Constant after registration.
@@ -41,6 +61,12 @@ struct Client {
   // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
   std::atomic<char> flag{'N'};
   std::atomic<int64_t> memory_bytes{0};  // that its buffers take
+  std::atomic<int64_t> input_bytes{0};   // of it: what is not yet carried out
+  std::atomic<int64_t> output_bytes{0};  // of it: what the client has not yet taken
+  std::atomic<int64_t> queued{-1};       // commands of its MULTI; -1: it is in none
+  // Channels, patterns, shard channels that it asked for; one asked for twice counts twice.
+  std::array<std::atomic<int64_t>, 3> subscriptions{};
+  LastCommand last_command;
 
   // Guarded by the memory budget: what it held when it was cut for that; -1 once it has gone.
   int64_t leaving_bytes = 0;

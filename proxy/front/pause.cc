@@ -36,7 +36,6 @@ bool is_writing(const std::string& name) {
 }  // namespace
 
 bool may_write(CommandKind kind, std::span<const std::string_view> args) {
-  if (kind == CommandKind::kExec) return true;
   if (kind == CommandKind::kSale) {
     const sale::CommandSpec* spec = sale::find_command(args[0]);
     return spec != nullptr && spec->writes;
@@ -70,14 +69,14 @@ uint64_t Pause::ended(int64_t now_us) {
   return ended_;
 }
 
-bool Pause::holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us) {
+bool Pause::holds(bool writes, int64_t now_us) {
   Mode mode = Mode::kNone;
   {
     std::lock_guard lock(mutex_);
     end_in_time(now_us);
     mode = mode_;
   }
-  return mode == Mode::kAll || (mode == Mode::kWrite && may_write(kind, args));
+  return mode == Mode::kAll || (mode == Mode::kWrite && writes);
 }
 
 }  // namespace sluice::proxy::front

@@ -25,8 +25,8 @@ class Pause {
 
   // False while nothing is paused: the one question on the way of an ordinary command.
   bool active() const { return mode_.load(std::memory_order_relaxed) != Mode::kNone; }
-  // Whether this command has to wait; ends a pause whose time has come.
-  bool holds(CommandKind kind, std::span<const std::string_view> args, int64_t now_us);
+  // Whether a command that may write, or not, has to wait; ends a pause whose time has come.
+  bool holds(bool writes, int64_t now_us);
   // How many pauses have ended: as long as that stays and one is active(), who waits waits on.
   uint64_t ended(int64_t now_us);
 
@@ -39,7 +39,7 @@ class Pause {
   uint64_t ended_ = 0;                   // guarded by mutex_
 };
 
-// Whether Redis 7.0 stops the command during CLIENT PAUSE … WRITE. EXEC counts as one that writes.
+// Whether Redis 7.0 stops the command during CLIENT PAUSE … WRITE. Of EXEC its commands decide.
 bool may_write(CommandKind kind, std::span<const std::string_view> args);
 
 }  // namespace sluice::proxy::front

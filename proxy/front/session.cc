@@ -280,6 +280,7 @@ bool Session::take_command(Run& run) {
   const bool judged = restricted_ || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
+  if (in_multi_ && may_write(kind, parser_.args())) transaction_->will_write();
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;
   if (plain && !mute_next_ && !large) {
@@ -287,6 +288,7 @@ bool Session::take_command(Run& run) {
     return true;
   }
   flush(run);
+  client_->last_command.set(parser_.args()[0], first_argument());
   const bool taken = refused ? refuse(kind) : large ? begin_large() : dispatch(kind);
   if (taken) worker_.services().count(kind, 1);
   parser_.set_authenticated(authenticated());
@@ -339,12 +341,15 @@ void Session::extend(Run& run) {
   const char* begin = run.commands == 0 ? raw.data() : run.bytes.data();
   run.bytes = {begin, static_cast<size_t>(raw.data() + raw.size() - begin)};
   ++run.commands;
+  run.last_name = parser_.args()[0];
+  run.last_argument = first_argument();
 }
 
 void Session::flush(Run& run) {
   if (run.commands == 0) return;
   worker_.services().count(CommandKind::kForward, run.commands);
   if (in_multi_) transaction_->queued(run.commands);
+  client_->last_command.set(run.last_name, run.last_argument);
   send(run.bytes, run.commands, queue_.add_forwarded(run.commands, muted_));
   run = {};
 }

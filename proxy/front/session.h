@@ -95,6 +95,7 @@ class Session final : public sale::ReplySink,
   struct Run {
     std::string_view bytes;
     size_t commands = 0;
+    std::string_view last_name, last_argument;  // for CLIENT LIST
   };
 
   // session.cc: bytes in and out
@@ -109,6 +110,9 @@ class Session final : public sale::ReplySink,
   bool stalls();
   size_t window();
   bool take_command(Run& run);
+  std::string_view first_argument() const {
+    return parser_.args().size() > 1 ? parser_.args()[1] : std::string_view();
+  }
   void extend(Run& run);
   void flush(Run& run);
   void reply_later() { worker_.thread().at_turn_end(*this); }
@@ -248,6 +252,7 @@ class Session final : public sale::ReplySink,
   void settle();
   bool stateful() const { return in_multi_ || watching_ || sticky_ || relay_; }
   void use_shared_pipe();
+  void count_subscriptions(bool more);
   void show_state();
 
   Worker& worker_;

@@ -94,14 +94,15 @@ bool Session::refuse(CommandKind kind) {
     worker_.pipe(2, 0).wait_for_room(*this);  // told as well if Redis cannot be reached
     return false;
   }
+  redirect_ = Redirect::kNone;  // a CLIENT TRACKING that waited for an answer is dropped
   if (relay_) return refuse_relayed();
-  const std::string line = error_line(refusal_);
+  if (sticky_ && !in_multi_ && !pushes_are_through()) return false;
   if (kind == CommandKind::kExec) {
     abort_transaction(error_line("EXECABORT Transaction discarded because of: " + refusal_));
     return true;
   }
   if (in_multi_) multi_broken_ = true;
-  local(line);
+  local(error_line(refusal_));
   return true;
 }
 

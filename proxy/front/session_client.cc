@@ -122,7 +122,9 @@ std::string Session::run_pause(Args args) {
 
 bool Session::held_back_by_pause(CommandKind kind) {
   Pause& pause = worker_.services().pause;
-  if (!pause.holds(kind, parser_.args(), base::monotonic_us())) return false;
+  const bool writes = kind == CommandKind::kExec ? in_multi_ && transaction_->writes()
+                                                 : may_write(kind, parser_.args());
+  if (!pause.holds(writes, base::monotonic_us())) return false;
   if (!std::exchange(held_, true)) worker_.wait_for_pause(weak_from_this());
   return true;
 }
@@ -169,13 +171,15 @@ void Session::unblock(bool with_error, std::function<void(bool)> done) {
 // ---- TRACKING.
 
 bool Session::on_tracking() {
-  if (!is(parser_.args()[2], "on") && pinned_ == nullptr) {
-    forward_one();  // changes nothing, or is an error
-    return true;
-  }
   const std::optional<Tracking> tracking = tracking_command();
-  if (tracking) forward_tracking(*tracking);
-  return tracking.has_value();
+  if (!tracking) return false;
+  if (is(parser_.args()[2], "on") || pinned_ != nullptr) {
+    forward_tracking(*tracking);
+  } else {  // it changes nothing, or is an error
+    const bool same_run = queue_.add_forwarded(1, take_muted());
+    send(tracking->command, 1, same_run);
+  }
+  return true;
 }
 
 // As Redis is to get it, where clients have other ids. Null: not yet known.
@@ -183,12 +187,22 @@ std::optional<Session::Tracking> Session::tracking_command() {
   const Args args = parser_.args();
   const bool tracks = is(args[1], "tracking");
   const bool on = is(args[2], "on");
-  const size_t at = tracks && on ? redirect_argument(args) : 0;
+  const size_t at = tracks ? redirect_argument(args) : 0;
   int64_t id = 0;
   // An id that is no number is for Redis to refuse.
   if (at == 0 || !resp::parse_strict_integer(args[at], id)) {
     return Tracking{std::string(command_bytes()),
                     !tracks ? client_->redirect.load() : on ? 0 : -1};
+  }
+  std::vector<std::string_view> words(args.begin(), args.end());
+  Tracking tracking{"", on ? id : -1};
+  if (!on) {
+    // Redis only looks whether there is such a client.
+    const auto option = words.begin() + static_cast<ptrdiff_t>(at) - 1;
+    if (worker_.services().clients.find(id)) words.erase(option, option + 2);
+    else words[at] = "0";
+    resp::append_command(tracking.command, words);
+    return tracking;
   }
   if (redirect_ == Redirect::kAsked) return std::nullopt;
   if (redirect_ == Redirect::kNone) {
@@ -199,11 +213,9 @@ std::optional<Session::Tracking> Session::tracking_command() {
     }
   }
   redirect_ = Redirect::kNone;
-  std::vector<std::string_view> words(args.begin(), args.end());
   // Nobody is client 0: Redis says so, unless something else is wrong.
   const std::string redis_id = std::to_string(redirect_redis_id_);
   words[at] = redis_id;
-  Tracking tracking{"", id};
   resp::append_command(tracking.command, words);
   return tracking;
 }
@@ -212,6 +224,7 @@ void Session::ask_redis_id(const Client& target) {
   redirect_ = Redirect::kAsked;
   target.ask_redis_id([self = shared_from_this()](int64_t redis_id) {
     boost::asio::post(self->worker_.thread().context(), [self, redis_id] {
+      if (self->redirect_ != Redirect::kAsked) return;  // its rules have changed meanwhile
       self->redirect_ = Redirect::kAnswered;
       self->redirect_redis_id_ = redis_id;
       self->look_again();

@@ -51,6 +51,8 @@ size_t Session::memory_bytes() const {
 void Session::check_bounds() {
   if (input_.empty() && input_.capacity() > kKeptBufferMax) input_.release();
   if (queue_.empty()) queue_.shrink();
+  client_->input_bytes.store(static_cast<int64_t>(input_.size()), std::memory_order_relaxed);
+  client_->output_bytes.store(static_cast<int64_t>(pending_output()), std::memory_order_relaxed);
   const Limits& limits = worker_.services().limits;
   if (!authenticated()) {
     const size_t unread = pending_output();

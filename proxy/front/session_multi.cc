@@ -26,7 +26,12 @@ bool Session::dispatch_in_multi(CommandKind kind) {
   const bool alone = parser_.args().size() == 1;
   switch (kind) {
     case CommandKind::kExec:
-      if (alone) on_exec(); else forward_one();
+      if (alone) {
+        on_exec();
+        return true;
+      }
+      forward_one();  // Redis refuses it, and the transaction is over all the same
+      end_multi();
       return true;
     case CommandKind::kDiscard:
       forward_one();
@@ -70,7 +75,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
 void Session::begin_multi() {
   in_multi_ = true;
   multi_subscribes_ = multi_broken_ = false;
-  transaction_ = std::make_shared<Transaction>();
+  transaction_ = std::make_shared<Transaction>(client_->queued);
 }
 
 void Session::end_multi() {

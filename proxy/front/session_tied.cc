@@ -85,6 +85,7 @@ void Session::on_subscribe(CommandKind kind) {
   if (kind != CommandKind::kMonitor && client_->protocol.load() == 3) {
     // RESP3 answers with pushes only, and every other command may still be sent.
     sticky_ = subscribed_ = true;
+    count_subscriptions(kind == CommandKind::kSubscribe);
     pinned_->forward(command_bytes(), 0, false);
     return show_state();
   }
@@ -129,6 +130,8 @@ void Session::dispatch_relayed() {
   }
   pinned_->forward(command_bytes(), 0, false);
   if (pinned_->relays_raw()) return;
+  const bool subscribes = kind == CommandKind::kSubscribe;
+  if (subscribes || kind == CommandKind::kUnsubscribe) count_subscriptions(subscribes);
   const bool may_end =
       kind == CommandKind::kReset || (kind == CommandKind::kUnsubscribe && !monitor_);
   if (!may_end) return;
@@ -180,8 +183,23 @@ void Session::use_shared_pipe() {
   pipe_ = &worker_.pipe(client_->protocol.load(), database);
 }
 
+// As far as the commands tell; Redis's replies are not read for it.
+void Session::count_subscriptions(bool more) {
+  const Args args = parser_.args();
+  const std::string name = resp::lower(args[0]);
+  auto& count = client_->subscriptions[name[0] == 'p' ? 1 : name.starts_with("ss") ||
+                                       name.starts_with("sun") ? 2 : 0];
+  const auto named = static_cast<int64_t>(args.size()) - 1;
+  if (more) count += named;
+  else count = named == 0 ? 0 : std::max<int64_t>(count - named, 0);
+}
+
 void Session::show_state() {
   const bool subscriber = relay_ || subscribed_;
+  if (!subscriber) {
+    for (auto& count : client_->subscriptions) count = 0;
+  }
+  if (!in_multi_) client_->queued = -1;
   client_->flag = in_multi_ ? 'x' : blocked_ ? 'b' : !subscriber ? 'N' : monitor_ ? 'O' : 'P';
 }
 

@@ -8,8 +8,9 @@
 namespace sluice::proxy::front {
 
 void Transaction::queued(Change change, size_t bytes) {
-  changes_.push_back({commands_++, std::move(change)});
+  changes_.push_back({commands_, std::move(change)});
   bytes_ += bytes;
+  queued(1);
 }
 
 std::string Transaction::finish(std::string_view reply, const bool& muted) const {

@@ -11,7 +11,9 @@
 // No sockets; the session's I/O thread only.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -21,14 +23,24 @@ namespace sluice::proxy::front {
 
 class Transaction {
  public:
+  // `shown` always says how many commands are queued.
+  explicit Transaction(std::atomic<int64_t>& shown) : shown_(shown) { shown_ = 0; }
+
   // Makes of the element with which Redis answered a command the one that the client gets; "" for a
   // command without an answer (CLIENT REPLY SKIP). Runs only if the transaction has run.
   using Change = std::function<std::string(std::string_view element)>;
 
   // Commands that Redis queues, in their order. (If it refuses one, EXEC fails as a whole.)
-  void queued(size_t commands) { commands_ += commands; }
+  void queued(size_t commands) {
+    commands_ += commands;
+    shown_ = static_cast<int64_t>(commands_);
+  }
   // `bytes` is about what the change keeps in memory.
   void queued(Change change, size_t bytes);
+
+  // One of the commands may write.
+  void will_write() { writes_ = true; }
+  bool writes() const { return writes_; }
 
   bool has_changes() const { return !changes_.empty(); }
   size_t bytes() const { return bytes_; }
@@ -43,7 +55,9 @@ class Transaction {
     Change change;
   };
 
+  std::atomic<int64_t>& shown_;
   size_t commands_ = 0;
+  bool writes_ = false;
   size_t bytes_ = 0;
   std::vector<Changed> changes_;  // by index
 };

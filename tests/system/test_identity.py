@@ -275,14 +275,60 @@ def test_tracking_may_be_redirected_to_a_client_that_is_not_yet_subscribed(stack
     assert target.reply().endswith(b"*1\r\n$7\r\nwatched\r\n")
 
 
+def test_tracking_off_looks_whether_there_is_the_client_it_names(stack):
+    via = stack.via()
+    number = int(via.ask("CLIENT", "ID")[1:])
+    for _ in range(2):  # before and while it tracks
+        assert via.ask("CLIENT", "TRACKING", "OFF", "REDIRECT", number) == b"+OK\r\n"
+        assert via.ask("CLIENT", "TRACKING", "OFF", "REDIRECT", 987654321) == (
+            b"-ERR The client ID you want redirect to does not exist\r\n")
+        assert via.ask("CLIENT", "TRACKING", "ON") == b"+OK\r\n"
+
+
+def test_client_list_has_the_fields_of_redis(stack):
+    via, direct, other = stack.via(), stack.direct(), stack.via()
+
+    def fields(client):
+        return dict(word.split("=", 1) for word in client.ask("CLIENT", "INFO").decode()
+                    .split("\r\n")[1].split())
+
+    def listed():
+        line = via.ask("CLIENT", "LIST", "ID", number).decode().split("\r\n")[1]
+        return dict(word.split("=", 1) for word in line.split())
+
+    assert set(fields(direct)) <= set(fields(via))
+    assert fields(via)["cmd"] == fields(direct)["cmd"] == "client|info"
+    number = int(other.ask("CLIENT", "ID")[1:])
+    other.ask("GET", "key")
+    assert listed()["cmd"] == "get"
+    other.ask("SUBSCRIBE", "a")
+    other.ask("PSUBSCRIBE", "b*")
+    wait_for(lambda: (listed()["sub"], listed()["psub"], listed()["flags"]) == ("1", "1", "P"),
+             "it is seen to subscribe")
+    other.ask("UNSUBSCRIBE")
+    assert (listed()["sub"], listed()["psub"], listed()["cmd"]) == ("0", "1", "unsubscribe")
+    other.ask("RESET")
+    for line, queued in ((("MULTI",), "0"), (("GET", "a"), "1"), (("CLIENT", "ID"), "2")):
+        other.ask(*line)
+        assert listed()["multi"] == queued
+    other.ask("DISCARD")
+    assert listed()["multi"] == "-1"
+    other.ask("x\r\ny=1")
+    assert listed()["cmd"] == "x??y?1"
+
+
 def test_a_refused_tracking_ties_no_connection(own_stack):
     via, direct = own_stack.via(), own_stack.direct()
     via.ask("PING")
-    before = direct.ask("CLIENT", "LIST").count(b"\n")
-    via.ask("CLIENT", "TRACKING", "ON", "OPTIN", "OPTOUT")
-    via.ask("CLIENT", "FOO")
-    via.ask("PING")
-    wait_for(lambda: direct.ask("CLIENT", "LIST").count(b"\n") <= before, "the connection is given up")
+
+    def given_up():
+        """No connection's last command was a CLIENT, but that of the one who asks."""
+        lines = direct.ask("CLIENT", "LIST").split(b"\n")
+        return not any(b" cmd=client" in line and b"client|list" not in line for line in lines)
+
+    for line in (("CLIENT", "TRACKING", "ON", "OPTIN", "OPTOUT"), ("CLIENT", "FOO")):
+        assert via.ask(*line).startswith(b"-ERR")
+        wait_for(given_up, "the connection is given up")
 
 
 def elapsed(function):
@@ -307,6 +353,19 @@ def test_a_pause_of_writes_holds_writes_and_purchases_only(own_stack):
     assert third.ask("CLIENT", "UNPAUSE") == b"+OK\r\n"
     assert other.reply() == b"+OK\r\n" and other.reply() == b"$1\r\n1\r\n"
     assert buyer.reply().startswith(b"*4\r\n$2\r\nOK\r\n")
+
+
+def test_a_pause_of_writes_holds_the_exec_of_writes_only(own_stack):
+    reader, writer, admin = own_stack.via(), own_stack.via(), own_stack.via()
+    for client, line in ((reader, ("GET", "a")), (writer, ("SET", "a", 1))):
+        assert client.ask("MULTI") == b"+OK\r\n" and client.ask(*line) == b"+QUEUED\r\n"
+    assert admin.ask("CLIENT", "PAUSE", 60_000, "WRITE") == b"+OK\r\n"
+    writer.send(command("EXEC"))
+    assert reader.ask("EXEC") == b"*1\r\n$-1\r\n"
+    assert reader.ask("EXEC") == b"-ERR EXEC without MULTI\r\n"
+    assert own_stack.direct().ask("GET", "a") == b"$-1\r\n", "the writing one waits"
+    assert admin.ask("CLIENT", "UNPAUSE") == b"+OK\r\n"
+    assert writer.reply() == b"*1\r\n+OK\r\n"
 
 
 def test_a_pause_of_all_ends_by_itself(own_stack):

@@ -1,5 +1,6 @@
 #include "proxy/front/transaction.h"
 
+#include <atomic>
 #include <gtest/gtest.h>
 
 namespace sluice::proxy::front {
@@ -10,7 +11,8 @@ Transaction::Change says(std::string text) {
 }
 
 TEST(Transaction, ChangesTheElementsOfItsCommandsOnly) {
-  Transaction transaction;
+  std::atomic<int64_t> shown{-1};
+  Transaction transaction(shown);
   transaction.queued(2);
   transaction.queued(says(":7\r\n"), 1);
   transaction.queued(1);
@@ -21,7 +23,8 @@ TEST(Transaction, ChangesTheElementsOfItsCommandsOnly) {
 }
 
 TEST(Transaction, APushBetweenElementsIsNone) {
-  Transaction transaction;
+  std::atomic<int64_t> shown{-1};
+  Transaction transaction(shown);
   transaction.queued(1);
   transaction.queued(says(":7\r\n"), 1);
   const bool muted = false;
@@ -30,7 +33,8 @@ TEST(Transaction, APushBetweenElementsIsNone) {
 }
 
 TEST(Transaction, RunsNothingUnlessRedisRanIt) {
-  Transaction transaction;
+  std::atomic<int64_t> shown{-1};
+  Transaction transaction(shown);
   bool ran = false;
   transaction.queued(
       [&](std::string_view) {
@@ -48,7 +52,8 @@ TEST(Transaction, RunsNothingUnlessRedisRanIt) {
 }
 
 TEST(Transaction, FallsSilentInItsMidst) {
-  Transaction transaction;
+  std::atomic<int64_t> shown{-1};
+  Transaction transaction(shown);
   bool muted = false;
   transaction.queued(1);
   transaction.queued(
