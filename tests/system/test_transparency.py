@@ -111,7 +111,8 @@ def test_a_subscriber_that_goes_back_to_resp2_gets_messages_as_arrays(stack):
     outcome = []
     for connect in (stack.direct, stack.via):
         raw = connect()
-        talk(raw, ("HELLO", 3), ("SUBSCRIBE", "news"), ("HELLO", 2))
+        # The PING: the proxy answers HELLO before Redis has heard of it.
+        talk(raw, ("HELLO", 3), ("SUBSCRIBE", "news"), ("HELLO", 2), PING)
         stack.direct().ask("PUBLISH", "news", "hello")
         got = [raw.reply()]
         got += talk(raw, PING, ("GET", "k"), ("UNSUBSCRIBE", "news"), ("GET", "none"),
