@@ -40,8 +40,13 @@ bool may_write(CommandKind kind, std::span<const std::string_view> args) {
     const sale::CommandSpec* spec = sale::find_command(args[0]);
     return spec != nullptr && spec->writes;
   }
+  // No command in the table is longer, and an argument may be as large as a client likes.
+  constexpr size_t kWordMax = 20;
+  if (args[0].size() > kWordMax) return false;
   const std::string name = resp::lower(args[0]);
-  return is_writing(name) || (args.size() > 1 && is_writing(name + "|" + resp::lower(args[1])));
+  if (is_writing(name)) return true;
+  return args.size() > 1 && args[1].size() <= kWordMax &&
+         is_writing(name + "|" + resp::lower(args[1]));
 }
 
 void Pause::begin(Mode mode, int64_t end_us) {

@@ -187,8 +187,8 @@ void Session::use_shared_pipe() {
 void Session::count_subscriptions(bool more) {
   const Args args = parser_.args();
   const std::string name = resp::lower(args[0]);
-  auto& count = client_->subscriptions[name[0] == 'p' ? 1 : name.starts_with("ss") ||
-                                       name.starts_with("sun") ? 2 : 0];
+  const bool shard = name.starts_with("ss") || name.starts_with("sun");
+  auto& count = client_->subscriptions[name[0] == 'p' ? 1 : shard ? 2 : 0];
   const auto named = static_cast<int64_t>(args.size()) - 1;
   if (more) count += named;
   else count = named == 0 ? 0 : std::max<int64_t>(count - named, 0);
