@@ -2,10 +2,19 @@
 --
 -- KEYS  1 item hash   2 buyers hash   3 receipts list of this lane
 -- ARGV  1 lane        2 epoch         3 lane sequence expected   4 lane sequence synced
---       5 journal id  6 operations: msgpack array, first the wall clock in ms, then
---         6 elements an operation: kind, user, quantity, request, order id, extra
+--       5 journal id  6 operations    7 details of the operations: kept in the receipt, not read
+-- The operations are a msgpack array, a column an element:
+--       1 the wall clock in ms        2 kinds, a letter an operation
+--       3 users ("/X": of none, but of kind X)          4 quantities
+--       5 texts: "quantity,order,request", which is also how a buyer's field begins; of a creation
+--         "limit,start,end,identity of this Redis process"; of a reopening retain_ms
+-- A kind is in lower case if an operation before it in the batch has the same user.
 -- Reply "GATE epoch" | "GAP sequence" | "EDITED found" (nothing was written), or
---       "OK sequence epoch" and one line of verdict an operation.
+--       "OK sequence epoch remaining" (before the batch) and one line of verdict an operation.
+--
+-- Nearly all operations are purchases of users who have not bought yet. They cost two calls of
+-- Redis together: one HMGET tells who has bought, one HSET writes the new ones. What only the
+-- others need is not even made before one of them comes.
 --
 -- Sending a batch again is always safe: if it was applied, the lane sequence has moved on and the
 -- answer is GAP. `check` ("stock,sold,fields of the buyers hash") is written with every change, so
@@ -29,217 +38,259 @@ if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
 local state = item[8]
+local before = stock - sold
 local operations = cmsgpack.unpack(ARGV[6])
-local time_ms = operations[1]
-local changes = {}  -- further fields of the item hash, written at the end
+local time_ms, kinds, users = operations[1], operations[2], operations[3]
+local quantities, texts = operations[4], operations[5]
+local changes       -- nil, or further fields of the item hash, written at the end
 local writes = 0    -- accepted operations
 
-local window  -- nil, or the verdict of every purchase outside the sale's window
-if starts ~= '0' or ends ~= '0' then
+-- The verdict of every purchase that is not a repeated one, or nil if the item is on sale.
+local function not_on_sale()
+  if not exists then return 'N' end
+  if state ~= 'open' then return 'C' end
+  if starts == '0' and ends == '0' then return nil end
   local time = call('TIME')
   local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  if now_ms < tonumber(starts) then
-    window = 'B ' .. starts
-  elseif ends ~= '0' and now_ms >= tonumber(ends) then
-    window = 'E ' .. ends
+  if now_ms < tonumber(starts) then return 'B ' .. starts end
+  return ends ~= '0' and now_ms >= tonumber(ends) and 'E ' .. ends or nil
+end
+local shut = not_on_sale()
+local most = limit == 0 and math.huge or limit  -- that one buyer may have
+
+local bought = call('HMGET', buyers_key, unpack(users))  -- each user's field, or false
+local first_orders, size = {}, 0  -- user, text, user, text, …: not yet written
+local function write_first_orders()
+  for from = 1, size, 4000 do  -- Lua's stack holds 8,000 values
+    fields = fields + call('HSET', buyers_key,
+                           unpack(first_orders, from, math.min(from + 3999, size)))
   end
+  size = 0
 end
 
--- A buyer's field: "qty,order,request[,c[,cancel request]]" of the first order, and behind ';' once
--- there are several: "live quantity,last order". Further orders have fields of their own:
--- user/o/order → "qty,request[,c[,…]]" and user/r/request → order. '/' is in no user's name.
-local function read_buyer(field)
-  local first, live, last = string.match(field, '^([^;]*);(%d+),(%d+)$')
-  first = first or field
-  local qty, order, request, rest = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
-  return {first = first, qty = tonumber(qty), order = order, request = request, rest = rest,
-          several = live ~= nil, live = tonumber(live or (rest == '' and qty or 0)),
-          last = last or order}
-end
-
-local function write_buyer(user, buyer)
-  local field = buyer.first
-  if buyer.several then
-    field = field .. ';' .. string.format('%d', buyer.live) .. ',' .. buyer.last
+-- By the letter of its kind, what decides an operation that is not a user's first purchase.
+local function other_operations()
+  local function change(name, value)
+    changes = changes or {}
+    changes[name] = value
   end
-  call('HSET', buyers_key, user, field)
-end
 
-local function earlier_order(buyer, user, request)
-  if request == '' then return nil end
-  if buyer.request == request then return buyer.order end
-  return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
-end
+  -- A buyer's field: "qty,order,request[,c[,cancel request]]" of the first order, and behind ';'
+  -- once there are several: "live quantity,last order". Further orders have fields of their own:
+  -- user/o/order → "qty,request[,c[,…]]" and user/r/request → order. '/' is in no user's name.
+  local function read_buyer(field)
+    local first, live, last = string.match(field, '^([^;]*);(%d+),(%d+)$')
+    first = first or field
+    local qty, order, request, rest = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
+    return {first = first, qty = tonumber(qty), order = order, request = request, rest = rest,
+            several = live ~= nil, live = tonumber(live or (rest == '' and qty or 0)),
+            last = last or order}
+  end
 
-local function buy(user, quantity, request, order)
-  if not exists then return 'N' end
-  local open = state == 'open' and not window
-  local fits = sold + quantity <= stock
-  if open and fits and (limit == 0 or quantity <= limit) and
-     call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then
-    sold, fields = sold + quantity, fields + 1
-    writes = writes + 1
-    return 'A ' .. stock - sold
+  local function write_buyer(user, buyer)
+    local field = buyer.first
+    if buyer.several then
+      field = field .. ';' .. string.format('%d', buyer.live) .. ',' .. buyer.last
+    end
+    call('HSET', buyers_key, user, field)
   end
-  local field = call('HGET', buyers_key, user)
-  local buyer = field and read_buyer(field)
-  local earlier = buyer and earlier_order(buyer, user, request)
-  if earlier then return 'R ' .. earlier .. ' ' .. stock - sold end
-  if state ~= 'open' then return 'C' end
-  if window then return window end
-  local bought = buyer and buyer.live or 0
-  if limit > 0 and bought + quantity > limit then
-    return 'L ' .. bought .. ' ' .. (buyer and buyer.last or '0')
-  end
-  if not fits then return 'S ' .. stock - sold end
-  buyer.several, buyer.live, buyer.last = true, bought + quantity, order
-  write_buyer(user, buyer)
-  fields = fields + call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
-  if request ~= '' then
-    fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
-  end
-  sold = sold + quantity
-  writes = writes + 1
-  return 'A ' .. stock - sold
-end
 
--- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
-local function find_order(user, order)
-  local field = call('HGET', buyers_key, user)
-  if not field then return nil end
-  local buyer = read_buyer(field)
-  if buyer.order == order then return buyer, user, buyer.qty, buyer.request, buyer.rest end
-  if not buyer.several then return nil end
-  local other = user .. '/o/' .. order
-  local value = call('HGET', buyers_key, other)
-  if not value then return nil end
-  local quantity, request, rest = string.match(value, '^(%d+),([^,]*)(.*)$')
-  return buyer, other, tonumber(quantity), request, rest
-end
-
-local function cancel(user, request, order)
-  local buyer, field, quantity, bought_by, rest = find_order(user, order)
-  if not buyer then return 'N' end
-  if rest ~= '' then
-    local same = request ~= '' and rest == ',c,' .. request
-    return same and 'R ' .. stock - sold or 'D'
+  local function earlier_order(buyer, user, request)
+    if request == '' then return nil end
+    if buyer.request == request then return buyer.order end
+    return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
   end
-  local mark = request == '' and ',c' or ',c,' .. request
-  if buyer.several then buyer.live = buyer.live - quantity end
-  if field == user then
-    buyer.first = buyer.first .. mark
-  else
-    call('HSET', buyers_key, field, quantity .. ',' .. bought_by .. mark)
-  end
-  write_buyer(user, buyer)
-  sold = sold - quantity
-  writes = writes + 1
-  return 'A ' .. stock - sold .. ' ' .. quantity
-end
 
-local function query(user, request, order)
-  if request ~= '' then
+  local function buy(user, quantity, order, request, text)
     local field = call('HGET', buyers_key, user)
-    order = field and earlier_order(read_buyer(field), user, request)
-    if not order then return 'N' end
+    local buyer = field and read_buyer(field)
+    local earlier = buyer and earlier_order(buyer, user, request)
+    if earlier then return 'R ' .. earlier end
+    if shut then return shut end
+    local live = buyer and buyer.live or 0
+    if live + quantity > most then return 'L ' .. live .. ' ' .. (buyer and buyer.last or '0') end
+    if sold + quantity > stock then return 'S' end
+    if buyer then
+      buyer.several, buyer.live, buyer.last = true, live + quantity, order
+      write_buyer(user, buyer)
+      fields = fields + call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
+      if request ~= '' then
+        fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
+      end
+    else
+      fields = fields + call('HSET', buyers_key, user, text)
+    end
+    sold = sold + quantity
+    writes = writes + 1
+    return 'A'
   end
-  local buyer, _, quantity, _, rest = find_order(user, order)
-  if not buyer then return 'N' end
-  return 'F ' .. order .. ' ' .. quantity .. (rest == '' and ' placed' or ' cancelled')
-end
 
-local function restock(delta, request)
-  if not exists then return 'N' end
-  local mark = 'req:' .. request
-  if request ~= '' and (changes[mark] or call('HEXISTS', item_key, mark) == 1) then
-    return 'R ' .. stock - sold
+  -- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
+  local function find_order(user, order)
+    local field = call('HGET', buyers_key, user)
+    if not field then return nil end
+    local buyer = read_buyer(field)
+    if buyer.order == order then return buyer, user, buyer.qty, buyer.request, buyer.rest end
+    if not buyer.several then return nil end
+    local other = user .. '/o/' .. order
+    local value = call('HGET', buyers_key, other)
+    if not value then return nil end
+    local quantity, request, rest = string.match(value, '^(%d+),([^,]*)(.*)$')
+    return buyer, other, tonumber(quantity), request, rest
   end
-  if stock + delta < sold or stock + delta > 2147483647 then return 'X ' .. stock - sold end
-  stock = stock + delta
-  changes.stock = string.format('%d', stock)
-  if request ~= '' then changes[mark] = '1' end
-  writes = writes + 1
-  return 'A ' .. stock - sold
-end
 
--- definition: "limit,start,end,identity of this Redis process" (see gate.lua).
-local function create(quantity, definition)
-  local new_limit, new_starts, new_ends, run =
-    string.match(definition, '^(%d+),(%d+),(%d+),(.*)$')
-  if exists then
-    local initial = changes.initial or call('HGET', item_key, 'initial')
-    local same = tonumber(initial) == quantity and limit == tonumber(new_limit) and
-                 starts == new_starts and ends == new_ends
-    return same and 'R' or 'X'
+  local function cancel(user, _, order, request)
+    local buyer, field, quantity, bought_by, rest = find_order(user, order)
+    if not buyer then return 'N' end
+    if rest ~= '' then
+      return request ~= '' and rest == ',c,' .. request and 'R' or 'D'
+    end
+    local mark = request == '' and ',c' or ',c,' .. request
+    if buyer.several then buyer.live = buyer.live - quantity end
+    if field == user then
+      buyer.first = buyer.first .. mark
+    else
+      call('HSET', buyers_key, field, quantity .. ',' .. bought_by .. mark)
+    end
+    write_buyer(user, buyer)
+    sold = sold - quantity
+    writes = writes + 1
+    return 'A ' .. quantity
   end
-  exists, stock, sold, state = true, quantity, 0, 'open'
-  limit, starts, ends = tonumber(new_limit), new_starts, new_ends
-  -- An epoch that is there already was raised to keep out a lost batch: it stays. A new one is one
-  -- that no item of this name ever had, also if it was deleted.
-  if epoch == '0' then
-    local time = call('TIME')
-    epoch = string.format('%d', time[1] * 1000000 + time[2])
+
+  local function query(user, _, order, request)
+    if request ~= '' then
+      local field = call('HGET', buyers_key, user)
+      order = field and earlier_order(read_buyer(field), user, request)
+      if not order then return 'N' end
+    end
+    local buyer, _, quantity, _, rest = find_order(user, order)
+    if not buyer then return 'N' end
+    return 'F ' .. order .. ' ' .. quantity .. (rest == '' and ' placed' or ' cancelled')
   end
-  if fields > 0 then call('DEL', buyers_key) end
-  fields = 0
-  changes.stock, changes.initial, changes.limit = quantity, quantity, new_limit
-  changes.start, changes['end'], changes.state, changes.epoch = starts, ends, state, epoch
-  changes.state_ms, changes.run = string.format('%d', time_ms), run
-  writes = writes + 1
-  return 'A'
-end
 
--- Tells the time that the record is to have: later than the one before, whatever the clocks say, so
--- that the last one holds wherever the records of several lanes are put together again.
---
--- retain_ms: longer ago than that it must not have been closed, to be opened again: journals may have
--- let go what they knew of it, and a Redis that loses it would get back a part.
-local function set_state(wanted, retain_ms)
-  if not exists then return 'N' end
-  if state == wanted then return 'R' end
-  local before = tonumber(changes.state_ms or call('HGET', item_key, 'state_ms') or 0)
-  if retain_ms and time_ms - before > retain_ms then return 'X' end
-  local state_ms = string.format('%d', math.max(time_ms, before + 1))
-  state, changes.state, changes.state_ms = wanted, wanted, state_ms
-  writes = writes + 1
-  return 'A ' .. state_ms
-end
+  local function restock(_, delta, _, request)
+    if not exists then return 'N' end
+    local mark = 'req:' .. request
+    if request ~= '' and
+       (changes and changes[mark] or call('HEXISTS', item_key, mark) == 1) then
+      return 'R'
+    end
+    if stock + delta < sold or stock + delta > 2147483647 then return 'X' end
+    stock = stock + delta
+    change('stock', string.format('%d', stock))
+    if request ~= '' then change(mark, '1') end
+    writes = writes + 1
+    return 'A'
+  end
 
-local function describe()
-  if not exists then return 'N' end
-  return string.format('T %d %d %d %s %s %s', stock, sold, limit, starts, ends, state)
+  local function create(_, quantity, _, _, definition)
+    local new_limit, new_starts, new_ends, run =
+      string.match(definition, '^(%d+),(%d+),(%d+),(.*)$')
+    if exists then
+      local initial = changes and changes.initial or call('HGET', item_key, 'initial')
+      local same = tonumber(initial) == quantity and limit == tonumber(new_limit) and
+                   starts == new_starts and ends == new_ends
+      return same and 'R' or 'X'
+    end
+    exists, stock, sold, state = true, quantity, 0, 'open'
+    limit, starts, ends = tonumber(new_limit), new_starts, new_ends
+    shut, most = not_on_sale(), limit == 0 and math.huge or limit
+    -- An epoch that is there already was raised to keep out a lost batch: it stays. A new one is
+    -- one that no item of this name ever had, also if it was deleted.
+    if epoch == '0' then
+      local time = call('TIME')
+      epoch = string.format('%d', time[1] * 1000000 + time[2])
+    end
+    if fields > 0 then call('DEL', buyers_key) end
+    fields = 0
+    change('stock', quantity)
+    change('initial', quantity)
+    change('limit', new_limit)
+    change('start', starts)
+    change('end', ends)
+    change('state', state)
+    change('epoch', epoch)
+    change('state_ms', string.format('%d', time_ms))
+    change('run', run)
+    writes = writes + 1
+    return 'A'
+  end
+
+  -- Tells the time that the record is to have: later than the one before, whatever the clocks say,
+  -- so that the last one holds wherever the records of several lanes are put together again.
+  --
+  -- retain_ms: longer ago than that it must not have been closed, to be opened again: journals may
+  -- have let go what they knew of it, and a Redis that loses it would get back a part.
+  local function set_state(wanted, retain_ms)
+    if not exists then return 'N' end
+    if state == wanted then return 'R' end
+    local since = tonumber(changes and changes.state_ms or call('HGET', item_key, 'state_ms') or 0)
+    if retain_ms and time_ms - since > retain_ms then return 'X' end
+    local state_ms = string.format('%d', math.max(time_ms, since + 1))
+    state = wanted
+    shut = not_on_sale()
+    change('state', state)
+    change('state_ms', state_ms)
+    writes = writes + 1
+    return 'A ' .. state_ms
+  end
+
+  local function describe()
+    if not exists then return 'N' end
+    return string.format('T %d %d %d %s %s %s', stock, sold, limit, starts, ends, state)
+  end
+
+  local decide = {
+    B = buy, C = cancel, Q = query, T = describe, R = restock, N = create,
+    X = function() return set_state('closed') end,
+    O = function(_, _, _, _, retain_ms) return set_state('open', tonumber(retain_ms)) end,
+  }
+  return function(kind, user, quantity, text)
+    local order, request = string.match(text, '^[^,]*,([^,]*),([^,]*)$')
+    return decide[kind] and decide[kind](user, quantity, order, request, text) or '?'
+  end
 end
 
 local verdicts = {}
-for i = 2, #operations, 6 do
-  local kind, user, quantity = operations[i], operations[i + 1], operations[i + 2]
-  local request, order, extra = operations[i + 3], operations[i + 4], operations[i + 5]
-  local verdict
-  if kind == 'B' then verdict = buy(user, quantity, request, order)
-  elseif kind == 'C' then verdict = cancel(user, request, order)
-  elseif kind == 'Q' then verdict = query(user, request, order)
-  elseif kind == 'T' then verdict = describe()
-  elseif kind == 'R' then verdict = restock(quantity, request)
-  elseif kind == 'N' then verdict = create(quantity, extra)
-  elseif kind == 'X' then verdict = set_state('closed')
-  elseif kind == 'O' then verdict = set_state('open', tonumber(extra))
-  else verdict = '?' end
-  verdicts[#verdicts + 1] = verdict
+local only_first_buys = not string.find(kinds, '[^B]')
+local decide_other
+for i = 1, #users do
+  local quantity, verdict = quantities[i], nil
+  if bought[i] or not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
+    write_first_orders()
+    decide_other = decide_other or other_operations()
+    verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
+  elseif shut then
+    verdict = shut
+  elseif quantity > most then
+    verdict = 'L 0 0'
+  elseif sold + quantity > stock then
+    verdict = 'S'
+  else
+    first_orders[size + 1], first_orders[size + 2] = users[i], texts[i]
+    size = size + 2
+    sold, writes = sold + quantity, writes + 1
+    verdict = 'A'
+  end
+  verdicts[i] = verdict
 end
+write_first_orders()
 
 local answer = table.concat(verdicts, '\n')
 if writes > 0 then
-  if sequence == '0' then changes['journal:' .. ARGV[1]] = ARGV[5] end
+  local expected = sequence
   -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
   -- It begins with its lane sequence: the list speaks for itself if the item hash is lost.
   sequence = string.format('%d', sequence + 1)
-  local receipts = call('RPUSH', receipts_key,
-                        sequence .. ' ' .. #answer .. ' ' .. answer .. ARGV[6])
+  local receipts = call('RPUSH', receipts_key, sequence .. ' ' .. before .. ' ' .. #answer .. ' ' ..
+                                               answer .. ARGV[6] .. ARGV[7])
   local journaled = receipts - (sequence - ARGV[4])
   if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
   local sold_text = string.format('%d', sold)
-  local check = (changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields
+  local check = (changes and changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields
   call('HSET', item_key, 'sold', sold_text, lane_field, sequence, 'check', check)
-  for name, value in pairs(changes) do call('HSET', item_key, name, value) end
+  if expected == '0' then call('HSET', item_key, 'journal:' .. ARGV[1], ARGV[5]) end
+  for name, value in pairs(changes or {}) do call('HSET', item_key, name, value) end
 end
-return 'OK ' .. sequence .. ' ' .. epoch .. '\n' .. answer
+return 'OK ' .. sequence .. ' ' .. epoch .. ' ' .. before .. '\n' .. answer

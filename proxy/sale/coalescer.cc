@@ -203,7 +203,8 @@ void Coalescer::call_script(Item& item, bool by_sha) {
   base::failpoint(base::Failpoint::kSaleBeforeScript);
   redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text,
                "3", item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch,
-               sequence, synced, shared_.journal_id, item.in_flight->payload},
+               sequence, synced, shared_.journal_id,
+               item.in_flight->payload.operations, item.in_flight->payload.details},
               [this, &item, by_sha](const Result<upstream::Reply>& reply) {
                 answered(item, by_sha, reply);
               });
@@ -212,17 +213,13 @@ void Coalescer::call_script(Item& item, bool by_sha) {
 void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>& reply) {
   if (!reply) return;  // unknown: the batch stays in flight until the gate has looked
   if (reply->is_error()) return redis_error(item, by_sha, reply->text());
-  auto answer = parse_answer(reply->text());
+  auto answer = parse_answer(reply->text(), item.in_flight->operations);
   if (!answer) return item_refused(item, answer.error().message());
   Batch batch = std::move(*item.in_flight);
   item.in_flight.reset();
   if (answer->kind != Answer::Kind::kApplied) {  // nothing was written
     requeue(item, std::move(batch));
     return gate_->open(item);
-  }
-  if (answer->verdicts.size() != batch.operations.size()) {
-    item.in_flight = std::move(batch);
-    return item_refused(item, "the purchase script answered for another batch");
   }
   item.epoch = answer->epoch;
   base::failpoint(base::Failpoint::kSaleAfterScript);
@@ -323,7 +320,7 @@ void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict) {
   SaleMetrics& metrics = *shared_.metrics;
   if (op.verb == Verb::kBuy) {
     metrics.result(result_label(verdict)).add();
-    if (verdict.accepted() && verdict.numbers[0] < 0) metrics.oversell.add();
+    if (verdict.accepted() && verdict.remaining < 0) metrics.oversell.add();
   }
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "proxy/sale/lanes.h"
-#include "proxy/sale/msgpack.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
 
@@ -29,12 +28,8 @@ uint64_t order_of(const Operation& op, const Verdict& verdict) {
 // What a receipt has in it if it is of what the answer speaks of: the order, or any change of this
 // kind to the item.
 std::string mark_of(const Operation& op, const Verdict& verdict) {
-  if (!is_of_item(op.verb)) return std::to_string(order_of(op, verdict));
-  const char kind = static_cast<char>(op.verb);
-  std::string mark;
-  append_string(mark, std::string_view(&kind, 1));
-  append_string(mark, "");  // no user
-  return mark;
+  return is_of_item(op.verb) ? item_operation_mark(op.verb)
+                             : std::to_string(order_of(op, verdict));
 }
 
 }  // namespace

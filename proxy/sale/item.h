@@ -25,7 +25,7 @@ struct Batch {
   int64_t sent_us = 0;          // monotonic, of the first time it was sent
   uint64_t first_order_id = 0;  // its purchases' ids are not below this one
   std::vector<Operation> operations;
-  std::string payload;  // encode_operations(), kept so that it can be sent again
+  Payload payload;  // kept so that it can be sent again
 };
 
 // An applied batch whose records the journal is writing, and the replies that wait for it: its own

@@ -223,7 +223,7 @@ bool ItemGate::import_receipts(Item& item, const Reply& reply, uint64_t applied)
     base::failpoint(base::Failpoint::kGateImport);
     Batch batch;
     batch.time_ms = receipt->time_ms;
-    if (item.in_flight && text.ends_with(item.in_flight->payload)) {
+    if (item.in_flight && item.in_flight->payload.ends(text)) {
       batch = std::move(*item.in_flight);
       item.in_flight.reset();
     } else {

@@ -24,6 +24,7 @@ class MsgpackReader {
   std::string_view string();  // a view into the bytes
   int64_t integer();
   bool ok() const { return ok_; }
+  bool at_end() const { return bytes_.empty(); }
 
  private:
   uint64_t take(size_t bytes);

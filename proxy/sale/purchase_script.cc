@@ -3,6 +3,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <charconv>
 
 #include "proxy/sale/msgpack.h"
@@ -11,7 +12,8 @@
 namespace sluice::proxy::sale {
 namespace {
 
-constexpr uint32_t kOperationElements = 6;
+constexpr uint32_t kColumns = 5;
+constexpr size_t kNameBytesMax = 64;
 
 Script make_script(std::string_view text) {
   unsigned char digest[SHA_DIGEST_LENGTH];
@@ -66,9 +68,35 @@ void parse_definition(std::string_view text, Operation& op) {
   }
 }
 
-std::vector<Verdict> parse_verdicts(std::string_view text) {
+// What an accepted operation adds to the item's remaining stock.
+int64_t remaining_change(const Operation& op, const Verdict& verdict) {
+  if (!verdict.accepted()) return 0;
+  switch (op.verb) {
+    case Verb::kBuy:
+      return -op.quantity;
+    case Verb::kCancel:
+      return verdict.numbers[0];
+    case Verb::kRestock:
+    case Verb::kCreate:
+      return op.quantity;
+    default:
+      return 0;
+  }
+}
+
+// One verdict an operation; an empty vector if they are not as many.
+std::vector<Verdict> parse_verdicts(std::string_view text, const std::vector<Operation>& operations,
+                                    int64_t remaining) {
   std::vector<Verdict> verdicts;
-  while (!text.empty()) verdicts.push_back(parse_verdict(take_until(text, '\n')));
+  verdicts.reserve(operations.size());
+  for (const Operation& op : operations) {
+    if (text.empty()) return {};
+    Verdict verdict = parse_verdict(take_until(text, '\n'));
+    remaining += remaining_change(op, verdict);
+    verdict.remaining = remaining;
+    verdicts.push_back(verdict);
+  }
+  if (!text.empty()) return {};
   return verdicts;
 }
 
@@ -114,6 +142,71 @@ Verb verb_of(journal::RecordType type) {
 // Order ids travel as text: Lua's numbers end at 2^53.
 std::string order_text(uint64_t order_id) { return order_id == 0 ? "" : std::to_string(order_id); }
 
+template <class Number>
+char* put_number(char* at, Number number) {
+  constexpr size_t kDigitsMax = 20;
+  return std::to_chars(at, at + kDigitsMax, number).ptr;
+}
+
+// "quantity,order,request"
+void append_order_text(std::string& out, const Operation& op) {
+  std::array<char, 64 + kNameBytesMax> text;
+  char* at = put_number(text.data(), op.quantity);
+  *at++ = ',';
+  if (op.order_id != 0) at = put_number(at, op.order_id);
+  *at++ = ',';
+  at = std::copy(op.request.begin(), op.request.end(), at);
+  append_string(out, std::string_view(text.data(), static_cast<size_t>(at - text.data())));
+}
+
+void append_text(std::string& out, const Operation& op, std::string_view identity,
+                 int64_t retain_ms) {
+  if (op.verb == Verb::kCreate) {
+    append_string(out, definition_text(op.limit, op.start_ms, op.end_ms) + "," +
+                           std::string(identity));
+  } else if (op.verb == Verb::kReopen) {
+    append_string(out, std::to_string(retain_ms));
+  } else {
+    append_order_text(out, op);
+  }
+}
+
+bool parse_text(std::string_view text, Operation& op) {
+  if (op.verb == Verb::kReopen) return true;
+  if (op.verb == Verb::kCreate) {
+    parse_definition(text, op);
+    return true;
+  }
+  take_until(text, ',');  // the quantity has a column of its own
+  const std::string_view order = take_until(text, ',');
+  op.request = text;
+  return order.empty() || parse_number(order, op.order_id);
+}
+
+// The user's column of an operation on the item as such. '/' is in no user's name.
+std::string item_user(Verb verb) { return {'/', static_cast<char>(verb)}; }
+
+std::string kinds_text(const std::vector<Operation>& operations) {
+  constexpr char kToLowerCase = 'a' - 'A';
+  boost::unordered_flat_set<std::string_view> users(operations.size());
+  std::string kinds;
+  kinds.reserve(operations.size());
+  for (const Operation& op : operations) {
+    const bool first = users.insert(op.user).second;
+    kinds += static_cast<char>(static_cast<char>(op.verb) + (first ? 0 : kToLowerCase));
+  }
+  return kinds;
+}
+
+std::string encode_details(const std::vector<Operation>& operations) {
+  std::string out;
+  const auto has_fields = [](const Operation& op) { return !op.fields.empty(); };
+  if (std::none_of(operations.begin(), operations.end(), has_fields)) return out;
+  append_array_header(out, static_cast<uint32_t>(operations.size()));
+  for (const Operation& op : operations) append_string(out, op.fields);
+  return out;
+}
+
 }  // namespace
 
 Scripts load_scripts() {
@@ -121,31 +214,31 @@ Scripts load_scripts() {
           make_script(generated::kReplayScript), make_script(generated::kReceiptsScript)};
 }
 
-std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
-                              std::string_view identity, int64_t retain_ms) {
+Payload encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
+                          std::string_view identity, int64_t retain_ms) {
+  const auto count = static_cast<uint32_t>(operations.size());
   std::string out;
-  append_array_header(out, 1 + kOperationElements * static_cast<uint32_t>(operations.size()));
+  append_array_header(out, kColumns);
   append_integer(out, time_ms);
+  append_string(out, kinds_text(operations));
+  append_array_header(out, count);
   for (const Operation& op : operations) {
-    const char kind = static_cast<char>(op.verb);
-    append_string(out, std::string_view(&kind, 1));
-    append_string(out, op.user);
-    append_integer(out, op.quantity);
-    append_string(out, op.request);
-    append_string(out, order_text(op.order_id));
-    if (op.verb == Verb::kCreate) {
-      append_string(
-          out, definition_text(op.limit, op.start_ms, op.end_ms) + "," + std::string(identity));
-    } else if (op.verb == Verb::kReopen) {
-      append_string(out, std::to_string(retain_ms));
-    } else {
-      append_string(out, op.fields);
-    }
+    append_string(out, op.user.empty() ? std::string_view(item_user(op.verb)) : op.user);
   }
-  return out;
+  append_array_header(out, count);
+  for (const Operation& op : operations) append_integer(out, op.quantity);
+  append_array_header(out, count);
+  for (const Operation& op : operations) append_text(out, op, identity, retain_ms);
+  return {std::move(out), encode_details(operations)};
 }
 
-Result<Answer> parse_answer(std::string_view text) {
+std::string item_operation_mark(Verb verb) {
+  std::string mark;
+  append_string(mark, item_user(verb));
+  return mark;
+}
+
+Result<Answer> parse_answer(std::string_view text, const std::vector<Operation>& operations) {
   Answer answer;
   std::string_view rest = text;
   std::string_view head = take_until(rest, '\n');
@@ -160,50 +253,67 @@ Result<Answer> parse_answer(std::string_view text) {
       return not_an_answer(text);
     return answer;
   }
-  const std::string_view sequence = take_until(head, ' ');
-  if (word != "OK" || !parse_number(sequence, answer.sequence) ||
-      !parse_number(head, answer.epoch)) {
+  int64_t remaining = 0;
+  if (word != "OK" || !parse_number(take_until(head, ' '), answer.sequence) ||
+      !parse_number(take_until(head, ' '), answer.epoch) || !parse_number(head, remaining)) {
     return not_an_answer(text);
   }
-  answer.verdicts = parse_verdicts(rest);
+  answer.verdicts = parse_verdicts(rest, operations, remaining);
+  if (answer.verdicts.size() != operations.size()) return not_an_answer(text);
   return answer;
 }
 
-Result<Receipt> parse_receipt(std::string_view receipt, std::string_view item) {
+namespace {
+
+// The columns of a payload, one after the other.
+bool read_operations(MsgpackReader& reader, std::string_view item, Receipt& receipt) {
+  if (reader.array_header() != kColumns) return false;
+  receipt.time_ms = reader.integer();
+  const std::string_view kinds = reader.string();
+  for (const char kind : kinds) {
+    Operation& op = receipt.operations.emplace_back();
+    op.verb = static_cast<Verb>(kind >= 'a' ? kind - ('a' - 'A') : kind);
+    op.item = item;
+  }
+  if (reader.array_header() != kinds.size()) return false;
+  for (Operation& op : receipt.operations) {
+    const std::string_view user = reader.string();
+    if (!user.starts_with('/')) op.user = user;
+  }
+  if (reader.array_header() != kinds.size()) return false;
+  for (Operation& op : receipt.operations) op.quantity = reader.integer();
+  if (reader.array_header() != kinds.size()) return false;
+  for (Operation& op : receipt.operations) {
+    if (!parse_text(reader.string(), op)) return false;
+  }
+  if (!reader.ok() || reader.at_end()) return reader.ok();
+  if (reader.array_header() != kinds.size()) return false;
+  for (Operation& op : receipt.operations) op.fields = reader.string();
+  return reader.ok();
+}
+
+}  // namespace
+
+Result<Receipt> parse_receipt(std::string_view text, std::string_view item) {
   const Error damaged(ErrorClass::kCorrupt,
                       "item " + std::string(item) + ": a receipt in Redis is not readable");
-  Receipt parsed;
+  Receipt receipt;
   uint64_t verdict_bytes = 0;
-  if (!parse_number(take_until(receipt, ' '), parsed.batch) ||
-      !parse_number(take_until(receipt, ' '), verdict_bytes) || verdict_bytes > receipt.size()) {
+  int64_t remaining = 0;
+  if (!parse_number(take_until(text, ' '), receipt.batch) ||
+      !parse_number(take_until(text, ' '), remaining) ||
+      !parse_number(take_until(text, ' '), verdict_bytes) || verdict_bytes > text.size()) {
     return damaged;
   }
-  parsed.verdicts = parse_verdicts(receipt.substr(0, verdict_bytes));
-  MsgpackReader reader(receipt.substr(verdict_bytes));
-  const uint32_t elements = reader.array_header();
-  parsed.time_ms = reader.integer();
-  if (!reader.ok() || elements != 1 + kOperationElements * parsed.verdicts.size()) return damaged;
-  for (size_t i = 0; i < parsed.verdicts.size(); ++i) {
-    if (parsed.verdicts[i].kind == '?') return damaged;
-    Operation op;
-    const std::string_view kind = reader.string();
-    op.item = item;
-    op.user = reader.string();
-    op.quantity = reader.integer();
-    op.request = reader.string();
-    const std::string_view order = reader.string();
-    const std::string_view extra = reader.string();
-    if (!reader.ok() || kind.size() != 1) return damaged;
-    op.verb = static_cast<Verb>(kind.front());
-    if (!order.empty() && !parse_number(order, op.order_id)) return damaged;
-    if (op.verb == Verb::kCreate) {
-      parse_definition(extra, op);
-    } else if (op.verb != Verb::kReopen) {
-      op.fields = extra;
-    }
-    parsed.operations.push_back(std::move(op));
+  MsgpackReader reader(text.substr(verdict_bytes));
+  if (!read_operations(reader, item, receipt) || receipt.operations.empty()) return damaged;
+  receipt.verdicts =
+      parse_verdicts(text.substr(0, verdict_bytes), receipt.operations, remaining);
+  if (receipt.verdicts.size() != receipt.operations.size()) return damaged;
+  for (const Verdict& verdict : receipt.verdicts) {
+    if (verdict.kind == '?') return damaged;
   }
-  return parsed;
+  return receipt;
 }
 
 uint32_t append_accepted(std::string& records, const std::vector<Operation>& operations,
@@ -222,7 +332,7 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     record.user = op.user;
     record.request = op.request;
     record.order_id = op.order_id;
-    record.quantity = op.verb == Verb::kCancel ? verdicts[i].numbers[1] : op.quantity;
+    record.quantity = op.verb == Verb::kCancel ? verdicts[i].numbers[0] : op.quantity;
     record.limit = op.limit;
     record.start_ms = op.start_ms;
     record.end_ms = op.end_ms;

@@ -25,16 +25,17 @@ struct Scripts {
 Scripts load_scripts();
 
 // One line of the script's answer. The kinds and their numbers:
-//   A remaining [quantity]    accepted (the quantity that came back: cancel only)
-//   A | A time-ms             created | closed or reopened, and the time of its record
-//   R order remaining | R remaining | R    the same request was accepted before
-//   L bought last-order       S remaining   B start-ms   E end-ms   C closed   N no item, no order
+//   A                         bought, restocked, created
+//   A quantity | A time-ms    cancelled: what came back | closed, reopened: the time of its record
+//   R order | R               the same request was accepted before
+//   L bought last-order       S sold out    B start-ms   E end-ms   C closed   N no item, no order
 //   D cancelled already       X would leave the bounds, or exists with other settings
 //   F order quantity, flag: placed         T stock sold limit start end, flag: open
 struct Verdict {
   char kind = '?';
   bool flag = false;
   std::array<int64_t, 5> numbers{};
+  int64_t remaining = 0;  // of the item's stock, right after the operation
 
   bool accepted() const { return kind == 'A'; }
 };
@@ -44,17 +45,29 @@ struct Answer {
   Kind kind = Kind::kApplied;
   uint64_t sequence = 0;  // kApplied, kGap: the item's lane sequence now
   uint64_t epoch = 0;     // kApplied, kGate: the item's epoch
-  std::vector<Verdict> verdicts;
+  std::vector<Verdict> verdicts;  // kApplied: one an operation
 };
 
-// The script's ARGV[6]. `time_ms`: the records' time; `identity`: of the Redis process that it is
-// for (see gate.h), which a created item remembers; `retain_ms`: an item that was closed longer ago
-// is not opened again.
-std::string encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
-                              std::string_view identity, int64_t retain_ms);
+// The script's ARGV[6] and [7].
+struct Payload {
+  std::string operations, details;
 
-// kCorrupt: not an answer of the script.
-Result<Answer> parse_answer(std::string_view text);
+  bool ends(std::string_view receipt) const {
+    return receipt.ends_with(details) &&
+           receipt.substr(0, receipt.size() - details.size()).ends_with(operations);
+  }
+};
+// `time_ms`: the records' time; `identity`: of the Redis process that it is for (see gate.h), which
+// a created item remembers; `retain_ms`: an item that was closed longer ago is not opened again.
+Payload encode_operations(int64_t time_ms, const std::vector<Operation>& operations,
+                          std::string_view identity, int64_t retain_ms);
+
+// What stands in a payload, and so in a receipt, that has an operation of this kind on the item as
+// such, and hardly ever in another.
+std::string item_operation_mark(Verb verb);
+
+// The answer to a call with these operations. kCorrupt: it is none.
+Result<Answer> parse_answer(std::string_view text, const std::vector<Operation>& operations);
 
 // A receipt: the operations of an applied batch and their verdicts, as Redis kept them.
 struct Receipt {

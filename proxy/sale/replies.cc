@@ -34,11 +34,11 @@ std::string buy_reply(const Operation& op, const Verdict& verdict, std::string_v
   const auto& n = verdict.numbers;
   switch (verdict.kind) {
     case 'A':
-      return bought(op.order_id, n[0], durability);
+      return bought(op.order_id, verdict.remaining, durability);
     case 'R':
-      return bought(static_cast<uint64_t>(n[0]), n[1], durability);
+      return bought(static_cast<uint64_t>(n[0]), verdict.remaining, durability);
     case 'S':
-      return outcome("SOLDOUT", n[0]);
+      return outcome("SOLDOUT", verdict.remaining);
     case 'B':
       return outcome("NOTSTARTED", n[0]);
     case 'E':
@@ -62,7 +62,7 @@ std::string cancel_reply(const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
     case 'R':
-      return outcome("OK", verdict.numbers[0]);
+      return outcome("OK", verdict.remaining);
     case 'D':
       return outcome("ALREADY");
     default:
@@ -109,12 +109,12 @@ std::string restock_reply(const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
     case 'R':
-      return outcome("OK", verdict.numbers[0]);
+      return outcome("OK", verdict.remaining);
     case 'X':
       return error_reply(
           "ERR",
           "delta would leave less than 0 remaining or a stock over 2147483647; remaining is " +
-              std::to_string(verdict.numbers[0]));
+              std::to_string(verdict.remaining));
     default:
       return outcome("NOITEM");
   }

@@ -325,14 +325,14 @@ TEST_F(LanesTest, LateCopyOfABatchForAMissingItemIsNotApplied) {
                   .starts_with("MISSING "));
   Operation create;
   create.verb = Verb::kCreate, create.quantity = 5;
-  const std::string payload = encode_operations(1, {create}, "run", 86'400'000);
+  const Payload payload = encode_operations(1, {create}, "run", 86'400'000);
   const auto purchase = [&](const std::string& epoch) {
     return run(scripts.purchase, {kItemKey, kBuyersKey, "sluice:{phone}:receipts:7", "7", epoch,
-                                  "0", "0", "journal", payload});
+                                  "0", "0", "journal", payload.operations, payload.details});
   };
   EXPECT_TRUE(purchase("0").starts_with("GATE "));
   const std::string epoch = redis_.run({"HGET", kItemKey, "epoch"});
-  EXPECT_EQ(purchase(epoch), "OK 1 " + epoch + "\nA") << "the raised epoch stays";
+  EXPECT_EQ(purchase(epoch), "OK 1 " + epoch + " 0\nA") << "the raised epoch stays";
 }
 
 }  // namespace

@@ -112,9 +112,17 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
   std::mt19937 random(seed);
   Operation op;
   op.verb = Verb::kBuy, op.user = "u", op.quantity = 1, op.request = "r", op.order_id = 5;
-  const std::string payload = encode_operations(1, {op}, "", 86'400'000);
-  const std::string receipt = "1 3 A 4" + payload;
-  ASSERT_TRUE(parse_receipt(receipt, "i").ok());
+  op.fields = "f";
+  const std::vector<Operation> operations{op};
+  const Payload payload = encode_operations(1, operations, "", 86'400'000);
+  const std::string receipt = "1 5 1 A" + payload.operations + payload.details;
+  const auto whole = parse_receipt(receipt, "i");
+  ASSERT_TRUE(whole.ok());
+  EXPECT_EQ(whole->operations[0].request, "r");
+  EXPECT_EQ(whole->operations[0].order_id, 5u);
+  EXPECT_EQ(whole->operations[0].fields, "f");
+  EXPECT_EQ(whole->verdicts[0].remaining, 4);
+  EXPECT_TRUE(payload.ends(receipt));
   for (int i = 0; i < 20'000; ++i) {
     std::string damaged = receipt;
     for (int flips = 1 + static_cast<int>(random() % 3); flips > 0; --flips) {
@@ -122,11 +130,13 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
     }
     damaged.resize(random() % (damaged.size() + 1));
     (void)parse_receipt(damaged, "i");
-    (void)parse_answer(damaged);
+    (void)parse_answer(damaged, operations);
   }
-  for (const char* bad : {"", "OK", "OK 1", "OK x 1\nA 1", "GATE", "GAP -1", "ERR"}) {
-    EXPECT_FALSE(parse_answer(bad).ok()) << bad;
+  for (const char* bad : {"", "OK", "OK 1", "OK 1 2", "OK 1 2 3", "OK x 1 2\nA", "OK 1 2 x\nA",
+                          "OK 1 2 3\nA\nA", "GATE", "GAP -1", "ERR"}) {
+    EXPECT_FALSE(parse_answer(bad, operations).ok()) << bad;
   }
+  EXPECT_TRUE(parse_answer("OK 1 2 3\nA", operations).ok());
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ TEST_F(SaleTest, ReceiptCompletesWhatRedisAppliedAndTheJournalNeverGot) {
   const std::string answer =
       redis_.run({"EVAL", std::string(scripts.purchase.text), "3", "sluice:{phone}:item",
                   "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
-                  encode_operations(base::wall_ms(), {lost}, "", 86'400'000)});
+                  encode_operations(base::wall_ms(), {lost}, "", 86'400'000).operations, ""});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const auto proxy = start();
   EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})),
@@ -263,7 +263,7 @@ TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   const std::string answer =
       redis_.run({"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
                   "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
-                  encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000)});
+                  encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000).operations, ""});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
   const uint64_t issued = std::stoull(order),

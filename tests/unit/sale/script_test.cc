@@ -2,6 +2,8 @@
 // and that sending again, closing the gate and replaying never count anything twice.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "proxy/sale/msgpack.h"
 #include "proxy/sale/purchase_script.h"
 #include "redis_fixture.h"
@@ -31,21 +33,36 @@ class ScriptTest : public testing::Test {
  protected:
   std::string call(const std::vector<Operation>& operations, uint64_t epoch, uint64_t sequence,
                    uint64_t synced = 0, const std::string& lane = "7") {
+    const Payload payload = encode_operations(time_ms_, operations, "run-1", 86'400'000);
     return redis_.run({"EVAL", std::string(scripts_.purchase.text), "3", kItem, kBuyers,
                        "sluice:{phone}:receipts:" + lane, lane, std::to_string(epoch),
                        std::to_string(sequence), std::to_string(synced), "journal-a",
-                       encode_operations(time_ms_, operations, "run-1", 86'400'000)});
+                       payload.operations, payload.details});
   }
-  // Runs a batch that must be applied as the next one; its verdict lines joined by '|'.
+  // A verdict's line, and behind its letter what remains if the operation's kind tells that.
+  static std::string shown(const Operation& op, const Verdict& verdict, std::string line) {
+    const bool changes_stock = op.verb == Verb::kCancel || op.verb == Verb::kRestock;
+    const std::string remaining = " " + std::to_string(verdict.remaining);
+    if (op.verb == Verb::kBuy && verdict.kind == 'R') return line + remaining;
+    if ((op.verb == Verb::kBuy && (verdict.kind == 'A' || verdict.kind == 'S')) ||
+        (changes_stock && (verdict.kind == 'A' || verdict.kind == 'R' || verdict.kind == 'X'))) {
+      line.insert(1, remaining);
+    }
+    return line;
+  }
+  // Runs a batch that must be applied as the next one; its verdicts joined by '|'.
   std::string apply(const std::vector<Operation>& operations) {
     const std::string text = call(operations, epoch_, sequence_, sequence_);
-    const auto answer = parse_answer(text);
+    const auto answer = parse_answer(text, operations);
     EXPECT_TRUE(answer.ok() && answer->kind == Answer::Kind::kApplied) << text;
     if (!answer.ok()) return text;
     epoch_ = answer->epoch, sequence_ = answer->sequence;
-    std::string lines = text.substr(text.find('\n') + 1);
-    for (char& c : lines) c = c == '\n' ? '|' : c;
-    return lines;
+    std::istringstream lines(text.substr(text.find('\n') + 1));
+    std::string line, all;
+    for (size_t i = 0; i < operations.size() && std::getline(lines, line); ++i) {
+      all += (i == 0 ? "" : "|") + shown(operations[i], answer->verdicts[i], line);
+    }
+    return all;
   }
   // As a proxy of this lane that has journaled up to `journaled` and knows the lanes 7 and `known`.
   std::string gate(uint64_t journaled, const std::string& flags = "", const std::string& lane = "7",
@@ -130,6 +147,36 @@ TEST_F(ScriptTest, WindowIsHalfOpen) {
   redis_.run({"HSET", kItem, "start", std::to_string(now_ms - 1000), "end",
               std::to_string(now_ms + 60'000)});
   EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "", 11)}), "A 4");
+}
+
+TEST_F(ScriptTest, AnItemCreatedForLaterSellsNothingInTheBatchThatCreatesIt) {
+  const int64_t later_ms = 99'999'999'999'999;
+  EXPECT_EQ(apply({create(5, 0, later_ms - 1, later_ms), op(Verb::kBuy, "a", 1, "", 11)}),
+            "A|B " + std::to_string(later_ms - 1));
+}
+
+// Lua's stack holds 8,000 values, and what is written at once is bounded by that.
+TEST_F(ScriptTest, TheLargestBatchFitsAndCountsEveryBuyer) {
+  apply({create(5000)});
+  std::vector<Operation> operations;
+  for (uint64_t i = 0; i < 4096; ++i) {
+    operations.push_back(op(Verb::kBuy, "user-" + std::to_string(i), 1, "r", 100 + i));
+  }
+  const std::string verdicts = apply(operations);
+  EXPECT_TRUE(verdicts.starts_with("A 4999|A 4998|")) << verdicts.substr(0, 50);
+  EXPECT_TRUE(verdicts.ends_with("|A 904")) << verdicts.substr(verdicts.size() - 20);
+  EXPECT_EQ(redis_.run({"HLEN", kBuyers}), "4096");
+  EXPECT_EQ(field("check"), "5000,4096,4096");
+  operations.assign(1, op(Verb::kBuy, "user-4095", 1, "r", 9));
+  EXPECT_EQ(apply(operations), "R 4195 904");
+}
+
+TEST_F(ScriptTest, OneUsersOperationsInABatchSeeEachOther) {
+  EXPECT_EQ(apply({create(10, 2), op(Verb::kBuy, "a", 1, "r", 11), op(Verb::kBuy, "b", 1, "r", 12),
+                   op(Verb::kBuy, "a", 1, "r", 13), op(Verb::kCancel, "a", 0, "", 11),
+                   op(Verb::kBuy, "a", 2, "s", 14), op(Verb::kBuy, "c", 1, "", 15),
+                   op(Verb::kBuy, "a", 1, "t", 16), op(Verb::kQuery, "c", 0, "", 15)}),
+            "A|A 9|A 8|R 11 8|A 9 1|A 7|A 6|L 2 14|F 15 1 placed");
 }
 
 TEST_F(ScriptTest, CancelReturnsStockOnceAndRemembersItsRequest) {
