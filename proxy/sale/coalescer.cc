@@ -8,12 +8,14 @@
 #include "base/failpoint.h"
 #include "proxy/sale/gate.h"
 #include "proxy/sale/heartbeat.h"
-#include "proxy/sale/replies.h"
 #include "proxy/sale/script_call.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
+// So many that Redis's fixed cost of a call (about 10 us) is a small part of what it does for them.
+constexpr size_t kSecondBatchMin = 64;
+constexpr size_t kBatchesInFlightMax = 2;
 constexpr auto kCheckInterval = std::chrono::milliseconds(250);
 constexpr auto kStopCheckInterval = std::chrono::milliseconds(2);
 constexpr int64_t kStopWaitUs = 2'000'000;
@@ -24,16 +26,13 @@ size_t journal_bytes(const Operation& op) {
   return kFixed + op.item.size() + op.user.size() + op.request.size() + op.fields.size();
 }
 
-// Verdicts that tell a client of an order (or a definition) accepted earlier, possibly a moment
-// ago: they wait with the commits before them, since nothing is told before it is durable.
-bool speaks_of_earlier(const Verdict& verdict) {
-  return verdict.kind == 'R' || verdict.kind == 'L' || verdict.kind == 'F' || verdict.kind == 'D';
-}
-
-// The order that a reply names, for its durability; 0: none.
-uint64_t named_order(const Operation& op, const Verdict& verdict) {
-  if (verdict.kind == 'A') return op.order_id;
-  return verdict.kind == 'R' || verdict.kind == 'F' ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
+Batch take_out(Item& item, Batch& batch) {
+  const uint64_t number = batch.number;
+  Batch taken = std::move(batch);
+  const auto place = std::find_if(item.in_flight.begin(), item.in_flight.end(),
+                                  [=](const Batch& each) { return each.number == number; });
+  item.in_flight.erase(place);
+  return taken;
 }
 
 }  // namespace
@@ -93,9 +92,10 @@ void Coalescer::finish_stopping(int64_t deadline_us, std::function<void()> stopp
   confirmation_.stop();
   redis_.close();
   for (auto& [name, item] : items_) {
-    if (!item->in_flight) continue;
-    for (Operation& op : item->in_flight->operations) {
-      refuse(op, "UNKNOWNSTATE", "Sluice is stopping; ask with SECKILL.ORDER item user REQ id");
+    for (Batch& batch : item->in_flight) {
+      for (Operation& op : batch.operations) {
+        refuse(op, "UNKNOWNSTATE", "Sluice is stopping; ask with SECKILL.ORDER item user REQ id");
+      }
     }
   }
   stopped();
@@ -146,9 +146,18 @@ void Coalescer::submit(Operation op) {
   enqueue(target);
 }
 
+// A batch that goes out behind another must foresee the lane sequence that it will find; it can
+// only while the item sells, since a batch that accepts nothing does not raise it.
+bool Coalescer::may_send(const Item& item) {
+  if (item.waiting.empty() || item.state != Item::State::kOpen) return false;
+  if (item.in_flight.empty()) return true;
+  return item.in_flight.size() < kBatchesInFlightMax && item.selling &&
+         item.in_flight.front().answer == Batch::Answer::kDue &&
+         item.waiting.size() >= kSecondBatchMin;
+}
+
 void Coalescer::enqueue(Item& item) {
-  if (item.queued || item.in_flight || item.waiting.empty() || item.state != Item::State::kOpen)
-    return;
+  if (item.queued || !may_send(item)) return;
   item.queued = true;
   to_send_.push_back(&item);
   thread_.at_turn_end(*this);
@@ -164,14 +173,19 @@ void Coalescer::turn_ended() {
 }
 
 void Coalescer::send(Item& item) {
-  build_batch(item);
-  call_script(item, true);
+  while (may_send(item)) {
+    build_batch(item);
+    call_script(item, item.in_flight.back(), true);
+  }
 }
 
 void Coalescer::build_batch(Item& item) {
   Batch batch;
+  batch.number = ++batches_;
+  batch.expected = item.sequence + item.in_flight.size();
   batch.time_ms = base::wall_ms();
   batch.sent_us = base::monotonic_us();
+  batch.operations.reserve(std::min(item.waiting.size(), shared_.limits.batch_operations));
   size_t bytes = 0, purchases = 0;
   while (!item.waiting.empty() && batch.operations.size() < shared_.limits.batch_operations) {
     Operation& op = item.waiting.front();
@@ -192,45 +206,48 @@ void Coalescer::build_batch(Item& item) {
   batch.payload = encode_operations(batch.time_ms, batch.operations, gate_->identity(),
                                     shared_.limits.retain_ms);
   shared_.metrics->batch_purchases.observe(batch.operations.size());
-  item.in_flight = std::move(batch);
+  item.in_flight.push_back(std::move(batch));
 }
 
-void Coalescer::call_script(Item& item, bool by_sha) {
+void Coalescer::call_script(Item& item, Batch& batch, bool by_sha) {
   item.synced.arrived(shared_.journal->synced_sequence());
-  const std::string epoch = std::to_string(item.epoch), sequence = std::to_string(item.sequence);
+  const std::string epoch = std::to_string(item.epoch), expected = std::to_string(batch.expected);
   const std::string synced = std::to_string(item.synced.last_batch());
   const Script& script = shared_.scripts.purchase;
   base::failpoint(base::Failpoint::kSaleBeforeScript);
+  batch.answer = Batch::Answer::kDue;
   redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text,
                "3", item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch,
-               sequence, synced, shared_.journal_id,
-               item.in_flight->payload.operations, item.in_flight->payload.details},
-              [this, &item, by_sha](const Result<upstream::Reply>& reply) {
-                answered(item, by_sha, reply);
+               expected, synced, shared_.journal_id, batch.payload.operations,
+               batch.payload.details},
+              [this, &item, number = batch.number, by_sha](const Result<upstream::Reply>& reply) {
+                answered(item, number, by_sha, reply);
               });
 }
 
-void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>& reply) {
+void Coalescer::answered(Item& item, uint64_t number, bool by_sha,
+                         const Result<upstream::Reply>& reply) {
   if (!reply) return;  // unknown: the batch stays in flight until the gate has looked
-  if (reply->is_error()) return redis_error(item, by_sha, reply->text());
-  auto answer = parse_answer(reply->text(), item.in_flight->operations);
-  if (!answer) return item_refused(item, answer.error().message());
-  Batch batch = std::move(*item.in_flight);
-  item.in_flight.reset();
-  if (answer->kind != Answer::Kind::kApplied) {  // nothing was written
-    requeue(item, std::move(batch));
-    return gate_->open(item);
+  const auto batch = std::find_if(item.in_flight.begin(), item.in_flight.end(),
+                                  [=](const Batch& each) { return each.number == number; });
+  if (batch == item.in_flight.end()) return;  // the gate has settled it meanwhile
+  if (reply->is_error()) {
+    redis_error(item, *batch, by_sha, reply->text());
+  } else if (auto answer = parse_answer(reply->text(), batch->operations); !answer) {
+    return item_refused(item, answer.error().message());
+  } else if (answer->kind == Answer::Kind::kApplied) {
+    applied(item, *batch, *answer);
+  } else {
+    not_applied(item, *batch, *answer);
   }
-  item.epoch = answer->epoch;
-  base::failpoint(base::Failpoint::kSaleAfterScript);
-  settle(item, answer->sequence, std::move(batch), answer->verdicts);
+  settle_refused(item);
   enqueue(item);
   forget_if_unused(item);
 }
 
 // The script's checks come before its first write, so after an error reply nothing has happened.
-void Coalescer::redis_error(Item& item, bool by_sha, std::string_view text) {
-  if (by_sha && text.starts_with("NOSCRIPT")) return call_script(item, false);
+void Coalescer::redis_error(Item& item, Batch& batch, bool by_sha, std::string_view text) {
+  if (by_sha && text.starts_with("NOSCRIPT")) return call_script(item, batch, false);
   if (text.starts_with("LOADING") || text.starts_with("READONLY") ||
       text.starts_with("MASTERDOWN")) {
     return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(text)));
@@ -238,123 +255,40 @@ void Coalescer::redis_error(Item& item, bool by_sha, std::string_view text) {
   const size_t space = std::min(text.find(' '), text.size());
   const std::string_view message = text.substr(std::min(space + 1, text.size()));
   spdlog::warn("item {}: Redis refused a batch: {}", item.name, text);
-  const Batch batch = std::move(*item.in_flight);
-  item.in_flight.reset();
-  for (Operation op : batch.operations) refuse(op, text.substr(0, space), message);
-  enqueue(item);
+  for (Operation& op : take_out(item, batch).operations) refuse(op, text.substr(0, space), message);
 }
 
-void Coalescer::settle(Item& item, uint64_t sequence, Batch batch,
-                       const std::vector<Verdict>& verdicts) {
-  std::string records;
-  uint64_t order_id_max = 0;
-  const uint32_t count =
-      append_accepted(records, batch.operations, verdicts, sequence, batch.time_ms, order_id_max);
-  if (count > 0) {
-    item.sequence = sequence;
-    item.commits.push_back({sequence, batch.first_order_id, {}});
+void Coalescer::applied(Item& item, Batch& batch, Answer& answer) {
+  item.epoch = answer.epoch;
+  base::failpoint(base::Failpoint::kSaleAfterScript);
+  settle(item, answer.sequence, take_out(item, batch), std::move(answer.verdicts));
+}
+
+// Nothing was written. Answers come in the order of the calls, so a batch that finds the lane where
+// the last applied one left it has lost nothing: it only foresaw a batch that wrote nothing.
+void Coalescer::not_applied(Item& item, Batch& batch, const Answer& answer) {
+  const bool foresaw = answer.kind == Answer::Kind::kGap && answer.sequence == item.sequence &&
+                       batch.expected != item.sequence;
+  batch.answer = foresaw ? Batch::Answer::kTooEarly : Batch::Answer::kRefused;
+}
+
+// Once no answer is due any more, what was refused is sent again, in order; through the gate, unless
+// it came too early and that was all.
+void Coalescer::settle_refused(Item& item) {
+  const auto has = [&item](Batch::Answer answer) {
+    return std::any_of(item.in_flight.begin(), item.in_flight.end(),
+                       [answer](const Batch& batch) { return batch.answer == answer; });
+  };
+  if (item.in_flight.empty() || has(Batch::Answer::kDue)) return;
+  if (has(Batch::Answer::kRefused) || item.state != Item::State::kOpen) {
+    requeue_in_flight(item);
+    return gate_->open(item);
   }
-  size_t reserved = 0;
-  for (size_t i = 0; i < batch.operations.size(); ++i) {
-    Operation& op = batch.operations[i];
-    const Verdict& verdict = verdicts[i];
-    const bool fact = verdict.accepted() && writes(op.verb);
-    if (fact) {
-      reserved += std::exchange(op.reserved, 0);
-      if (op.verb == Verb::kCreate)
-        redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
-    }
-    if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
-      confirmation_.hold(item, std::move(op), verdict);
-    } else if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {
-      item.commits.back().replies.emplace_back(std::move(op), verdict);
-    } else if (journal_failed_ && speaks_of_earlier(verdict)) {
-      refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
-    } else {
-      reply(item, op, verdict);
-    }
+  uint64_t expected = item.sequence;
+  for (Batch& batch : item.in_flight) {
+    batch.expected = expected++;
+    call_script(item, batch, true);
   }
-  if (count == 0) return;
-  shared_.journal->submit(std::move(records), count, reserved, order_id_max,
-                          [this, &item](const journal::CommitOutcome& outcome) {
-                            inbox_.push([this, &item, outcome] { committed(item, outcome); });
-                          });
-}
-
-// What another proxy accepted is durable there (or not known to be); what this one did meanwhile
-// waits for its commits as ever.
-void Coalescer::confirmed(Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
-  if (!is_durable) {
-    refuse(op, "UNKNOWNSTATE",
-           "another proxy has accepted it and is not known to have recorded it; ask again");
-  } else if (!item.commits.empty()) {
-    item.commits.back().replies.emplace_back(std::move(op), verdict);
-  } else if (journal_failed_) {
-    refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
-  } else {
-    reply(item, op, verdict);
-  }
-}
-
-void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
-  Commit commit = std::move(item.commits.front());
-  item.commits.pop_front();
-  if (!outcome.status) {
-    journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
-    for (auto& [op, verdict] : commit.replies) {
-      refuse(op, "UNKNOWNSTATE",
-             "the journal failed after Redis accepted: " + outcome.status.error().message() +
-                 "; ask with SECKILL.ORDER item user REQ id");
-    }
-    return shared_.fatal(outcome.status.error().at("journal"));
-  }
-  base::failpoint(base::Failpoint::kSaleBeforeReply);
-  item.synced.add(commit.first_order_id, outcome.last_sequence, commit.batch);
-  item.synced.arrived(shared_.journal->synced_sequence());
-  item.drained.add(commit.first_order_id, outcome.last_sequence, commit.batch);
-  for (auto& [op, verdict] : commit.replies) reply(item, op, verdict);
-}
-
-void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict) {
-  release(op);
-  SaleMetrics& metrics = *shared_.metrics;
-  if (op.verb == Verb::kBuy) {
-    metrics.result(result_label(verdict)).add();
-    if (verdict.accepted() && verdict.remaining < 0) metrics.oversell.add();
-  }
-  if (!op.sink) return;
-  const uint64_t order_id = named_order(op, verdict);
-  std::string bytes = encode_reply(op, verdict, order_id == 0 ? "" : durability(item, order_id));
-  const int64_t took_us = base::monotonic_us() - op.received_us;
-  if (op.verb == Verb::kBuy) metrics.purchase_seconds.observe(static_cast<uint64_t>(took_us));
-  shared_.slow_log.note(op, took_us);
-  deliver_(op, std::move(bytes));
-}
-
-void Coalescer::refuse(Operation& op, std::string_view prefix, std::string_view message) {
-  release(op);
-  if (op.verb == Verb::kBuy) {
-    SaleMetrics& metrics = *shared_.metrics;
-    (prefix == "BUSY"           ? metrics.busy
-     : prefix == "UNKNOWNSTATE" ? metrics.unknown
-                                : metrics.error)
-        .add();
-  }
-  if (op.sink) deliver_(op, error_reply(prefix, message));
-  op.sink.reset();
-}
-
-void Coalescer::release(Operation& op) {
-  if (op.reserved != 0) shared_.journal->release(std::exchange(op.reserved, 0));
-}
-
-std::string_view Coalescer::durability(Item& item, uint64_t order_id) {
-  // What another proxy's journal holds is not known here: claim the least.
-  if (std::to_string(OrderIds::proxy_of(order_id)) != shared_.lane) return "memory";
-  item.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-  if (item.drained.has_arrived(order_id)) return "database";
-  item.synced.arrived(shared_.journal->synced_sequence());
-  return item.synced.has_arrived(order_id) ? "disk" : "memory";
 }
 
 // Names that no item has cost nothing for longer than their answer takes.
@@ -364,13 +298,16 @@ void Coalescer::forget_if_unused(Item& item) {
   items_.erase(item.name);
 }
 
-void Coalescer::requeue(Item& item, Batch batch) {
-  for (auto op = batch.operations.rbegin(); op != batch.operations.rend(); ++op) {
-    if (!op->sink) continue;  // its client was told -UNKNOWNSTATE
-    op->order_id = op->verb == Verb::kBuy ? 0 : op->order_id;
-    item.waiting.push_front(std::move(*op));
-    ++queued_;
+void Coalescer::requeue_in_flight(Item& item) {
+  for (auto batch = item.in_flight.rbegin(); batch != item.in_flight.rend(); ++batch) {
+    for (auto op = batch->operations.rbegin(); op != batch->operations.rend(); ++op) {
+      if (!op->sink) continue;  // its client was told -UNKNOWNSTATE
+      op->order_id = op->verb == Verb::kBuy ? 0 : op->order_id;
+      item.waiting.push_front(std::move(*op));
+      ++queued_;
+    }
   }
+  item.in_flight.clear();
 }
 
 void Coalescer::item_opened(Item& item) {
@@ -384,8 +321,9 @@ void Coalescer::item_refused(Item& item, std::string why) {
   item.state = Item::State::kRefused;
   item.refusal = std::move(why);
   refuse_waiting(item, "ERR", item.refusal);
-  if (!item.in_flight) return;
-  for (Operation& op : item.in_flight->operations) refuse(op, "UNKNOWNSTATE", item.refusal);
+  for (Batch& batch : item.in_flight) {
+    for (Operation& op : batch.operations) refuse(op, "UNKNOWNSTATE", item.refusal);
+  }
 }
 
 void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
@@ -447,10 +385,13 @@ void Coalescer::trim_receipts() {
 void Coalescer::check_unknown() {
   const int64_t deadline_us = base::monotonic_us() - shared_.limits.unknown_after_us;
   for (auto& [name, item] : items_) {
-    if (!item->in_flight || item->in_flight->sent_us > deadline_us) continue;
-    for (Operation& op : item->in_flight->operations) {
-      if (!op.sink) continue;
-      refuse(op, "UNKNOWNSTATE", "Redis has not answered; ask with SECKILL.ORDER item user REQ id");
+    for (Batch& batch : item->in_flight) {
+      if (batch.sent_us > deadline_us) break;
+      for (Operation& op : batch.operations) {
+        if (!op.sink) continue;
+        refuse(op, "UNKNOWNSTATE",
+               "Redis has not answered; ask with SECKILL.ORDER item user REQ id");
+      }
     }
   }
 }

@@ -1,8 +1,9 @@
 // Gathers operations per item into script batches, and takes their verdicts to journal and client.
 //
-// One per I/O thread, owning the items that hash to that thread. Per item at most one batch is in
-// flight; what arrives meanwhile gathers and leaves together when the verdicts are back, so the
-// cost of a purchase falls as load rises, and no timer is needed.
+// One per I/O thread, owning the items that hash to that thread. While a batch of an item is in
+// flight, what arrives gathers and leaves together when the verdicts are back, so the cost of a
+// purchase falls as load rises, and no timer is needed. Only if so many gather that another call
+// costs next to nothing are two batches in flight, so that Redis need not wait for the proxy.
 //
 //   submit() ─► item.waiting ─turn end─► EVALSHA ─► settle(): refused ─► reply
 //                                                   accepted ─► journal ─► committed() ─► reply
@@ -31,7 +32,7 @@ class Heartbeat;
 class Coalescer final : public upstream::TurnTask {
  public:
   // Takes a finished reply to the session's thread.
-  using Deliver = std::function<void(Operation&, std::string reply)>;
+  using Deliver = std::function<void(const Operation&, std::string_view reply)>;
 
   Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::Endpoint redis,
             Shared& shared, Deliver deliver);
@@ -71,9 +72,9 @@ class Coalescer final : public upstream::TurnTask {
   void make_unavailable(std::string why);
   void set_ready(bool ready) { ready_.store(ready, std::memory_order_relaxed); }
   // Redis has applied `batch` with these verdicts: journal what was accepted, answer the rest.
-  void settle(Item& item, uint64_t sequence, Batch batch, const std::vector<Verdict>& verdicts);
-  // `batch` was not applied and never will be: its operations go back to the head of the queue.
-  void requeue(Item& item, Batch batch);
+  void settle(Item& item, uint64_t sequence, Batch batch, std::vector<Verdict> verdicts);
+  // What is in flight was not applied and never will be: back to the head of the queue with it.
+  void requeue_in_flight(Item& item);
   // The item's gate is open: what waits may be sent. Or it is refused: what waits is answered.
   void item_opened(Item& item);
   void item_refused(Item& item, std::string why);
@@ -83,14 +84,20 @@ class Coalescer final : public upstream::TurnTask {
   void turn_ended() override;
 
  private:
+  static bool may_send(const Item& item);
   void enqueue(Item& item);
   void send(Item& item);
   void build_batch(Item& item);
-  void call_script(Item& item, bool by_sha);
-  void answered(Item& item, bool by_sha, const Result<upstream::Reply>& reply);
-  void redis_error(Item& item, bool by_sha, std::string_view text);
+  void call_script(Item& item, Batch& batch, bool by_sha);
+  void answered(Item& item, uint64_t number, bool by_sha, const Result<upstream::Reply>& reply);
+  void redis_error(Item& item, Batch& batch, bool by_sha, std::string_view text);
+  void applied(Item& item, Batch& batch, Answer& answer);
+  void not_applied(Item& item, Batch& batch, const Answer& answer);
+  void settle_refused(Item& item);
   void committed(Item& item, const journal::CommitOutcome& outcome);
-  void reply(Item& item, Operation& op, const Verdict& verdict);
+  void answer_or_hold(Item& item, std::vector<Operation> operations, std::vector<Verdict> verdicts,
+                      bool has_commit);
+  void reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us);
   void refuse_waiting(Item& item, std::string_view prefix, const std::string& message);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
   void release(Operation& op);
@@ -118,6 +125,8 @@ class Coalescer final : public upstream::TurnTask {
   std::vector<Item*> to_send_;
   std::string unavailable_ = "the connection to Redis is being established";
   size_t queued_ = 0;  // operations in all items' waiting queues
+  uint64_t batches_ = 0;  // built so far
+  std::string reply_;     // in the making
   bool stopped_ = false;
   bool journal_failed_ = false;
   std::atomic<bool> ready_{false};

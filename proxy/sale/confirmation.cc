@@ -43,7 +43,7 @@ bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
   if (is_of_item(op.verb)) return true;
   const uint64_t order = order_of(op, verdict);
   // Of its own orders a lane knows by itself, unless the answer also tells of a cancellation.
-  const bool own = std::to_string(OrderIds::proxy_of(order)) == shared_.lane;
+  const bool own = shared_.order_ids->is_own(order);
   return order != 0 && !(own && op.verb == Verb::kBuy);
 }
 

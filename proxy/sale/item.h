@@ -1,12 +1,11 @@
 // One item as its owner thread sees it: the queue before Redis, the batch in flight, the commits
 // under way in the journal. Only the owner thread touches it.
 //
-//   waiting ──batch──► in_flight (at most one) ──verdicts──► commits (in order) ──journal──►
+//   waiting ──batch──► in_flight (at most two) ──verdicts──► commits (in order) ──journal──►
 //   replies
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,19 +20,39 @@ namespace sluice::proxy::sale {
 
 // What one call of the purchase script carries.
 struct Batch {
+  enum class Answer {
+    kDue,
+    kRefused,   // GATE, GAP or EDITED: nothing was written
+    kTooEarly,  // GAP, but only because the batch before it wrote nothing
+  };
+
+  uint64_t number = 0;  // tells a late answer's batch
   int64_t time_ms = 0;
   int64_t sent_us = 0;          // monotonic, of the first time it was sent
   uint64_t first_order_id = 0;  // its purchases' ids are not below this one
+  uint64_t expected = 0;        // the lane sequence that it must find
+  Answer answer = Answer::kDue;
   std::vector<Operation> operations;
   Payload payload;  // kept so that it can be sent again
 };
 
-// An applied batch whose records the journal is writing, and the replies that wait for it: its own
+// Operations with their verdicts, side by side.
+struct Decided {
+  std::vector<Operation> operations;
+  std::vector<Verdict> verdicts;
+
+  void push_back(Operation op, const Verdict& verdict) {
+    operations.push_back(std::move(op));
+    verdicts.push_back(verdict);
+  }
+};
+
+// An applied batch whose records the journal is writing, and whose replies wait for it: its own
 // accepted operations, and answers that speak of orders accepted before and not yet durable.
 struct Commit {
   uint64_t batch = 0;
   uint64_t first_order_id = 0;
-  std::vector<std::pair<Operation, Verdict>> replies;
+  Decided replies;
 };
 
 struct Item {
@@ -59,7 +78,8 @@ struct Item {
   uint64_t epoch = 0;     // as the gate last told
   uint64_t sequence = 0;  // the last applied batch that was handed to the journal
   Queue<Operation> waiting;
-  std::optional<Batch> in_flight;
+  Queue<Batch> in_flight;  // sent, oldest first; each expects what the ones before it will leave
+  bool selling = false;    // the last applied batch wrote something, so the next one will
   Queue<Commit> commits;
   Trail synced;          // to disk
   Trail drained;         // to MySQL
@@ -71,7 +91,7 @@ struct Item {
   bool listed = false;          // possibly in sluice:waiting
   bool queued = false;          // in the owner's list of items to be sent at the end of this turn
 
-  bool idle() const { return waiting.empty() && !in_flight && commits.empty(); }
+  bool idle() const { return waiting.empty() && in_flight.empty() && commits.empty(); }
 };
 
 }  // namespace sluice::proxy::sale

@@ -81,7 +81,7 @@ void ItemGate::call(Item& item, bool lost, Done done) {
   std::string flags;
   // A batch whose answer never came may still arrive; with the epoch that it carries it must not be
   // applied once it is settled here.
-  if (item.in_flight) flags += 'r';
+  if (!item.in_flight.empty()) flags += 'r';
   if (item.retired) flags += 'k';
   if (lost) flags += 'l';
   eval_script(coalescer_.redis(), shared.scripts.gate,
@@ -127,7 +127,8 @@ ItemGate::Outcome ItemGate::answered(Item& item, const Reply& reply, bool& is_mi
   const bool unknown_here = item.sequence == 0;
   if (unknown_here && coalescer_.shared().journal_begins_ms != 0) pass_over_journaled(item, reply);
   if (applied > item.sequence && !import_receipts(item, reply, applied)) return Outcome::kRefused;
-  settle_in_flight(item);
+  // What is still in flight was not applied, and with the epoch raised it cannot be any more.
+  coalescer_.requeue_in_flight(item);
   const std::string lanes = others(reply.at(kWait).text(), coalescer_.shared().lane);
   if (verdict == "GONE" && item.needs_creation) {
     if (!lanes.empty()) return waits(item, wait_text(item, lanes));
@@ -223,9 +224,11 @@ bool ItemGate::import_receipts(Item& item, const Reply& reply, uint64_t applied)
     base::failpoint(base::Failpoint::kGateImport);
     Batch batch;
     batch.time_ms = receipt->time_ms;
-    if (item.in_flight && item.in_flight->payload.ends(text)) {
-      batch = std::move(*item.in_flight);
-      item.in_flight.reset();
+    const auto sent = std::find_if(item.in_flight.begin(), item.in_flight.end(),
+                                   [&](const Batch& each) { return each.payload.ends(text); });
+    if (sent != item.in_flight.end()) {
+      batch = std::move(*sent);
+      item.in_flight.erase(sent);
     } else {
       batch.operations = std::move(receipt->operations);
     }
@@ -236,19 +239,10 @@ bool ItemGate::import_receipts(Item& item, const Reply& reply, uint64_t applied)
       // A cancel's or a query's id is what a client wrote there.
       if (op.verb == Verb::kBuy) coalescer_.shared().order_ids->raise_above(op.order_id);
     }
-    coalescer_.settle(item, receipt->batch, std::move(batch), receipt->verdicts);
+    coalescer_.settle(item, receipt->batch, std::move(batch),
+                      std::move(receipt->verdicts));
   }
   return true;
-}
-
-// A batch that is still in flight was not applied, and with the epoch raised it cannot be any more:
-// it goes back to the head of the queue, without the operations whose clients were told that the
-// outcome is unknown.
-void ItemGate::settle_in_flight(Item& item) {
-  if (!item.in_flight) return;
-  Batch batch = std::move(*item.in_flight);
-  item.in_flight.reset();
-  coalescer_.requeue(item, std::move(batch));
 }
 
 ItemGate::Outcome ItemGate::opened(Item& item) {

@@ -47,7 +47,6 @@ class ItemGate {
   bool is_foreign(const Item& item, std::string_view journal_id);
   void pass_over_journaled(Item& item, const upstream::Reply& reply);
   bool import_receipts(Item& item, const upstream::Reply& reply, uint64_t applied);
-  void settle_in_flight(Item& item);
   Outcome opened(Item& item);
   Outcome waits(Item& item, std::string why);
   Outcome refused(Item& item, std::string why);

@@ -25,6 +25,7 @@ class OrderIds {
   uint64_t at(uint64_t first, size_t i) const;
 
   static uint64_t proxy_of(uint64_t order_id) { return (order_id >> 12) & 0x3ff; }
+  bool is_own(uint64_t order_id) const { return proxy_of(order_id) == proxy_id_; }
 
  private:
   const uint64_t proxy_id_;

@@ -1,92 +1,97 @@
 #include "proxy/sale/replies.h"
 
+#include <charconv>
+
 #include "resp/writer.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
-std::string outcome(std::string_view word) {
-  std::string out;
-  resp::append_array_header(out, 1);
-  resp::append_bulk(out, word);
-  return out;
+void append_error(std::string& out, std::string_view prefix, std::string_view message) {
+  std::string line = std::string(prefix) + " " + std::string(message);
+  for (char& c : line) {
+    if (c == '\r' || c == '\n') c = ' ';
+  }
+  resp::append_error(out, line);
 }
 
-std::string outcome(std::string_view word, int64_t number) {
-  std::string out;
+void outcome(std::string& out, std::string_view word) {
+  resp::append_array_header(out, 1);
+  resp::append_bulk(out, word);
+}
+
+void outcome(std::string& out, std::string_view word, int64_t number) {
   resp::append_array_header(out, 2);
   resp::append_bulk(out, word);
   resp::append_integer(out, number);
-  return out;
 }
 
-std::string bought(uint64_t order_id, int64_t remaining, std::string_view durability) {
-  std::string out;
-  resp::append_array_header(out, 4);
-  resp::append_bulk(out, "OK");
-  resp::append_bulk(out, std::to_string(order_id));
+void append_order_id(std::string& out, uint64_t order_id) {
+  char text[24];
+  const char* end = std::to_chars(text, text + sizeof(text), order_id).ptr;
+  resp::append_bulk(out, std::string_view(text, static_cast<size_t>(end - text)));
+}
+
+void bought(std::string& out, uint64_t order_id, int64_t remaining, std::string_view durability) {
+  out.append("*4\r\n$2\r\nOK\r\n");
+  append_order_id(out, order_id);
   resp::append_integer(out, remaining);
   resp::append_bulk(out, durability);
-  return out;
 }
 
-std::string buy_reply(const Operation& op, const Verdict& verdict, std::string_view durability) {
+void buy_reply(std::string& out, const Operation& op, const Verdict& verdict,
+               std::string_view durability) {
   const auto& n = verdict.numbers;
   switch (verdict.kind) {
     case 'A':
-      return bought(op.order_id, verdict.remaining, durability);
+      return bought(out, op.order_id, verdict.remaining, durability);
     case 'R':
-      return bought(static_cast<uint64_t>(n[0]), verdict.remaining, durability);
+      return bought(out, static_cast<uint64_t>(n[0]), verdict.remaining, durability);
     case 'S':
-      return outcome("SOLDOUT", verdict.remaining);
+      return outcome(out, "SOLDOUT", verdict.remaining);
     case 'B':
-      return outcome("NOTSTARTED", n[0]);
+      return outcome(out, "NOTSTARTED", n[0]);
     case 'E':
-      return outcome("ENDED", n[0]);
+      return outcome(out, "ENDED", n[0]);
     case 'C':
-      return outcome("CLOSED");
-    case 'L': {
-      std::string out;
+      return outcome(out, "CLOSED");
+    case 'L':
       resp::append_array_header(out, 3);
       resp::append_bulk(out, "LIMIT");
       resp::append_integer(out, n[0]);
-      resp::append_bulk(out, std::to_string(n[1]));
-      return out;
-    }
+      return append_order_id(out, static_cast<uint64_t>(n[1]));
     default:
-      return outcome("NOITEM");
+      return outcome(out, "NOITEM");
   }
 }
 
-std::string cancel_reply(const Verdict& verdict) {
+void cancel_reply(std::string& out, const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
     case 'R':
-      return outcome("OK", verdict.remaining);
+      return outcome(out, "OK", verdict.remaining);
     case 'D':
-      return outcome("ALREADY");
+      return outcome(out, "ALREADY");
     default:
-      return outcome("NOORDER");
+      return outcome(out, "NOORDER");
   }
 }
 
-std::string order_reply(const Operation& op, const Verdict& verdict, std::string_view durability) {
-  if (verdict.kind != 'F') return outcome("NOORDER");
-  std::string out;
+void order_reply(std::string& out, const Operation& op, const Verdict& verdict,
+                 std::string_view durability) {
+  if (verdict.kind != 'F') return outcome(out, "NOORDER");
   resp::append_array_header(out, 6);
   resp::append_bulk(out, "FOUND");
-  resp::append_bulk(out, std::to_string(verdict.numbers[0]));
+  append_order_id(out, static_cast<uint64_t>(verdict.numbers[0]));
   resp::append_bulk(out, op.user);
   resp::append_integer(out, verdict.numbers[1]);
   resp::append_bulk(out, verdict.flag ? "placed" : "cancelled");
   resp::append_bulk(out, durability);
-  return out;
 }
 
-std::string stock_reply(const Operation& op, const Verdict& verdict) {
-  if (verdict.kind != 'T') return outcome("NOITEM");
+void stock_reply(std::string& out, const Operation& op, const Verdict& verdict) {
+  if (verdict.kind != 'T') return outcome(out, "NOITEM");
   const auto& n = verdict.numbers;
-  std::string out;
   const auto number = [&out](std::string_view name, int64_t value) {
     resp::append_bulk(out, name);
     resp::append_integer(out, value);
@@ -102,93 +107,58 @@ std::string stock_reply(const Operation& op, const Verdict& verdict) {
   number("end", n[4]);
   resp::append_bulk(out, "state");
   resp::append_bulk(out, verdict.flag ? "open" : "closed");
-  return out;
 }
 
-std::string restock_reply(const Verdict& verdict) {
+void restock_reply(std::string& out, const Verdict& verdict) {
   switch (verdict.kind) {
     case 'A':
     case 'R':
-      return outcome("OK", verdict.remaining);
+      return outcome(out, "OK", verdict.remaining);
     case 'X':
-      return error_reply(
-          "ERR",
+      return append_error(
+          out, "ERR",
           "delta would leave less than 0 remaining or a stock over 2147483647; remaining is " +
               std::to_string(verdict.remaining));
     default:
-      return outcome("NOITEM");
+      return outcome(out, "NOITEM");
   }
-}
-
-std::string simple_ok() {
-  std::string out;
-  resp::append_simple(out, "OK");
-  return out;
 }
 
 }  // namespace
 
 std::string error_reply(std::string_view prefix, std::string_view message) {
-  std::string line = std::string(prefix) + " " + std::string(message);
-  for (char& c : line) {
-    if (c == '\r' || c == '\n') c = ' ';
-  }
   std::string out;
-  resp::append_error(out, line);
+  append_error(out, prefix, message);
   return out;
 }
 
-std::string encode_reply(const Operation& op, const Verdict& verdict, std::string_view durability) {
+void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
+                  std::string_view durability) {
   if (verdict.kind == '?')
-    return error_reply("ERR", "Redis answered with a verdict that is not known");
+    return append_error(out, "ERR", "Redis answered with a verdict that is not known");
   switch (op.verb) {
     case Verb::kBuy:
-      return buy_reply(op, verdict, durability);
+      return buy_reply(out, op, verdict, durability);
     case Verb::kCancel:
-      return cancel_reply(verdict);
+      return cancel_reply(out, verdict);
     case Verb::kQuery:
-      return order_reply(op, verdict, durability);
+      return order_reply(out, op, verdict, durability);
     case Verb::kStock:
-      return stock_reply(op, verdict);
+      return stock_reply(out, op, verdict);
     case Verb::kRestock:
-      return restock_reply(verdict);
+      return restock_reply(out, verdict);
     case Verb::kCreate:
-      return verdict.kind == 'X'
-                 ? error_reply("EXISTS",
-                               "item " + op.item + " exists with other settings; see SECKILL.STOCK")
-                 : simple_ok();
+      if (verdict.kind != 'X') return resp::append_simple(out, "OK");
+      return append_error(out, "EXISTS",
+                          "item " + op.item + " exists with other settings; see SECKILL.STOCK");
     case Verb::kClose:
     case Verb::kReopen:
-      if (verdict.kind == 'X') {
-        return error_reply("ERR", "item " + op.item +
-                                      " was closed longer ago than journal.retain; what is known of "
-                                      "it may be gone: sell the rest as another item");
-      }
-      return verdict.kind == 'N' ? outcome("NOITEM") : simple_ok();
-  }
-  return {};
-}
-
-std::string_view result_label(const Verdict& verdict) {
-  switch (verdict.kind) {
-    case 'A':
-      return "accepted";
-    case 'R':
-      return "repeated";
-    case 'S':
-      return "soldout";
-    case 'L':
-      return "limit";
-    case 'B':
-      return "notstarted";
-    case 'E':
-      return "ended";
-    case 'C':
-      return "closed";
-    case 'N':
-      return "noitem";
-    default:
-      return "error";
+      if (verdict.kind == 'N') return outcome(out, "NOITEM");
+      if (verdict.kind != 'X') return resp::append_simple(out, "OK");
+      return append_error(out, "ERR",
+                          "item " + op.item +
+                              " was closed longer ago than journal.retain; what is known of it may "
+                              "be gone: sell the rest as another item");
   }
 }
 

@@ -10,12 +10,10 @@
 namespace sluice::proxy::sale {
 
 // `durability`: "memory", "disk" or "database", of the order that the reply names.
-std::string encode_reply(const Operation& op, const Verdict& verdict, std::string_view durability);
+void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
+                  std::string_view durability);
 
 // "-PREFIX message\r\n"; line breaks in the message become spaces.
 std::string error_reply(std::string_view prefix, std::string_view message);
-
-// The label of sluice_purchases_total for a purchase's verdict.
-std::string_view result_label(const Verdict& verdict);
 
 }  // namespace sluice::proxy::sale

@@ -73,19 +73,27 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
       gate_receipts(registry.counter("sluice_gate_imported_receipts_total",
                                      "Batches completed in the journal from Redis's receipts.")) {}
 
-base::Counter& SaleMetrics::result(std::string_view label) {
-  for (const auto& [name, counter] :
-       {std::pair<std::string_view, base::Counter*>{"accepted", &accepted},
-        {"soldout", &soldout},
-        {"repeated", &repeated},
-        {"limit", &limit},
-        {"notstarted", &notstarted},
-        {"ended", &ended},
-        {"closed", &closed},
-        {"noitem", &noitem}}) {
-    if (name == label) return *counter;
+base::Counter& SaleMetrics::result(char verdict) {
+  switch (verdict) {
+    case 'A':
+      return accepted;
+    case 'R':
+      return repeated;
+    case 'S':
+      return soldout;
+    case 'L':
+      return limit;
+    case 'B':
+      return notstarted;
+    case 'E':
+      return ended;
+    case 'C':
+      return closed;
+    case 'N':
+      return noitem;
+    default:
+      return error;
   }
-  return error;
 }
 
 Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
@@ -97,9 +105,9 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
       flusher_(flusher),
       started_us_(base::monotonic_us()) {
   for (size_t i = 0; i < threads.size(); ++i) {
-    const auto deliver = [this, i](Operation& op, std::string reply) {
+    const auto deliver = [this, i](const Operation& op, std::string_view reply) {
       if (op.thread == i) return op.sink->deliver(op.token, reply);
-      inboxes_[op.thread]->push([sink = op.sink, token = op.token, reply = std::move(reply)] {
+      inboxes_[op.thread]->push([sink = op.sink, token = op.token, reply = std::string(reply)] {
         sink->deliver(token, reply);
       });
     };

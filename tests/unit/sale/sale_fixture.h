@@ -141,6 +141,19 @@ class Proxy {
     });
     return token;
   }
+  // All in one turn of the I/O thread, as many clients at once; the tokens in order.
+  std::vector<uint64_t> send_all(const std::shared_ptr<Client>& client,
+                                 std::vector<std::vector<std::string>> commands) {
+    std::vector<uint64_t> tokens;
+    for (size_t i = 0; i < commands.size(); ++i) tokens.push_back(client->next());
+    inboxes_[0]->push([this, client, commands = std::move(commands), tokens] {
+      for (size_t i = 0; i < commands.size(); ++i) {
+        const std::vector<std::string_view> args(commands[i].begin(), commands[i].end());
+        sale_->execute(args, 0, client, tokens[i]);
+      }
+    });
+    return tokens;
+  }
   std::string ask(std::vector<std::string> words) {
     const auto client = std::make_shared<Client>();
     return client->wait(send(client, std::move(words)));

@@ -1,0 +1,159 @@
+// The way of a batch from its verdicts to the journal and to the clients; see coalescer.h.
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "proxy/sale/coalescer.h"
+#include "proxy/sale/replies.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+// Verdicts that tell a client of an order (or a definition) accepted earlier, possibly a moment
+// ago: they wait with the commits before them, since nothing is told before it is durable.
+bool speaks_of_earlier(const Verdict& verdict) {
+  return verdict.kind == 'R' || verdict.kind == 'L' || verdict.kind == 'F' || verdict.kind == 'D';
+}
+
+// The order that a reply names, for its durability; 0: none.
+uint64_t named_order(const Operation& op, const Verdict& verdict) {
+  if (verdict.kind == 'A') return op.order_id;
+  return verdict.kind == 'R' || verdict.kind == 'F' ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
+}
+
+}  // namespace
+
+void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<Verdict> verdicts) {
+  std::string records;
+  uint64_t order_id_max = 0;
+  const uint32_t count =
+      append_accepted(records, batch.operations, verdicts, sequence, batch.time_ms, order_id_max);
+  item.selling = count > 0;
+  if (count > 0) {
+    item.sequence = sequence;
+    item.commits.push_back({sequence, batch.first_order_id, {}});
+  }
+  size_t reserved = 0;
+  for (Operation& op : batch.operations) {
+    const Verdict& verdict = verdicts[static_cast<size_t>(&op - batch.operations.data())];
+    if (!verdict.accepted() || !writes(op.verb)) continue;
+    reserved += std::exchange(op.reserved, 0);
+    if (op.verb == Verb::kCreate) redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
+  }
+  answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count > 0);
+  if (count == 0) return;
+  shared_.journal->submit(std::move(records), count, reserved, order_id_max,
+                          [this, &item](const journal::CommitOutcome& outcome) {
+                            inbox_.push([this, &item, outcome] { committed(item, outcome); });
+                          });
+}
+
+// Replies that wait for a commit go to the last one; in the common case that is the batch's own,
+// and it takes all of them as they are.
+void Coalescer::answer_or_hold(Item& item, std::vector<Operation> operations,
+                               std::vector<Verdict> verdicts, bool has_commit) {
+  const auto is_fact = [&](size_t i) {
+    return verdicts[i].accepted() && writes(operations[i].verb);
+  };
+  size_t facts = 0;
+  for (size_t i = 0; i < operations.size(); ++i) facts += is_fact(i);
+  if (has_commit && facts == operations.size()) {
+    item.commits.back().replies = {std::move(operations), std::move(verdicts)};
+    return;
+  }
+  const int64_t now_us = base::monotonic_us();
+  for (size_t i = 0; i < operations.size(); ++i) {
+    Operation& op = operations[i];
+    const Verdict& verdict = verdicts[i];
+    if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
+      confirmation_.hold(item, std::move(op), verdict);
+    } else if (!item.commits.empty() && (is_fact(i) || speaks_of_earlier(verdict))) {
+      item.commits.back().replies.push_back(std::move(op), verdict);
+    } else if (journal_failed_ && speaks_of_earlier(verdict)) {
+      refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
+    } else {
+      reply(item, op, verdict, now_us);
+    }
+  }
+}
+
+// What another proxy accepted is durable there (or not known to be); what this one did meanwhile
+// waits for its commits as ever.
+void Coalescer::confirmed(Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
+  if (!is_durable) {
+    refuse(op, "UNKNOWNSTATE",
+           "another proxy has accepted it and is not known to have recorded it; ask again");
+  } else if (!item.commits.empty()) {
+    item.commits.back().replies.push_back(std::move(op), verdict);
+  } else if (journal_failed_) {
+    refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
+  } else {
+    reply(item, op, verdict, base::monotonic_us());
+  }
+}
+
+void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
+  Commit commit = std::move(item.commits.front());
+  item.commits.pop_front();
+  if (!outcome.status) {
+    journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
+    for (Operation& op : commit.replies.operations) {
+      refuse(op, "UNKNOWNSTATE",
+             "the journal failed after Redis accepted: " + outcome.status.error().message() +
+                 "; ask with SECKILL.ORDER item user REQ id");
+    }
+    return shared_.fatal(outcome.status.error().at("journal"));
+  }
+  base::failpoint(base::Failpoint::kSaleBeforeReply);
+  item.synced.add(commit.first_order_id, outcome.last_sequence, commit.batch);
+  item.synced.arrived(shared_.journal->synced_sequence());
+  item.drained.add(commit.first_order_id, outcome.last_sequence, commit.batch);
+  const int64_t now_us = base::monotonic_us();
+  auto& [operations, verdicts] = commit.replies;
+  for (size_t i = 0; i < operations.size(); ++i) reply(item, operations[i], verdicts[i], now_us);
+}
+
+void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us) {
+  release(op);
+  SaleMetrics& metrics = *shared_.metrics;
+  if (op.verb == Verb::kBuy) {
+    metrics.result(verdict.kind).add();
+    if (verdict.accepted() && verdict.remaining < 0) metrics.oversell.add();
+  }
+  if (!op.sink) return;
+  const uint64_t order_id = named_order(op, verdict);
+  reply_.clear();
+  append_reply(reply_, op, verdict, order_id == 0 ? "" : durability(item, order_id));
+  const int64_t took_us = now_us - op.received_us;
+  if (op.verb == Verb::kBuy) metrics.purchase_seconds.observe(static_cast<uint64_t>(took_us));
+  shared_.slow_log.note(op, took_us);
+  deliver_(op, reply_);
+}
+
+void Coalescer::refuse(Operation& op, std::string_view prefix, std::string_view message) {
+  release(op);
+  if (op.verb == Verb::kBuy) {
+    SaleMetrics& metrics = *shared_.metrics;
+    (prefix == "BUSY"           ? metrics.busy
+     : prefix == "UNKNOWNSTATE" ? metrics.unknown
+                                : metrics.error)
+        .add();
+  }
+  if (op.sink) deliver_(op, error_reply(prefix, message));
+  op.sink.reset();
+}
+
+void Coalescer::release(Operation& op) {
+  if (op.reserved != 0) shared_.journal->release(std::exchange(op.reserved, 0));
+}
+
+std::string_view Coalescer::durability(Item& item, uint64_t order_id) {
+  // What another proxy's journal holds is not known here: claim the least.
+  if (!shared_.order_ids->is_own(order_id)) return "memory";
+  item.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
+  if (item.drained.has_arrived(order_id)) return "database";
+  item.synced.arrived(shared_.journal->synced_sequence());
+  return item.synced.has_arrived(order_id) ? "disk" : "memory";
+}
+
+}  // namespace sluice::proxy::sale
