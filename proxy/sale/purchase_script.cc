@@ -94,23 +94,6 @@ journal::RecordType record_type(Verb verb) {
   }
 }
 
-Verb verb_of(journal::RecordType type) {
-  switch (type) {
-    case journal::RecordType::kCreate:
-      return Verb::kCreate;
-    case journal::RecordType::kRestock:
-      return Verb::kRestock;
-    case journal::RecordType::kCancel:
-      return Verb::kCancel;
-    case journal::RecordType::kClose:
-      return Verb::kClose;
-    case journal::RecordType::kReopen:
-      return Verb::kReopen;
-    default:
-      return Verb::kBuy;
-  }
-}
-
 // Order ids travel as text: Lua's numbers end at 2^53.
 std::string order_text(uint64_t order_id) { return order_id == 0 ? "" : std::to_string(order_id); }
 
@@ -232,20 +215,6 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     ++count;
   }
   return count;
-}
-
-void append_replay_record(std::string& out, const journal::Record& record) {
-  const char kind = static_cast<char>(verb_of(record.type));
-  append_integer(out, static_cast<int64_t>(record.batch));
-  append_string(out, std::string_view(&kind, 1));
-  append_string(out, record.user);
-  append_integer(out, record.quantity);
-  append_string(out, record.request);
-  append_string(out, order_text(record.order_id));
-  append_string(out, record.type == journal::RecordType::kCreate
-                         ? definition_text(record.limit, record.start_ms, record.end_ms)
-                         : std::string());
-  append_integer(out, record.time_ms);
 }
 
 }  // namespace sluice::proxy::sale
