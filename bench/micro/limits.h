@@ -37,7 +37,11 @@ inline constexpr Limit kLimits[] = {
     {"record_decode", kBytes, 4e9},
     {"frame_scan", "records", 50e6},
     {"frame_scan", kBytes, 5e9},
-    // A group submitted, written, synced and completed, one after the other, on the disk: waking two
+    // The whole of what a start reads, with frames of one record and of 16.
+    {"recovery/1", "records", 5.5e6},
+    {"recovery/16", "records", 13e6},
+    // A group submitted, written, synced and completed, one after the other, on the disk: waking
+    // two
     // threads is most of the small ones, so these differ most between runs and have more room.
     {"commit/no/1", "records", 8e3},
     {"commit/no/16", "records", 100e3},

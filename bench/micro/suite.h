@@ -43,6 +43,7 @@ void add_resp(const Suite& suite);
 void add_script(const Suite& suite);
 void add_coalescer(const Suite& suite);
 void add_journal(const Suite& suite);
+void add_recovery(const Suite& suite);
 void add_commit(const Suite& suite);
 void add_rows(const Suite& suite);
 
