@@ -112,9 +112,8 @@ class OpenItem {
                                                      accepted_ += reply.starts_with("*4\r\n");
                                                      ++answered_;
                                                    });
-    bool connected = false;
-    coalescer_->redis().start({[&connected] { connected = true; }, [](const Error&) {}});
-    while (!connected) thread_.context().run_one();
+    coalescer_->redis().start({[this] { connected_ = true; }, [](const Error&) {}});
+    while (!connected_) thread_.context().run_one();
     coalescer_->item("item-1").state = sale::Item::State::kOpen;
     coalescer_->set_ready(true);
   }
@@ -141,6 +140,7 @@ class OpenItem {
   sale::Shared shared_;
   std::unique_ptr<sale::Lanes> lanes_;
   const std::shared_ptr<NoSession> session_ = std::make_shared<NoSession>();
+  bool connected_ = false;
   size_t answered_ = 0, accepted_ = 0;
   std::unique_ptr<sale::Coalescer> coalescer_;
 };
