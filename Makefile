@@ -3,11 +3,11 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench torture mutations fuzz asan tsan format clean
+.PHONY: build help deps run test bench microbench torture mutations fuzz asan tsan format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps:  ## install every package that is missing (asks for sudo if there is one to install)
 	@scripts/deps.sh
@@ -25,6 +25,10 @@ test: deps  ## build and run every test; the last line is "N passed, N failed"
 bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself way
 	@scripts/build default
 	@$(build_dir)/bin/sluice-bench compare
+
+microbench: deps  ## each part alone, against its limit: bench/micro/limits.h
+	@scripts/build default
+	@$(build_dir)/bin/sluice-microbench --check
 
 torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=2
 	@scripts/build default

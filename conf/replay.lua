@@ -5,8 +5,10 @@
 -- of closings and reopenings the latest holds.
 --
 -- KEYS  1 item hash   2 buyers hash   3 receipts list of this lane
--- ARGV  1 lane        2 journal id    3 records: msgpack array, 8 elements a record:
---         batch (lane sequence), kind, user, quantity, request, order id, extra, time in ms
+-- ARGV  1 lane        2 journal id    3 records: msgpack array, of
+--         the purchases that follow each other in one batch (lane sequence): 'B', batch, count, and
+--           for each of them: user, quantity, the field of a buyer with this order alone
+--         any other record: kind, batch, user, quantity, request, order id, extra, time in ms
 --       All records of a batch come in one call, batches in order.
 -- Reply "OK applied" or, with nothing written, "MISSING" (no item yet, and the records do not
 --       begin with its creation) or "MISSING batch" (the first that is neither in Redis nor among the records).
@@ -22,11 +24,18 @@ local exists, stock, sold = item[2] ~= false, tonumber(item[2] or 0), tonumber(i
 local state, state_ms, early = item[4], tonumber(item[5] or 0), tonumber(item[6] or 0)
 local changes = {}
 local records = cmsgpack.unpack(ARGV[3])
-if not exists and records[2] ~= 'N' then return 'MISSING' end
-local last = sequence
-for i = 1, #records, 8 do
-  if records[i] > last + 1 then return string.format('MISSING batch %d', last + 1) end
-  last = math.max(last, records[i])
+local size = #records
+if not exists and records[1] ~= 'N' then return 'MISSING' end
+
+local function behind(i)
+  return i + (records[i] == 'B' and 3 + 3 * records[i + 2] or 8)
+end
+
+local last, at = sequence, 1
+while at <= size do
+  local batch = records[at + 1]
+  if batch > last + 1 then return string.format('MISSING batch %d', last + 1) end
+  last, at = math.max(last, batch), behind(at)
 end
 -- What a lost item left of its buyers would pass for orders that are counted already.
 if not exists then call('DEL', buyers_key) end
@@ -66,13 +75,19 @@ local function take_early_cancel(user, order)
   return mark
 end
 
-local function buy(user, quantity, request, order)
+-- `field`: "qty,order,request", of a buyer who has no other order. Few have one, so one HSETNX does.
+local function buy(user, quantity, field)
+  if early == 0 and call('HSETNX', buyers_key, user, field) == 1 then
+    sold = sold + quantity
+    return
+  end
+  local order, request = string.match(field, '^%d+,(%d+),(.*)$')
   local buyer, value = find(user, order)
   if value then return end
   local mark = take_early_cancel(user, order)
   local live = mark == '' and quantity or 0
   if not buyer then
-    call('HSET', buyers_key, user, quantity .. ',' .. order .. ',' .. request .. mark)
+    call('HSET', buyers_key, user, field .. mark)
   else
     buyer.several, buyer.live = true, buyer.live + live
     if later(order, buyer.last) then buyer.last = order end
@@ -106,26 +121,34 @@ local function set_state(wanted, time_ms)
   if time_ms >= state_ms then state, state_ms = wanted, time_ms end
 end
 
+local function apply(kind, user, quantity, request, order, extra, time_ms)
+  if kind == 'C' then cancel(user, quantity, request, order)
+  elseif kind == 'R' then
+    stock = stock + quantity
+    if request ~= '' then changes['req:' .. request] = '1' end
+  elseif kind == 'N' and not exists then
+    exists, stock, state, state_ms = true, quantity, 'open', time_ms
+    changes.initial = quantity
+    changes.limit, changes.start, changes['end'] = string.match(extra, '^(%d+),(%d+),(%d+)')
+    if not item[7] then changes.epoch = '1' end
+  elseif kind == 'X' then set_state('closed', time_ms)
+  elseif kind == 'O' then set_state('open', time_ms) end
+end
+
 local applied = 0
-for i = 1, #records, 8 do
-  local batch, kind, user, quantity = records[i], records[i + 1], records[i + 2], records[i + 3]
-  local request, order, extra = records[i + 4], records[i + 5], records[i + 6]
-  local time_ms = records[i + 7]
+at = 1
+while at <= size do
+  local batch, after = records[at + 1], behind(at)
   if batch > sequence then
-    applied = applied + 1
-    if kind == 'B' then buy(user, quantity, request, order)
-    elseif kind == 'C' then cancel(user, quantity, request, order)
-    elseif kind == 'R' then
-      stock = stock + quantity
-      if request ~= '' then changes['req:' .. request] = '1' end
-    elseif kind == 'N' and not exists then
-      exists, stock, state, state_ms = true, quantity, 'open', time_ms
-      changes.initial = quantity
-      changes.limit, changes.start, changes['end'] = string.match(extra, '^(%d+),(%d+),(%d+)')
-      if not item[7] then changes.epoch = '1' end
-    elseif kind == 'X' then set_state('closed', time_ms)
-    elseif kind == 'O' then set_state('open', time_ms) end
+    if records[at] == 'B' then
+      for i = at + 3, after - 1, 3 do buy(records[i], records[i + 1], records[i + 2]) end
+      applied = applied + records[at + 2]
+    else
+      apply(records[at], unpack(records, at + 2, after - 1))
+      applied = applied + 1
+    end
   end
+  at = after
 end
 if applied > 0 then
   -- One by one: a chunk may have more REQs of restocks than unpack() takes.

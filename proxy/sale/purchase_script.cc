@@ -122,33 +122,13 @@ journal::RecordType record_type(Verb verb) {
   }
 }
 
-Verb verb_of(journal::RecordType type) {
-  switch (type) {
-    case journal::RecordType::kCreate:
-      return Verb::kCreate;
-    case journal::RecordType::kRestock:
-      return Verb::kRestock;
-    case journal::RecordType::kCancel:
-      return Verb::kCancel;
-    case journal::RecordType::kClose:
-      return Verb::kClose;
-    case journal::RecordType::kReopen:
-      return Verb::kReopen;
-    default:
-      return Verb::kBuy;
-  }
-}
-
-// Order ids travel as text: Lua's numbers end at 2^53.
-std::string order_text(uint64_t order_id) { return order_id == 0 ? "" : std::to_string(order_id); }
-
 template <class Number>
 char* put_number(char* at, Number number) {
   constexpr size_t kDigitsMax = 20;
   return std::to_chars(at, at + kDigitsMax, number).ptr;
 }
 
-// "quantity,order,request"
+// "quantity,order,request"; as text, since Lua's numbers end at 2^53.
 void append_order_text(std::string& out, const Operation& op) {
   std::array<char, 64 + kNameBytesMax> text;
   char* at = put_number(text.data(), op.quantity);
@@ -342,20 +322,6 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     ++count;
   }
   return count;
-}
-
-void append_replay_record(std::string& out, const journal::Record& record) {
-  const char kind = static_cast<char>(verb_of(record.type));
-  append_integer(out, static_cast<int64_t>(record.batch));
-  append_string(out, std::string_view(&kind, 1));
-  append_string(out, record.user);
-  append_integer(out, record.quantity);
-  append_string(out, record.request);
-  append_string(out, order_text(record.order_id));
-  append_string(out, record.type == journal::RecordType::kCreate
-                         ? definition_text(record.limit, record.start_ms, record.end_ms)
-                         : std::string());
-  append_integer(out, record.time_ms);
 }
 
 }  // namespace sluice::proxy::sale

@@ -84,8 +84,4 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
                          const std::vector<Verdict>& verdicts, uint64_t batch, int64_t time_ms,
                          uint64_t& order_id_max);
 
-// One record in the form of replay.lua.
-void append_replay_record(std::string& out, const journal::Record& record);
-inline constexpr uint32_t kReplayElements = 8;
-
 }  // namespace sluice::proxy::sale

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "journal/history.h"
-#include "proxy/sale/msgpack.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -77,7 +76,7 @@ Status Replay::read_journal() {
       continue;
     }
     for (const journal::Record& record : (*group)->records) {
-      const auto found = items_.find(std::string(record.item));
+      const auto found = items_.find(record.item);
       if (found != items_.end()) add(found->second, record);
     }
     if (pending_bytes_ > kPendingBytes) send_all();
@@ -93,32 +92,26 @@ bool Replay::complete() const {
 
 // Chunks end between batches: the script skips a batch that is at or below the lane sequence.
 void Replay::add(Progress& progress, const journal::Record& record) {
-  if (record.batch != progress.last_batch && progress.chunk.size() > kChunkBytes) send(progress);
-  const size_t before = progress.chunk.size();
-  append_replay_record(progress.chunk, record);
-  pending_bytes_ += progress.chunk.size() - before;
+  if (record.batch != progress.last_batch && progress.chunk.bytes() > kChunkBytes) send(progress);
+  const size_t before = progress.chunk.bytes();
+  progress.chunk.add(record);
+  pending_bytes_ += progress.chunk.bytes() - before;
   progress.last_batch = record.batch;
-  ++progress.records;
   ++records_;
 }
 
 // Only between groups: a batch never spans two frames, so all chunks end with a whole batch.
 void Replay::send_all() {
   for (auto& [name, progress] : items_) {
-    if (progress.records > 0) send(progress);
+    if (!progress.chunk.empty()) send(progress);
   }
 }
 
 void Replay::send(Progress& progress) {
   room_.acquire();
   if (*cancelled_) return room_.release();  // the caller goes on to its next item
-  std::string payload;
-  append_array_header(payload, progress.records * kReplayElements);
-  payload += progress.chunk;
-  pending_bytes_ -= progress.chunk.size();
-  progress.chunk.clear();
-  progress.records = 0;
-  inbox_.push([this, cancelled = cancelled_, problems = problems_, payload = std::move(payload),
+  pending_bytes_ -= progress.chunk.bytes();
+  inbox_.push([this, cancelled = cancelled_, problems = problems_, payload = progress.chunk.take(),
                target = &progress.target] {
     if (*cancelled || !redis_.connected()) return;
     const auto answered = [this, cancelled, problems, item = target->item](const auto& reply) {

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "journal/snapshot.h"
+#include "proxy/sale/replay_chunk.h"
 #include "proxy/sale/shared.h"
 #include "proxy/upstream/inbox.h"
 #include "proxy/upstream/redis_client.h"
@@ -40,15 +42,15 @@ class Replay {
   ~Replay();
 
  private:
-  static constexpr size_t kChunkBytes = 256 << 10;   // of one item, then it is sent
+  // Of one item, then it is sent: some 4 ms of Redis's time, in which nobody else is served.
+  static constexpr size_t kChunkBytes = 128 << 10;
   static constexpr size_t kPendingBytes = 16 << 20;  // of all items, then all are sent
   static constexpr int kChunksUnderWay = 16;
 
   struct Progress {
     Target target;
     uint64_t last_batch = 0;  // the last one read
-    uint32_t records = 0;     // in chunk
-    std::string chunk;        // msgpack elements without the array header
+    ReplayChunk chunk;
   };
 
   void run();
@@ -62,7 +64,8 @@ class Replay {
   upstream::Inbox& inbox_;
   upstream::RedisClient& redis_;
   const std::function<void(const Result&)> done_;
-  std::unordered_map<std::string, Progress> items_;  // run()'s thread until done
+  // run()'s thread until done
+  std::unordered_map<std::string, Progress, journal::TextHash, std::equal_to<>> items_;
   size_t pending_bytes_ = 0;
   uint64_t records_ = 0;
   std::counting_semaphore<> room_{kChunksUnderWay};

@@ -151,8 +151,13 @@ MUTATIONS = (
         "  if batch > sequence then", "  if true then",
         (Gtest("test_sale", "ReplayTest.*"),)),
     Mutation(
+        "a buyer's second order is not replayed", "conf/replay.lua",
+        "call('HSETNX', buyers_key, user, field) == 1 then",
+        "call('HSETNX', buyers_key, user, field) then",
+        (Gtest("test_sale", "ReplayTest.*"),)),
+    Mutation(
         "replay goes on behind a gap", "conf/replay.lua",
-        "if records[i] > last + 1 then", "if false then",
+        "if batch > last + 1 then", "if false then",
         (Gtest("test_sale", "ReplayTest.RecordsBehindAGap*"),)),
     # ---- the sale ------------------------------------------------------------------------------
     Mutation(

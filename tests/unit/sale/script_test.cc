@@ -6,6 +6,7 @@
 
 #include "proxy/sale/msgpack.h"
 #include "proxy/sale/purchase_script.h"
+#include "proxy/sale/replay_chunk.h"
 #include "redis_fixture.h"
 
 namespace sluice::proxy::sale {
@@ -292,11 +293,10 @@ TEST_F(ScriptTest, CallThatFailedHalfwayIsNoticedByTheNext) {
 class ReplayTest : public ScriptTest {
  protected:
   std::string replay(const std::vector<journal::Record>& records) {
-    std::string payload;
-    append_array_header(payload, static_cast<uint32_t>(records.size()) * kReplayElements);
-    for (const journal::Record& record : records) append_replay_record(payload, record);
+    ReplayChunk chunk;
+    for (const journal::Record& record : records) chunk.add(record);
     return redis_.run({"EVAL", std::string(scripts_.replay.text), "3", kItem, kBuyers,
-                       "sluice:{phone}:receipts:7", "7", "journal-a", payload});
+                       "sluice:{phone}:receipts:7", "7", "journal-a", chunk.take()});
   }
   static journal::Record record(journal::RecordType type, uint64_t batch, std::string_view user,
                                 int64_t quantity, std::string_view request, uint64_t order_id) {
@@ -331,6 +331,56 @@ TEST_F(ReplayTest, EmptyRedisIsRebuiltAndReplayingTwiceChangesNothing) {
              op(Verb::kCancel, "a", 0, "c1", 11), op(Verb::kRestock, "", 5, "q"),
              op(Verb::kBuy, "a", 2, "", 14), op(Verb::kBuy, "a", 1, "", 15)}),
       "T 15 3 3 0 0 open|R 11 12|R 12 12|R 12|R 12|L 2 12|A 11");
+}
+
+// The fields of buyers have one form, whoever wrote them. Several purchases of a buyer, cancels
+// between purchases and refusals share a batch here.
+TEST_F(ReplayTest, BuyersLookAsThePurchaseScriptLeftThem) {
+  std::string journal;
+  uint64_t order_id_max = 0;
+  for (const std::vector<Operation>& batch :
+       {std::vector<Operation>{create(20, 4)},
+        {op(Verb::kBuy, "a", 1, "r1", 11), op(Verb::kBuy, "b", 2, "", 12),
+         op(Verb::kCancel, "b", 0, "c1", 12), op(Verb::kBuy, "a", 2, "r2", 13),
+         op(Verb::kBuy, "c", 9, "r3", 14), op(Verb::kBuy, "b", 1, "r4", 15)},
+        {op(Verb::kBuy, "a", 1, "", 16), op(Verb::kCancel, "a", 0, "", 11),
+         op(Verb::kBuy, "d", 3, std::string(64, 'r'), 17)}}) {
+    apply(batch);
+    const auto receipt =
+        parse_receipt(redis_.run({"LINDEX", "sluice:{phone}:receipts:7", "-1"}), "phone");
+    ASSERT_TRUE(receipt.ok());
+    append_accepted(journal, receipt->operations, receipt->verdicts, receipt->batch,
+                    receipt->time_ms, order_id_max);
+  }
+  const std::vector<std::string> seen{"a",      "b",      "d",      "a/o/13", "a/o/16", "b/o/15",
+                                      "a/r/r2", "b/r/r4", "a/r/r1", "c",      "d/o/17"};
+  std::vector<std::string> ask{"HMGET", kBuyers};
+  ask.insert(ask.end(), seen.begin(), seen.end());
+  const std::string buyers = redis_.run(ask), fields = redis_.run({"HLEN", kBuyers}),
+                    check = field("check");
+  redis_.run({"FLUSHALL"});
+  std::vector<journal::Record> records;
+  for (std::string_view rest = journal; !rest.empty();) {
+    records.push_back(*journal::take_record(rest));
+  }
+  EXPECT_EQ(replay(records), "OK 9");
+  EXPECT_EQ(redis_.run(ask), buyers);
+  EXPECT_EQ(redis_.run({"HLEN", kBuyers}), fields);
+  EXPECT_EQ(field("check"), check);
+}
+
+// A chunk may begin before what Redis has and end behind it.
+TEST_F(ReplayTest, OfTwoBatchesOfPurchasesInOneCallOnlyTheMissingOneIsApplied) {
+  using journal::RecordType;
+  apply({create(10)});                                                          // batch 1
+  apply({op(Verb::kBuy, "a", 1, "r1", 11), op(Verb::kBuy, "b", 1, "r2", 12)});  // batch 2
+  EXPECT_EQ(replay({record(RecordType::kBuy, 2, "a", 1, "r1", 11),
+                    record(RecordType::kBuy, 2, "b", 1, "r2", 12),
+                    record(RecordType::kBuy, 3, "c", 1, "r3", 13),
+                    record(RecordType::kBuy, 3, "a", 1, "r4", 14)}),
+            "OK 2");
+  EXPECT_EQ(field("sold"), "4");
+  EXPECT_EQ(redis_.run({"HGET", kBuyers, "a"}), "1,11,r1;2,14");
 }
 
 TEST_F(ReplayTest, ContinuesWhereRedisStoppedKnowing) {

@@ -1,0 +1,68 @@
+#include "bench/micro/samples.h"
+
+#include <array>
+
+#include "resp/writer.h"
+
+namespace sluice::bench::micro {
+namespace {
+
+constexpr std::string_view kItem = "item-1";
+constexpr std::string_view kFieldName = "address", kFieldValue = "12 Long Lane, Bath";
+constexpr int64_t kTimeMs = 1'795'000'000'000;
+constexpr uint64_t kFirstOrderId = 381'000'000'000'000'000;  // 18 digits, as in these years
+
+std::string user_name(size_t number) { return "user-" + std::to_string(1'000'000 + number); }
+std::string request_id(size_t number) { return "req-" + std::to_string(1'000'000'000 + number); }
+
+}  // namespace
+
+std::string purchase_commands(size_t count) {
+  std::string out;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string user = user_name(i), request = request_id(i);
+    const std::array<std::string_view, 8> args = {"SECKILL.BUY", kItem,    user,       "REQ",
+                                                  request,       "FIELDS", kFieldName, kFieldValue};
+    resp::append_command(out, args);
+  }
+  return out;
+}
+
+std::vector<proxy::sale::Operation> purchase_operations(size_t count) {
+  std::vector<proxy::sale::Operation> operations(count);
+  for (size_t i = 0; i < count; ++i) {
+    proxy::sale::Operation& op = operations[i];
+    op.verb = proxy::sale::Verb::kBuy;
+    op.item = kItem;
+    op.user = user_name(i);
+    op.request = request_id(i);
+    op.quantity = 1;
+    op.order_id = kFirstOrderId + i;
+    journal::append_field(op.fields, kFieldName, kFieldValue);
+  }
+  return operations;
+}
+
+std::string accepting_answer(uint64_t sequence, size_t count) {
+  std::string answer = "OK " + std::to_string(sequence) + " 1 1000000";
+  for (size_t i = 0; i < count; ++i) answer += "\nA";
+  return answer;
+}
+
+SampleRecords::SampleRecords(size_t count) : operations_(purchase_operations(count)) {
+  for (const proxy::sale::Operation& op : operations_) {
+    journal::Record record;
+    record.time_ms = kTimeMs;
+    record.batch = 1;
+    record.item = op.item;
+    record.user = op.user;
+    record.request = op.request;
+    record.order_id = op.order_id;
+    record.quantity = op.quantity;
+    record.fields = op.fields;
+    journal::append_record(encoded_, record);
+    records_.push_back(record);
+  }
+}
+
+}  // namespace sluice::bench::micro
