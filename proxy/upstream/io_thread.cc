@@ -5,14 +5,23 @@
 
 namespace sluice::proxy::upstream {
 
+IoThread::IoThread(size_t index)
+    : index_(index),
+      context_(1),
+      guard_(context_.get_executor()),
+      poller_(context_, [this] { run_turn_tasks(); }) {}
+
 void IoThread::at_turn_end(TurnTask& task) {
   if (task.queued_) return;
   task.queued_ = true;
   tasks_.push_back(&task);
-  if (posted_) return;
+  if (posted_ || poller_.in_turn()) return;
   posted_ = true;
   // Asio runs posted work after every handler that the same epoll_wait made ready.
-  boost::asio::post(context_, [this] { run_turn_tasks(); });
+  boost::asio::post(context_, [this] {
+    posted_ = false;
+    run_turn_tasks();
+  });
 }
 
 void IoThread::forget(TurnTask& task) {
@@ -23,7 +32,6 @@ void IoThread::forget(TurnTask& task) {
 }
 
 void IoThread::run_turn_tasks() {
-  posted_ = false;
   std::swap(tasks_, running_);
   for (size_t i = 0; i < running_.size(); ++i) {
     TurnTask* task = std::exchange(running_[i], nullptr);

@@ -1,8 +1,9 @@
 // One I/O thread: an io_context that only this thread runs, and the end of its turn.
 //
-// A turn is everything that one return of epoll made ready. Work that gathers during a turn (a
-// session's replies, an item's batch, an upstream's requests) registers a TurnTask and is run once
-// when the turn ends: one write per client per turn, one script call per item per turn.
+// A turn is everything that one return of epoll made ready: sockets of clients and of Redis by way
+// of the poller, all else (timers, work of other threads) as Asio has it. Work that gathers during a
+// turn (a session's replies, an item's batch, an upstream's requests) registers a TurnTask and is
+// run once when the turn ends: one write per client per turn, one script call per item per turn.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -11,6 +12,8 @@
 #include <cstddef>
 #include <thread>
 #include <vector>
+
+#include "net/poller.h"
 
 namespace sluice::proxy::upstream {
 
@@ -29,10 +32,11 @@ class TurnTask {
 
 class IoThread {
  public:
-  explicit IoThread(size_t index) : index_(index), context_(1), guard_(context_.get_executor()) {}
+  explicit IoThread(size_t index);
 
   size_t index() const { return index_; }
   boost::asio::io_context& context() { return context_; }
+  net::Poller& poller() { return poller_; }
 
   // Runs `task` when the turn ends; once, however often it is registered. A task must cancel itself
   // (forget) before it is destroyed. This thread only.
@@ -49,6 +53,7 @@ class IoThread {
   const size_t index_;
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  net::Poller poller_;              // this thread only
   std::thread thread_;
   std::vector<TurnTask*> tasks_;    // this thread only
   std::vector<TurnTask*> running_;  // this thread only
