@@ -60,7 +60,8 @@ std::string address_text(int fd, int (*end)(int, sockaddr*, socklen_t*)) {
 }  // namespace
 
 Session::Session(Worker& worker, Socket socket, const net::TlsContext* tls)
-    : worker_(worker),
+    : TurnTask(upstream::TurnPhase::kReplies),
+      worker_(worker),
       socket_(worker.thread().poller(), *this),
       client_(std::make_shared<Client>()),
       parser_(worker.services().limits.request),

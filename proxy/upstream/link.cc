@@ -59,7 +59,8 @@ std::string login_refusal(std::string_view error) {
 }
 
 Link::Link(IoThread& thread, const Endpoint& endpoint, std::string& scratch, LinkEvents& events)
-    : thread_(thread),
+    : TurnTask(TurnPhase::kRequests),
+      thread_(thread),
       endpoint_(endpoint),
       scratch_(scratch),
       events_(events),

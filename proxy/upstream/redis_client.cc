@@ -28,7 +28,8 @@ std::string_view Reply::text() const {
 }
 
 RedisClient::RedisClient(IoThread& thread, Endpoint endpoint)
-    : thread_(thread),
+    : TurnTask(TurnPhase::kRequests),
+      thread_(thread),
       endpoint_(std::move(endpoint)),
       connecting_(thread.context()),
       stream_(thread.poller(), *this),
