@@ -61,6 +61,8 @@ class Poller {
 
   // A batch of sockets is being called: the end of the turn is still to come.
   bool in_turn() const { return in_turn_; }
+  // Monotonic: when the last turn began. To the sockets called in it this is now, about.
+  int64_t turn_us() const { return turn_us_; }
 
  private:
   static constexpr size_t kBatch = 128;
@@ -72,11 +74,12 @@ class Poller {
   const std::function<void()> turn_ended_;
   boost::asio::posix::stream_descriptor epoll_;
   std::array<epoll_event, kBatch> events_{};
-  size_t batch_ = 0;  // of events_, while they are worked off
+  size_t batch_ = 0;                       // of events_, while they are worked off
   std::vector<Pollable*> soon_, running_;  // null: removed
   bool waiting_ = false;
   bool posted_ = false;
   bool in_turn_ = false;
+  int64_t turn_us_ = 0;
 };
 
 }  // namespace sluice::net

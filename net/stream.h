@@ -4,8 +4,9 @@
 // allocation. Over TLS the calls mean the same, only that readiness of the socket is not readiness
 // of bytes: wait_read() and wait_write() know the difference.
 //
-// One thread, that of the poller. Its owner is called from the event loop, never from inside a call,
-// and no more after close(), for whatever was waited for before. Closed streams can be used again.
+// One thread, that of the poller. Its owner is called from the event loop, never from inside a
+// call, and no more after close(), for whatever was waited for before. Closed streams can be used
+// again.
 #pragma once
 
 #include <sys/socket.h>
@@ -76,8 +77,8 @@ class Stream final : Pollable {
   Poller& poller_;
   StreamEvents& events_;
   int fd_ = -1;
-  uint8_t waits_ = 0;  // kRead, kWrite: what the owner asked for
-  std::unique_ptr<TlsSession> tls_;  // null: plain
+  uint8_t waits_ = 0;                             // kRead, kWrite: what the owner asked for
+  std::unique_ptr<TlsSession> tls_;               // null: plain
   std::function<void(const Status&)> handshake_;  // while it is under way
 };
 

@@ -47,8 +47,8 @@ void IoThread::run_turn_tasks() {
     running_.clear();
   }
   ending_ = false;
-  const bool more = std::any_of(tasks_.begin(), tasks_.end(),
-                                [](const auto& tasks) { return !tasks.empty(); });
+  const bool more =
+      std::any_of(tasks_.begin(), tasks_.end(), [](const auto& tasks) { return !tasks.empty(); });
   if (more) end_turn_later();
 }
 

@@ -4,7 +4,7 @@
 // of the poller, all else (timers, work of other threads) as Asio has it. Work that gathers during a
 // turn (a session's replies, an item's batch, an upstream's requests) registers a TurnTask and is
 // run once when the turn ends: one write per client per turn, one script call per item per turn.
-// Requests leave before replies: Redis works while clients are written to, 4 us for each.
+// Requests leave before replies, so that Redis works while clients are written to (4 us each).
 #pragma once
 
 #include <array>
