@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/error.h"
+#include "base/clock.h"
 
 namespace sluice::net {
 namespace {
@@ -71,6 +71,7 @@ void Poller::wait() {
 
 void Poller::turn() {
   in_turn_ = true;
+  turn_us_ = base::monotonic_us();
   std::swap(soon_, running_);
   const int got = ::epoll_wait(epoll_.native_handle(), events_.data(), kBatch, 0);
   batch_ = got > 0 ? static_cast<size_t>(got) : 0;

@@ -200,7 +200,7 @@ void Session::readable() {
   if (error == boost::asio::error::would_block) return arm_read();
   if (error == boost::asio::error::eof) return end_of_input();
   if (error) return close();
-  client_->active_us.store(base::monotonic_us(), std::memory_order_relaxed);
+  client_->active_us.store(worker_.thread().poller().turn_us(), std::memory_order_relaxed);
   take_input({buffer.data(), got});
   arm_read();
 }
