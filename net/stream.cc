@@ -1,69 +1,54 @@
 #include "net/stream.h"
 
+#include <unistd.h>
+
+#include <utility>
+
 namespace sluice::net {
-namespace {
 
-namespace error = boost::asio::error;
-
-}  // namespace
-
-void Stream::close() {
-  if (tls_) tls_->say_goodbye();
-  tls_.reset();
-  ErrorCode ignored;
-  socket_.close(ignored);
+void Stream::open(Socket socket, ErrorCode& error) {
+  close();
+  waits_ = 0;
+  socket.native_non_blocking(true, error);
+  // Asio is to forget the socket: it would look at it whenever bytes come.
+  if (!error) fd_ = socket.release(error);
+  if (error || poller_.add(fd_, *this)) return;
+  error.assign(errno, boost::asio::error::get_system_category());
+  close();
 }
 
-void Stream::start_tls(std::unique_ptr<TlsSession> tls) {
-  ErrorCode ignored;
-  socket_.native_non_blocking(true, ignored);
-  tls_ = std::move(tls);
+void Stream::close() {
+  if (fd_ < 0) return;
+  if (tls_) tls_->say_goodbye();
+  tls_.reset();
+  handshake_ = nullptr;
+  waits_ = 0;
+  poller_.remove(*this);
+  ::close(std::exchange(fd_, -1));
 }
 
 void Stream::async_handshake(std::function<void(const Status&)> handler) {
-  boost::asio::post(socket_.get_executor(),
-                    [this, tls = tls_, handler = std::move(handler)]() mutable {
-                      if (tls != tls_) return;
-                      shake_hands(std::move(handler));
-                    });
+  handshake_ = std::move(handler);
+  poller_.call_soon(*this);
 }
 
-void Stream::shake_hands(std::function<void(const Status&)> handler) {
+void Stream::shake_hands() {
   ErrorCode failure;
   tls_->handshake(failure);
+  if (failure == boost::asio::error::would_block) return blocked(socket_wait(kRead));
+  const auto handler = std::exchange(handshake_, nullptr);
   if (!failure) return handler({});
-  if (failure != error::would_block)
-    return handler(Error(ErrorClass::kRefused, "TLS handshake: " + tls_->failure(failure)));
-  socket_.async_wait(tls_->read_wait(), [this, tls = tls_, handler = std::move(handler)](
-                                            const ErrorCode& aborted) mutable {
-    if (aborted || tls != tls_) return;
-    shake_hands(std::move(handler));
-  });
+  handler(Error(ErrorClass::kRefused, "TLS handshake: " + tls_->failure(failure)));
 }
 
-void Stream::read_tls(boost::asio::mutable_buffer buffer, Completion handler) {
-  async_wait_read(
-      [this, tls = tls_, buffer, handler = std::move(handler)](const ErrorCode& aborted) mutable {
-        if (aborted || tls != tls_) return handler(error::operation_aborted, 0);
-        ErrorCode failure;
-        const size_t got = tls->read(static_cast<char*>(buffer.data()), buffer.size(), failure);
-        if (failure == error::would_block) return read_tls(buffer, std::move(handler));
-        handler(failure, got);
-      });
-}
-
-void Stream::write_tls(boost::asio::const_buffer buffer, size_t written, Completion handler) {
-  ErrorCode failure;
-  while (written < buffer.size() && !failure) {
-    written += tls_->write(static_cast<const char*>(buffer.data()) + written,
-                           buffer.size() - written, failure);
+void Stream::socket_ready() {
+  if (handshake_) return shake_hands();
+  uint8_t due = 0;
+  for (const uint8_t what : {kRead, kWrite}) {
+    if ((waits_ & what) != 0 && may(what)) due |= what;
   }
-  if (failure != error::would_block) return handler(failure, written);
-  async_wait_write([this, tls = tls_, buffer, written,
-                    handler = std::move(handler)](const ErrorCode& aborted) mutable {
-    if (aborted || tls != tls_) return handler(error::operation_aborted, written);
-    write_tls(buffer, written, std::move(handler));
-  });
+  waits_ &= static_cast<uint8_t>(~due);
+  if (due != 0) events_.stream_ready((due & kRead) != 0, (due & kWrite) != 0);
 }
 
 }  // namespace sluice::net

@@ -2,82 +2,97 @@
 //
 // Plain until start_tls(); a plain stream costs nothing over its socket: the same system calls, no
 // allocation. Over TLS the calls mean the same, only that readiness of the socket is not readiness
-// of bytes: so wait with async_wait_read() and async_wait_write(), never on the socket.
+// of bytes: wait_read() and wait_write() know the difference.
 //
-// One thread. A handler is called from the event loop, never from inside a call, and must keep the
-// stream alive. close() aborts what is under way; handlers of a closed connection that come later
-// than a new one begins find themselves aborted too; that of a handshake is dropped.
+// One thread, that of the poller. Its owner is called from the event loop, never from inside a
+// call, and no more after close(), for whatever was waited for before. Closed streams can be used
+// again.
 #pragma once
 
 #include <sys/socket.h>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <cerrno>
 #include <functional>
 #include <memory>
-#include <utility>
 
 #include "base/error.h"
+#include "net/poller.h"
 #include "net/tls_session.h"
 
 namespace sluice::net {
 
-class Stream {
+class StreamEvents {
  public:
+  // What was waited for: reading, writing, or both may be worth another call. The stream's end and
+  // errors are told by that call. May close the stream, or destroy it with its owner.
+  virtual void stream_ready(bool read, bool write) = 0;
+
+ protected:
+  ~StreamEvents() = default;
+};
+
+class Stream final : Pollable {
+ public:
+  // With which Asio connects and accepts.
   using Socket = boost::asio::generic::stream_protocol::socket;
   using ErrorCode = boost::system::error_code;
 
-  explicit Stream(Socket socket) : socket_(std::move(socket)) {}
+  Stream(Poller& poller, StreamEvents& events) : poller_(poller), events_(events) {}
+  ~Stream() { close(); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
 
-  // To connect and to ask for addresses; reading and writing is done here.
-  Socket& socket() { return socket_; }
-  int native_handle() { return socket_.native_handle(); }
-  bool is_open() const { return socket_.is_open(); }
-  bool encrypted() const { return tls_ != nullptr; }
+  // Takes over a connected socket. Makes it non-blocking.
+  void open(Socket socket, ErrorCode& error);
   void close();
+  bool is_open() const { return fd_ >= 0; }
+  int native_handle() const { return fd_; }
+  bool encrypted() const { return tls_ != nullptr; }
 
-  // Once the socket is connected. Makes it non-blocking.
-  void start_tls(std::unique_ptr<TlsSession> tls);
+  void start_tls(std::unique_ptr<TlsSession> tls) { tls_ = std::move(tls); }
   // kRefused: it failed, and why. Only after start_tls(), before anything is read or written.
   void async_handshake(std::function<void(const Status&)> handler);
 
-  // What can be done at once, on a non-blocking socket. Errors: would_block; eof when reading; else
-  // the connection is gone. An error comes without bytes.
+  // What can be done at once. Errors: would_block; eof when reading; else the connection is gone.
+  // An error comes without bytes.
   size_t read(char* data, size_t size, ErrorCode& error);
   size_t write(const char* data, size_t size, ErrorCode& error);
 
-  // handler(error): when read() or write(), having said would_block, is worth another call.
-  template <class Handler>
-  void async_wait_read(Handler&& handler);
-  template <class Handler>
-  void async_wait_write(Handler&& handler);
-
-  // handler(error, bytes), as Asio's; async_write() writes all of the buffer, which stays valid.
-  template <class Handler>
-  void async_read_some(boost::asio::mutable_buffer buffer, Handler&& handler);
-  template <class Handler>
-  void async_write(boost::asio::const_buffer buffer, Handler&& handler);
+  // Calls stream_ready() once when read() or write() is worth a call: after one that said
+  // would_block, or that took or brought all there was, only when that has changed. Asking twice is
+  // asking once; asking costs no system call.
+  void wait_read() { wait(kRead); }
+  void wait_write() { wait(kWrite); }
 
  private:
-  using Completion = std::function<void(const ErrorCode&, size_t)>;
+  void wait(uint8_t what);
+  bool may(uint8_t what) const;
+  uint8_t socket_wait(uint8_t what) const;
+  void socket_ready() override;
+  void shake_hands();
+  void blocked(uint8_t on) { ready_ &= static_cast<uint8_t>(~on); }
 
-  void shake_hands(std::function<void(const Status&)> handler);
-  void read_tls(boost::asio::mutable_buffer buffer, Completion handler);
-  void write_tls(boost::asio::const_buffer buffer, size_t written, Completion handler);
-
-  Socket socket_;
-  std::shared_ptr<TlsSession> tls_;  // null: plain. Its identity is the connection's.
+  Poller& poller_;
+  StreamEvents& events_;
+  int fd_ = -1;
+  uint8_t waits_ = 0;                             // kRead, kWrite: what the owner asked for
+  std::unique_ptr<TlsSession> tls_;               // null: plain
+  std::function<void(const Status&)> handshake_;  // while it is under way
 };
 
 inline size_t Stream::read(char* data, size_t size, ErrorCode& error) {
-  if (tls_) return tls_->read(data, size, error);
+  if (tls_) {
+    const size_t got = tls_->read(data, size, error);
+    if (error == boost::asio::error::would_block) blocked(socket_wait(kRead));
+    return got;
+  }
   ssize_t n = 0;
-  do n = ::recv(socket_.native_handle(), data, size, MSG_DONTWAIT);
+  do n = ::recv(fd_, data, size, MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
+  // A short read has emptied the socket (epoll(7), question 9), so the next edge will tell.
+  if (n > 0 ? static_cast<size_t>(n) < size && !short_reads_lie_ : n < 0) blocked(kRead);
   if (n > 0) {
     error.clear();
     return static_cast<size_t>(n);
@@ -90,48 +105,37 @@ inline size_t Stream::read(char* data, size_t size, ErrorCode& error) {
 }
 
 inline size_t Stream::write(const char* data, size_t size, ErrorCode& error) {
-  if (tls_) return tls_->write(data, size, error);
+  if (tls_) {
+    const size_t taken = tls_->write(data, size, error);
+    if (error == boost::asio::error::would_block) blocked(socket_wait(kWrite));
+    return taken;
+  }
   ssize_t n = 0;
-  do n = ::send(socket_.native_handle(), data, size, MSG_NOSIGNAL);
+  do n = ::send(fd_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
   if (n >= 0) {
     error.clear();
     return static_cast<size_t>(n);
   }
+  blocked(kWrite);
   error.assign(errno, boost::asio::error::get_system_category());
   return 0;
 }
 
-template <class Handler>
-void Stream::async_wait_read(Handler&& handler) {
-  if (!tls_) return socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
-  if (!tls_->holds_bytes())
-    return socket_.async_wait(tls_->read_wait(), std::forward<Handler>(handler));
-  boost::asio::post(socket_.get_executor(),
-                    [handler = std::forward<Handler>(handler)]() mutable { handler(ErrorCode()); });
+inline bool Stream::may(uint8_t what) const {
+  return (ready_ & socket_wait(what)) != 0 || (what == kRead && tls_ && tls_->holds_bytes());
 }
 
-template <class Handler>
-void Stream::async_wait_write(Handler&& handler) {
-  socket_.async_wait(tls_ ? tls_->write_wait() : Socket::wait_write,
-                     std::forward<Handler>(handler));
+// Over TLS reading may wait for room to write in, and the other way round.
+inline uint8_t Stream::socket_wait(uint8_t what) const {
+  if (!tls_) return what;
+  const auto wait = what == kRead ? tls_->read_wait() : tls_->write_wait();
+  return wait == TlsSession::WaitType::wait_read ? kRead : kWrite;
 }
 
-template <class Handler>
-void Stream::async_read_some(boost::asio::mutable_buffer buffer, Handler&& handler) {
-  if (!tls_) return socket_.async_read_some(buffer, std::forward<Handler>(handler));
-  read_tls(buffer, std::forward<Handler>(handler));
-}
-
-template <class Handler>
-void Stream::async_write(boost::asio::const_buffer buffer, Handler&& handler) {
-  if (!tls_) return boost::asio::async_write(socket_, buffer, std::forward<Handler>(handler));
-  boost::asio::post(
-      socket_.get_executor(),
-      [this, tls = tls_, buffer, handler = Completion(std::forward<Handler>(handler))]() mutable {
-        if (tls != tls_) return handler(boost::asio::error::operation_aborted, 0);
-        write_tls(buffer, 0, std::move(handler));
-      });
+inline void Stream::wait(uint8_t what) {
+  waits_ |= what;
+  if (may(what)) poller_.call_soon(*this);
 }
 
 }  // namespace sluice::net

@@ -1,5 +1,6 @@
 #include "proxy/front/command_table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -92,7 +93,7 @@ CommandKind classify(std::string_view name) {
   if (name.empty()) return CommandKind::kForward;
   // Redis finds commands by a hash of all bytes and then compares C strings, so that one in a few
   // hundred names "multi\0…" is MULTI.
-  if (name.find('\0') != name.npos) return CommandKind::kUnclear;
+  if (std::find(name.begin(), name.end(), '\0') != name.end()) return CommandKind::kUnclear;
   // A verb of the family that does not exist is Redis's to refuse, in Redis's words.
   if (resp::lower(name[0]) == 's' && sale::is_sale_command(name)) return CommandKind::kSale;
   if (name.size() > kNameMax) return CommandKind::kForward;

@@ -34,8 +34,12 @@ void set_options(int fd) {  // those of TCP fail harmlessly on a unix socket
   set(IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-std::string address_text(const Session::Socket::endpoint_type& endpoint) {
-  const auto* address = reinterpret_cast<const sockaddr*>(endpoint.data());
+// `end`: getsockname or getpeername. "": the connection has gone.
+std::string address_text(int fd, int (*end)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage endpoint{};
+  socklen_t size = sizeof(endpoint);
+  const auto* address = reinterpret_cast<const sockaddr*>(&endpoint);
+  if (end(fd, reinterpret_cast<sockaddr*>(&endpoint), &size) != 0) return "";
   if (address->sa_family == AF_INET) {
     const auto* in = reinterpret_cast<const sockaddr_in*>(address);
     const boost::asio::ip::address_v4 ip(ntohl(in->sin_addr.s_addr));
@@ -49,29 +53,30 @@ std::string address_text(const Session::Socket::endpoint_type& endpoint) {
            "]:" + std::to_string(ntohs(in->sin6_port));
   }
   const auto* un = reinterpret_cast<const sockaddr_un*>(address);
-  const bool named = endpoint.size() > offsetof(sockaddr_un, sun_path) && un->sun_path[0] == '/';
+  const bool named = size > offsetof(sockaddr_un, sun_path) && un->sun_path[0] == '/';
   return (named ? std::string(un->sun_path) : std::string("unix")) + ":0";
 }
 
 }  // namespace
 
 Session::Session(Worker& worker, Socket socket, const net::TlsContext* tls)
-    : worker_(worker),
-      socket_(std::move(socket)),
+    : TurnTask(upstream::TurnPhase::kReplies),
+      worker_(worker),
+      socket_(worker.thread().poller(), *this),
       client_(std::make_shared<Client>()),
       parser_(worker.services().limits.request),
       queue_(output_) {
-  if (tls != nullptr) socket_.start_tls(tls->accept(socket_.native_handle()));
+  boost::system::error_code failed;  // start() sees it
+  socket_.open(std::move(socket), failed);
+  if (!failed && tls != nullptr) socket_.start_tls(tls->accept(socket_.native_handle()));
 }
 
 bool Session::start() {
-  boost::system::error_code error;
-  socket_.socket().native_non_blocking(true, error);
-  set_options(socket_.native_handle());
   client_->fd = socket_.native_handle();
-  client_->local_address = address_text(socket_.socket().local_endpoint(error));
-  client_->address = address_text(socket_.socket().remote_endpoint(error));
-  if (error) return false;  // gone already
+  client_->local_address = address_text(client_->fd, ::getsockname);
+  client_->address = address_text(client_->fd, ::getpeername);
+  if (client_->address.empty()) return false;  // gone already
+  set_options(client_->fd);
   if (client_->address == "unix:0") client_->address = client_->local_address;
   client_->connected_us = base::monotonic_us();
   client_->active_us = client_->connected_us;
@@ -99,6 +104,7 @@ bool Session::start() {
   if (services.clients.add(client_) >= services.limits.clients.load(std::memory_order_relaxed)) {
     services.clients.remove(*client_);
     constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
+    boost::system::error_code error;
     // Over TLS nothing can be said before the handshake, as with Redis.
     if (!socket_.encrypted()) socket_.write(kFull.data(), kFull.size(), error);
     return false;
@@ -166,37 +172,36 @@ void Session::handshake_ended(const std::string& failure) {
   close();
 }
 
-// Not async_wait(): Asio re-arms epoll for each wait, one system call a command, but not for a
-// read. The price is a small buffer for each client.
-void Session::arm_read() {
-  if (closed_ || closing_ || end_of_input_ || read_armed_) return;
-  if (stalled_ && input_.size() >= read_ahead_max_) return;
-  if (must_wait_for_memory()) return;
-  read_armed_ = true;
-  socket_.async_read_some(
-      boost::asio::buffer(first_bytes_),
-      [self = shared_from_this()](const boost::system::error_code& error, size_t got) {
-        self->read_armed_ = false;
-        if (self->closed_) return;
-        if (error == boost::asio::error::eof) return self->end_of_input();
-        if (error) return self->close();
-        self->readable(got);
-      });
+bool Session::reads() {
+  if (closed_ || closing_ || end_of_input_) return false;
+  if (stalled_ && input_.size() >= read_ahead_max_) return false;
+  return !must_wait_for_memory();
 }
 
-void Session::readable(size_t got) {
-  if (closing_) return;
-  client_->active_us.store(base::monotonic_us(), std::memory_order_relaxed);
-  if (got < first_bytes_.size()) {
-    take_input({first_bytes_.data(), got});
-  } else {
-    // There may be more: take it along, so that a long pipeline is parsed in one piece.
-    std::string& buffer = worker_.read_buffer();
-    std::copy(first_bytes_.begin(), first_bytes_.end(), buffer.begin());
-    boost::system::error_code ignored;  // an end or an error shows again at the next read
-    got += socket_.read(buffer.data() + got, piece() - got, ignored);
-    take_input({buffer.data(), got});
+void Session::arm_read() {
+  if (reads()) socket_.wait_read();
+}
+
+void Session::stream_ready(bool read, bool write) {
+  const auto self = shared_from_this();
+  if (write) {
+    write_armed_ = false;
+    turn_ended();
   }
+  if (read) readable();
+}
+
+// One piece a turn, so that everybody gets their share.
+void Session::readable() {
+  if (!reads()) return;  // armed again when it does
+  std::string& buffer = worker_.read_buffer();
+  boost::system::error_code error;
+  const size_t got = socket_.read(buffer.data(), piece(), error);
+  if (error == boost::asio::error::would_block) return arm_read();
+  if (error == boost::asio::error::eof) return end_of_input();
+  if (error) return close();
+  client_->active_us.store(worker_.thread().poller().turn_us(), std::memory_order_relaxed);
+  take_input({buffer.data(), got});
   arm_read();
 }
 
@@ -465,10 +470,7 @@ void Session::arm_write() {
   if (output_waits_us_ == 0) output_waits_us_ = base::monotonic_us();
   worker_.patrol().enter(*this);
   write_armed_ = true;
-  socket_.async_wait_write([self = shared_from_this()](const boost::system::error_code& error) {
-    self->write_armed_ = false;
-    if (!error && !self->closed_) self->turn_ended();
-  });
+  socket_.wait_write();
 }
 
 }  // namespace sluice::proxy::front

@@ -12,8 +12,6 @@
 // reason has gone. While stalled it reads on only a little, and more only if nothing moves.
 #pragma once
 
-#include <array>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
@@ -39,6 +37,7 @@ namespace sluice::proxy::front {
 
 class Session final : public sale::ReplySink,
                       public std::enable_shared_from_this<Session>,
+                      net::StreamEvents,
                       upstream::ReplyReceiver,
                       LoginPort,
                       upstream::TurnTask,
@@ -102,7 +101,9 @@ class Session final : public sale::ReplySink,
   void shake_hands();
   void handshake_ended(const std::string& failure);
   void arm_read();
-  void readable(size_t got);
+  bool reads();
+  void stream_ready(bool read, bool write) override;
+  void readable();
   void take_input(std::string_view bytes);
   void end_of_input();
   size_t process(std::string_view data);
@@ -295,8 +296,6 @@ class Session final : public sale::ReplySink,
   bool end_of_input_ = false; // the client sends no more; close once all is answered
   bool stalled_ = false;
   bool large_waits_ = false;  // the next command is large: once all others are answered
-  std::array<char, 2048> first_bytes_;  // what the read under way fills
-  bool read_armed_ = false;
   bool write_armed_ = false;
   bool waits_for_room_ = false;
   bool muted_ = false;        // CLIENT REPLY OFF

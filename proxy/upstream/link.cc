@@ -59,7 +59,12 @@ std::string login_refusal(std::string_view error) {
 }
 
 Link::Link(IoThread& thread, const Endpoint& endpoint, std::string& scratch, LinkEvents& events)
-    : thread_(thread), endpoint_(endpoint), scratch_(scratch), events_(events) {}
+    : TurnTask(TurnPhase::kRequests),
+      thread_(thread),
+      endpoint_(endpoint),
+      scratch_(scratch),
+      events_(events),
+      stream_(thread.poller(), *this) {}
 
 Link::~Link() { close(); }
 
@@ -69,12 +74,13 @@ void Link::open(const LinkSetup& setup) {
   phase_ = Phase::kConnecting;
   auto& context = thread_.context();
   attempt_ = AttemptPtr(new Attempt{this, asio::ip::tcp::resolver(context),
-                                    net::Stream(net::Stream::Socket(context)),
+                                    net::Stream::Socket(context),
                                     asio::steady_timer(context), {}});
   attempt_->timer.expires_after(std::chrono::microseconds(endpoint_.connect_timeout_us));
   attempt_->timer.async_wait([attempt = attempt_](const boost::system::error_code& error) {
     if (error || attempt->link == nullptr || attempt->link->ready()) return;
-    const bool tls = attempt->socket.encrypted() && attempt->link->phase_ == Phase::kConnecting;
+    const bool tls =
+        attempt->link->stream_.encrypted() && attempt->link->phase_ == Phase::kConnecting;
     attempt->link->fail(tls ? "no answer to the TLS handshake within the time limit; does it speak "
                               "TLS at this port?"
                             : "no answer within the time limit");
@@ -91,11 +97,13 @@ void Link::close() {
   greeting_scanner_.reset();
   greeting_reply_.clear();
   redis_id_ = 0;
+  stream_.close();
   if (!attempt_) return;
   attempt_->link = nullptr;
   attempt_->timer.cancel();
   attempt_->resolver.cancel();
-  attempt_->socket.close();
+  boost::system::error_code ignored;
+  attempt_->socket.close(ignored);
   attempt_.reset();
 }
 
@@ -126,8 +134,9 @@ void Link::resolve(AttemptPtr attempt) {
 void Link::connect_next(AttemptPtr attempt, std::string reason) {
   if (attempt->next_address == attempt->addresses.size()) return fail(std::move(reason));
   const auto& address = attempt->addresses[attempt->next_address++];
-  attempt->socket.close();
-  attempt->socket.socket().async_connect(address, [attempt](const boost::system::error_code& error) {
+  boost::system::error_code ignored;
+  attempt->socket.close(ignored);
+  attempt->socket.async_connect(address, [attempt](const boost::system::error_code& error) {
     if (attempt->link == nullptr) return;
     if (error) return attempt->link->connect_next(attempt, error.message());
     attempt->link->connected();
@@ -135,16 +144,16 @@ void Link::connect_next(AttemptPtr attempt, std::string reason) {
 }
 
 void Link::connected() {
-  boost::system::error_code ignored;
-  attempt_->socket.socket().native_non_blocking(true, ignored);
-  const int socket = attempt_->socket.native_handle();
+  boost::system::error_code failed;
+  stream_.open(std::move(attempt_->socket), failed);
+  if (failed) return fail(failed.message());
+  const int socket = stream_.native_handle();
   set_options(socket, endpoint_.reply_timeout_us);
   if (!endpoint_.tls) return start_handshake();
-  attempt_->socket.start_tls(endpoint_.tls->connect(socket, endpoint_.host));
-  attempt_->socket.async_handshake([attempt = attempt_](const Status& status) {
-    if (attempt->link == nullptr) return;
-    if (!status) return attempt->link->fail(status.error().message());
-    attempt->link->start_handshake();
+  stream_.start_tls(endpoint_.tls->connect(socket, endpoint_.host));
+  stream_.async_handshake([this](const Status& status) {
+    if (!status) return fail(status.error().message());
+    start_handshake();
   });
 }
 
@@ -220,19 +229,18 @@ void Link::pause_reading(bool paused) {
 }
 
 void Link::arm_read() {
-  if (paused_ || attempt_->read_armed) return;
-  attempt_->read_armed = true;
-  attempt_->socket.async_wait_read([attempt = attempt_](const boost::system::error_code& error) {
-    attempt->read_armed = false;
-    if (error || attempt->link == nullptr) return;
-    attempt->link->readable();
-  });
+  if (!paused_) stream_.wait_read();
+}
+
+void Link::stream_ready(bool read, bool write) {
+  if (write) flush();
+  if (read && stream_.is_open()) readable();
 }
 
 void Link::readable() {
   if (paused_) return;
   boost::system::error_code error;
-  const size_t got = attempt_->socket.read(scratch_.data(), scratch_.size(), error);
+  const size_t got = stream_.read(scratch_.data(), scratch_.size(), error);
   if (error == asio::error::would_block) return arm_read();
   if (error == asio::error::eof) return fail("Redis closed the connection");
   if (error) return fail(error.message());
@@ -245,16 +253,6 @@ void Link::readable() {
   if (attempt->link != nullptr) attempt->link->arm_read();
 }
 
-void Link::arm_write() {
-  if (attempt_->write_armed) return;
-  attempt_->write_armed = true;
-  attempt_->socket.async_wait_write([attempt = attempt_](const boost::system::error_code& error) {
-    attempt->write_armed = false;
-    if (error || attempt->link == nullptr) return;
-    attempt->link->flush();
-  });
-}
-
 void Link::flush() {
   if (phase_ != Phase::kReady && phase_ != Phase::kHandshake) return update_congestion();
   const bool greeting = phase_ == Phase::kHandshake;
@@ -262,9 +260,9 @@ void Link::flush() {
   size_t& sent = greeting ? greeting_sent_ : sent_;
   boost::system::error_code error;
   while (sent < bytes.size() && !error)
-    sent += attempt_->socket.write(bytes.data() + sent, bytes.size() - sent, error);
+    sent += stream_.write(bytes.data() + sent, bytes.size() - sent, error);
   // Other errors show when reading, after the replies that are already on their way.
-  if (error == asio::error::would_block) arm_write();
+  if (error == asio::error::would_block) stream_.wait_write();
   if (!greeting && sent_ == out_.size()) {
     if (out_.capacity() > kUnsentMax) std::string().swap(out_);
     out_.clear();

@@ -47,7 +47,7 @@ class LinkEvents {
   ~LinkEvents() = default;
 };
 
-class Link final : TurnTask {
+class Link final : TurnTask, net::StreamEvents {
  public:
   static constexpr size_t kUnsentMax = 8 * 1024 * 1024;
   static constexpr size_t kReadBytes = 64 * 1024;
@@ -86,12 +86,10 @@ class Link final : TurnTask {
   struct Attempt {
     Link* link;
     boost::asio::ip::tcp::resolver resolver;
-    net::Stream socket;
+    net::Stream::Socket socket;  // until it is connected
     boost::asio::steady_timer timer;
     std::vector<boost::asio::generic::stream_protocol::endpoint> addresses;
     size_t next_address = 0;
-    bool read_armed = false;
-    bool write_armed = false;
   };
   using AttemptPtr = std::shared_ptr<Attempt>;
 
@@ -101,9 +99,9 @@ class Link final : TurnTask {
   void start_handshake();
   void handshake_bytes(std::string_view bytes);
   void handshake_reply(std::string_view reply);
+  void stream_ready(bool read, bool write) override;
   void arm_read();
   void readable();
-  void arm_write();
   void turn_ended() override { flush(); }
   void flush();
   void update_congestion();
@@ -116,6 +114,7 @@ class Link final : TurnTask {
   LinkSetup setup_;
   Phase phase_ = Phase::kClosed;
   AttemptPtr attempt_;
+  net::Stream stream_;  // once connected
   bool paused_ = false;
   bool congested_ = false;
 

@@ -28,9 +28,11 @@ std::string_view Reply::text() const {
 }
 
 RedisClient::RedisClient(IoThread& thread, Endpoint endpoint)
-    : thread_(thread),
+    : TurnTask(TurnPhase::kRequests),
+      thread_(thread),
       endpoint_(std::move(endpoint)),
-      socket_(net::Stream::Socket(thread.context())),
+      connecting_(thread.context()),
+      stream_(thread.poller(), *this),
       resolver_(thread.context()),
       timer_(thread.context()),
       watchdog_(thread.context()),
@@ -83,7 +85,7 @@ void RedisClient::connect() {
     secure();
   };
   if (endpoint_.host.starts_with('/')) {
-    socket_.socket().async_connect(asio::local::stream_protocol::endpoint(endpoint_.host), done);
+    connecting_.async_connect(asio::local::stream_protocol::endpoint(endpoint_.host), done);
     return;
   }
   resolver_.async_resolve(
@@ -94,15 +96,17 @@ void RedisClient::connect() {
         // A name may have several addresses ("localhost": ::1 and 127.0.0.1): one an attempt.
         const auto chosen =
             std::next(results.begin(), static_cast<ptrdiff_t>(attempt_ % results.size()));
-        socket_.socket().async_connect(chosen->endpoint(), done);
+        connecting_.async_connect(chosen->endpoint(), done);
       });
 }
 
 void RedisClient::secure() {
+  error_code failure;
+  stream_.open(std::move(connecting_), failure);
+  if (failure) return lost(Error(ErrorClass::kUnavailable, failure.message()));
   if (!endpoint_.tls) return greet();
-  socket_.start_tls(endpoint_.tls->connect(socket_.native_handle(), endpoint_.host));
-  socket_.async_handshake([this, generation = generation_](const Status& status) {
-    if (generation != generation_) return;
+  stream_.start_tls(endpoint_.tls->connect(stream_.native_handle(), endpoint_.host));
+  stream_.async_handshake([this](const Status& status) {
     if (!status) return lost(status.error());
     greet();
   });
@@ -112,8 +116,8 @@ void RedisClient::greet() {
   if (!endpoint_.host.starts_with('/')) {
     error_code ignored;
     const int one = 1;
-    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    ::setsockopt(stream_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    ::setsockopt(stream_.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   }
   reader_.reset(redisReaderCreate());
   const auto ready = [this] {
@@ -123,7 +127,7 @@ void RedisClient::greet() {
     last_error_.clear();
     events_.on_connected();
   };
-  read();
+  stream_.wait_read();
   if (endpoint_.password.empty()) return ready();
   std::vector<std::string_view> auth{"AUTH"};
   if (!endpoint_.username.empty()) auth.push_back(endpoint_.username);
@@ -149,40 +153,37 @@ void RedisClient::call(std::span<const std::string_view> args, Handler handler) 
 
 void RedisClient::append(std::span<const std::string_view> args) {
   if (waiting_.empty()) progress_us_ = base::monotonic_us();
-  resp::append_command(gathering_, args);
+  resp::append_command(out_, args);
   thread_.at_turn_end(*this);
 }
 
 void RedisClient::turn_ended() {
-  if (!writing_now_ && !gathering_.empty() && socket_.is_open()) write();
+  if (stream_.is_open()) write();
+}
+
+void RedisClient::stream_ready(bool read, bool write) {
+  if (write) this->write();
+  if (read && stream_.is_open()) this->read();
 }
 
 void RedisClient::write() {
-  writing_now_ = true;
-  writing_.clear();
-  std::swap(writing_, gathering_);
-  socket_.async_write(asio::buffer(writing_),
-                      [this, generation = generation_](error_code failure, size_t) {
-                        if (generation != generation_) return;
-                        writing_now_ = false;
-                        if (failure)
-                          return lost(Error(ErrorClass::kUnavailable, failure.message()));
-                        if (!gathering_.empty()) write();
-                      });
+  error_code failure;
+  while (sent_ < out_.size() && !failure)
+    sent_ += stream_.write(out_.data() + sent_, out_.size() - sent_, failure);
+  if (failure == asio::error::would_block) return stream_.wait_write();
+  if (failure) return lost(Error(ErrorClass::kUnavailable, failure.message()));
+  out_.clear();
+  sent_ = 0;
 }
 
 void RedisClient::read() {
-  socket_.async_read_some(
-      asio::buffer(input_), [this, generation = generation_](error_code failure, size_t bytes) {
-        if (generation != generation_) return;
-        if (failure == asio::error::eof) {
-          return lost(Error(ErrorClass::kUnavailable, "Redis closed the connection"));
-        }
-        if (failure) {
-          return lost(Error(ErrorClass::kUnavailable, failure.message()));
-        }
-        if (take_replies(bytes)) read();
-      });
+  error_code failure;
+  const size_t bytes = stream_.read(input_.data(), input_.size(), failure);
+  if (failure == asio::error::eof)
+    return lost(Error(ErrorClass::kUnavailable, "Redis closed the connection"));
+  if (failure && failure != asio::error::would_block)
+    return lost(Error(ErrorClass::kUnavailable, failure.message()));
+  if (failure || take_replies(bytes)) stream_.wait_read();
 }
 
 // False if the connection went away meanwhile, by a malformed reply or by a handler's doing.
@@ -209,9 +210,11 @@ bool RedisClient::take_replies(size_t bytes) {
 void RedisClient::lost(const Error& why) {
   ++generation_;
   connected_ = false;
-  writing_now_ = false;
-  gathering_.clear();
-  socket_.close();
+  out_.clear();
+  sent_ = 0;
+  stream_.close();
+  error_code ignored;
+  connecting_.close(ignored);
   resolver_.cancel();
   last_error_ = why.message();
   const Error error(ErrorClass::kUnavailable,

@@ -43,7 +43,7 @@ class Reply {
   redisReply* reply_;  // owned by the client, valid during the handler's call
 };
 
-class RedisClient final : public TurnTask {
+class RedisClient final : public TurnTask, net::StreamEvents {
  public:
   // Called once a request: with the reply, or with kUnavailable if the connection was lost.
   using Handler = std::function<void(const Result<Reply>&)>;
@@ -77,6 +77,7 @@ class RedisClient final : public TurnTask {
   void connect();
   void secure();
   void greet();
+  void stream_ready(bool read, bool write) override;
   void read();
   bool take_replies(size_t bytes);
   void write();
@@ -88,14 +89,15 @@ class RedisClient final : public TurnTask {
   IoThread& thread_;
   const Endpoint endpoint_;
   Events events_;
-  net::Stream socket_;
+  net::Stream::Socket connecting_;
+  net::Stream stream_;  // once connected
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer timer_;     // connect attempts and the delay between them
   boost::asio::steady_timer watchdog_;  // replies that do not come
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
   std::vector<char> input_;
-  std::string gathering_;  // requests of this turn
-  std::string writing_;    // what the socket is taking
+  std::string out_;        // requests, from sent_ on
+  size_t sent_ = 0;
   std::deque<Handler> waiting_;
   std::string last_error_;
   int64_t delay_us_;
@@ -103,7 +105,6 @@ class RedisClient final : public TurnTask {
   uint64_t generation_ = 0;  // of the connection: completions of an older one are ignored
   size_t attempt_ = 0;
   bool connected_ = false;
-  bool writing_now_ = false;
   bool closed_ = false;
 };
 
