@@ -5,7 +5,8 @@
 --       5 journal id  6 operations: msgpack array, first the wall clock in ms, then
 --         6 elements an operation: kind, user, quantity, request, order id, extra
 -- Reply "GATE epoch" | "GAP sequence" | "EDITED found" (nothing was written), or
---       "OK sequence epoch" and one line of verdict an operation.
+--       "OK sequence epoch fields-before fields limit ends-in-ms" (fields: of the buyers hash;
+--       -1: it never ends) and one line of verdict an operation.
 --
 -- Sending a batch again is always safe: if it was applied, the lane sequence has moved on and the
 -- answer is GAP. `check` ("stock,sold,fields of the buyers hash") is written with every change, so
@@ -26,6 +27,7 @@ local exists = item[3] ~= false
 local fields = call('HLEN', buyers_key)
 local found = (item[3] or '') .. ',' .. (item[4] or '') .. ',' .. fields
 if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
+local fields_before, ends_in_ms = fields, '-1'
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
 local state = item[8]
@@ -42,6 +44,8 @@ if starts ~= '0' or ends ~= '0' then
     window = 'B ' .. starts
   elseif ends ~= '0' and now_ms >= tonumber(ends) then
     window = 'E ' .. ends
+  elseif ends ~= '0' then
+    ends_in_ms = string.format('%d', ends - now_ms)
   end
 end
 
@@ -242,4 +246,5 @@ if writes > 0 then
   call('HSET', item_key, 'sold', sold_text, lane_field, sequence, 'check', check)
   for name, value in pairs(changes) do call('HSET', item_key, name, value) end
 end
-return 'OK ' .. sequence .. ' ' .. epoch .. '\n' .. answer
+return 'OK ' .. sequence .. ' ' .. epoch .. ' ' .. fields_before .. ' ' .. fields ..
+       string.format(' %d ', limit) .. ends_in_ms .. '\n' .. answer

@@ -39,7 +39,7 @@ uint64_t named_order(const Operation& op, const Verdict& verdict) {
 }  // namespace
 
 Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::Endpoint redis,
-                     Shared& shared, Deliver deliver)
+                     Shared& shared, SoldOutBoard& sold_out, Deliver deliver)
     : thread_(thread),
       inbox_(inbox),
       shared_(shared),
@@ -50,6 +50,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstrea
                     [this](Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
                       confirmed(item, op, verdict, is_durable);
                     }),
+      sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()) {}
 
 Coalescer::~Coalescer() { thread_.forget(*this); }
@@ -71,6 +72,7 @@ void Coalescer::start() {
 
 void Coalescer::stop(std::function<void()> stopped) {
   stopped_ = true;
+  sold_out_.stop();
   finish_stopping(base::monotonic_us() + kStopWaitUs, std::move(stopped));
 }
 
@@ -217,6 +219,7 @@ void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>&
   Batch batch = std::move(*item.in_flight);
   item.in_flight.reset();
   if (answer->kind != Answer::Kind::kApplied) {  // nothing was written
+    sold_out_.drop(item);
     requeue(item, std::move(batch));
     return gate_->open(item);
   }
@@ -225,6 +228,7 @@ void Coalescer::answered(Item& item, bool by_sha, const Result<upstream::Reply>&
     return item_refused(item, "the purchase script answered for another batch");
   }
   item.epoch = answer->epoch;
+  sold_out_.answered(item, batch, *answer);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(item, answer->sequence, std::move(batch), answer->verdicts);
   enqueue(item);
@@ -238,6 +242,7 @@ void Coalescer::redis_error(Item& item, bool by_sha, std::string_view text) {
       text.starts_with("MASTERDOWN")) {
     return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(text)));
   }
+  sold_out_.drop(item);
   const size_t space = std::min(text.find(' '), text.size());
   const std::string_view message = text.substr(std::min(space + 1, text.size()));
   spdlog::warn("item {}: Redis refused a batch: {}", item.name, text);
@@ -304,6 +309,7 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   item.commits.pop_front();
   if (!outcome.status) {
     journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
+    sold_out_.stop();
     for (auto& [op, verdict] : commit.replies) {
       refuse(op, "UNKNOWNSTATE",
              "the journal failed after Redis accepted: " + outcome.status.error().message() +
@@ -378,12 +384,14 @@ void Coalescer::requeue(Item& item, Batch batch) {
 
 void Coalescer::item_opened(Item& item) {
   item.state = Item::State::kOpen;
+  sold_out_.drop(item);  // the gate may have found anything
   enqueue(item);
   forget_if_unused(item);
 }
 
 void Coalescer::item_refused(Item& item, std::string why) {
   spdlog::error("item {}: not sold: {}", item.name, why);
+  sold_out_.drop(item);
   item.state = Item::State::kRefused;
   item.refusal = std::move(why);
   refuse_waiting(item, "ERR", item.refusal);
@@ -394,6 +402,7 @@ void Coalescer::item_refused(Item& item, std::string why) {
 void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
   item.state = state;
   item.refusal = std::move(why);
+  sold_out_.drop(item);
   refuse_waiting(item, "LOADING", item.refusal + "; nothing happened, retry later");
 }
 
@@ -406,6 +415,7 @@ void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::s
 
 void Coalescer::make_unavailable(std::string why) {
   set_ready(false);
+  sold_out_.drop_all();
   unavailable_ = std::move(why);
   for (auto& [name, item] : items_) {
     refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
@@ -464,6 +474,7 @@ void Coalescer::schedule_check() {
     if (failure) return;
     check_unknown();
     trim_receipts();
+    sold_out_.forget_idle(base::monotonic_us());
     schedule_check();
   });
 }

@@ -160,9 +160,10 @@ Result<Answer> parse_answer(std::string_view text) {
       return not_an_answer(text);
     return answer;
   }
-  const std::string_view sequence = take_until(head, ' ');
-  if (word != "OK" || !parse_number(sequence, answer.sequence) ||
-      !parse_number(head, answer.epoch)) {
+  const auto take = [&head](auto& number) { return parse_number(take_until(head, ' '), number); };
+  if (word != "OK" || !take(answer.sequence) || !take(answer.epoch) ||
+      !take(answer.fields_before) || !take(answer.fields) || !take(answer.limit) ||
+      !take(answer.ends_in_ms)) {
     return not_an_answer(text);
   }
   answer.verdicts = parse_verdicts(rest);

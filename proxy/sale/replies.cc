@@ -38,7 +38,7 @@ std::string buy_reply(const Operation& op, const Verdict& verdict, std::string_v
     case 'R':
       return bought(static_cast<uint64_t>(n[0]), n[1], durability);
     case 'S':
-      return outcome("SOLDOUT", n[0]);
+      return sold_out_reply(n[0]);
     case 'B':
       return outcome("NOTSTARTED", n[0]);
     case 'E':
@@ -127,6 +127,8 @@ std::string simple_ok() {
 }
 
 }  // namespace
+
+std::string sold_out_reply(int64_t remaining) { return outcome("SOLDOUT", remaining); }
 
 std::string error_reply(std::string_view prefix, std::string_view message) {
   std::string line = std::string(prefix) + " " + std::string(message);

@@ -12,6 +12,9 @@ namespace sluice::proxy::sale {
 // `durability`: "memory", "disk" or "database", of the order that the reply names.
 std::string encode_reply(const Operation& op, const Verdict& verdict, std::string_view durability);
 
+// To a purchase, where `remaining` are too few for it.
+std::string sold_out_reply(int64_t remaining);
+
 // "-PREFIX message\r\n"; line breaks in the message become spaces.
 std::string error_reply(std::string_view prefix, std::string_view message);
 

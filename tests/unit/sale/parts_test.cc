@@ -124,7 +124,7 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
     (void)parse_receipt(damaged, "i");
     (void)parse_answer(damaged);
   }
-  for (const char* bad : {"", "OK", "OK 1", "OK x 1\nA 1", "GATE", "GAP -1", "ERR"}) {
+  for (const char* bad : {"", "OK", "OK 1", "OK 1 1 0 0 0\nA 1", "OK x 1 0 0 0 -1\nA 1", "GATE", "GAP -1", "ERR"}) {
     EXPECT_FALSE(parse_answer(bad).ok()) << bad;
   }
 }
