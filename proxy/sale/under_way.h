@@ -60,8 +60,9 @@ class UnderWay {
   }
 
  private:
-  // Far more than purchases under way, so that few share a counter: half a megabyte.
-  static constexpr int kPlaceBits = 17;
+  // Many more than purchases under way, so that few share a counter; but not so many that the two
+  // looks at a random one, which every purchase takes, miss the cache: 128 KiB.
+  static constexpr int kPlaceBits = 15;
 
   static size_t place(uint64_t item_hash, uint64_t user_hash) {
     constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 / the golden ratio (Knuth, 6.4)
