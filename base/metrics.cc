@@ -45,11 +45,11 @@ std::string histogram_samples(const std::string& name, const std::string& labels
 
 }  // namespace
 
-void Histogram::observe(uint64_t value) {
+void Histogram::observe(uint64_t value, uint64_t times) {
   const int index = value <= 1 ? 0 : static_cast<int>(std::bit_width(value - 1));
-  buckets_[std::min(index, kBuckets)].fetch_add(1, std::memory_order_relaxed);
-  count_.fetch_add(1, std::memory_order_relaxed);
-  sum_.fetch_add(value, std::memory_order_relaxed);
+  buckets_[std::min(index, kBuckets)].fetch_add(times, std::memory_order_relaxed);
+  count_.fetch_add(times, std::memory_order_relaxed);
+  sum_.fetch_add(value * times, std::memory_order_relaxed);
 }
 
 uint64_t Histogram::quantile(double q) const {

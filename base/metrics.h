@@ -43,7 +43,7 @@ class Histogram {
   static constexpr int kBuckets = 26;  // up to 2^25: 33 s in microseconds
 
   explicit Histogram(double scale) : scale_(scale) {}
-  void observe(uint64_t value);
+  void observe(uint64_t value, uint64_t times = 1);
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   double scale() const { return scale_; }
   uint64_t bucket(int i) const { return buckets_[i].load(std::memory_order_relaxed); }

@@ -10,7 +10,8 @@
 --         "limit,start,end,identity of this Redis process"; of a reopening retain_ms
 -- A kind is in lower case if an operation before it in the batch has the same user.
 -- Reply "GATE epoch" | "GAP sequence" | "EDITED found" (nothing was written), or
---       "OK sequence epoch remaining" (before the batch) and one line of verdict an operation.
+--       "OK sequence epoch remaining fields-before fields limit ends-in-ms" (remaining: before the
+--       batch; fields: of the buyers hash; -1: it never ends) and one line of verdict an operation.
 --
 -- Nearly all operations are purchases of users who have not bought yet. They cost two calls of
 -- Redis together: one HMGET tells who has bought, one HSET writes the new ones. What only the
@@ -38,7 +39,7 @@ if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
 local state = item[8]
-local before = stock - sold
+local before, fields_before, ends_in_ms = stock - sold, fields, '-1'
 local operations = cmsgpack.unpack(ARGV[6])
 local time_ms, kinds, users = operations[1], operations[2], operations[3]
 local quantities, texts = operations[4], operations[5]
@@ -53,7 +54,10 @@ local function not_on_sale()
   local time = call('TIME')
   local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
   if now_ms < tonumber(starts) then return 'B ' .. starts end
-  return ends ~= '0' and now_ms >= tonumber(ends) and 'E ' .. ends or nil
+  if ends == '0' then return nil end
+  if now_ms >= tonumber(ends) then return 'E ' .. ends end
+  ends_in_ms = string.format('%d', ends - now_ms)
+  return nil
 end
 local shut = not_on_sale()
 local most = limit == 0 and math.huge or limit  -- that one buyer may have
@@ -293,4 +297,5 @@ if writes > 0 then
   if expected == '0' then call('HSET', item_key, 'journal:' .. ARGV[1], ARGV[5]) end
   for name, value in pairs(changes or {}) do call('HSET', item_key, name, value) end
 end
-return 'OK ' .. sequence .. ' ' .. epoch .. ' ' .. before .. '\n' .. answer
+return 'OK ' .. sequence .. ' ' .. epoch .. ' ' .. before .. ' ' .. fields_before .. ' ' .. fields ..
+       string.format(' %d ', limit) .. ends_in_ms .. '\n' .. answer

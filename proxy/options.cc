@@ -112,6 +112,10 @@ const std::vector<ConfigKey> kKeys = {
      "Purchases that wait for Redis, for each I/O thread; more are refused with -BUSY."},
     {"limits.redis_timeout", ConfigType::kDuration, "5s", 100'000, 600'000'000, {}, false,
      "Silence after which a connection to Redis is given up and an outcome called unknown."},
+    {"limits.soldout_lease", ConfigType::kDuration, "100ms", 0, 10'000'000, {}, false,
+     "How long after Redis said so purchases are refused as sold out without it; 0s: never."},
+    {"limits.soldout_memory", ConfigType::kSize, "64MiB", 0, kTiB, {}, false,
+     "Memory for what is known of sold-out items' buyers, about 2 bytes each, in all."},
     {"slowlog.log_slower_than", ConfigType::kDuration, "10ms", 0, 3'600'000'000, {}, false,
      "From how long on an operation on an item is in SECKILL.SLOWLOG."},
     {"slowlog.max_len", ConfigType::kInteger, "128", 0, 1'000'000, {}, false,
@@ -251,6 +255,8 @@ Result<Options> make_options(const base::Config& config) {
   options.batch_purchases_max = config.integer("limits.batch_purchases");
   options.purchases_in_flight_max = config.integer("limits.purchases_in_flight");
   options.redis_timeout_us = config.integer("limits.redis_timeout");
+  options.sold_out_lease_us = config.integer("limits.soldout_lease");
+  options.sold_out_bytes = config.integer("limits.soldout_memory");
   options.slow_log_us = config.integer("slowlog.log_slower_than");
   options.slow_log_entries = config.integer("slowlog.max_len");
   options.redis.reply_timeout_us = options.redis_timeout_us;

@@ -36,6 +36,8 @@ struct Options {
   int64_t batch_purchases_max = 0;
   int64_t purchases_in_flight_max = 0;
   int64_t redis_timeout_us = 0;
+  int64_t sold_out_lease_us = 0;
+  int64_t sold_out_bytes = 0;
   int64_t slow_log_us = 10'000;
   int64_t slow_log_entries = 128;
   std::string flusher_admin;

@@ -60,6 +60,8 @@ SaleSetup::SaleSetup(const Options& options, base::Registry& metrics, sale::Fata
   shared_.slow_log.configure(options.slow_log_us, static_cast<size_t>(options.slow_log_entries));
   shared_.limits.unknown_after_us = options.redis_timeout_us;
   shared_.limits.retain_ms = options.journal_retain_us / 1000;
+  shared_.limits.sold_out_lease_us = options.sold_out_lease_us;
+  shared_.limits.sold_out_bytes = static_cast<size_t>(options.sold_out_bytes);
   shared_.fatal = std::move(fatal);
 }
 

@@ -107,11 +107,12 @@ class OpenItem {
     shared_.lanes = lanes_.get();
     upstream::Endpoint redis;
     redis.host = dir + "/redis";
-    coalescer_ = std::make_unique<sale::Coalescer>(thread_, inbox_, redis, shared_,
-                                                   [this](const sale::Operation&, std::string_view reply) {
-                                                     accepted_ += reply.starts_with("*4\r\n");
-                                                     ++answered_;
-                                                   });
+    coalescer_ =
+        std::make_unique<sale::Coalescer>(thread_, inbox_, redis, shared_, sold_out_,
+                                          [this](const sale::Operation&, std::string_view reply) {
+                                            accepted_ += reply.starts_with("*4\r\n");
+                                            ++answered_;
+                                          });
     coalescer_->redis().start({[this] { connected_ = true; }, [](const Error&) {}});
     while (!connected_) thread_.context().run_one();
     coalescer_->item("item-1").state = sale::Item::State::kOpen;
@@ -132,6 +133,9 @@ class OpenItem {
  private:
   upstream::IoThread thread_{0};
   upstream::Inbox inbox_{thread_};
+  // Nothing is ever sold out here: nobody is told so.
+  std::vector<std::unique_ptr<upstream::IoThread>> no_threads_;
+  std::vector<std::unique_ptr<upstream::Inbox>> no_inboxes_;
   AcceptingServer server_;
   base::Registry registry_;
   sale::SaleMetrics metrics_;
@@ -142,6 +146,7 @@ class OpenItem {
   const std::shared_ptr<NoSession> session_ = std::make_shared<NoSession>();
   bool connected_ = false;
   size_t answered_ = 0, accepted_ = 0;
+  sale::SoldOutBoard sold_out_{no_threads_, no_inboxes_, shared_};
   std::unique_ptr<sale::Coalescer> coalescer_;
 };
 

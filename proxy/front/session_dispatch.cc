@@ -159,9 +159,12 @@ bool Session::load_script(const std::string& body, const std::string& sha, const
 }
 
 void Session::on_sale() {
+  sale::PurchaseFlow& flow = worker_.services().flow;
+  const size_t thread = worker_.thread().index();
+  const std::string_view reply = flow.answer_at_once(parser_.args(), thread);
+  if (!reply.empty()) return local(reply);
   const uint64_t token = queue_.add_ticket(take_muted());
-  worker_.services().flow.execute(parser_.args(), worker_.thread().index(), shared_from_this(),
-                                  token);
+  flow.execute(parser_.args(), thread, shared_from_this(), token);
 }
 
 // ---- Ways out.

@@ -38,7 +38,7 @@ Batch take_out(Item& item, Batch& batch) {
 }  // namespace
 
 Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::Endpoint redis,
-                     Shared& shared, Deliver deliver)
+                     Shared& shared, SoldOutBoard& sold_out, Deliver deliver)
     : thread_(thread),
       inbox_(inbox),
       shared_(shared),
@@ -49,6 +49,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstrea
                     [this](Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
                       confirmed(item, op, verdict, is_durable);
                     }),
+      sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()) {}
 
 Coalescer::~Coalescer() { thread_.forget(*this); }
@@ -70,6 +71,7 @@ void Coalescer::start() {
 
 void Coalescer::stop(std::function<void()> stopped) {
   stopped_ = true;
+  sold_out_.stop();
   finish_stopping(base::monotonic_us() + kStopWaitUs, std::move(stopped));
 }
 
@@ -252,6 +254,7 @@ void Coalescer::redis_error(Item& item, Batch& batch, bool by_sha, std::string_v
       text.starts_with("MASTERDOWN")) {
     return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(text)));
   }
+  sold_out_.drop(item);
   const size_t space = std::min(text.find(' '), text.size());
   const std::string_view message = text.substr(std::min(space + 1, text.size()));
   spdlog::warn("item {}: Redis refused a batch: {}", item.name, text);
@@ -260,6 +263,7 @@ void Coalescer::redis_error(Item& item, Batch& batch, bool by_sha, std::string_v
 
 void Coalescer::applied(Item& item, Batch& batch, Answer& answer) {
   item.epoch = answer.epoch;
+  sold_out_.answered(item, batch, answer);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(item, answer.sequence, take_out(item, batch), std::move(answer.verdicts));
 }
@@ -270,6 +274,7 @@ void Coalescer::not_applied(Item& item, Batch& batch, const Answer& answer) {
   const bool foresaw = answer.kind == Answer::Kind::kGap && answer.sequence == item.sequence &&
                        batch.expected != item.sequence;
   batch.answer = foresaw ? Batch::Answer::kTooEarly : Batch::Answer::kRefused;
+  if (!foresaw) sold_out_.drop(item);
 }
 
 // Once no answer is due any more, what was refused is sent again, in order; through the gate, unless
@@ -312,12 +317,14 @@ void Coalescer::requeue_in_flight(Item& item) {
 
 void Coalescer::item_opened(Item& item) {
   item.state = Item::State::kOpen;
+  sold_out_.drop(item);  // the gate may have found anything
   enqueue(item);
   forget_if_unused(item);
 }
 
 void Coalescer::item_refused(Item& item, std::string why) {
   spdlog::error("item {}: not sold: {}", item.name, why);
+  sold_out_.drop(item);
   item.state = Item::State::kRefused;
   item.refusal = std::move(why);
   refuse_waiting(item, "ERR", item.refusal);
@@ -329,6 +336,7 @@ void Coalescer::item_refused(Item& item, std::string why) {
 void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
   item.state = state;
   item.refusal = std::move(why);
+  sold_out_.drop(item);
   refuse_waiting(item, "LOADING", item.refusal + "; nothing happened, retry later");
 }
 
@@ -341,6 +349,7 @@ void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::s
 
 void Coalescer::make_unavailable(std::string why) {
   set_ready(false);
+  sold_out_.drop_all();
   unavailable_ = std::move(why);
   for (auto& [name, item] : items_) {
     refuse_waiting(*item, "LOADING", unavailable_ + "; nothing happened, retry later");
@@ -402,6 +411,7 @@ void Coalescer::schedule_check() {
     if (failure) return;
     check_unknown();
     trim_receipts();
+    sold_out_.forget_idle(base::monotonic_us());
     schedule_check();
   });
 }

@@ -20,6 +20,7 @@
 #include "proxy/sale/confirmation.h"
 #include "proxy/sale/item.h"
 #include "proxy/sale/shared.h"
+#include "proxy/sale/sold_out_keeper.h"
 #include "proxy/upstream/inbox.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/redis_client.h"
@@ -35,7 +36,7 @@ class Coalescer final : public upstream::TurnTask {
   using Deliver = std::function<void(const Operation&, std::string_view reply)>;
 
   Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::Endpoint redis,
-            Shared& shared, Deliver deliver);
+            Shared& shared, SoldOutBoard& sold_out, Deliver deliver);
   ~Coalescer();
 
   // What recovery found in the journal: the item's last batch. Before start().
@@ -119,6 +120,7 @@ class Coalescer final : public upstream::TurnTask {
   upstream::RedisClient redis_;
   std::unique_ptr<Gate> gate_;
   Confirmation confirmation_;
+  SoldOutKeeper sold_out_;
   Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
   std::unordered_map<std::string, std::unique_ptr<Item>> items_;

@@ -97,6 +97,7 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   item.commits.pop_front();
   if (!outcome.status) {
     journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
+    sold_out_.stop();
     for (Operation& op : commit.replies.operations) {
       refuse(op, "UNKNOWNSTATE",
              "the journal failed after Redis accepted: " + outcome.status.error().message() +

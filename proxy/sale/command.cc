@@ -52,12 +52,19 @@ constexpr std::array kSpecs{
 
 Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
 
+constexpr std::array<bool, 256> kNameBytes = [] {
+  std::array<bool, 256> allowed{};
+  for (unsigned c = 0; c < 256; ++c) {
+    allowed[c] = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                 c == ':' || c == '_' || c == '.' || c == '-';
+  }
+  return allowed;
+}();
+
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > kNameBytesMax) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' ||
-           c == '_' || c == '.' || c == '-';
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return kNameBytes[static_cast<unsigned char>(c)]; });
 }
 
 Status take_name(std::string_view what, std::string_view text, std::string& into) {
@@ -68,15 +75,18 @@ Status take_name(std::string_view what, std::string_view text, std::string& into
   return {};
 }
 
+bool is_number(std::string_view text, int64_t min, int64_t max, int64_t& into) {
+  const auto number = base::parse_integer(text);
+  if (!number || text.starts_with('+') || *number < min || *number > max) return false;
+  into = *number;
+  return true;
+}
+
 Status take_number(std::string_view what, std::string_view text, int64_t min, int64_t max,
                    int64_t& into) {
-  const auto number = base::parse_integer(text);
-  if (!number || text.starts_with('+') || *number < min || *number > max) {
-    return invalid(std::string(what) + " must be a whole number from " + std::to_string(min) +
-                   " to " + std::to_string(max));
-  }
-  into = *number;
-  return {};
+  if (is_number(text, min, max, into)) return {};
+  return invalid(std::string(what) + " must be a whole number from " + std::to_string(min) +
+                 " to " + std::to_string(max));
 }
 
 Status take_order_id(std::string_view text, uint64_t& into) {
@@ -86,6 +96,17 @@ Status take_order_id(std::string_view text, uint64_t& into) {
   }
   into = static_cast<uint64_t>(number);
   return {};
+}
+
+bool are_fields(std::span<const std::string_view> pairs) {
+  if (pairs.empty() || pairs.size() % 2 != 0 || pairs.size() / 2 > kFieldsMax) return false;
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    if (!is_name(pairs[i]) || pairs[i + 1].size() > kFieldValueBytesMax) return false;
+    for (size_t j = 0; j < i; j += 2) {
+      if (pairs[j] == pairs[i]) return false;
+    }
+  }
+  return true;
 }
 
 Status take_fields(std::span<const std::string_view> pairs, std::string& fields) {
@@ -222,6 +243,32 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
       return invalid("not an item's command");
   }
   return op;
+}
+
+// The same rules as in take_options(); command_test.cc compares the two.
+std::optional<PurchaseArgs> parse_purchase(std::span<const std::string_view> args) {
+  if (args.size() < 3 || !is_name(args[1]) || !is_name(args[2])) return std::nullopt;
+  PurchaseArgs purchase{args[1], args[2], {}, 1};
+  for (size_t i = 3; i < args.size(); i += 2) {
+    const std::string_view option = args[i];
+    if (resp::equals_ignoring_case(option, "FIELDS")) {
+      if (!are_fields(args.subspan(i + 1))) return std::nullopt;
+      break;
+    }
+    if (i + 1 == args.size()) return std::nullopt;
+    if (purchase.request.empty() && resp::equals_ignoring_case(option, "REQ")) {
+      if (!is_name(args[i + 1])) return std::nullopt;
+      purchase.request = args[i + 1];
+    } else if (!resp::equals_ignoring_case(option, "QTY") ||
+               !is_number(args[i + 1], 1, kQuantityMax, purchase.quantity)) {
+      return std::nullopt;
+    }
+  }
+  return purchase;
+}
+
+bool is_purchase(std::string_view name) {
+  return name.size() > 3 && resp::equals_ignoring_case(name.substr(name.size() - 3), "buy");
 }
 
 }  // namespace sluice::proxy::sale

@@ -1,6 +1,7 @@
 // SECKILL commands: the table of names, and the checks that turn arguments into an Operation.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -49,6 +50,18 @@ const CommandSpec* find_command(std::string_view name);
 // Arguments of an item's command → Operation without its reply part. The error's message is the
 // text behind "-ERR ": it names the argument and its limit.
 Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::string_view> args);
+
+// The arguments of a SECKILL.BUY that parse_operation() takes, in place: views into `args`. Nothing
+// for one that it refuses. Allocates nothing.
+struct PurchaseArgs {
+  std::string_view item, user;
+  std::string_view request;  // "": none
+  int64_t quantity = 1;
+};
+std::optional<PurchaseArgs> parse_purchase(std::span<const std::string_view> args);
+
+// Whether a command of the family is SECKILL.BUY.
+bool is_purchase(std::string_view name);
 
 // "-ERR wrong number of arguments for 'seckill.buy' command", or fine.
 Status check_arity(const CommandSpec& spec, size_t args);

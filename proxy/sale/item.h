@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "proxy/sale/operation.h"
 #include "proxy/sale/purchase_script.h"
 #include "proxy/sale/queue.h"
+#include "proxy/sale/sold_out.h"
 
 namespace sluice::proxy::sale {
 
@@ -55,6 +57,18 @@ struct Commit {
   Decided replies;
 };
 
+// What the owner thread keeps of an item that was sold out lately (sold_out_keeper.h).
+struct SoldOutWatch {
+  std::shared_ptr<SoldOut> view;  // null: nothing is known
+  bool loaded = false;            // all buyers are in it, and it is published
+  uint64_t epoch = 0;
+  uint64_t fields = 0;  // of the buyers hash, as of the last answer
+  uint64_t room = 0;    // buyers who may still be added
+  int64_t load_began_us = 0;
+  int64_t next_load_us = 0;  // not before
+  int64_t renewed_us = 0;    // when Redis was last asked and said so
+};
+
 struct Item {
   enum class State {
     kShut,       // the gate has not been passed since the connection came up
@@ -84,6 +98,7 @@ struct Item {
   Trail synced;          // to disk
   Trail drained;         // to MySQL
   uint64_t trimmed = 0;  // receipts up to this batch are known to be dropped
+  std::unique_ptr<SoldOutWatch> sold_out;  // null: not lately
   // For the gate.
   bool retired = false;         // the journal does not hold all of this lane any more
   bool needs_creation = false;  // which is in another proxy's journal

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "proxy/sale/reply_sink.h"
+#include "proxy/sale/under_way.h"
 
 namespace sluice::proxy::sale {
 
@@ -45,6 +46,7 @@ struct Operation {
   size_t thread = 0;        // the session's I/O thread
   int64_t received_us = 0;  // monotonic
   size_t reserved = 0;      // bytes of journal room taken for it
+  UnderWay::Mark under_way;
 };
 
 }  // namespace sluice::proxy::sale

@@ -234,8 +234,10 @@ Result<Answer> parse_answer(std::string_view text, const std::vector<Operation>&
     return answer;
   }
   int64_t remaining = 0;
-  if (word != "OK" || !parse_number(take_until(head, ' '), answer.sequence) ||
-      !parse_number(take_until(head, ' '), answer.epoch) || !parse_number(head, remaining)) {
+  const auto take = [&head](auto& number) { return parse_number(take_until(head, ' '), number); };
+  if (word != "OK" || !take(answer.sequence) || !take(answer.epoch) || !take(remaining) ||
+      !take(answer.fields_before) || !take(answer.fields) || !take(answer.limit) ||
+      !take(answer.ends_in_ms)) {
     return not_an_answer(text);
   }
   answer.verdicts = parse_verdicts(rest, operations, remaining);

@@ -45,6 +45,10 @@ struct Answer {
   Kind kind = Kind::kApplied;
   uint64_t sequence = 0;  // kApplied, kGap: the item's lane sequence now
   uint64_t epoch = 0;     // kApplied, kGate: the item's epoch
+  // kApplied, for sold_out_keeper.h:
+  uint64_t fields_before = 0, fields = 0;  // of the buyers hash, before and after the batch
+  int64_t limit = 0;
+  int64_t ends_in_ms = -1;  // -1: never
   std::vector<Verdict> verdicts;  // kApplied: one an operation
 };
 

@@ -126,6 +126,12 @@ void restock_reply(std::string& out, const Verdict& verdict) {
 
 }  // namespace
 
+std::string sold_out_reply(int64_t remaining) {
+  std::string out;
+  outcome(out, "SOLDOUT", remaining);
+  return out;
+}
+
 std::string error_reply(std::string_view prefix, std::string_view message) {
   std::string out;
   append_error(out, prefix, message);

@@ -13,6 +13,9 @@ namespace sluice::proxy::sale {
 void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
                   std::string_view durability);
 
+// To a purchase, where `remaining` are too few for it.
+std::string sold_out_reply(int64_t remaining);
+
 // "-PREFIX message\r\n"; line breaks in the message become spaces.
 std::string error_reply(std::string_view prefix, std::string_view message);
 

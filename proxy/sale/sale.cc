@@ -60,6 +60,9 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
       error(registry.counter("sluice_purchases_total", "", "result=\"error\"")),
       busy(registry.counter("sluice_purchases_total", "", "result=\"busy\"")),
       unknown(registry.counter("sluice_purchases_total", "", "result=\"unknown\"")),
+      soldout_at_once(registry.counter("sluice_soldout_at_once_total",
+                                       "Of the purchases refused as sold out, those that were "
+                                       "answered without Redis.")),
       oversell(registry.counter("sluice_oversell_total",
                                 "Purchases accepted beyond the stock; must stay 0.")),
       purchase_seconds(registry.histogram("sluice_purchase_seconds",
@@ -103,7 +106,8 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
       inboxes_(inboxes),
       shared_(shared),
       flusher_(flusher),
-      started_us_(base::monotonic_us()) {
+      started_us_(base::monotonic_us()),
+      sold_out_(threads, inboxes, shared) {
   for (size_t i = 0; i < threads.size(); ++i) {
     const auto deliver = [this, i](const Operation& op, std::string_view reply) {
       if (op.thread == i) return op.sink->deliver(op.token, reply);
@@ -112,7 +116,7 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
       });
     };
     coalescers_.push_back(
-        std::make_unique<Coalescer>(*threads[i], *inboxes[i], redis, shared, deliver));
+        std::make_unique<Coalescer>(*threads[i], *inboxes[i], redis, shared, sold_out_, deliver));
     coalescers_.back()->set_owner_test(
         [this, i](std::string_view item) { return owner_of(item) == i; });
   }
@@ -128,9 +132,7 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
 
 Sale::~Sale() = default;
 
-size_t Sale::owner_of(std::string_view item) const {
-  return std::hash<std::string_view>{}(item) % coalescers_.size();
-}
+size_t Sale::owner_of(std::string_view item) const { return name_hash(item) % coalescers_.size(); }
 
 void Sale::know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence) {
   coalescers_[owner_of(name)]->know_item(name, journaled_batch, journal_sequence);
@@ -172,7 +174,13 @@ void Sale::execute(std::span<const std::string_view> args, size_t thread,
   op->token = token;
   op->thread = thread;
   op->received_us = base::monotonic_us();
-  const size_t owner = owner_of(op->item);
+  const uint64_t item_hash = name_hash(op->item);
+  if (op->verb == Verb::kBuy) {
+    op->under_way = shared_.under_way.purchase(item_hash, name_hash(op->user));
+  } else if (writes(op->verb)) {
+    op->under_way = shared_.under_way.change(item_hash);
+  }
+  const size_t owner = item_hash % coalescers_.size();
   if (owner == thread) return coalescers_[owner]->submit(std::move(*op));
   auto moved = std::make_shared<Operation>(std::move(*op));  // std::function wants copyable work
   inboxes_[owner]->push([this, owner, moved] { coalescers_[owner]->submit(std::move(*moved)); });
@@ -317,6 +325,7 @@ std::vector<std::pair<std::string, std::string>> Sale::status() const {
       {"purchases_accepted", text(metrics.accepted.value())},
       {"purchases_repeated", text(metrics.repeated.value())},
       {"purchases_soldout", text(metrics.soldout.value())},
+      {"purchases_soldout_at_once", text(metrics.soldout_at_once.value())},
       {"purchases_limit", text(metrics.limit.value())},
       {"purchases_busy", text(metrics.busy.value())},
       {"purchases_unknown", text(metrics.unknown.value())},

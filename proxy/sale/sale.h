@@ -12,6 +12,7 @@
 #include "proxy/sale/flusher_port.h"
 #include "proxy/sale/purchase_flow.h"
 #include "proxy/sale/shared.h"
+#include "proxy/sale/sold_out_board.h"
 
 namespace sluice::proxy::sale {
 
@@ -31,6 +32,9 @@ class Sale final : public PurchaseFlow {
   // Refuses what is new, answers what waits; returns when every I/O thread has done so.
   void stop();
 
+  std::string_view answer_at_once(std::span<const std::string_view> args, size_t thread) override {
+    return sold_out_.refusal(args, thread);
+  }
   void execute(std::span<const std::string_view> args, size_t thread,
                std::shared_ptr<ReplySink> sink, uint64_t token) override;
   std::string info_section() const override;
@@ -57,6 +61,7 @@ class Sale final : public PurchaseFlow {
   Shared& shared_;
   FlusherPort& flusher_;
   const int64_t started_us_;
+  SoldOutBoard sold_out_;
   std::vector<std::unique_ptr<Coalescer>> coalescers_;
   std::unique_ptr<Heartbeat> heartbeat_;
 };

@@ -13,6 +13,7 @@
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/purchase_script.h"
 #include "proxy/sale/slow_log.h"
+#include "proxy/sale/under_way.h"
 
 namespace sluice::proxy::sale {
 
@@ -23,6 +24,8 @@ struct Limits {
   size_t items = 100'000;              // limits.items, per proxy
   int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
   int64_t retain_ms = 86'400'000;        // journal.retain; how long a closed item may be reopened
+  int64_t sold_out_lease_us = 100'000;   // limits.soldout_lease; 0: all refusals are Redis's
+  size_t sold_out_bytes = 64 << 20;      // limits.soldout_memory: filters of buyers, in all
   int64_t beat_us = 500'000;             // of the heartbeat; a flush is noticed within it
   int64_t join_poll_us = 200'000;        // the same, until the other proxies know this one
 };
@@ -34,6 +37,7 @@ struct SaleMetrics {
 
   base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem,
       &error, &busy, &unknown;
+  base::Counter& soldout_at_once;
   base::Counter& oversell;
   base::Histogram& purchase_seconds;
   base::Histogram& batch_purchases;
@@ -64,6 +68,8 @@ struct Shared {
   std::atomic<bool> intake_paused{false};
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   std::atomic<size_t> items{0};
+  std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
+  UnderWay under_way;
 };
 
 }  // namespace sluice::proxy::sale

@@ -24,6 +24,8 @@ class SlowLog {
     const int64_t limit_us = slower_than_us_.load(std::memory_order_relaxed);
     if (limit_us >= 0 && took_us >= limit_us) add(op, took_us);
   }
+  // Whether also what takes no time is to be noted.
+  bool notes_everything() const { return slower_than_us_.load(std::memory_order_relaxed) == 0; }
   size_t size() const;
   void reset();
   // The newest `count` entries as RESP: [id, unix seconds, microseconds, [verb, item, user]].

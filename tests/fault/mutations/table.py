@@ -215,4 +215,57 @@ MUTATIONS = (
         "    connection_.rollback();\n    return transaction.conflict()",
         "    return transaction.conflict()",
         (Gtest("test_flusher", "FaultTest.LockHeld*:FaultTest.Deadlock*"),)),
+    # ---- sold out ------------------------------------------------------------------------------
+    Mutation(
+        "a restock under way is not waited for", "proxy/sale/sale.cc",
+        "op->under_way = shared_.under_way.change(item_hash);", "",
+        (Gtest("test_sale", "SoldOutSaleTest.Restock*"),)),
+    Mutation(
+        "a purchase under way is not waited for", "proxy/sale/sold_out_board.cc",
+        "if (shared_.under_way.any(item.item_hash(), user_hash)) return {};", "",
+        (Gtest("test_sale", "SoldOutSaleTest.Whose*:SoldOutSaleTest.Restock*"),)),
+    Mutation(
+        "a sold-out item stays so when units come back", "proxy/sale/sold_out_keeper.cc",
+        "} else if (watch.view && finding.says == Says::kOther) {", "} else if (false) {",
+        (Gtest("test_sale", "SoldOutSaleTest.WhatIsAnswered*:SoldOutSaleTest.Closed*"),)),
+    Mutation(
+        "buyers who come after the load are not known", "proxy/sale/sold_out_keeper.cc",
+        "watch.view->buyers().add(name_hash(batch.operations[i].user));", "",
+        (Gtest("test_sale", "SoldOutSaleTest.Restock*"),)),
+    Mutation(
+        "buyers beyond the room of the filter are let in", "proxy/sale/sold_out_keeper.cc",
+        "if (watch.room == 0) return drop_view(watch);", "if (watch.room == 0) return;",
+        (Gtest("test_sale", "SoldOutSaleTest.MoreBuyers*"),)),
+    Mutation(
+        "buyers of other proxies are not known", "proxy/sale/sold_out_keeper.cc",
+        "answer.fields_before == watch.fields", "true",
+        (Gtest("test_sale", "SoldOutSaleTest.BuyersWhom*"),)),
+    Mutation(
+        "only the first chunk of the buyers is loaded", "proxy/sale/sold_out_keeper.cc",
+        'if (cursor != "0") return scan(item, std::string(cursor));', "",
+        (Pytest("tests/system/test_sold_out.py", "two_hundred_thousand"),)),
+    Mutation(
+        "sold out for ever", "proxy/sale/sold_out.h",
+        "now_us < static_cast<int64_t>(state >> kRemainingBits)", "state != 0",
+        (Gtest("test_sale", "SoldOutTest.*"),)),
+    Mutation(
+        "sold out after the sale has ended", "proxy/sale/sold_out_keeper.cc",
+        "if (ends_in_ms >= 0)", "if (false)",
+        (Gtest("test_sale", "SoldOutSaleTest.Ended*"),)),
+    Mutation(
+        "sold out while Redis is away", "proxy/sale/coalescer.cc",
+        "  sold_out_.drop_all();\n", "",
+        (Gtest("test_sale", "SoldOutSaleTest.LostRedis*"),)),
+    Mutation(
+        "LIMIT is told as sold out", "proxy/sale/sold_out.h",
+        "quantity > remaining && (limit_ == 0 || quantity <= limit_)", "quantity > remaining",
+        (Gtest("test_sale", "SoldOutSaleTest.Buyers*:SoldOutTest.*"),)),
+    Mutation(
+        "a paused intake refuses as sold out", "proxy/sale/sold_out_board.cc",
+        "!purchase || shared_.intake_paused.load(std::memory_order_relaxed)", "!purchase",
+        (Gtest("test_sale", "SoldOutSaleTest.Errors*"),)),
+    Mutation(
+        "a REQ that another proxy accepted is sold out", "proxy/sale/sold_out_board.cc",
+        "!purchase->request.empty() && !shared_.lanes->alone()", "false",
+        (Gtest("test_sale", "SoldOutSaleTest.Requests*"),)),
 )

@@ -1,6 +1,8 @@
 // SECKILL commands: names, arity, and both sides of every limit.
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "journal/record.h"
 #include "proxy/sale/command.h"
 #include "proxy/sale/purchase_flow.h"
@@ -94,6 +96,51 @@ TEST(Command, OptionsOfOtherCommandsAndUnknownOnesAreRefused) {
   EXPECT_NE(error_of({"SECKILL.ORDER", "i", "u", "12x"}), "");
   EXPECT_TRUE(
       parse({"SECKILL.CREATE", "i", "END", "20", "LIMIT", "2", "STOCK", "1", "START", "10"}).ok());
+}
+
+// The way in place takes what the other takes, and finds the same in it.
+TEST(Command, PurchaseInPlaceIsTheSameAsTheParsedOne) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 chance(seed);
+  const std::vector<std::string> pool = {
+      "a",  "b",   "REQ", "req", "QTY", "qty",    "1",  "2147483647", "2147483648", "0",
+      "+1", "a/b", "",    "k",   "v w", "FIELDS", "fields",           std::string(64, 'x'),
+      std::string(65, 'x'), std::string(1024, 'v'), std::string(1025, 'v')};
+  size_t taken = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    std::vector<std::string> words = {"SECKILL.BUY", "item", "user"};
+    for (size_t more = chance() % 8; more > 0; --more) words.push_back(pool[chance() % pool.size()]);
+    const std::vector<std::string_view> args(words.begin(), words.end());
+    const auto parsed = parse(words);
+    const auto in_place = parse_purchase(args);
+    ASSERT_EQ(parsed.ok(), in_place.has_value()) << testing::PrintToString(words);
+    if (!in_place) continue;
+    ++taken;
+    ASSERT_EQ(parsed->item, in_place->item);
+    ASSERT_EQ(parsed->user, in_place->user);
+    ASSERT_EQ(parsed->request, in_place->request) << testing::PrintToString(words);
+    ASSERT_EQ(parsed->quantity, in_place->quantity) << testing::PrintToString(words);
+  }
+  EXPECT_GT(taken, 10'000u);
+}
+
+TEST(Command, PurchaseInPlaceTakes32FieldsAndNot33) {
+  std::vector<std::string> words = {"SECKILL.BUY", "item", "user", "FIELDS"};
+  for (int i = 0; i < 32; ++i) words.push_back("k" + std::to_string(i)), words.push_back("v");
+  EXPECT_TRUE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end())));
+  words.push_back("k32"), words.push_back("v");
+  EXPECT_FALSE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end())));
+  words.resize(6);
+  words.push_back("k0"), words.push_back("v");
+  EXPECT_FALSE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end()))) << "twice";
+}
+
+TEST(Command, OnlyBuyIsAPurchase) {
+  for (const CommandSpec& spec : command_specs()) {
+    EXPECT_EQ(is_purchase(spec.name), spec.kind == CommandKind::kBuy) << spec.name;
+  }
+  EXPECT_TRUE(is_purchase("SeckillBuy"));
 }
 
 }  // namespace

@@ -132,11 +132,12 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
     (void)parse_receipt(damaged, "i");
     (void)parse_answer(damaged, operations);
   }
-  for (const char* bad : {"", "OK", "OK 1", "OK 1 2", "OK 1 2 3", "OK x 1 2\nA", "OK 1 2 x\nA",
-                          "OK 1 2 3\nA\nA", "GATE", "GAP -1", "ERR"}) {
+  for (const char* bad : {"", "OK", "OK 1", "OK 1 2 3 0 1 0", "OK 1 2 3 0 1 0 -1",
+                          "OK x 2 3 0 1 0 -1\nA", "OK 1 2 3 0 1 0 x\nA",
+                          "OK 1 2 3 0 1 0 -1\nA\nA", "GATE", "GAP -1", "ERR"}) {
     EXPECT_FALSE(parse_answer(bad, operations).ok()) << bad;
   }
-  EXPECT_TRUE(parse_answer("OK 1 2 3\nA", operations).ok());
+  EXPECT_TRUE(parse_answer("OK 1 2 3 0 1 0 -1\nA", operations).ok());
 }
 
 }  // namespace

@@ -58,10 +58,11 @@ class NoFlusher final : public FlusherPort {
 class Proxy {
  public:
   Proxy(const std::string& dir, const std::string& redis_socket, size_t io_threads,
-        uint64_t lane = 7)
+        uint64_t lane = 7, const std::function<void(Limits&)>& change_limits = nullptr)
       : metrics_(registry_), order_ids_(lane) {
     shared_.lane = std::to_string(lane);
     shared_.limits.beat_us = shared_.limits.join_poll_us = 20'000;
+    if (change_limits) change_limits(shared_.limits);
     shared_.journal_dir = dir;
     shared_.files = &base::posix_file_system();
     shared_.order_ids = &order_ids_;
@@ -137,6 +138,8 @@ class Proxy {
     const uint64_t token = client->next();
     inboxes_[thread]->push([this, client, words = std::move(words), thread, token] {
       const std::vector<std::string_view> args(words.begin(), words.end());
+      const std::string_view reply = sale_->answer_at_once(args, thread);
+      if (!reply.empty()) return client->deliver(token, reply);
       sale_->execute(args, thread, client, token);
     });
     return token;

@@ -91,6 +91,37 @@ TEST_F(ScriptTest, ShaIsTheOneRedisComputes) {
             scripts_.purchase.sha);
 }
 
+TEST_F(ScriptTest, TellsWhatASoldOutItemIsKnownBy) {
+  const auto told = [&](const std::vector<Operation>& operations) {
+    const auto answer = parse_answer(call(operations, epoch_, sequence_, sequence_), operations);
+    EXPECT_TRUE(answer.ok());
+    epoch_ = answer->epoch, sequence_ = answer->sequence;
+    return *answer;
+  };
+  Answer answer = told({create(3, 2), op(Verb::kBuy, "a", 1, "r", 11)});
+  EXPECT_EQ(answer.fields_before, 0u);
+  EXPECT_EQ(answer.fields, 1u);
+  EXPECT_EQ(answer.limit, 2);
+  EXPECT_EQ(answer.ends_in_ms, -1);
+  answer = told({op(Verb::kBuy, "a", 1, "r2", 12), op(Verb::kBuy, "b", 1, "", 13)});
+  EXPECT_EQ(answer.fields_before, 1u);
+  EXPECT_EQ(answer.fields, 4u) << "a/o/12 and a/r/r2 as well";
+  answer = told({op(Verb::kBuy, "c", 1, "", 14), op(Verb::kCancel, "b", 0, "", 13)});
+  EXPECT_EQ(answer.fields_before, 4u);
+  EXPECT_EQ(answer.fields, 4u) << "a cancel takes nobody out";
+}
+
+TEST_F(ScriptTest, TellsHowLongTheSaleLastsByRedissClock) {
+  const std::string seconds = redis_.run({"TIME"});
+  const int64_t now_ms = std::stoll(seconds.substr(0, seconds.find(' '))) * 1000;
+  const std::vector<Operation> created{create(1, 0, 0, now_ms + 60'000)};
+  const auto answer = parse_answer(call(created, 0, 0), created);
+  const std::vector<Operation> bought{op(Verb::kBuy, "a", 1, "", 11)};
+  const auto next = parse_answer(call(bought, answer->epoch, 1), bought);
+  EXPECT_LE(next->ends_in_ms, 60'000);
+  EXPECT_GT(next->ends_in_ms, 30'000);
+}
+
 TEST_F(ScriptTest, SellsExactlyTheStockAndOneMoreIsSoldOut) {
   EXPECT_EQ(apply({create(2), op(Verb::kBuy, "a", 1, "", 11), op(Verb::kBuy, "b", 1, "", 12),
                    op(Verb::kBuy, "c", 1, "", 13)}),

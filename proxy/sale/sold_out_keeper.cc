@@ -1,0 +1,194 @@
+#include "proxy/sale/sold_out_keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+// Fields of a buyers hash that Redis looks at for one HSCAN: it is busy with them for about 0.1 ms.
+constexpr std::string_view kScanCount = "500";
+// After a load Redis is left in peace for so many times as long as it took.
+constexpr int64_t kPauseFactor = 20;
+// Buyers who may come after the load (a few cancels and returns) without another one.
+constexpr uint64_t kRoomMin = 1024;
+constexpr uint64_t kRoomPart = 4;  // of those who are there
+constexpr int64_t kIdleUs = 60'000'000;
+constexpr int64_t kRetryUs = 1'000'000;  // when there was no memory
+
+// The order of the batch's operations is the order in which Redis decided them: what the last one
+// that tells anything says of the stock holds when the batch is over.
+enum class Says { kNothing, kSoldOut, kOther };
+
+struct Finding {
+  Says says = Says::kNothing;
+  int64_t remaining = 0;
+};
+
+Finding last_word(const Batch& batch, const Answer& answer) {
+  for (size_t i = answer.verdicts.size(); i-- > 0;) {
+    const Verdict& verdict = answer.verdicts[i];
+    const Verb verb = batch.operations[i].verb;
+    if (!writes(verb)) continue;
+    if (verdict.accepted()) return {Says::kOther, 0};
+    if (verb != Verb::kBuy) continue;
+    if (verdict.kind == 'S') return {Says::kSoldOut, verdict.remaining};
+    const bool is_of_the_buyer = verdict.kind == 'R' || verdict.kind == 'L';
+    if (!is_of_the_buyer) return {Says::kOther, 0};
+  }
+  return {};
+}
+
+}  // namespace
+
+void SoldOutKeeper::answered(Item& item, const Batch& batch, const Answer& answer) {
+  if (stopped_ || shared_.limits.sold_out_lease_us == 0) return;
+  const Finding finding = last_word(batch, answer);
+  if (!item.sold_out) {
+    if (finding.says != Says::kSoldOut) return;
+    item.sold_out = std::make_unique<SoldOutWatch>();
+    items_.insert(&item);
+  }
+  SoldOutWatch& watch = *item.sold_out;
+  if (watch.view && !follows(watch, answer)) drop_view(watch);
+  if (watch.view) add_buyers(watch, batch, answer);
+  if (finding.says == Says::kSoldOut) {
+    watch.renewed_us = batch.sent_us;
+    if (!watch.view) return load(item, answer, base::monotonic_us());
+    if (watch.loaded) renew(*watch.view, finding.remaining, batch.sent_us, answer.ends_in_ms);
+  } else if (watch.view && finding.says == Says::kOther) {
+    watch.view->revoke();
+  }
+}
+
+// Whether the filter had all buyers when the batch came.
+bool SoldOutKeeper::follows(const SoldOutWatch& watch, const Answer& answer) {
+  return answer.epoch == watch.epoch && answer.fields_before == watch.fields &&
+         answer.limit == watch.view->limit();
+}
+
+void SoldOutKeeper::add_buyers(SoldOutWatch& watch, const Batch& batch, const Answer& answer) {
+  watch.fields = answer.fields;
+  for (size_t i = 0; i < answer.verdicts.size(); ++i) {
+    if (batch.operations[i].verb != Verb::kBuy || !answer.verdicts[i].accepted()) continue;
+    if (watch.room == 0) return drop_view(watch);
+    --watch.room;
+    watch.view->buyers().add(name_hash(batch.operations[i].user));
+  }
+}
+
+// What Redis said was true when it was asked or later, so the lease counts from then.
+void SoldOutKeeper::renew(SoldOut& view, int64_t remaining, int64_t asked_us, int64_t ends_in_ms) {
+  int64_t lease_us = shared_.limits.sold_out_lease_us;
+  // Until the sale's end only, by Redis's clock, which it told in whole milliseconds.
+  if (ends_in_ms >= 0) lease_us = std::min(lease_us, (ends_in_ms - 1) * 1000);
+  if (lease_us <= 0) return view.revoke();
+  view.renew(remaining, asked_us + lease_us / 2, asked_us + lease_us);
+}
+
+void SoldOutKeeper::load(Item& item, const Answer& answer, int64_t now_us) {
+  SoldOutWatch& watch = *item.sold_out;
+  if (!loading_.expired() || now_us < watch.next_load_us) return;
+  const uint64_t room = answer.fields / kRoomPart + kRoomMin;
+  const size_t bytes = SoldOut::bytes_for(answer.fields + room);
+  if (shared_.sold_out_bytes.fetch_add(bytes) + bytes > shared_.limits.sold_out_bytes) {
+    shared_.sold_out_bytes.fetch_sub(bytes);
+    watch.next_load_us = now_us + kRetryUs;
+    return;
+  }
+  watch.view = std::make_shared<SoldOut>(item.name, answer.limit, answer.fields + room,
+                                         shared_.sold_out_bytes);
+  watch.loaded = false;
+  watch.epoch = answer.epoch;
+  watch.fields = answer.fields;
+  watch.room = room;
+  watch.load_began_us = now_us;
+  loading_ = watch.view;
+  scan(item, "0");
+}
+
+// Whoever is in the hash when the first chunk is asked for is in one of them; who comes later is
+// added from the answers.
+void SoldOutKeeper::scan(Item& item, std::string_view cursor) {
+  redis_.call({"HSCAN", item.buyers_key, cursor, "COUNT", kScanCount},
+              [this, &item, scanning = std::weak_ptr(item.sold_out->view)](
+                  const Result<upstream::Reply>& reply) {
+                // Else it was dropped meanwhile, and perhaps another load has begun.
+                if (!scanning.expired() && reply) scanned(item, *reply);
+              });
+}
+
+void SoldOutKeeper::scanned(Item& item, const upstream::Reply& reply) {
+  if (reply.is_error() || reply.size() != 2) return drop_view(*item.sold_out);
+  const upstream::Reply pairs = reply.at(1);
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    const std::string_view field = pairs.at(i).text();
+    // What has a '/' belongs to a user who has a field of his own.
+    if (field.find('/') == field.npos) item.sold_out->view->buyers().add(name_hash(field));
+  }
+  const std::string_view cursor = reply.at(0).text();
+  if (cursor != "0") return scan(item, std::string(cursor));
+  loaded(item);
+}
+
+void SoldOutKeeper::loaded(Item& item) {
+  SoldOutWatch& watch = *item.sold_out;
+  const int64_t took_us = rest(watch, base::monotonic_us());
+  watch.loaded = true;
+  loading_.reset();
+  board_.publish(watch.view);
+  spdlog::debug("item {} is sold out: {} fields of its buyers loaded in {:.3f} s", item.name,
+                watch.fields, static_cast<double>(took_us) / 1e6);
+}
+
+// A load has ended, either way. Returns how long it took.
+int64_t SoldOutKeeper::rest(SoldOutWatch& watch, int64_t now_us) {
+  const int64_t took_us = now_us - watch.load_began_us;
+  watch.next_load_us = now_us + kPauseFactor * took_us;
+  return took_us;
+}
+
+void SoldOutKeeper::drop_view(SoldOutWatch& watch) {
+  if (!watch.view) return;
+  watch.view->revoke();
+  if (watch.loaded) {
+    board_.retire(watch.view);
+  } else {
+    rest(watch, base::monotonic_us());
+  }
+  watch.view.reset();
+}
+
+void SoldOutKeeper::drop(Item& item) {
+  if (item.sold_out) drop_view(*item.sold_out);
+}
+
+void SoldOutKeeper::drop_all() {
+  for (Item* item : items_) drop(*item);
+}
+
+void SoldOutKeeper::stop() {
+  stopped_ = true;
+  drop_all();
+}
+
+void SoldOutKeeper::forget_idle(int64_t now_us) {
+  if (now_us < next_idle_look_us_) return;
+  next_idle_look_us_ = now_us + kIdleUs / 6;
+  for (auto each = items_.begin(); each != items_.end();) {
+    Item& item = **each;
+    if (now_us - item.sold_out->renewed_us < kIdleUs) {
+      ++each;
+      continue;
+    }
+    drop(item);
+    item.sold_out.reset();
+    each = items_.erase(each);
+  }
+}
+
+}  // namespace sluice::proxy::sale
