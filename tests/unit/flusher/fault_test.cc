@@ -233,6 +233,24 @@ TEST_F(FaultTest, RefusedRowsBecomeDeadLettersAndTheirNeighboursGoIn) {
   EXPECT_EQ(broken_invariants(), "");
 }
 
+TEST_F(FaultTest, ServerThatLogsStatementsGetsThemAsText) {
+  testing_support::MariadbServer logging({"--log-bin", "--binlog-format=STATEMENT"});
+  {
+    sql::Connection connection;
+    ASSERT_FALSE(connection.connect(logging.options("")));
+    ASSERT_FALSE(connection.exec("CREATE DATABASE logged"));
+  }
+  feed(1, 3000);
+  options.mysql = logging.options("logged");
+  RunningFlusher flusher(options, true);
+  const LoopEnd end = flusher.wait();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(flusher.status.read().rows_total, fed);
+  // In the same transactions, not in a second attempt.
+  EXPECT_NE(flusher.registry.render().find("sluice_flush_retries_total{class=\"other\"} 0"),
+            std::string::npos);
+}
+
 TEST_F(FaultTest, WritersChangeBetweenRunsAndInMidDrain) {
   uint64_t next = 1;
   for (const uint32_t writers : {1u, 3u, 2u}) {
