@@ -67,8 +67,9 @@ std::optional<Failure> Transaction::insert_as_values(size_t& begin) {
     } while (end < all &&
              rows.bytes() + orders_.bulk_bytes_max(changes_.orders[end]) <= statement_bytes_);
     auto failure = connection_.exec_bulk(orders_.bulk_insert(), rows);
-    const bool wants_text = failure && failure->kind == FailureKind::kOther && failure->code != 0;
-    if (wants_text) return std::nullopt;
+    // Said before anything is done. After any other kOther the transaction may be gone: roll back;
+    // the next attempt sends text.
+    if (failure && failure->code == sql::kBulkNotReplicated) return std::nullopt;
     if (auto unsettled = settle(begin, end, std::move(failure))) return unsettled;
     begin = end;
   }

@@ -70,10 +70,10 @@ class Connection {
   // Whether exec_bulk() is of use here: a MariaDB whose bulk execution is sound, and nothing but
   // text has proved right for it.
   bool takes_bulk() const { return takes_bulk_; }
-  // Runs "INSERT … VALUES (?, …)" for all rows at once: all go in or, when it fails, none. kOther
-  // with the server's code: bulk execution is not for this server after all (one that logs
-  // statements, say), and takes_bulk() is false from now on; the same rows as text may well go in.
-  // kOther with code 0: it put in another number of rows; roll back.
+  // Runs "INSERT … VALUES (?, …)" for all rows at once: all go in or, when it fails, none. After a
+  // kOther bulk execution is given up on this connection: takes_bulk() is false from now on. Its
+  // code is kBulkNotReplicated: nothing has happened, the rows may go on as text. Its code is 0:
+  // the server put in another number of rows; roll back.
   std::optional<Failure> exec_bulk(const std::string& statement, const BulkRows& rows);
   // Forgets the open transaction: ROLLBACK, or if even that fails, closing. Never fails.
   void rollback();

@@ -159,7 +159,7 @@ TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
   const auto failure = connection.exec_bulk("INSERT INTO d.t VALUES (?)", rows);
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, FailureKind::kOther);
-  EXPECT_EQ(failure->code, 4033u);
+  EXPECT_EQ(failure->code, kBulkNotReplicated);
   EXPECT_FALSE(connection.takes_bulk());
   EXPECT_FALSE(connection.exec("INSERT INTO d.t VALUES (1), (2)"));
 }
