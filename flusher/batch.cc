@@ -5,6 +5,8 @@
 namespace sluice::flusher {
 namespace {
 
+// Room is taken for so many records at once, so that few are moved as the batch grows.
+constexpr size_t kRecordsReserved = 1024;
 // What a row costs in a statement besides its names and fields, roughly.
 constexpr size_t kRowBytes = 100;
 
@@ -26,6 +28,7 @@ void Batch::add(const journal::Record& record) {
   kept.request = keep(record.request);
   kept.fields = keep(record.fields);
   bytes_ += kRowBytes;
+  if (records_.empty()) records_.reserve(kRecordsReserved);
   records_.push_back(kept);
 }
 

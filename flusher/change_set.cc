@@ -51,6 +51,7 @@ ItemChange& ChangeSet::item(std::string_view item_id) {
 
 ChangeSet fold(const Batch& batch) {
   ChangeSet changes;
+  changes.orders.reserve(batch.records().size());
   std::vector<const Record*> cancels;
   for (const Record& record : batch.records()) {
     switch (record.type) {
@@ -64,7 +65,10 @@ ChangeSet fold(const Batch& batch) {
         fold_item_event(changes, record);
     }
   }
-  std::stable_sort(changes.orders.begin(), changes.orders.end(), by_order_id);
+  // One item's orders come sorted; those of several may overlap a little.
+  if (!std::is_sorted(changes.orders.begin(), changes.orders.end(), by_order_id)) {
+    std::stable_sort(changes.orders.begin(), changes.orders.end(), by_order_id);
+  }
   for (const Record* cancel : cancels) {
     const orders::OrderRow wanted{cancel, 0};
     const auto row =

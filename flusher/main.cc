@@ -128,6 +128,14 @@ void compact_once(Janitor& janitor) {
   if (!passed) spdlog::warn("the snapshot was not brought up to date: {}", passed.error().message());
 }
 
+void tell(const LoopEnd& end) {
+  if (end.exit_code != 0) {
+    spdlog::error("{}", end.message);
+  } else if (!end.message.empty()) {
+    spdlog::info("{}", end.message);
+  }
+}
+
 int run(const Arguments& arguments, const Options& options) {
   base::FileSystem& fs = base::posix_file_system();
   base::Registry registry;
@@ -150,15 +158,11 @@ int run(const Arguments& arguments, const Options& options) {
     (*server)->start();
     if (!arguments.once) janitor.start();
     end = loop.run();
+    tell(end);  // before the housekeeping: what was to be drained is in MySQL now
     status.close();
     (*server)->stop();
     if (arguments.once && end.exit_code == 0) compact_once(janitor);
     janitor.stop();
-  }
-  if (end.exit_code != 0) {
-    spdlog::error("{}", end.message);
-  } else if (!end.message.empty()) {
-    spdlog::info("{}", end.message);
   }
   return end.exit_code;
 }

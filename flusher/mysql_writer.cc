@@ -16,9 +16,9 @@ namespace {
 using sql::Failure;
 using sql::FailureKind;
 
-// One batch under way and one ready: the writer never waits for the reader, and what is read ahead
-// stays small.
-constexpr size_t kQueueMax = 2;
+// One batch under way, and enough ready to go on while the reader has a run of orders for another
+// writer (orders/partition.h); what is read ahead stays small.
+constexpr size_t kQueueMax = 4;
 constexpr auto kStopGrace = std::chrono::seconds(5);
 
 // Any single row must fit: 32 fields of 1 KiB, each byte of them escaped to at most 7.

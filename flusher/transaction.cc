@@ -50,8 +50,35 @@ std::optional<Failure> Transaction::advance(uint64_t from, uint64_t to) {
 
 std::optional<Failure> Transaction::insert_all() {
   size_t begin = 0;
+  if (connection_.takes_bulk()) {
+    if (auto failure = insert_as_values(begin)) return failure;
+  }
+  return insert_as_text(begin);
+}
+
+// The orders from `begin` on; fewer, with `begin` at the first one that is left, if the server
+// turns out to want text.
+std::optional<Failure> Transaction::insert_as_values(size_t& begin) {
+  const size_t all = changes_.orders.size();
+  sql::BulkRows rows(orders_.bulk_types(), all);
+  for (size_t end = begin; begin < all; rows.clear()) {
+    do {
+      orders_.append_row(rows, changes_.orders[end++]);
+    } while (end < all &&
+             rows.bytes() + orders_.bulk_bytes_max(changes_.orders[end]) <= statement_bytes_);
+    auto failure = connection_.exec_bulk(orders_.bulk_insert(), rows);
+    // Said before anything is done. After any other kOther the transaction may be gone: roll back;
+    // the next attempt sends text.
+    if (failure && failure->code == sql::kBulkNotReplicated) return std::nullopt;
+    if (auto unsettled = settle(begin, end, std::move(failure))) return unsettled;
+    begin = end;
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Transaction::insert_as_text(size_t begin) {
   statement_ = orders_.insert_head();
-  for (size_t i = 0; i < changes_.orders.size(); ++i) {
+  for (size_t i = begin; i < changes_.orders.size(); ++i) {
     const size_t before = statement_.size();
     if (i > begin) statement_ += ',';
     orders_.append_row(statement_, changes_.orders[i]);
@@ -59,17 +86,22 @@ std::optional<Failure> Transaction::insert_all() {
     // One row too many: send what was there before it, and begin anew with it.
     const std::string row = statement_.substr(before + 1);
     statement_.resize(before);
-    if (auto failure = insert_rows(begin, i)) return failure;
+    if (auto failure = insert_statement(begin, i)) return failure;
     begin = i;
     statement_ = orders_.insert_head() + row;
   }
-  return insert_rows(begin, changes_.orders.size());
+  return insert_statement(begin, changes_.orders.size());
 }
 
 // Sends statement_, which holds the rows [begin, end).
-std::optional<Failure> Transaction::insert_rows(size_t begin, size_t end) {
+std::optional<Failure> Transaction::insert_statement(size_t begin, size_t end) {
   if (begin == end) return std::nullopt;
-  auto failure = connection_.exec(statement_);
+  return settle(begin, end, connection_.exec(statement_));
+}
+
+// What came of an INSERT of the rows [begin, end).
+std::optional<Failure> Transaction::settle(size_t begin, size_t end,
+                                           std::optional<Failure> failure) {
   if (!failure) {
     inserted_ += end - begin;
     count_sold(begin, end);
@@ -90,7 +122,7 @@ std::optional<Failure> Transaction::bisect(size_t begin, size_t end, Failure rea
       if (i > from) statement_ += ',';
       orders_.append_row(statement_, changes_.orders[i]);
     }
-    if (auto failure = insert_rows(from, to)) return failure;
+    if (auto failure = insert_statement(from, to)) return failure;
   }
   return std::nullopt;
 }
@@ -121,12 +153,17 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
 }
 
 void Transaction::count_sold(size_t begin, size_t end) {
+  ItemChange* item = nullptr;  // of the order before: mostly it is the same one's
+  std::string_view item_id;
   for (size_t i = begin; i < end; ++i) {
     const orders::OrderRow& row = changes_.orders[i];
     if (row.cancelled_ms != 0) continue;
-    ItemChange& item = changes_.item(row.record->item);
-    item.sold += row.record->quantity;
-    item.updated_ms = std::max(item.updated_ms, row.record->time_ms);
+    if (item == nullptr || row.record->item != item_id) {
+      item_id = row.record->item;
+      item = &changes_.item(item_id);
+    }
+    item->sold += row.record->quantity;
+    item->updated_ms = std::max(item->updated_ms, row.record->time_ms);
   }
 }
 

@@ -2,8 +2,9 @@
 //
 //   checkpoint  compare-and-set first: it locks the row, so of two flushers the second waits here
 //               and then stops, before it has touched an order
-//   orders      plain INSERTs sorted by key, split by bytes; what the server refuses is bisected
-//               down to the row, which becomes a dead letter
+//   orders      plain INSERTs sorted by key, split by bytes, as values if the server takes bulk
+//               execution, else as text; what it refuses is bisected as text down to the row, which
+//               becomes a dead letter
 //   cancels     of orders from earlier batches; only what really changes counts for items.sold; of
 //               an order that another proxy's journal has yet to bring: kept until it comes
 //   items       last: hot rows are locked for the shortest time
@@ -40,7 +41,10 @@ class Transaction {
  private:
   std::optional<sql::Failure> advance(uint64_t from, uint64_t to);
   std::optional<sql::Failure> insert_all();
-  std::optional<sql::Failure> insert_rows(size_t begin, size_t end);
+  std::optional<sql::Failure> insert_as_values(size_t& begin);
+  std::optional<sql::Failure> insert_as_text(size_t begin);
+  std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
+  std::optional<sql::Failure> settle(size_t begin, size_t end, std::optional<sql::Failure> failure);
   std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);
   std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,
                                              const sql::Failure& reason);

@@ -1,6 +1,7 @@
 #include "orders/order_table.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -15,6 +16,14 @@ namespace {
 constexpr std::string_view kOwnColumns[] = {"order_id",   "item_id",    "user_id",
                                             "quantity",   "status",     "request_id",
                                             "created_at", "updated_at", "fields"};
+constexpr auto kOwnTypes = [] {
+  using enum sql::BulkRows::Type;
+  return std::array{kUnsigned, kText, kText, kSigned, kText, kText, kDateTime, kDateTime, kText};
+}();
+static_assert(kOwnTypes.size() == std::size(kOwnColumns));
+// A row's numbers, times and status as values, and what every cell takes beside its value.
+constexpr size_t kBulkRowBytes = 200;
+constexpr size_t kBulkCellBytes = 10;
 constexpr int64_t kTimeMin = -30'610'224'000'000;  // 1000-01-01 00:00:00.000
 constexpr int64_t kTimeMax = 253'402'300'799'999;  // 9999-12-31 23:59:59.999
 
@@ -46,6 +55,21 @@ std::optional<std::string_view> find_field(std::string_view fields, std::string_
   return found;
 }
 
+sql::DateTime datetime_of(int64_t time_ms) {
+  using namespace std::chrono;
+  const sys_time<milliseconds> time(milliseconds(std::clamp(time_ms, kTimeMin, kTimeMax)));
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const auto of_day = static_cast<unsigned>((time - day).count());
+  return {static_cast<unsigned>(static_cast<int>(date.year())),
+          static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()),
+          of_day / 3'600'000,
+          of_day / 60'000 % 60,
+          of_day / 1000 % 60,
+          of_day % 1000};
+}
+
 void append_value(std::string& out, std::optional<std::string_view> value) {
   if (!value) {
     out += "NULL";
@@ -59,41 +83,37 @@ void append_value(std::string& out, std::optional<std::string_view> value) {
 }  // namespace
 
 void append_datetime(std::string& out, int64_t time_ms) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> time(milliseconds(std::clamp(time_ms, kTimeMin, kTimeMax)));
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const auto of_day = static_cast<unsigned>((time - day).count());
+  const sql::DateTime time = datetime_of(time_ms);
   out += '\'';
-  append_padded(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
+  append_padded(out, time.year, 4);
   out += '-';
-  append_padded(out, static_cast<unsigned>(date.month()), 2);
+  append_padded(out, time.month, 2);
   out += '-';
-  append_padded(out, static_cast<unsigned>(date.day()), 2);
+  append_padded(out, time.day, 2);
   out += ' ';
-  append_padded(out, of_day / 3'600'000, 2);
+  append_padded(out, time.hour, 2);
   out += ':';
-  append_padded(out, of_day / 60'000 % 60, 2);
+  append_padded(out, time.minute, 2);
   out += ':';
-  append_padded(out, of_day / 1000 % 60, 2);
+  append_padded(out, time.second, 2);
   out += '.';
-  append_padded(out, of_day % 1000, 3);
+  append_padded(out, time.millisecond, 3);
   out += '\'';
-}
-
-std::string OrderTable::column_list(const std::vector<Column>& columns) {
-  std::string list;
-  for (const std::string_view own : kOwnColumns) list += std::string(own) + ", ";
-  list.resize(list.size() - 2);
-  for (const Column& column : columns) list += ", `" + column.name + "`";
-  return list;
 }
 
 OrderTable::OrderTable(std::string name, std::vector<Column> columns)
     : name_(std::move(name)),
       columns_(std::move(columns)),
-      column_list_(column_list(columns_)),
-      insert_head_("INSERT INTO `" + name_ + "` (" + column_list_ + ") VALUES ") {}
+      bulk_types_(kOwnTypes.begin(), kOwnTypes.end()) {
+  for (const std::string_view own : kOwnColumns) column_list_ += std::string(own) + ", ";
+  column_list_.resize(column_list_.size() - 2);
+  for (const Column& column : columns_) column_list_ += ", `" + column.name + "`";
+  insert_head_ = "INSERT INTO `" + name_ + "` (" + column_list_ + ") VALUES ";
+  bulk_types_.resize(kOwnTypes.size() + columns_.size(), sql::BulkRows::Type::kText);
+  bulk_insert_ = insert_head_ + "(?";
+  for (size_t i = 1; i < bulk_types_.size(); ++i) bulk_insert_ += ",?";
+  bulk_insert_ += ')';
+}
 
 Result<OrderTable> OrderTable::create(const std::string& table,
                                       const std::map<std::string, std::string>& columns) {
@@ -141,11 +161,7 @@ void OrderTable::append_row(std::string& out, const OrderRow& row) const {
   out += ',';
   append_datetime(out, row.cancelled_ms == 0 ? order.time_ms : row.cancelled_ms);
   out += ',';
-  std::string json;
-  append_json_fields(json, order.fields, [this](std::string_view field) {
-    return std::any_of(columns_.begin(), columns_.end(),
-                       [&](const Column& column) { return column.field == field; });
-  });
+  const std::string json = fields_json(order);
   if (json.empty()) {
     out += "NULL";
   } else {
@@ -156,6 +172,52 @@ void OrderTable::append_row(std::string& out, const OrderRow& row) const {
     append_value(out, find_field(order.fields, column.field));
   }
   out += ')';
+}
+
+void OrderTable::append_row(sql::BulkRows& out, const OrderRow& row) const {
+  const journal::Record& order = *row.record;
+  out.add_unsigned(order.order_id);
+  out.add_text(order.item);
+  out.add_text(order.user);
+  out.add_signed(order.quantity);
+  out.add_text(row.cancelled_ms == 0 ? "placed" : "cancelled");
+  if (order.request.empty()) {
+    out.add_null();
+  } else {
+    out.add_text(order.request);
+  }
+  out.add_datetime(datetime_of(order.time_ms));
+  out.add_datetime(datetime_of(row.cancelled_ms == 0 ? order.time_ms : row.cancelled_ms));
+  const std::string json = fields_json(order);
+  if (json.empty()) {
+    out.add_null();
+  } else {
+    out.add_copy(json);
+  }
+  for (const Column& column : columns_) {
+    if (const auto value = find_field(order.fields, column.field)) {
+      out.add_text(*value);
+    } else {
+      out.add_null();
+    }
+  }
+}
+
+size_t OrderTable::bulk_bytes_max(const OrderRow& row) const {
+  const journal::Record& order = *row.record;
+  // As JSON a byte of the fields becomes 6 at most ("\u0000"); all may be in columns besides.
+  return kBulkRowBytes + order.item.size() + order.user.size() + order.request.size() +
+         7 * order.fields.size() + columns_.size() * kBulkCellBytes;
+}
+
+// Of the fields that have no column; empty: there are none.
+std::string OrderTable::fields_json(const journal::Record& order) const {
+  std::string json;
+  append_json_fields(json, order.fields, [this](std::string_view field) {
+    return std::any_of(columns_.begin(), columns_.end(),
+                       [&](const Column& column) { return column.field == field; });
+  });
+  return json;
 }
 
 std::string OrderTable::probe() const {

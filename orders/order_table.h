@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "journal/record.h"
+#include "sql/bulk_rows.h"
 
 namespace sluice::orders {
 
@@ -24,7 +25,7 @@ struct OrderRow {
 
 class OrderTable {
  public:
-  OrderTable() = default;  // `orders`, no columns of its own
+  OrderTable() : OrderTable("orders", {}) {}  // no columns of its own
   // kInvalid: a name that is no identifier, a column named twice or one of Sluice's own.
   static Result<OrderTable> create(const std::string& table,
                                    const std::map<std::string, std::string>& columns);
@@ -36,6 +37,16 @@ class OrderTable {
   const std::string& insert_head() const { return insert_head_; }
   // Appends "(…)".
   void append_row(std::string& out, const OrderRow& row) const;
+
+  // The same row as values, for bulk_insert(): one for each of bulk_types(). Views into the record,
+  // which must stay.
+  void append_row(sql::BulkRows& out, const OrderRow& row) const;
+  // What it adds to out.bytes(), at most.
+  size_t bulk_bytes_max(const OrderRow& row) const;
+  // "INSERT INTO `orders` (order_id, …) VALUES (?,…)"
+  const std::string& bulk_insert() const { return bulk_insert_; }
+  const std::vector<sql::BulkRows::Type>& bulk_types() const { return bulk_types_; }
+
   // A statement that fails if the table or a column is missing, and returns no row.
   std::string probe() const;
 
@@ -46,12 +57,14 @@ class OrderTable {
   };
   OrderTable(std::string name, std::vector<Column> columns);
 
-  std::string name_ = "orders";
-  std::vector<Column> columns_;
-  std::string column_list_ = column_list({});
-  std::string insert_head_ = "INSERT INTO `orders` (" + column_list_ + ") VALUES ";
+  std::string fields_json(const journal::Record& order) const;
 
-  static std::string column_list(const std::vector<Column>& columns);
+  std::string name_;
+  std::vector<Column> columns_;
+  std::string column_list_;
+  std::string insert_head_;
+  std::string bulk_insert_;
+  std::vector<sql::BulkRows::Type> bulk_types_;
 };
 
 // Appends '2026-11-30 12:00:00.123' in UTC; times outside of DATETIME's years 1000–9999 become the

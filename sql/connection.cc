@@ -26,6 +26,59 @@ bool is_mariadb(const char* version) {
   return std::string_view(version).find("MariaDB") != std::string_view::npos;
 }
 
+// Before these releases an INSERT in a user's trigger took away values of the rows that fired it
+// (MDEV-24411).
+bool bulk_is_sound(unsigned long version) {
+  struct Release {
+    unsigned long series, patch;
+  };
+  constexpr Release kFixed[] = {{10'06, 19}, {10'11, 9}, {11'01, 6}, {11'02, 5}, {11'04, 3}};
+  const Release server{version / 100, version % 100};
+  if (server.series > std::end(kFixed)[-1].series) return true;
+  return std::any_of(std::begin(kFixed), std::end(kFixed), [&](const Release& fixed) {
+    return server.series == fixed.series && server.patch >= fixed.patch;
+  });
+}
+
+bool offers_bulk(MYSQL* handle) {
+  unsigned capabilities = 0;  // the upper half, which is MariaDB's alone
+  mariadb_get_infov(handle, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &capabilities);
+  return (capabilities & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0 &&
+         bulk_is_sound(mysql_get_server_version(handle));
+}
+
+MYSQL_BIND bind_of(const BulkRows::Column& column) {
+  using Type = BulkRows::Type;
+  MYSQL_BIND bind{};
+  // Connector/C reads what it is bound to, whatever its types say.
+  const auto buffer = [](const auto& values) {
+    return const_cast<void*>(static_cast<const void*>(values.data()));
+  };
+  switch (column.type) {
+    case Type::kUnsigned:
+    case Type::kSigned:
+      bind.buffer_type = MYSQL_TYPE_LONGLONG;
+      bind.is_unsigned = column.type == Type::kUnsigned;
+      bind.buffer = buffer(column.numbers);
+      break;
+    case Type::kText:
+      bind.buffer_type = MYSQL_TYPE_STRING;
+      bind.buffer = buffer(column.values);
+      bind.length = const_cast<unsigned long*>(column.lengths.data());
+      bind.u.indicator = const_cast<char*>(column.indicators.data());
+      break;
+    case Type::kDateTime:
+      bind.buffer_type = MYSQL_TYPE_DATETIME;
+      bind.buffer = buffer(column.values);
+      break;
+  }
+  return bind;
+}
+
+Failure not_connected() {
+  return {FailureKind::kConnectionLost, CR_SERVER_GONE_ERROR, "not connected"};
+}
+
 }  // namespace
 
 std::string ConnectOptions::text() const {
@@ -109,6 +162,7 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
+  takes_bulk_ = offers_bulk(handle_);
   // One statement for all: each costs a round trip at every reconnect.
   if (auto failure = exec("SET autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = " +
                           std::to_string(options.lock_wait_s) +
@@ -139,8 +193,14 @@ void Connection::close() {
     const std::lock_guard lock(socket_mutex_);
     socket_ = -1;
   }
+  forget_prepared();
   if (handle_ != nullptr) mysql_close(handle_);
   handle_ = nullptr;
+}
+
+void Connection::forget_prepared() {
+  if (prepared_ != nullptr) mysql_stmt_close(prepared_);
+  prepared_ = nullptr;
 }
 
 std::optional<Failure> Connection::exec(std::string_view statement) {
@@ -150,9 +210,7 @@ std::optional<Failure> Connection::exec(std::string_view statement) {
 
 std::optional<Failure> Connection::query(std::string_view statement, std::vector<Row>& rows) {
   rows.clear();
-  if (handle_ == nullptr) {
-    return Failure{FailureKind::kConnectionLost, CR_SERVER_GONE_ERROR, "not connected"};
-  }
+  if (handle_ == nullptr) return not_connected();
   if (mysql_real_query(handle_, statement.data(), statement.size()) != 0) return failed();
   affected_rows_ = mysql_affected_rows(handle_);
   MYSQL_RES* result = mysql_store_result(handle_);
@@ -172,9 +230,49 @@ std::optional<Failure> Connection::query(std::string_view statement, std::vector
   return std::nullopt;
 }
 
+std::optional<Failure> Connection::prepare(const std::string& statement) {
+  if (prepared_ != nullptr && prepared_text_ == statement) return std::nullopt;
+  forget_prepared();
+  if ((prepared_ = mysql_stmt_init(handle_)) == nullptr) return failed();
+  prepared_text_ = statement;
+  if (mysql_stmt_prepare(prepared_, statement.data(), statement.size()) == 0) return std::nullopt;
+  Failure failure = failed_prepared();
+  forget_prepared();
+  return failure;
+}
+
+std::optional<Failure> Connection::exec_bulk(const std::string& statement, const BulkRows& rows) {
+  if (handle_ == nullptr) return not_connected();
+  auto failure = prepare(statement);
+  if (!failure) {
+    std::vector<MYSQL_BIND> binds;
+    for (const BulkRows::Column& column : rows.columns()) binds.push_back(bind_of(column));
+    const auto count = static_cast<unsigned>(rows.rows());
+    SLUICE_ASSERT(mysql_stmt_param_count(prepared_) == binds.size(), "a value for each ?");
+    if (mysql_stmt_attr_set(prepared_, STMT_ATTR_ARRAY_SIZE, &count) != 0 ||
+        mysql_stmt_bind_param(prepared_, binds.data()) != 0 || mysql_stmt_execute(prepared_) != 0) {
+      failure = failed_prepared();
+    } else if ((affected_rows_ = mysql_stmt_affected_rows(prepared_)) != count) {
+      failure = Failure{FailureKind::kOther, 0,
+                        "the server put in " + std::to_string(affected_rows_) + " of " +
+                            std::to_string(count) + " rows"};
+    }
+  }
+  if (failure && failure->kind == FailureKind::kOther) takes_bulk_ = false;
+  return failure;
+}
+
+Failure Connection::failed_prepared() {
+  const unsigned code = mysql_stmt_errno(prepared_);
+  return closed_if_lost({kind_of(code), code, mysql_stmt_error(prepared_)});
+}
+
 Failure Connection::failed() {
   const unsigned code = mysql_errno(handle_);
-  Failure failure{kind_of(code), code, mysql_error(handle_)};
+  return closed_if_lost({kind_of(code), code, mysql_error(handle_)});
+}
+
+Failure Connection::closed_if_lost(Failure failure) {
   if (failure.kind == FailureKind::kConnectionLost || failure.kind == FailureKind::kTooLarge) {
     close();
   }

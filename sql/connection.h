@@ -1,4 +1,5 @@
-// One connection to MySQL or MariaDB: blocking, text protocol, never reconnects by itself.
+// One connection to MySQL or MariaDB: blocking, never reconnects by itself. Statements go as text;
+// to a MariaDB many rows may also go as values (exec_bulk).
 //
 // Every session is set up alike: utf8mb4, UTC, strict SQL mode with backslash escapes, autocommit
 // off (a transaction begins with its first statement and ends with exec("COMMIT") or rollback()).
@@ -17,9 +18,11 @@
 #include <vector>
 
 #include "base/error.h"
+#include "sql/bulk_rows.h"
 #include "sql/failure.h"
 
 extern "C" struct st_mysql;
+extern "C" struct st_mysql_stmt;
 
 namespace sluice::sql {
 
@@ -64,6 +67,14 @@ class Connection {
   std::optional<Failure> exec(std::string_view statement);
   // The same, with the whole result in `rows`: for small results.
   std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows);
+  // Whether exec_bulk() is of use here: a MariaDB whose bulk execution is sound, and nothing but
+  // text has proved right for it.
+  bool takes_bulk() const { return takes_bulk_; }
+  // Runs "INSERT … VALUES (?, …)" for all rows at once: all go in or, when it fails, none. After a
+  // kOther bulk execution is given up on this connection: takes_bulk() is false from now on. Its
+  // code is kBulkNotReplicated: nothing has happened, the rows may go on as text. Its code is 0:
+  // the server put in another number of rows; roll back.
+  std::optional<Failure> exec_bulk(const std::string& statement, const BulkRows& rows);
   // Forgets the open transaction: ROLLBACK, or if even that fails, closing. Never fails.
   void rollback();
 
@@ -78,9 +89,16 @@ class Connection {
  private:
   std::optional<Failure> set_up(const ConnectOptions& options);
   std::optional<Failure> check_version();
+  std::optional<Failure> prepare(const std::string& statement);
+  void forget_prepared();
   Failure failed();
+  Failure failed_prepared();
+  Failure closed_if_lost(Failure failure);
 
   st_mysql* handle_ = nullptr;
+  st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
+  std::string prepared_text_;
+  bool takes_bulk_ = false;
   uint64_t affected_rows_ = 0;
   size_t max_allowed_packet_ = 1 << 20;
   std::mutex socket_mutex_;

@@ -28,6 +28,9 @@ enum class FailureKind {
   kOther,
 };
 
+// MariaDB's ER_BINLOG_NON_SUPPORTED_BULK: its binary log takes statements, not rows.
+constexpr unsigned kBulkNotReplicated = 4033;
+
 // One word for metrics and status: "deadlock", "lock_wait", "connection", …
 std::string_view kind_name(FailureKind kind);
 

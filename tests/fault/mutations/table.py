@@ -186,7 +186,7 @@ MUTATIONS = (
         (Gtest("test_sale", "OrderIds.*"),)),
     # ---- the flusher ---------------------------------------------------------------------------
     Mutation(
-        "INSERT IGNORE", "orders/order_table.h",
+        "INSERT IGNORE", "orders/order_table.cc",
         'insert_head_ = "INSERT INTO', 'insert_head_ = "INSERT IGNORE INTO',
         (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
     Mutation(

@@ -63,7 +63,7 @@ TEST_F(JournalTotalsTest, WhatIsInMysqlFollowsEachWritersPosition) {
   std::vector<std::string> users;
   for (int i = 0; i < 40; ++i) users.push_back("u" + std::to_string(i));
   for (size_t i = 0; i < users.size(); ++i) {
-    records.push_back(purchase(i + 2, 100 + i, users[i], 1));
+    records.push_back(purchase(i + 2, uint64_t{100 + i} << 24, users[i], 1));  // runs of two
   }
   write_journal(sources_[0].dir, records);
   // Writer 0 has brought everything, writer 1 nothing.

@@ -5,6 +5,7 @@ namespace sluice::flusher {
 namespace {
 
 using DrainTest = FlusherTest;
+using testing_support::spread_id;
 
 TEST_F(DrainTest, WritesOrdersItemsAndCheckpoint) {
   std::string fields;
@@ -121,10 +122,11 @@ TEST_F(DrainTest, ManyItemsAndBatchesOnAllWriters) {
   options.batch.rows = 100;
   for (int i = 0; i < 20; ++i) journal().create("item" + std::to_string(i), 1'000'000);
   for (uint64_t id = 1; id <= 10'000; ++id) {
-    journal().buy("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id, 1 + id % 3);
+    journal().buy("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), spread_id(id),
+                  1 + id % 3);
     if (id % 10 == 0)
-      journal().cancel("item" + std::to_string(id % 20), "u" + std::to_string(id % 777), id,
-                       1 + id % 3);
+      journal().cancel("item" + std::to_string(id % 20), "u" + std::to_string(id % 777),
+                       spread_id(id), 1 + id % 3);
   }
   journal().commit();
   const LoopEnd end = drain_once();

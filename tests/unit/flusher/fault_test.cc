@@ -8,6 +8,7 @@ namespace sluice::flusher {
 namespace {
 
 using testing_support::Process;
+using testing_support::spread_id;
 
 class FaultTest : public FlusherTest {
  protected:
@@ -27,13 +28,14 @@ class FaultTest : public FlusherTest {
       const std::string item = "item" + std::to_string(id % 7);
       const std::string user = "user" + std::to_string(id % 991);
       if (id <= 7) journal().create(item, 1'000'000);
-      journal().buy(item, user, id, 1 + static_cast<int64_t>(id % 3), "r" + std::to_string(id));
+      journal().buy(item, user, spread_id(id), 1 + static_cast<int64_t>(id % 3),
+                    "r" + std::to_string(id));
       const uint64_t cancelled = id % 20 == 0    ? id
                                  : id % 20 == 10 ? id - std::min<uint64_t>(id - 10, 5000)
                                                  : 0;
       if (cancelled != 0 && cancelled % 10 == 0) {
         journal().cancel("item" + std::to_string(cancelled % 7),
-                         "user" + std::to_string(cancelled % 991), cancelled);
+                         "user" + std::to_string(cancelled % 991), spread_id(cancelled));
       }
     }
     journal().commit();
@@ -43,7 +45,8 @@ class FaultTest : public FlusherTest {
   void expect_all_there() {
     EXPECT_EQ(database.ask("SELECT COUNT(*), COUNT(DISTINCT request_id), MIN(order_id),"
                            " MAX(order_id) FROM orders"),
-              std::to_string(fed) + "," + std::to_string(fed) + ",1," + std::to_string(fed));
+              std::to_string(fed) + "," + std::to_string(fed) + "," + std::to_string(spread_id(1)) +
+                  "," + std::to_string(spread_id(fed)));
     EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_dead_letter"), "0");
     EXPECT_EQ(broken_invariants(), "");
     EXPECT_EQ(database.ask("SELECT DISTINCT position FROM sluice_checkpoint"),
@@ -231,6 +234,24 @@ TEST_F(FaultTest, RefusedRowsBecomeDeadLettersAndTheirNeighboursGoIn) {
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_dead_letter WHERE cancelled_at IS NULL"),
             "1");
   EXPECT_EQ(broken_invariants(), "");
+}
+
+TEST_F(FaultTest, ServerThatLogsStatementsGetsThemAsText) {
+  testing_support::MariadbServer logging({"--log-bin", "--binlog-format=STATEMENT"});
+  {
+    sql::Connection connection;
+    ASSERT_FALSE(connection.connect(logging.options("")));
+    ASSERT_FALSE(connection.exec("CREATE DATABASE logged"));
+  }
+  feed(1, 3000);
+  options.mysql = logging.options("logged");
+  RunningFlusher flusher(options, true);
+  const LoopEnd end = flusher.wait();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(flusher.status.read().rows_total, fed);
+  // In the same transactions, not in a second attempt.
+  EXPECT_NE(flusher.registry.render().find("sluice_flush_retries_total{class=\"other\"} 0"),
+            std::string::npos);
 }
 
 TEST_F(FaultTest, WritersChangeBetweenRunsAndInMidDrain) {

@@ -15,6 +15,10 @@
 
 namespace sluice::testing_support {
 
+// The id of an order bought n ms after the first: orders that follow each other are spread over the
+// writers, which small ids are not (orders/partition.h).
+inline uint64_t spread_id(uint64_t n) { return n << 22; }
+
 class JournalFeeder {
  public:
   explicit JournalFeeder(const std::string& dir, int64_t segment_bytes = 1 << 20) {

@@ -76,7 +76,8 @@ class Process {
 // share its tmpdir.
 class MariadbServer {
  public:
-  MariadbServer() {
+  // `settings`: further options of mariadbd.
+  explicit MariadbServer(std::vector<std::string> settings = {}) : settings_(std::move(settings)) {
     const std::string data = dir_.path() + "/data";
     const pid_t install = Process::start(
         {"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
@@ -88,11 +89,18 @@ class MariadbServer {
   ~MariadbServer() { stop(SIGKILL); }
 
   void start() {
-    child_ = Process::start({"mariadbd", "--no-defaults", "--user=" + user(), "--skip-networking",
-                             "--datadir=" + dir_.path() + "/data", "--socket=" + socket(),
-                             "--pid-file=" + dir_.path() + "/pid", "--innodb-buffer-pool-size=64M",
-                             "--innodb-log-file-size=32M", "--tmpdir=" + dir_.path()},
-                            log());
+    std::vector<std::string> command{"mariadbd",
+                                     "--no-defaults",
+                                     "--user=" + user(),
+                                     "--skip-networking",
+                                     "--datadir=" + dir_.path() + "/data",
+                                     "--socket=" + socket(),
+                                     "--pid-file=" + dir_.path() + "/pid",
+                                     "--innodb-buffer-pool-size=64M",
+                                     "--innodb-log-file-size=32M",
+                                     "--tmpdir=" + dir_.path()};
+    command.insert(command.end(), settings_.begin(), settings_.end());
+    child_ = Process::start(command, log());
     const bool up = eventually([this] { return !sql::Connection().connect(options("")); });
     if (!up) ADD_FAILURE() << "mariadbd does not start: " << log();
   }
@@ -120,6 +128,7 @@ class MariadbServer {
   std::string log() const { return dir_.path() + "/log"; }
 
   TempDir dir_;
+  const std::vector<std::string> settings_;
   pid_t child_ = 0;
 };
 

@@ -127,40 +127,81 @@ TEST(OrderTable, NamesAreChecked) {
   EXPECT_FALSE(OrderTable::create("orders", {{"f", "x"}, {"g", "X"}}).ok());
 }
 
-TEST(Partition, IsTheOneThatStoredCheckpointsRelyOn) {
-  journal::Record buy;
-  buy.type = journal::RecordType::kBuy;
-  buy.item = "phone";
-  journal::Record create = buy;
-  create.type = journal::RecordType::kCreate;
-  // Values of the first release: whoever changes them must repartition what is stored.
-  std::string writers;
-  for (const char* user : {"u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"}) {
-    buy.user = user;
-    writers += std::to_string(writer_of(buy, 7));
-    journal::Record cancel = buy;
-    cancel.type = journal::RecordType::kCancel;
-    cancel.order_id = 99;
-    EXPECT_EQ(writer_of(cancel, 7), writer_of(buy, 7));
-    EXPECT_EQ(writer_of(buy, 1), 0u);
+TEST(OrderTable, RowsAsValuesTakeNoMoreThanWasSaid) {
+  const auto table = *OrderTable::create("orders", {{"a", "a"}, {"missing", "m"}});
+  const std::string name(255, 'n');
+  for (const std::string& value : {std::string(), std::string(1000, '\0'), std::string(1000, '\xff'),
+                                   std::string("\xff"), std::string(1000, '"')}) {
+    journal::Record order;
+    order.item = order.user = order.request = name;
+    order.order_id = UINT64_MAX;
+    order.quantity = INT64_MIN;
+    std::string fields;
+    for (const char* field : {"", "a", "b", "c"}) journal::append_field(fields, field, value);
+    order.fields = fields;
+    const OrderRow row{&order, 1};
+    sql::BulkRows rows(table.bulk_types(), 1);
+    table.append_row(rows, row);
+    EXPECT_EQ(rows.rows(), 1u);
+    EXPECT_GT(rows.bytes(), 0u);
+    EXPECT_LE(rows.bytes(), table.bulk_bytes_max(row)) << value.size();
   }
-  EXPECT_EQ(writers, "55452563");
-  journal::Record close = create;
-  close.type = journal::RecordType::kClose;
-  close.user = "somebody";
-  EXPECT_EQ(writer_of(create, 7), writer_of(close, 7));
 }
 
-TEST(Partition, SpreadsOneItemsBuyersEvenly) {
-  journal::Record buy;
-  buy.item = "phone";
-  int counts[3] = {};
-  for (int i = 0; i < 30'000; ++i) {
-    const std::string user = std::to_string(i);
-    buy.user = user;
-    ++counts[writer_of(buy, 3)];
+journal::Record record_of(journal::RecordType type, std::string_view item, uint64_t order_id = 0) {
+  journal::Record record;
+  record.type = type;
+  record.item = item;
+  record.order_id = order_id;
+  return record;
+}
+
+TEST(Partition, IsTheOneThatStoredCheckpointsRelyOn) {
+  using journal::RecordType;
+  // Values of the first release: whoever changes them must repartition what is stored.
+  std::string writers;
+  for (uint64_t ms = 0; ms < 80; ms += 8) {
+    const uint64_t id = (384'000'000'000 + ms) << 22 | 7 << 12 | 99;
+    writers += std::to_string(writer_of(record_of(RecordType::kBuy, "phone", id), 7));
   }
-  for (const int count : counts) EXPECT_NEAR(count, 10'000, 500);
+  EXPECT_EQ(writers, "1234560123");
+  writers.clear();
+  for (const char* item : {"phone", "a", "b", "c", "d", "e", "f", "g"}) {
+    writers += std::to_string(writer_of(record_of(RecordType::kCreate, item), 7));
+  }
+  EXPECT_EQ(writers, "30266666");
+}
+
+TEST(Partition, KeepsWhatMustStayInOrderTogether) {
+  using journal::RecordType;
+  for (uint64_t order_id = 1; order_id != 0; order_id <<= 1) {
+    auto buy = record_of(RecordType::kBuy, "phone", order_id);
+    auto cancel = record_of(RecordType::kCancel, "phone", order_id);
+    buy.user = "u1";
+    cancel.request = "r2";
+    EXPECT_EQ(writer_of(cancel, 7), writer_of(buy, 7)) << order_id;
+    EXPECT_EQ(writer_of(buy, 1), 0u);
+  }
+  for (const auto type : {RecordType::kRestock, RecordType::kClose, RecordType::kReopen}) {
+    EXPECT_EQ(writer_of(record_of(type, "phone"), 7),
+              writer_of(record_of(RecordType::kCreate, "phone"), 7));
+  }
+}
+
+// In runs, so that each writer fills whole pages, but not longer ones than its queue holds.
+TEST(Partition, SpreadsOneItemsOrdersInRuns) {
+  int counts[3] = {};
+  int runs = 0;
+  uint32_t last = 3;
+  for (uint64_t i = 0; i < 240'000; ++i) {
+    const uint64_t id = (384'000'000'000 + i / 100) << 22 | i % 100;  // 100 a ms
+    const uint32_t writer = writer_of(record_of(journal::RecordType::kBuy, "phone", id), 3);
+    ++counts[writer];
+    runs += writer != last;
+    last = writer;
+  }
+  for (const int count : counts) EXPECT_EQ(count, 80'000);
+  EXPECT_EQ(runs, 300);
 }
 
 }  // namespace
