@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bench/connection.h"
+#include "bench/cpu_time.h"
 #include "bench/interrupt.h"
 #include "bench/progress.h"
 
@@ -352,8 +353,11 @@ Result<LoadResult> run_load(const LoadOptions& options, Workload& workload) {
   if (!address) return address.error();
   auto generator = std::make_unique<Generator>(options, std::move(*address), workload);
   SLUICE_TRY(generator->connect());
+  const int64_t cpu_ns = thread_cpu_ns();
   generator->run();
-  return generator->take_result();
+  LoadResult result = generator->take_result();
+  result.own_cpu_s = static_cast<double>(thread_cpu_ns() - cpu_ns) / 1e9;
+  return result;
 }
 
 }  // namespace sluice::bench

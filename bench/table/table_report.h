@@ -1,0 +1,13 @@
+// The table for a person (100 columns) and for a program (one JSON object).
+#pragma once
+
+#include <string>
+
+#include "bench/table/table.h"
+
+namespace sluice::bench::table {
+
+std::string table_text(const TableResult& result);
+std::string table_json(const TableResult& result);
+
+}  // namespace sluice::bench::table
