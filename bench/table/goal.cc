@@ -34,6 +34,7 @@ double Goal::ratio() const {
 
 bool Goal::reached() const {
   if (!missing.empty()) return false;
+  if (!reference.empty() && reference_value <= 0) return false;  // compared with nothing
   const double value = reference.empty() ? figure : ratio();
   return at_most ? value <= wanted : value >= wanted;
 }

@@ -62,6 +62,9 @@ TEST(Goal, ThatWasNotMeasuredIsNotReached) {
   goal.missing = "twemproxy is not installed";
   EXPECT_FALSE(goal.reached());
   EXPECT_EQ(times(1, 0, 2).ratio(), 0) << "nothing to compare with";
+  goal = times(1, -5, 1);
+  goal.at_most = true;
+  EXPECT_FALSE(goal.reached()) << "a ratio to nothing is no small ratio";
 }
 
 TableResult some_result() {
