@@ -5,24 +5,20 @@
 namespace sluice::bench {
 namespace {
 
-int64_t read_clock(clockid_t clock) {
+double read_clock(clockid_t clock) {
   timespec time{};
   if (::clock_gettime(clock, &time) != 0) return 0;
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 }  // namespace
 
 // The scheduler's own sum of run times: exact, where /proc/PID/stat counts ticks of 10 ms.
-int64_t cpu_time_ns(const std::vector<pid_t>& pids) {
-  int64_t sum = 0;
-  for (const pid_t pid : pids) {
-    clockid_t clock = 0;
-    if (::clock_getcpuclockid(pid, &clock) == 0) sum += read_clock(clock);
-  }
-  return sum;
+double process_cpu_s(pid_t pid) {
+  clockid_t clock = 0;
+  return ::clock_getcpuclockid(pid, &clock) == 0 ? read_clock(clock) : 0;
 }
 
-int64_t thread_cpu_ns() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+double thread_cpu_s() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace sluice::bench

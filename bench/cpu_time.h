@@ -3,16 +3,13 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
-#include <vector>
-
 namespace sluice::bench {
 
-// User and system time of all threads of the processes so far, in nanoseconds; a process that is
-// gone, or another user's, counts as 0.
-int64_t cpu_time_ns(const std::vector<pid_t>& pids);
+// User and system time of all threads of a process so far, in seconds, to the microsecond; 0 of one
+// that is gone.
+double process_cpu_s(pid_t pid);
 
 // Of the calling thread.
-int64_t thread_cpu_ns();
+double thread_cpu_s();
 
 }  // namespace sluice::bench

@@ -353,10 +353,10 @@ Result<LoadResult> run_load(const LoadOptions& options, Workload& workload) {
   if (!address) return address.error();
   auto generator = std::make_unique<Generator>(options, std::move(*address), workload);
   SLUICE_TRY(generator->connect());
-  const int64_t cpu_ns = thread_cpu_ns();
+  const double cpu_s = thread_cpu_s();
   generator->run();
   LoadResult result = generator->take_result();
-  result.own_cpu_s = static_cast<double>(thread_cpu_ns() - cpu_ns) / 1e9;
+  result.own_cpu_s = thread_cpu_s() - cpu_s;
   return result;
 }
 

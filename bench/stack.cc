@@ -96,7 +96,8 @@ Result<std::string> Stack::start_redis(const std::string& name,
 }
 
 // One connection to the server, made at once, never given up: twemproxy's own advice for a single
-// server. Small requests gain nothing from larger buffers than its default of 16 KiB.
+// server. Buffers of 512 bytes, the smallest that it takes, are the fastest for small commands: a
+// fifth more than its default of 16 KiB with 16 commands in flight, no difference with one.
 Result<std::string> Stack::start_twemproxy(const std::string& redis_address) {
   const auto port = free_port();
   if (!port) return port.error();
@@ -110,9 +111,9 @@ Result<std::string> Stack::start_twemproxy(const std::string& redis_address) {
                             "  server_connections: 1\n  backlog: 1024\n  servers:\n   - " +
                             redis_address + ":1\n"));
   auto process =
-      start("nutcracker", {"nutcracker", "-c", path("twemproxy.yml"), "-a", "127.0.0.1", "-s",
-                           std::to_string(*stats_port), "-p", path("twemproxy.pid"), "-o",
-                           path("twemproxy.log"), "-v", "2"});
+      start("nutcracker", {"nutcracker", "-m", "512", "-c", path("twemproxy.yml"), "-a",
+                           "127.0.0.1", "-s", std::to_string(*stats_port), "-p",
+                           path("twemproxy.pid"), "-o", path("twemproxy.log"), "-v", "2"});
   if (!process) return process.error();
   // It knows no PING without a key; any answer will do.
   SLUICE_TRY(wait_until_ready(**process, kStartTimeoutUs, [&] {

@@ -39,7 +39,7 @@ class Purchases : public Measure {
 
  private:
   struct Cell {
-    Samples per_second, p99_ns, cpu_us, generator_us;
+    Samples per_second, p99_ns, cpu_us, proxy_us, redis_us, generator_us;
   };
 
   Status measure(Rig& rig, Contender contender, size_t shape);
@@ -73,6 +73,8 @@ Status Purchases::measure(Rig& rig, Contender contender, size_t shape) {
   cell.per_second.add(sold->per_second());
   cell.p99_ns.add(static_cast<double>(sold->load.accepted_ns.quantile(0.99)));
   cell.cpu_us.add(sold->cpu_us());
+  cell.proxy_us.add(sold->proxy_us());
+  cell.redis_us.add(sold->redis_us());
   cell.generator_us.add(sold->load.own_cpu_s * 1e6 / static_cast<double>(sold->load.accepted));
   rig.say(text_of(kShapes[shape]), contender_name(contender),
           figure_text(sold->per_second(), Unit::kPerSecond));
@@ -121,18 +123,25 @@ Section Purchases::rates() const {
 }
 
 Section Purchases::costs() const {
-  Section section{"CPU us per purchase: server processes (+ the load generator)", {}, {}};
+  Section section{"CPU us per purchase, user and system", {}, {}};
   for (const Shape& shape : kShapes) section.columns.push_back(text_of(shape));
-  for (const Contender contender : kContenders) {
-    Section::Row row{contender_name(contender), {}};
+  const auto add_row = [&](const std::string& name, Contender contender, Samples Cell::*samples) {
+    Section::Row row{name, {}};
     for (size_t shape = 0; shape < std::size(kShapes); ++shape) {
-      char text[48];
-      std::snprintf(text, sizeof text, "%.2f (+ %.2f)", cell(contender, shape).cpu_us.median(),
-                    cell(contender, shape).generator_us.median());
+      char text[32];
+      std::snprintf(text, sizeof text, "%.2f", (cell(contender, shape).*samples).median());
       row.cells.push_back(text);
     }
     section.rows.push_back(std::move(row));
+  };
+  for (const Contender contender : kContenders) {
+    add_row(contender_name(contender), contender, &Cell::cpu_us);
+    if (contender != Contender::kSluice) continue;
+    add_row("  of it the proxy, with its journal", contender, &Cell::proxy_us);
+    add_row("  of it its Redis", contender, &Cell::redis_us);
   }
+  add_row("the load generator besides, of Sluice", Contender::kSluice, &Cell::generator_us);
+  add_row("the load generator besides, of plain", Contender::kPlain, &Cell::generator_us);
   return section;
 }
 

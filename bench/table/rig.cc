@@ -138,22 +138,19 @@ Result<std::string> Rig::start(const std::string& server) {
   return started;
 }
 
-std::vector<pid_t> Rig::pids(Contender contender) const {
-  if (contender != Contender::kSluice) return {round_->pid_of(server_of(contender))};
-  return {round_->pid_of(kProxy), round_->pid_of(kRedisSluice)};
-}
-
 Result<Measured> Rig::run(Contender contender, LoadOptions load, Workload& workload) {
   const auto where = address(contender);
   if (!where) return where.error();
   load.address = *where;
-  const std::vector<pid_t> servers = pids(contender);
-  const int64_t before_ns = cpu_time_ns(servers);
+  const bool sluice = contender == Contender::kSluice;
+  const pid_t redis = round_->pid_of(sluice ? kRedisSluice : server_of(contender));
+  const pid_t proxy = sluice ? round_->pid_of(kProxy) : 0;
+  const double redis_s = process_cpu_s(redis), proxy_s = sluice ? process_cpu_s(proxy) : 0;
   auto result = run_load(load, workload);
   if (!result) return result.error();
   if (result->interrupted) return Error(ErrorClass::kUnavailable, "interrupted");
-  const int64_t used_ns = cpu_time_ns(servers) - before_ns;
-  return Measured{std::move(*result), static_cast<double>(used_ns) / 1e9};
+  return Measured{std::move(*result), process_cpu_s(redis) - redis_s,
+                  sluice ? process_cpu_s(proxy) - proxy_s : 0};
 }
 
 Result<Measured> Rig::sell(Contender contender, const LoadOptions& load) {

@@ -32,10 +32,14 @@ const char* contender_name(Contender contender);
 
 struct Measured {
   LoadResult load;
-  double server_cpu_s = 0;  // of all the contender's processes, during the load
+  double redis_cpu_s = 0;  // of the contender's Redis, during the load
+  double proxy_cpu_s = 0;  // of its proxy, journal included; 0 if it has none
 
   double per_second() const { return load.per_second(load.accepted); }
-  double cpu_us() const { return server_cpu_s * 1e6 / static_cast<double>(load.answered()); }
+  // Of a request that was answered.
+  double redis_us() const { return redis_cpu_s * 1e6 / static_cast<double>(load.answered()); }
+  double proxy_us() const { return proxy_cpu_s * 1e6 / static_cast<double>(load.answered()); }
+  double cpu_us() const { return redis_us() + proxy_us(); }
 };
 
 class Rig {
@@ -79,7 +83,6 @@ class Rig {
 
   Result<std::string> start(const std::string& server);
   Result<Measured> sell_diy(Contender contender, const LoadOptions& load);
-  std::vector<pid_t> pids(Contender contender) const;
 
   const StackOptions options_;
   const bool progress_;
