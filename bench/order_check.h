@@ -27,8 +27,8 @@ struct Acknowledged {
 };
 using AcceptedOrders = std::map<std::string, Acknowledged>;  // by item
 
-// Ok if every item has exactly the orders that were acknowledged, of as many buyers, and items.sold
-// says the same; else an error that names each item that differs. Reads the whole table twice.
+// Ok if every item has exactly the orders that were acknowledged, no two of one buyer, and
+// items.sold says the same; else an error that names each item that differs. Reads the whole table.
 Status check_accepted(const sql::ConnectOptions& database, const AcceptedOrders& accepted);
 
 // "10.11.6-MariaDB".
