@@ -35,7 +35,7 @@ class OrderGrowth : public Measure {
     if (number + 1 < effort_.rounds) return {};
     for (const uint64_t orders : kLevels) {
       if (orders > effort_.orders_max || orders * kBytesPerOrder > available_bytes()) continue;
-      levels_.push_back({orders, {}, 0, {}});
+      levels_.push_back({orders, {}, 0, {}, {}});
     }
     for (int turn = 0; turn < effort_.rounds; ++turn) {
       for (Level& level : levels_) SLUICE_TRY(measure(rig, level));
@@ -50,7 +50,7 @@ class OrderGrowth : public Measure {
     uint64_t orders;
     SaleOptions sale;
     uint64_t sold;  // of the item so far
-    Samples cpu_us;
+    Samples cpu_us, redis_us;
   };
 
   Status fill(Rig& rig, Level& level);
@@ -81,6 +81,7 @@ Status OrderGrowth::measure(Rig& rig, Level& level) {
   if (!sold) return sold.error();
   level.sold += sold->load.accepted;
   level.cpu_us.add(sold->cpu_us());
+  level.redis_us.add(sold->redis_us());
   rig.say("orders in the item", text_of(level.orders),
           figure_text(sold->cpu_us(), Unit::kMicroseconds));
   return {};
@@ -88,12 +89,13 @@ Status OrderGrowth::measure(Rig& rig, Level& level) {
 
 std::vector<Section> OrderGrowth::sections() const {
   Section section{"CPU us per purchase (proxy, Redis, journal), 50 connections x 16", {}, {}};
-  Section::Row row{"by orders in the item before", {}};
+  Section::Row all{"by orders in the item before", {}}, redis{"  of it Redis", {}};
   for (const Level& level : levels_) {
     section.columns.push_back(text_of(level.orders));
-    row.cells.push_back(figure_text(level.cpu_us.median(), Unit::kMicroseconds));
+    all.cells.push_back(figure_text(level.cpu_us.median(), Unit::kMicroseconds));
+    redis.cells.push_back(figure_text(level.redis_us.median(), Unit::kMicroseconds));
   }
-  section.rows.push_back(std::move(row));
+  section.rows = {std::move(all), std::move(redis)};
   return {section};
 }
 
