@@ -7,6 +7,8 @@
 namespace sluice::bench {
 namespace {
 
+constexpr size_t kNamedMax = 20;  // items in one message
+
 std::string text_at(const sql::Row& row, size_t column) { return row[column].value_or("NULL"); }
 
 // What MySQL holds of one item, as text; "0" if it has nothing.
@@ -65,8 +67,15 @@ Status check_accepted(const sql::ConnectOptions& database, const AcceptedOrders&
   HeldOrders held;
   SLUICE_TRY(read_held(database, held));
   std::string differences;
-  for (const auto& [item, told] : accepted) differences += difference(item, told, held[item]);
-  if (differences.empty()) return {};
+  size_t differ = 0;
+  for (const auto& [item, told] : accepted) {
+    const std::string text = difference(item, told, held[item]);
+    if (!text.empty() && ++differ <= kNamedMax) differences += text;
+  }
+  if (differ == 0) return {};
+  if (differ > kNamedMax) {
+    differences += "\n  and " + std::to_string(differ - kNamedMax) + " other items";
+  }
   return Error(ErrorClass::kCorrupt,
                "MySQL does not hold exactly the acknowledged orders:" + differences);
 }
