@@ -247,6 +247,7 @@ void add_compare(CLI::App& app, int& code) {
   compare->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
   compare->add_option("--flusher-set", options.stack.flusher_set,
                       "key=value for the flusher's --set");
+  compare->add_flag("--markdown", arguments->markdown, "the tables for a page of documentation");
   compare->add_flag("--json", arguments->json, "the result as one JSON object");
   compare->callback([=, &code] { code = compare_scenario(*arguments); });
 }

@@ -204,7 +204,9 @@ int compare_scenario(CompareArguments arguments) {
   if (options.stack.bin_folder.empty()) options.stack.bin_folder = own_folder();
   const auto result = table::measure_table(options);
   if (!result) return failed(result.error());
-  const std::string text = arguments.json ? table::table_json(*result) : table::table_text(*result);
+  const std::string text = arguments.json       ? table::table_json(*result)
+                           : arguments.markdown ? table::table_markdown(*result)
+                                                : table::table_text(*result);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return 0;
 }

@@ -54,7 +54,7 @@ struct MysqlArguments {
 
 struct CompareArguments {
   table::TableOptions table;
-  bool quick = false;
+  bool markdown = false;
   bool json = false;
 };
 

@@ -109,6 +109,35 @@ std::string table_text(const TableResult& result) {
   return text + end;
 }
 
+std::string table_markdown(const TableResult& result) {
+  const auto row = [](const std::vector<std::string>& cells) {
+    std::string line = "|";
+    for (const std::string& cell : cells) line += " " + cell + " |";
+    return line + "\n";
+  };
+  std::string text = "| measure | goal | figure | ratio | |\n|---|---|---|---|---|\n";
+  for (const Goal& goal : result.goals) {
+    char ratio[32];
+    std::snprintf(ratio, sizeof ratio, "%.2f", goal.ratio());
+    const bool measured = goal.missing.empty();
+    text += row({goal.measure, goal.wanted_text(),
+                 measured ? figure_text(goal.figure, goal.unit) : goal.missing,
+                 measured ? ratio : "", measured ? goal.reached() ? "reached" : "missed" : ""});
+  }
+  for (const Section& section : result.sections) {
+    std::vector<std::string> head{section.title};
+    head.insert(head.end(), section.columns.begin(), section.columns.end());
+    while (head.size() <= section.rows.front().cells.size()) head.emplace_back();
+    text += "\n" + row(head) + row(std::vector<std::string>(head.size(), "---"));
+    for (const Section::Row& figures : section.rows) {
+      std::vector<std::string> cells{figures.name};
+      cells.insert(cells.end(), figures.cells.begin(), figures.cells.end());
+      text += row(cells);
+    }
+  }
+  return text;
+}
+
 std::string table_json(const TableResult& result) {
   const Machine& machine = result.machine;
   boost::json::array goals, sections;

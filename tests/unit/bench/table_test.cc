@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 #include <sstream>
@@ -102,6 +103,20 @@ TEST(TableReport, WarnsOfWhatMakesFiguresWorthless) {
   EXPECT_NE(table_text(result).find("1.2 cores busy"), std::string::npos);
   result.rounds = 4;
   EXPECT_NE(table_text(result).find("ROUGH: 4 round"), std::string::npos);
+}
+
+TEST(TableReport, MarkdownRowsHaveAsManyCellsAsTheirHeads) {
+  const std::string text = table_markdown(some_result());
+  EXPECT_NE(text.find("| purchases/s | >= 2.00 x do it yourself | 150,000 /s | 1.50 | missed |"),
+            std::string::npos)
+      << text;
+  std::istringstream lines(text);
+  std::ptrdiff_t bars = 0;  // of the table that the line belongs to
+  for (std::string line; std::getline(lines, line);) {
+    const auto count = std::count(line.begin(), line.end(), '|');
+    if (bars == 0 || line.empty()) bars = count;
+    EXPECT_EQ(count, bars) << line;
+  }
 }
 
 TEST(TableReport, JsonSaysTheSame) {
