@@ -4,17 +4,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/clock.h"
 #include "bench/address.h"
 #include "bench/control.h"
+#include "bench/interrupt.h"
 
 namespace sluice::bench {
 namespace {
 
 constexpr int64_t kStartTimeoutUs = 60'000'000;
-constexpr int64_t kDrainTimeoutUs = 300'000'000;
+constexpr int64_t kDrainTimeoutUs = 600'000'000;
+constexpr useconds_t kDrainPollUs = 2'000;
 constexpr const char* kDatabase = "sluice_bench";
 constexpr const char* kUser = "sluice";
 constexpr const char* kPassword = "sluice-bench";  // of a server that listens on loopback only
@@ -36,6 +39,16 @@ Status write_file(const std::string& path, const std::string& text) {
 std::string user_name() {
   const passwd* entry = ::getpwuid(::geteuid());
   return entry == nullptr ? "root" : entry->pw_name;
+}
+
+// Whether the log has, behind its first `skipped` bytes, the line with which a drain ends.
+bool says_drained(const std::string& log, std::streamoff skipped) {
+  std::ifstream file(log);
+  file.seekg(skipped);
+  for (std::string line; std::getline(file, line);) {
+    if (line.ends_with(" drained")) return true;
+  }
+  return false;
 }
 
 void add_overrides(std::vector<std::string>& words, const std::vector<std::string>& overrides) {
@@ -210,13 +223,22 @@ Result<double> Stack::drain() {
   std::vector<std::string> words{options_.bin_folder + "/sluice-flusher", "--config",
                                  path("flusher.toml"), "--once"};
   add_overrides(words, options_.flusher_set);
+  const std::string log = path("sluice-flusher.log");
+  std::error_code none_yet;
+  const auto old_bytes = std::filesystem::file_size(log, none_yet);
   const int64_t start_us = base::monotonic_us();
-  auto flusher = Process::start("sluice-flusher", words, path("sluice-flusher.log"));
+  auto flusher = Process::start("sluice-flusher", words, log);
   if (!flusher) return flusher.error();
+  while ((*flusher)->running() && !interrupted() &&
+         !says_drained(log, none_yet ? 0 : static_cast<std::streamoff>(old_bytes)) &&
+         base::monotonic_us() < start_us + kDrainTimeoutUs) {
+    ::usleep(kDrainPollUs);
+  }
+  const double seconds = static_cast<double>(base::monotonic_us() - start_us) / 1e6;
   const auto code = (*flusher)->wait(kDrainTimeoutUs);
   if (!code) return code.error();
   if (*code != 0) return (*flusher)->failure("exit code " + std::to_string(*code));
-  return static_cast<double>(base::monotonic_us() - start_us) / 1e6;
+  return seconds;
 }
 
 }  // namespace sluice::bench

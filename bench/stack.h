@@ -40,7 +40,8 @@ class Stack {
   Result<std::string> start_proxy(const std::string& redis_address);
   // Of a server started under that name; -1 if there is none.
   pid_t pid_of(const std::string& name) const;
-  // Runs sluice-flusher --once to its end; the seconds that it took.
+  // Runs sluice-flusher --once to its end; the seconds from its start until it said that everything
+  // was in MySQL. What comes after is housekeeping: it compacts the journal.
   Result<double> drain();
 
   const sql::ConnectOptions& database() const { return database_; }
