@@ -3,11 +3,11 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench microbench torture mutations fuzz asan tsan format clean
+.PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps:  ## install every package that is missing (asks for sudo if there is one to install)
 	@scripts/deps.sh
@@ -22,9 +22,15 @@ test: deps  ## build and run every test; the last line is "N passed, N failed"
 	@scripts/build default
 	@scripts/test
 
-bench: deps  ## build and print purchases/s and rows/s beside the do-it-yourself way
+bench:  ## build and print the whole table beside what one would build instead; 15 minutes
+	@scripts/deps.sh bench
 	@scripts/build default
 	@$(build_dir)/bin/sluice-bench compare
+
+bench-quick:  ## the same in two minutes, with rough figures
+	@scripts/deps.sh bench
+	@scripts/build default
+	@$(build_dir)/bin/sluice-bench compare --quick
 
 microbench: deps  ## each part alone, against its limit: bench/micro/limits.h
 	@scripts/build default

@@ -5,10 +5,10 @@
 #include <memory>
 
 #include "bench/abuser.h"
-#include "bench/compare.h"
 #include "bench/interrupt.h"
 #include "bench/load.h"
 #include "bench/passthrough_workload.h"
+#include "bench/samples.h"
 #include "bench/text.h"
 
 namespace sluice::bench {
@@ -127,7 +127,7 @@ Result<AbuseResult> measure_abuse(const AbuseOptions& options) {
     if (!row) return row.error();
     result.rows.push_back(std::move(*row));
   }
-  result.proxy_peak_bytes = peak_memory_bytes((*stack)->proxy_pid());
+  result.proxy_peak_bytes = peak_memory_bytes((*stack)->pid_of("sluice-proxy"));
   return result;
 }
 

@@ -1,11 +1,15 @@
 #include "bench/diy_workload.h"
 
+#include <unistd.h>
+
 #include "bench/control.h"
 
 namespace sluice::bench {
 namespace {
 
 constexpr char kMark = '#';
+constexpr int kFreeTries = 1'000;
+constexpr useconds_t kFreePollUs = 5'000;
 constexpr std::string_view kUser = "u#########";
 constexpr std::string_view kRequest = "r#########-####";
 
@@ -81,6 +85,13 @@ Status DiyWorkload::clean_up() {
   const auto done = control->command(
       {"UNLINK", key(options_, "stock"), key(options_, "buyers"), key(options_, "orders")});
   if (!done) return done.error();
+  // Freed by a thread of Redis, which would otherwise burden the next run.
+  for (int tries = 0; tries < kFreeTries; ++tries) {
+    const auto info = control->command({"INFO", "memory"});
+    if (!info) return info.error();
+    if (info_field(info->text, "lazyfree_pending_objects") == "0") break;
+    ::usleep(kFreePollUs);
+  }
   return {};
 }
 

@@ -33,7 +33,8 @@ class DiyWorkload : public Workload {
   void append_request(uint64_t index, std::string& out) override;
   Outcome judge(uint64_t index, std::string_view reply) override;
 
-  // Removes the item's keys, so that runs do not fill the memory. Not part of any measurement.
+  // Removes the item's keys, so that runs do not fill the memory, and waits until they are freed.
+  // Not part of any measurement.
   Status clean_up();
 
  private:

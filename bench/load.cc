@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bench/connection.h"
+#include "bench/cpu_time.h"
 #include "bench/interrupt.h"
 #include "bench/progress.h"
 
@@ -352,8 +353,11 @@ Result<LoadResult> run_load(const LoadOptions& options, Workload& workload) {
   if (!address) return address.error();
   auto generator = std::make_unique<Generator>(options, std::move(*address), workload);
   SLUICE_TRY(generator->connect());
+  const double cpu_s = thread_cpu_s();
   generator->run();
-  return generator->take_result();
+  LoadResult result = generator->take_result();
+  result.own_cpu_s = thread_cpu_s() - cpu_s;
+  return result;
 }
 
 }  // namespace sluice::bench

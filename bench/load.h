@@ -44,6 +44,7 @@ struct LoadResult {
   uint64_t not_sent = 0;    // open loop: due before the end, but no connection had room
   uint64_t disconnects = 0;
   double elapsed_s = 0;  // from the first request to the last reply
+  double own_cpu_s = 0;  // what the generator itself used of a core meanwhile
   bool interrupted = false;
   LatencyHistogram accepted_ns;
   LatencyHistogram refused_ns;

@@ -1,21 +1,21 @@
 #include "bench/machine.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
-#include <vector>
+
+#include "bench/disk_probe.h"
 
 namespace sluice::bench {
 namespace {
+
+constexpr int kSyncs = 200;
 
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");
@@ -43,25 +43,22 @@ std::string file_system(long magic) {
   }
 }
 
-Result<double> median_sync_us(const std::string& folder) {
-  constexpr int kSyncs = 200;
-  const std::string path = folder + "/sync-probe";
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return base::errno_error(errno, path);
-  const std::vector<char> block(4096, 'x');
-  std::vector<double> times_us;
-  int failure = 0;
-  for (int i = 0; i < kSyncs && failure == 0; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    if (::write(fd, block.data(), block.size()) < 0 || ::fdatasync(fd) != 0) failure = errno;
-    const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
-    times_us.push_back(time.count());
-  }
-  ::close(fd);
-  ::unlink(path.c_str());
-  if (failure != 0) return base::errno_error(failure, path);
-  std::nth_element(times_us.begin(), times_us.begin() + kSyncs / 2, times_us.end());
-  return times_us[kSyncs / 2];
+// Time that some processor was neither idle nor waiting for a disk, in seconds since the boot.
+double busy_s() {
+  std::ifstream stat("/proc/stat");
+  std::string name;
+  double user = 0, nice = 0, system = 0, idle = 0, waiting = 0, irq = 0, softirq = 0, steal = 0;
+  stat >> name >> user >> nice >> system >> idle >> waiting >> irq >> softirq >> steal;
+  return (user + nice + system + irq + softirq + steal) /
+         static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// Not the load average, which still remembers the build that came before.
+double busy_cores() {
+  constexpr useconds_t kWatchUs = 500'000;
+  const double before_s = busy_s();
+  ::usleep(kWatchUs);
+  return (busy_s() - before_s) * 1e6 / kWatchUs;
 }
 
 }  // namespace
@@ -74,14 +71,14 @@ Result<Machine> describe_machine(const std::string& folder) {
   if (::uname(&name) == 0) {
     machine.kernel = std::string(name.sysname) + " " + name.release + " " + name.machine;
   }
-  ::getloadavg(&machine.load, 1);
+  machine.busy_cores = busy_cores();
   struct statfs info {};
   if (::statfs(folder.c_str(), &info) != 0) return base::errno_error(errno, folder);
   machine.disk = file_system(info.f_type);
   machine.in_memory = info.f_type == TMPFS_MAGIC;
-  const auto sync_us = median_sync_us(folder);
-  if (!sync_us) return sync_us.error();
-  machine.sync_us = *sync_us;
+  const auto syncs = probe_syncs(folder, kSyncs);
+  if (!syncs) return syncs.error();
+  machine.sync_us = static_cast<double>(syncs->quantile(0.5)) / 1e3;
   return machine;
 }
 

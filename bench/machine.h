@@ -13,7 +13,7 @@ struct Machine {
   std::string kernel;      // "Linux 6.1.0 x86_64"
   std::string disk;        // file system of the data folder
   double sync_us = 0;      // median time of a 4 KiB append and fdatasync there
-  double load = 0;         // load average of the last minute, before the benchmark began
+  double busy_cores = 0;   // cores that other programs used in the half second before
   bool in_memory = false;  // the folder is a tmpfs: syncing is free there, results are not real
 };
 

@@ -10,16 +10,31 @@
 
 namespace sluice::bench {
 
-using AcceptedOrders = std::map<std::string, uint64_t>;  // item → purchases accepted, of one unit
+// The orders that buyers of an item were told of, each of one unit, without keeping them: their
+// number, and all ids by exclusive or. Two sets of one size that differ agree in it once in 2^64.
+struct Acknowledged {
+  uint64_t orders = 0;
+  uint64_t ids = 0;
 
-// Ok if every item has exactly as many orders of as many buyers as were accepted, and items.sold
-// says the same; else an error that names each item that differs.
+  void add(uint64_t order_id) {
+    ++orders;
+    ids ^= order_id;
+  }
+  void add(const Acknowledged& other) {
+    orders += other.orders;
+    ids ^= other.ids;
+  }
+};
+using AcceptedOrders = std::map<std::string, Acknowledged>;  // by item
+
+// Ok if every item has exactly the orders that were acknowledged, no two of one buyer, and
+// items.sold says the same; else an error that names each item that differs. Reads the whole table.
 Status check_accepted(const sql::ConnectOptions& database, const AcceptedOrders& accepted);
 
 // "10.11.6-MariaDB".
 Result<std::string> database_version(const sql::ConnectOptions& database);
 
-// Sluice's tables, for a run in which no flusher makes them.
+// Sluice's tables, as the flusher makes them.
 Status create_tables(const sql::ConnectOptions& database);
 
 }  // namespace sluice::bench

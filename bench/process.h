@@ -30,6 +30,7 @@ class Process {
   bool running();
   // Of the running process.
   pid_t pid() const { return pid_; }
+  const std::string& name() const { return name_; }
   // Waits for the process to end by itself; its exit code. kUnavailable after the time, or if the
   // benchmark is interrupted.
   Result<int> wait(int64_t timeout_us);

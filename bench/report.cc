@@ -81,6 +81,12 @@ std::string report_text(const SaleFacts& facts, const LoadResult& result) {
   text += trouble_lines(facts, result);
   text += latency_line("accepted in", result.accepted_ns);
   text += latency_line("refused in", result.refused_ns);
+  if (result.answered() > 0) {
+    char own[64];
+    std::snprintf(own, sizeof own, "%.2f us",
+                  result.own_cpu_s * 1e6 / static_cast<double>(result.answered()));
+    text += "  " + padded("generator", 14, false) + "  " + own + " of CPU a request\n";
+  }
   return text;
 }
 
@@ -105,6 +111,7 @@ std::string report_json(const SaleFacts& facts, const LoadResult& result) {
   object["lost"] = result.lost;
   object["not_sent"] = result.not_sent;
   object["disconnects"] = result.disconnects;
+  object["generator_cpu_s"] = result.own_cpu_s;
   object["accepted_us"] = latency_json(result.accepted_ns);
   object["refused_us"] = latency_json(result.refused_ns);
   return boost::json::serialize(object) + "\n";

@@ -13,16 +13,28 @@ constexpr std::string_view kUser = "u#########";
 constexpr std::string_view kRequest = "r#########-####";
 
 std::string encoded_buy(const SaleOptions& options) {
+  const std::string item = options.items == 1 ? options.item : options.item + "-####";
   std::string out;
   if (options.with_req) {
-    append_command(out, "SECKILL.BUY", options.item, kUser, "REQ", kRequest);
+    append_command(out, "SECKILL.BUY", item, kUser, "REQ", kRequest);
   } else {
-    append_command(out, "SECKILL.BUY", options.item, kUser);
+    append_command(out, "SECKILL.BUY", item, kUser);
   }
   return out;
 }
 
 }  // namespace
+
+std::vector<std::string> sale_items(const SaleOptions& options) {
+  if (options.items == 1) return {options.item};
+  std::vector<std::string> names;
+  char number[16];
+  for (uint32_t i = 0; i < options.items; ++i) {
+    std::snprintf(number, sizeof number, "-%04" PRIu32, i);
+    names.push_back(options.item + number);
+  }
+  return names;
+}
 
 Result<std::unique_ptr<SaleWorkload>> SaleWorkload::create(const SaleOptions& options) {
   std::unique_ptr<SaleWorkload> workload(new SaleWorkload(options));
@@ -36,11 +48,18 @@ Result<std::unique_ptr<SaleWorkload>> SaleWorkload::create(const SaleOptions& op
 SaleWorkload::SaleWorkload(const SaleOptions& options)
     : options_(options),
       buyers_(options.buyers, options.repeat),
-      request_(encoded_buy(options), kMark) {}
+      zipf_(options.items, options.zipf),
+      request_(encoded_buy(options), kMark),
+      acknowledged_(options.items) {}
 
 void SaleWorkload::append_request(uint64_t index, std::string& out) {
   const Ask ask = buyers_.ask(index);
-  request_.append_to(out, {ask.buyer, ask.buyer, ask.purchase});
+  const uint64_t buyer = ask.buyer + options_.first_buyer;
+  if (options_.items == 1) {
+    request_.append_to(out, {buyer, buyer, ask.purchase});
+  } else {
+    request_.append_to(out, {item_of(index), buyer, buyer, ask.purchase});
+  }
 }
 
 Outcome SaleWorkload::judge(uint64_t index, std::string_view reply) {
@@ -50,28 +69,35 @@ Outcome SaleWorkload::judge(uint64_t index, std::string_view reply) {
 }
 
 void SaleWorkload::note_order(uint64_t index, std::string_view order_id) {
-  if (acked_) {
-    const Ask ask = buyers_.ask(index);
-    const char* request = options_.with_req ? "r%09" PRIu64 "-%04" PRIu64 : "-";
-    std::fprintf(acked_.get(), "u%09" PRIu64 " ", ask.buyer);
-    std::fprintf(acked_.get(), request, ask.buyer, ask.purchase);
-    std::fprintf(acked_.get(), " %.*s\n", static_cast<int>(order_id.size()), order_id.data());
-  }
-  if (!options_.with_req || buyers_.repeat() == 1) {
-    ++orders_;
-    return;
-  }
+  if (acked_) write_acked(index, order_id);
   uint64_t order = 0;
   std::from_chars(order_id.data(), order_id.data() + order_id.size(), order);
+  if (!is_new(index, order)) return;
+  ++orders_;
+  acknowledged_[item_of(index)].add(order);
+}
+
+// False for an order that a repeated REQ got again, or should have got.
+bool SaleWorkload::is_new(uint64_t index, uint64_t order) {
+  if (!options_.with_req || buyers_.repeat() == 1) return true;
   const uint64_t purchase = buyers_.purchase_number(index);
   if (purchase >= order_of_purchase_.size()) order_of_purchase_.resize(purchase + 4096);
   uint64_t& known = order_of_purchase_[purchase];
   if (known == 0) {
     known = order;
-    ++orders_;
-  } else if (known != order) {
-    ++mismatched_;
+    return true;
   }
+  mismatched_ += known != order;
+  return false;
+}
+
+void SaleWorkload::write_acked(uint64_t index, std::string_view order_id) {
+  const Ask ask = buyers_.ask(index);
+  const uint64_t buyer = ask.buyer + options_.first_buyer;
+  const char* request = options_.with_req ? "r%09" PRIu64 "-%04" PRIu64 : "-";
+  std::fprintf(acked_.get(), "u%09" PRIu64 " ", buyer);
+  std::fprintf(acked_.get(), request, buyer, ask.purchase);
+  std::fprintf(acked_.get(), " %.*s\n", static_cast<int>(order_id.size()), order_id.data());
 }
 
 Status SaleWorkload::close_acked() {

@@ -7,9 +7,10 @@
 #include <string>
 
 #include "bench/abuse.h"
-#include "bench/compare.h"
 #include "bench/load.h"
 #include "bench/startup.h"
+#include "bench/table/table.h"
+#include "sql/connection.h"
 
 namespace sluice::bench {
 
@@ -25,6 +26,8 @@ struct SaleArguments {
   bool stream = true;  // diy only
   bool json = false;
   std::string acked_path;
+  uint32_t items = 1;
+  double zipf = 0.99;
 };
 
 struct PassthroughArguments {
@@ -35,9 +38,23 @@ struct PassthroughArguments {
   bool json = false;
 };
 
+// For the scenarios that ask MySQL.
+struct MysqlArguments {
+  sql::ConnectOptions database;
+  std::string password_file;
+  std::string method = "insert";  // rows only
+  std::string folder = "/var/tmp";
+  int connections = 8;
+  uint64_t rows = 300'000;
+  uint64_t rows_per_statement = 1'000;
+  double duration_s = 10;
+  int64_t stock = 1'000'000;
+  bool json = false;
+};
+
 struct CompareArguments {
-  CompareOptions compare;
-  bool quick = false;
+  table::TableOptions table;
+  bool markdown = false;
   bool json = false;
 };
 
@@ -53,7 +70,10 @@ struct AbuseArguments {
 
 int sale_scenario(SaleArguments arguments);
 int diy_scenario(SaleArguments arguments);
+int refusals_scenario(SaleArguments arguments);
 int passthrough_scenario(const PassthroughArguments& arguments);
+int mysql_scenario(MysqlArguments arguments);
+int rows_scenario(MysqlArguments arguments);
 int compare_scenario(CompareArguments arguments);
 int startup_scenario(StartupArguments arguments);
 int abuse_scenario(AbuseArguments arguments);

@@ -30,12 +30,18 @@ class Stack {
   // ({"appendonly", "yes"}); its address.
   Result<std::string> start_redis(const std::string& name,
                                   const std::vector<std::string>& settings);
+  // A twemproxy (nutcracker) before that Redis; its address. kNotFound if it is not installed.
+  Result<std::string> start_twemproxy(const std::string& redis_address);
   // A mariadbd with its default durability (each commit synced) and an empty database.
   Status start_database();
+  // Instead of start_database(): one that runs already.
+  void use_database(const sql::ConnectOptions& database) { database_ = database; }
   // The proxy's address. drain() needs the database to have been started before.
   Result<std::string> start_proxy(const std::string& redis_address);
-  pid_t proxy_pid() const { return proxy_pid_; }
-  // Runs sluice-flusher --once to its end; the seconds that it took.
+  // Of a server started under that name; -1 if there is none.
+  pid_t pid_of(const std::string& name) const;
+  // Runs sluice-flusher --once to its end; the seconds from its start until it said that everything
+  // was in MySQL. What comes after is housekeeping: it compacts the journal.
   Result<double> drain();
 
   const sql::ConnectOptions& database() const { return database_; }
@@ -53,7 +59,6 @@ class Stack {
   const StackOptions options_;
   const TempFolder folder_;  // destroyed after the processes
   sql::ConnectOptions database_;
-  pid_t proxy_pid_ = -1;
 
   // Stops the last one started first: nobody loses the server behind it.
   struct Processes {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs every package that building, running and testing Sluice needs, by name, from the
 # distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
-# asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs.
+# asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs,
+# `deps.sh bench` what `make bench` compares with.
 set -euo pipefail
 
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
@@ -20,6 +21,14 @@ packages=(
 if [ "${1:-}" = fuzz ]; then
   packages+=(clang llvm
              "libclang-rt-dev|libclang-rt-14-dev|libclang-rt-18-dev|libclang-rt-19-dev")
+fi
+
+# nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer it is no
+# reason to stop: the table then says that it was not there.
+optional=()
+if [ "${1:-}" = bench ]; then
+  packages+=(nutcracker)
+  optional=(nutcracker)
 fi
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
@@ -44,6 +53,13 @@ for word in "${packages[@]}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+can_install() {
+  command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
+}
+if [ "${missing[*]}" = "${optional[*]}" ] && ! can_install; then
+  echo "deps: ${missing[*]} is not installed, and nobody here may install it; doing without it"
+  exit 0
+fi
 if ! command -v apt-get >/dev/null; then
   echo "deps: this machine has no apt-get; install by hand: ${missing[*]}" >&2
   exit 1
@@ -72,6 +88,10 @@ for word in "${missing[@]}"; do
     candidate=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null | sed -n 's/ *Candidate: //p')
     if [ -n "$candidate" ] && [ "$candidate" != "(none)" ]; then chosen=$name; break; fi
   done
+  if [ -z "$chosen" ] && [[ " ${optional[*]} " == *" $word "* ]]; then
+    echo "deps: no package source offers $word; doing without it"
+    continue
+  fi
   [ -n "$chosen" ] || {
     echo "deps: no package source offers any of: ${choices[*]}" >&2
     echo "  (Debian: section main; Ubuntu: sections main and universe)" >&2
@@ -79,6 +99,8 @@ for word in "${missing[@]}"; do
   }
   names+=("$chosen")
 done
+
+[ ${#names[@]} -gt 0 ] || exit 0
 
 # The servers are wanted as programs, not as services: what `make run` and the tests need they
 # start themselves on free ports. policy-rc.d is Debian's own switch for that; one that exists

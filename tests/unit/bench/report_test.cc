@@ -4,7 +4,6 @@
 
 #include <boost/json.hpp>
 
-#include "bench/compare_report.h"
 #include "bench/text.h"
 
 namespace sluice::bench {
@@ -20,16 +19,6 @@ LoadResult some_result() {
   result.unanswered = 7;
   result.elapsed_s = 2;
   for (int i = 0; i < 1000; ++i) result.accepted_ns.record(2'000'000);
-  return result;
-}
-
-CompareResult some_comparison() {
-  CompareResult result;
-  result.rounds = 3;
-  result.shapes = {{50, 1}, {50, 16}};
-  result.purchases = {{Contender::kSluice, {60'000, 400'000}, {1e6, 2e6}},
-                      {Contender::kDiyDurable, {40'000, 160'000}, {3e6, 4e6}}};
-  result.drains = {{"bare INSERT", 222'000}};
   return result;
 }
 
@@ -65,21 +54,6 @@ TEST(Report, JsonSaysTheSame) {
   EXPECT_EQ(parsed.at("errors").at("BUSY").to_number<int>(), 60);
   EXPECT_EQ(parsed.at("unanswered").to_number<int>(), 7);
   EXPECT_NEAR(parsed.at("accepted_us").at("p99").to_number<double>(), 2000, 20);
-}
-
-TEST(CompareReport, GivesTheRatioAndWarnsOfADiskThatIsNone) {
-  CompareResult result = some_comparison();
-  EXPECT_NE(compare_text(result).find("1.50"), std::string::npos);
-  EXPECT_NE(compare_text(result).find("2.50"), std::string::npos);
-  EXPECT_EQ(compare_text(result).find("WARNING"), std::string::npos);
-  EXPECT_EQ(compare_text(result).find("Checked"), std::string::npos) << "nothing was checked";
-  result.machine.in_memory = true;
-  EXPECT_NE(compare_text(result).find("WARNING"), std::string::npos);
-  result.machine.in_memory = false;
-  result.machine.load = 2.5;
-  EXPECT_NE(compare_text(result).find("load average 2.5"), std::string::npos);
-  const auto parsed = boost::json::parse(compare_json(result)).as_object();
-  EXPECT_EQ(parsed.at("purchases").as_array().size(), 4u);
 }
 
 }  // namespace

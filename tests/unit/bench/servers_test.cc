@@ -5,11 +5,12 @@
 
 #include <filesystem>
 
-#include "bench/compare.h"
 #include "bench/control.h"
 #include "bench/diy_workload.h"
 #include "bench/insert_loop.h"
 #include "bench/load.h"
+#include "bench/load_data.h"
+#include "bench/mysql_sale.h"
 #include "bench/order_check.h"
 #include "bench/process.h"
 #include "bench/stack.h"
@@ -104,6 +105,51 @@ TEST(Diy, ALimitOfTwoLetsABuyerBuyTwice) {
   EXPECT_EQ(result->refused.count("LIMIT"), 10u);
 }
 
+std::string count_of(const sql::ConnectOptions& database, const std::string& query) {
+  sql::Connection connection;
+  std::vector<sql::Row> rows;
+  EXPECT_FALSE(connection.connect(database).has_value());
+  EXPECT_FALSE(connection.query(query, rows).has_value()) << query;
+  return rows.empty() ? "" : rows[0][0].value_or("NULL");
+}
+
+TEST(MysqlSale, SellsExactlyTheStockAndRefusesTheRest) {
+  auto stack = make_stack();
+  const Status started = stack->start_database();
+  ASSERT_TRUE(started.ok()) << started.error().message();
+  MysqlSaleOptions options;
+  options.database = stack->database();
+  options.item = "phone";
+  options.stock = 50;
+  options.connections = 4;
+  options.duration_us = 2'000'000;
+  const auto result = run_mysql_sale(options);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(result->accepted, 50u);
+  EXPECT_GT(result->refused, 0u);
+  EXPECT_EQ(result->accepted_ns.count(), 50u);
+  EXPECT_EQ(count_of(options.database, "SELECT COUNT(DISTINCT user_id) FROM sluice_bench_orders"),
+            "50");
+}
+
+TEST(LoadData, PutsTheSameRowsInAsTheInsertLoop) {
+  auto stack = make_stack();
+  const Status started = stack->start_database();
+  ASSERT_TRUE(started.ok()) << started.error().message();
+  ASSERT_TRUE(create_tables(stack->database()).ok());
+  const auto loaded = run_load_data({stack->database(), stack->folder(), "loaded", 1'000, 1'500});
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  EXPECT_FALSE(std::filesystem::exists(stack->folder() + "/loaded.csv"));
+  const auto inserted = run_insert_loop({stack->database(), "inserted", 5'000, 1'500, 1'000, 1});
+  ASSERT_TRUE(inserted.ok()) << inserted.error().message();
+  EXPECT_EQ(
+      count_of(stack->database(),
+               "SELECT COUNT(*) FROM orders a JOIN orders b ON b.order_id = a.order_id + 4000 "
+               "AND b.user_id = a.user_id AND b.request_id = a.request_id AND b.quantity = "
+               "a.quantity AND b.status = a.status AND b.created_at = a.created_at"),
+      "1500");
+}
+
 TEST(OrderCheck, FindsAMissingOrderAForeignOneAndAWrongSum) {
   auto stack = make_stack();
   const Status started = stack->start_database();
@@ -123,24 +169,31 @@ TEST(OrderCheck, FindsAMissingOrderAForeignOneAndAWrongSum) {
                            "', 9999, 2500, NOW())")
                      .has_value());
     ASSERT_FALSE(connection.exec("COMMIT").has_value());
-    EXPECT_TRUE(check_accepted(stack->database(), {{item, 2500}}).ok());
-    EXPECT_FALSE(check_accepted(stack->database(), {{item, 2501}}).ok());
-    EXPECT_FALSE(check_accepted(stack->database(), {{item, 2499}}).ok());
+    Acknowledged told;
+    for (uint64_t i = 0; i < 2500; ++i)
+      told.add(1'000'000 * static_cast<uint64_t>(connections) + i);
+    EXPECT_TRUE(check_accepted(stack->database(), {{item, told}}).ok());
+    EXPECT_FALSE(check_accepted(stack->database(), {{item, {2501, told.ids}}}).ok());
+    EXPECT_FALSE(check_accepted(stack->database(), {{item, {2499, told.ids}}}).ok());
+    const Status other = check_accepted(stack->database(), {{item, {2500, told.ids ^ 1}}});
+    ASSERT_FALSE(other.ok());
+    EXPECT_NE(other.error().message().find("order_ids"), std::string::npos);
+    ASSERT_FALSE(connection
+                     .exec("UPDATE orders SET user_id = 'u000000007' WHERE item_id = '" + item +
+                           "' AND user_id = 'u000000008'")
+                     .has_value());
+    ASSERT_FALSE(connection.exec("COMMIT").has_value());
+    const Status twice = check_accepted(stack->database(), {{item, told}});
+    ASSERT_FALSE(twice.ok());
+    EXPECT_NE(twice.error().message().find("u000000007 has more than one"), std::string::npos);
     ASSERT_FALSE(
         connection.exec("UPDATE items SET sold = 2499 WHERE item_id = '" + item + "'").has_value());
     ASSERT_FALSE(connection.exec("COMMIT").has_value());
-    const Status wrong = check_accepted(stack->database(), {{item, 2500}});
+    const Status wrong = check_accepted(stack->database(), {{item, told}});
     ASSERT_FALSE(wrong.ok());
     EXPECT_NE(wrong.error().message().find("items.sold is 2499"), std::string::npos);
   }
-  EXPECT_FALSE(check_accepted(stack->database(), {{"nobody-sold-this", 1}}).ok());
-}
-
-TEST(Median, IsTheMiddleOrTheMeanOfTheTwo) {
-  EXPECT_EQ(median({}), 0);
-  EXPECT_EQ(median({3}), 3);
-  EXPECT_EQ(median({9, 1, 5}), 5);
-  EXPECT_EQ(median({1, 2, 4, 9}), 3);
+  EXPECT_FALSE(check_accepted(stack->database(), {{"nobody-sold-this", {1, 1}}}).ok());
 }
 
 }  // namespace

@@ -77,6 +77,8 @@ TEST(SaleWorkload, ARepeatedReqMustGetItsFirstOrderAgain) {
   workload->judge(2, accepted("100"));
   EXPECT_EQ(workload->orders(), 2u);
   EXPECT_EQ(workload->mismatched(), 0u);
+  EXPECT_EQ(workload->acknowledged()[0].orders, 2u) << "a repeat is no second order";
+  EXPECT_EQ(workload->acknowledged()[0].ids, 100u ^ 101u);
   workload->judge(3, accepted("102"));
   EXPECT_EQ(workload->orders(), 2u);
   EXPECT_EQ(workload->mismatched(), 1u);
@@ -97,6 +99,30 @@ TEST(SaleWorkload, TheFileHoldsEveryAcknowledgedOrderAndNothingElse) {
             "u000000000 r000000000-0000 9000000000000000001\n"
             "u000000004 r000000004-0000 9000000000000000002\n");
   ::unlink(path.c_str());
+}
+
+TEST(SaleWorkload, SeveralItemsAreSoldAndAccountedForApart) {
+  SaleOptions options;
+  options.item = "phone";
+  options.items = 3;
+  options.first_buyer = 500;
+  ASSERT_EQ(sale_items(options),
+            (std::vector<std::string>{"phone-0000", "phone-0001", "phone-0002"}));
+  auto workload = sale(options);
+  std::vector<uint64_t> asked(3);
+  for (uint64_t index = 0; index < 100; ++index) {
+    std::string out;
+    workload->append_request(index, out);
+    const size_t item = static_cast<size_t>(out[out.find("phone-000") + 9] - '0');
+    ASSERT_LT(item, 3u);
+    EXPECT_NE(out.find("u" + std::to_string(1'000'000'500 + index).substr(1)), std::string::npos);
+    ++asked[item];
+    workload->judge(index, accepted(std::to_string(1000 + index)));
+  }
+  for (size_t item = 0; item < 3; ++item) {
+    EXPECT_GT(asked[item], 0u);
+    EXPECT_EQ(workload->acknowledged()[item].orders, asked[item]);
+  }
 }
 
 TEST(SaleWorkload, AFileThatCannotBeWrittenIsNamed) {

@@ -1,0 +1,150 @@
+#include "bench/table/latency.h"
+
+#include <algorithm>
+
+#include "bench/disk_probe.h"
+#include "bench/passthrough_workload.h"
+#include "bench/samples.h"
+#include "bench/table/rig.h"
+#include "bench/text.h"
+
+namespace sluice::bench::table {
+namespace {
+
+constexpr int kConnections = 50;
+constexpr int kConnectionsBusy = 200;  // so that a stall finds requests that are due, not waiting
+constexpr double kLightLoad = 0.1;     // of what the closed loop reaches with 50 connections
+constexpr double kHeavyLoad = 0.7;
+constexpr double kTailWantedMs = 5;
+constexpr int kSyncs = 5'000;  // as long a run as the others, for a p99 that is as honest
+
+// Of one kind of run: the medians of its quantiles, in microseconds.
+struct Quantiles {
+  Samples p50, p99, p999;
+
+  void add(const LatencyHistogram& ns) {
+    p50.add(static_cast<double>(ns.quantile(0.5)) / 1e3);
+    p99.add(static_cast<double>(ns.quantile(0.99)) / 1e3);
+    p999.add(static_cast<double>(ns.quantile(0.999)) / 1e3);
+  }
+};
+
+class Latency : public Measure {
+ public:
+  explicit Latency(const Effort& effort) : effort_(effort) {}
+
+  Status round(Rig& rig, int) override;
+  std::vector<Section> sections() const override;
+  std::vector<Goal> goals() const override;
+
+ private:
+  Status measure_capacity(Rig& rig);
+  Status purchases(Rig& rig, Contender contender, Quantiles& quantiles);
+  Status gets(Rig& rig, Contender contender, Quantiles& quantiles);
+  Status tail(Rig& rig);
+
+  const Effort effort_;
+  double capacity_ = 0;  // purchases a second; of the first round, so that all have the same load
+  Quantiles sluice_, plain_, through_, direct_, sync_, tail_;
+};
+
+Status Latency::round(Rig& rig, int) {
+  if (capacity_ == 0) SLUICE_TRY(measure_capacity(rig));
+  SLUICE_TRY(purchases(rig, Contender::kPlain, plain_));
+  SLUICE_TRY(purchases(rig, Contender::kSluice, sluice_));
+  SLUICE_TRY(gets(rig, Contender::kPlain, direct_));
+  SLUICE_TRY(gets(rig, Contender::kSluice, through_));
+  const auto syncs = probe_syncs(rig.folder(), kSyncs);
+  if (!syncs) return syncs.error();
+  sync_.add(*syncs);
+  return tail(rig);
+}
+
+Status Latency::measure_capacity(Rig& rig) {
+  const auto sold = rig.sell(Contender::kSluice,
+                             closed_loop(kConnections, 1, effort_.run_s, effort_.run_requests));
+  if (!sold) return sold.error();
+  capacity_ = sold->per_second();
+  return {};
+}
+
+Status Latency::purchases(Rig& rig, Contender contender, Quantiles& quantiles) {
+  const auto sold =
+      rig.sell(contender, open_loop(kConnections, capacity_ * kLightLoad, effort_.run_s));
+  if (!sold) return sold.error();
+  quantiles.add(sold->load.accepted_ns);
+  rig.say("10 % load, purchases", contender_name(contender),
+          latency_text(sold->load.accepted_ns.quantile(0.5)));
+  return {};
+}
+
+// The hop alone: a GET needs neither script nor journal.
+Status Latency::gets(Rig& rig, Contender contender, Quantiles& quantiles) {
+  const auto address = rig.address(contender);
+  if (!address) return address.error();
+  auto workload = PassthroughWorkload::create({*address});
+  if (!workload) return workload.error();
+  const auto done = rig.run(
+      contender, open_loop(kConnections, capacity_ * kLightLoad, effort_.run_s), **workload);
+  if (!done) return done.error();
+  quantiles.add(done->load.accepted_ns);
+  rig.say("10 % load, GET", contender == Contender::kSluice ? "through Sluice" : "Redis direct",
+          latency_text(done->load.accepted_ns.quantile(0.5)));
+  return {};
+}
+
+Status Latency::tail(Rig& rig) {
+  const auto sold = rig.sell(Contender::kSluice,
+                             open_loop(kConnectionsBusy, capacity_ * kHeavyLoad, effort_.run_s));
+  if (!sold) return sold.error();
+  tail_.add(sold->load.accepted_ns);
+  rig.say("70 % load, p99.9", contender_name(Contender::kSluice),
+          latency_text(sold->load.accepted_ns.quantile(0.999)));
+  return {};
+}
+
+std::vector<Section> Latency::sections() const {
+  Section section{"Latency in us, open loop at " + with_commas(capacity_ * kLightLoad) +
+                      " /s (10 % of the closed loop), 50 connections",
+                  {"p50", "p99", "p99.9"},
+                  {}};
+  const auto row = [&section](const std::string& name, const Quantiles& quantiles) {
+    section.rows.push_back(
+        {name,
+         {with_commas(quantiles.p50.median()), with_commas(quantiles.p99.median()),
+          with_commas(quantiles.p999.median())}});
+  };
+  row("plain EVALSHA, Redis direct", plain_);
+  row(contender_name(Contender::kSluice), sluice_);
+  row("GET, Redis direct", direct_);
+  row("GET through Sluice", through_);
+  row("4 KiB append + fdatasync, nothing else running", sync_);
+  row("Sluice at " + with_commas(capacity_ * kHeavyLoad) + " /s (70 %), 200 connections", tail_);
+  return {section};
+}
+
+std::vector<Goal> Latency::goals() const {
+  const auto added = [this](const char* name, Samples Quantiles::*quantile) {
+    Goal goal{std::string("latency added at 10 % load, ") + name, Unit::kMicroseconds};
+    goal.figure = (sluice_.*quantile).median() - (plain_.*quantile).median();
+    goal.reference = "hop + fdatasync";
+    const double hop_us = (through_.*quantile).median() - (direct_.*quantile).median();
+    goal.reference_value = std::max(hop_us, 0.0) + (sync_.*quantile).median();
+    goal.wanted = 1;
+    goal.at_most = true;
+    return goal;
+  };
+  Goal tail{"p99.9 at 70 % load", Unit::kMilliseconds};
+  tail.figure = tail_.p999.median() / 1e3;
+  tail.wanted = kTailWantedMs;
+  tail.at_most = true;
+  return {added("p50", &Quantiles::p50), added("p99", &Quantiles::p99), tail};
+}
+
+}  // namespace
+
+std::unique_ptr<Measure> make_latency(const Effort& effort) {
+  return std::make_unique<Latency>(effort);
+}
+
+}  // namespace sluice::bench::table
