@@ -34,7 +34,11 @@ class SoldOutSaleTest : public testing::Test {
     EXPECT_TRUE(proxy->wait_ready());
     return proxy;
   }
-  static uint64_t at_once(Proxy& proxy) { return proxy.shared().metrics->soldout_at_once.value(); }
+  // Counted at the end of the turn: the first command may still be answered in it.
+  static uint64_t at_once(Proxy& proxy) {
+    for (int turn = 0; turn < 2; ++turn) proxy.ask({"SECKILL.HELP"});
+    return proxy.shared().metrics->soldout_at_once.value();
+  }
 
   // Until a purchase is refused without Redis; false if none ever is.
   static bool until_refused_at_once(Proxy& proxy, const std::string& item = "phone") {
@@ -51,8 +55,6 @@ class SoldOutSaleTest : public testing::Test {
                              const std::string& reply) {
     const uint64_t before = at_once(proxy);
     EXPECT_EQ(proxy.ask(words), reply);
-    for (int i = 0; i < 1000 && at_once(proxy) == before; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ(at_once(proxy), before + 1) << testing::PrintToString(words);
   }
   static void sell_out(Proxy& proxy, const std::string& limit = "0") {
