@@ -365,7 +365,7 @@ void Coalescer::connection_lost(const Error& why) {
   for (auto& [name, item] : items_) {
     item->queued = false;
     item->state = Item::State::kShut;
-    item->polled = item->listed = false;
+    item->polled = item->listed = item->needs_creation = false;
     item->trimmed = 0;
   }
   make_unavailable(why.message());

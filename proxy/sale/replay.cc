@@ -48,7 +48,9 @@ void Replay::run() {
     if (*cancelled) return;
     for (const auto& [name, progress] : items_) {
       const auto problem = problems_->find(name);
-      if (problem != problems_->end()) {
+      if (problem != problems_->end() && problem->second == "MISSING" && progress.has_creation) {
+        result.restored.push_back(name);  // and flushed again meanwhile: the gate will see
+      } else if (problem != problems_->end()) {
         result.missing.push_back(*problem);
       } else if (progress.last_batch < progress.target.upto) {
         result.missing.emplace_back(name, "the journal ends at batch " +
@@ -93,6 +95,7 @@ bool Replay::complete() const {
 // Chunks end between batches: the script skips a batch that is at or below the lane sequence.
 void Replay::add(Progress& progress, const journal::Record& record) {
   if (record.batch != progress.last_batch && progress.chunk.bytes() > kChunkBytes) send(progress);
+  progress.has_creation |= record.type == journal::RecordType::kCreate;
   const size_t before = progress.chunk.bytes();
   progress.chunk.add(record);
   pending_bytes_ += progress.chunk.bytes() - before;

@@ -153,6 +153,37 @@ TEST_F(SaleTest, EmptiedRedisIsRebuiltFromTheJournalAlsoInMidSale) {
   EXPECT_NE(proxy->ask({"SECKILL.STOCK", "phone"}).find("remaining\r\n:8"), std::string::npos);
 }
 
+// The chunks behind the creation find nothing to add to. It is no reason to give the item up: its
+// creation is in the journal, and is replayed once more.
+TEST_F(SaleTest, RedisFlushedAgainInTheMiddleOfAReplayIsRebuiltAllTheSame) {
+  constexpr size_t kOrders = 20'000;  // some ten chunks
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", std::to_string(2 * kOrders)});
+  const std::vector<std::string> first{"SECKILL.BUY", "phone", "user-0", "REQ", "r"};
+  const std::string order = order_of(proxy->ask(first));
+  const auto client = std::make_shared<Client>();
+  for (size_t sold = 1; sold < kOrders;) {
+    std::vector<std::vector<std::string>> purchases;
+    for (size_t i = 0; i < 1000 && sold < kOrders; ++i, ++sold) {
+      purchases.push_back({"SECKILL.BUY", "phone", "user-" + std::to_string(sold), "REQ", "r"});
+    }
+    for (const uint64_t token : proxy->send_all(client, purchases)) {
+      const std::string reply = client->wait(token);
+      ASSERT_TRUE(reply.starts_with("*4\r\n")) << reply;
+    }
+  }
+
+  // A replay takes some 30 ms, so most of these strike in the middle of one.
+  for (int flushes = 0; flushes < 40; ++flushes) {
+    redis_.run({"FLUSHALL"});
+    const std::string reply = proxy->ask(first);
+    EXPECT_TRUE(reply.starts_with("-LOADING ") || order_of(reply) == order) << reply;
+    std::this_thread::sleep_for(std::chrono::milliseconds(flushes % 20));
+  }
+  EXPECT_EQ(order_of(proxy->ask_patiently(first)), order);
+  EXPECT_EQ(redis_.run({"HLEN", "sluice:{phone}:buyers"}), std::to_string(kOrders));
+}
+
 // Drained, closed, retention over: the journal tells nothing of the item any more.
 TEST_F(SaleTest, RetiredItemIsStillServedAfterARestart) {
   std::string order;
