@@ -21,7 +21,7 @@ struct Effort {
   int rounds = 5;
   double run_s = 1.5;               // seconds of load in a run
   uint64_t run_requests = 600'000;  // and no more than that, which bounds memory and disk
-  uint64_t drain_rows = 300'000;    // backlog of a drain
+  uint64_t drain_rows = 600'000;    // backlog of a drain
   uint64_t startup_records = 2'000'000;
   uint64_t orders_max = 10'000'000;  // orders in the item of the largest sale
 };
