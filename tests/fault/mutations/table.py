@@ -134,16 +134,16 @@ MUTATIONS = (
         (Gtest("test_sale", "ScriptTest.Receipts*"),)),
     Mutation(
         "REQ not kept with the buyer", "conf/purchase.lua",
-        "call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',' .. request) == 1 then",
-        "call('HSETNX', buyers_key, user, quantity .. ',' .. order .. ',') == 1 then",
+        "first_orders[size + 2] = users[i], texts[i]",
+        "first_orders[size + 2] = users[i], (string.gsub(texts[i], '[^,]*$', ''))",
         (Gtest("test_sale", "ScriptTest.AcceptedRequest*"),)),
     Mutation(
         "a cancel returns its stock each time", "conf/purchase.lua",
-        "  if rest ~= '' then\n    local same", "  if false then\n    local same",
+        "    if rest ~= '' then\n      return request", "    if false then\n      return request",
         (Gtest("test_sale", "ScriptTest.CancelReturnsStockOnce*"),)),
     Mutation(
         "a restock's REQ is not looked at", "conf/purchase.lua",
-        "if request ~= '' and (changes[mark] or call('HEXISTS', item_key, mark) == 1) then",
+        "if request ~= '' and\n       (changes and changes[mark] or call('HEXISTS', item_key, mark) == 1) then",
         "if false then",
         (Gtest("test_sale", "ScriptTest.RestockIsIdempotent*"),)),
     Mutation(
@@ -173,12 +173,25 @@ MUTATIONS = (
     Mutation(
         "requeue of a batch of unknown outcome without raising the epoch",
         "proxy/sale/item_gate.cc",
-        "if (item.in_flight) flags += 'r';", "",
+        "if (!item.in_flight.empty()) flags += 'r';", "",
         (Pytest("tests/fault/test_cuts.py", "comes_late or black_hole_is_unknown"),)),
     Mutation(
-        "a repeated REQ is answered before its commit", "proxy/sale/coalescer.cc",
-        "if (!item.commits.empty() && (fact || speaks_of_earlier(verdict))) {",
-        "if (!item.commits.empty() && fact) {",
+        "a batch that came too early is sent again as it was", "proxy/sale/coalescer.cc",
+        "    batch.expected = expected++;\n", "",
+        (Gtest("test_sale", "InFlightTest.TheSecondIsSentAgain*"),)),
+    Mutation(
+        "a batch refused behind another is forgotten", "proxy/sale/coalescer.cc",
+        "    requeue_in_flight(item);\n    return gate_->open(item);",
+        "    item.in_flight.clear();\n    return gate_->open(item);",
+        (Gtest("test_sale", "InFlightTest.BothPassTheGate*"),)),
+    Mutation(
+        "a creation that was replayed is sought in other journals", "proxy/sale/replay.cc",
+        'problem->second == "MISSING" && progress.has_creation', "false",
+        (Gtest("test_sale", "*FlushedAgainInTheMiddle*"),)),
+    Mutation(
+        "a repeated REQ is answered before its commit", "proxy/sale/coalescer_replies.cc",
+        "if (!item.commits.empty() && (is_fact(i) || speaks_of_earlier(verdict))) {",
+        "if (!item.commits.empty() && is_fact(i)) {",
         (Pytest("tests/fault/test_repeated_req.py", "on_disk"),)),
     Mutation(
         "order ids not raised above the journal's highest", "proxy/sale/order_ids.cc",
