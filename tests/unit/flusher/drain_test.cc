@@ -176,6 +176,30 @@ TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
             "3000,3000000");
 }
 
+// What fits a packet as values may not do so as text, not even half of the rows.
+TEST_F(DrainTest, RefusedRowBehindLargeOnesIsFoundBelowThePacketLimit) {
+  sql::Connection connection;
+  ASSERT_FALSE(connection.connect(options.mysql));
+  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  database.run("ALTER TABLE orders ADD CONSTRAINT not_that CHECK (user_id <> 'bad')");
+  database.run("SET GLOBAL max_allowed_packet = 1048576");
+  options.batch.bytes = 16 << 20;
+  options.batch.rows = 10'000;
+  std::string fields;
+  for (int i = 0; i < 32; ++i)
+    journal::append_field(fields, "v" + std::to_string(i), std::string(1000, '\''));
+  for (uint64_t id = 1; id <= 60; ++id) {
+    journal().buy("i", id == 60 ? "bad" : "u" + std::to_string(id), id, 1, "",
+                  id <= 20 ? fields : "");
+  }
+  journal().commit();
+  const LoopEnd end = drain_once();
+  database.run("SET GLOBAL max_allowed_packet = DEFAULT");
+  ASSERT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "59");
+  EXPECT_EQ(database.ask("SELECT order_id FROM sluice_dead_letter"), "60");
+}
+
 TEST_F(DrainTest, WithoutAJournalThereIsNothingToDrain) {
   const LoopEnd end = drain_once();
   EXPECT_EQ(end.exit_code, 0);
