@@ -23,7 +23,8 @@ constexpr struct {
   const char* query;  // item_id and the answers, a row an item
   std::string Held::*answers[2];
 } kQuestions[] = {
-    {"SELECT item_id, COUNT(*), BIT_XOR(order_id) FROM orders GROUP BY item_id",
+    {"SELECT item_id, COUNT(*), BIT_XOR((order_id % 2147483647) * (order_id % 2147483629))"
+     " FROM orders GROUP BY item_id",
      {&Held::orders, &Held::ids}},
     {"SELECT item_id, SUM(quantity) FROM orders IGNORE INDEX (item_user) GROUP BY item_id",
      {&Held::units, nullptr}},

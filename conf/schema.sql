@@ -39,8 +39,9 @@ CREATE TABLE IF NOT EXISTS items (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
 -- One row a journal and writer: every record of that writer with a sequence below position is in
--- this database. Changes only in the transaction that inserts the rows it covers. owner: a random
--- number of the flusher run that started last; an older one finds it changed and stops.
+-- this database. Changes only in the transaction that inserts the rows it covers. writers: how many
+-- there are, and in the thousands in which way orders are spread over them. owner: a random number
+-- of the flusher run that started last; an older one finds it changed and stops.
 CREATE TABLE IF NOT EXISTS sluice_checkpoint (
   journal_id BIGINT UNSIGNED NOT NULL,
   writer     SMALLINT UNSIGNED NOT NULL,

@@ -2,6 +2,8 @@
 
 #include <functional>
 
+#include "orders/partition.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -102,10 +104,14 @@ Result<Checkpoints> MysqlItems::checkpoints() {
     writers[journal_id] = number<uint64_t>(row[1]);
   }
   for (const auto& [journal_id, positions] : checkpoints) {
-    if (positions.size() != writers[journal_id]) {
-      return Error(ErrorClass::kRefused, "sluice_checkpoint of journal " +
-                                             std::to_string(journal_id) +
-                                             ": rows are missing or too many; restore the table");
+    const std::string table = "sluice_checkpoint of journal " + std::to_string(journal_id);
+    if (positions.size() != writers[journal_id] % orders::kPartitioningStep) {
+      return Error(ErrorClass::kRefused,
+                   table + ": rows are missing or too many; restore the table");
+    }
+    if (writers[journal_id] != orders::stored_writers(static_cast<uint32_t>(positions.size()))) {
+      return Error(ErrorClass::kRefused,
+                   table + ": it is of a flusher of another version; start this one's first");
     }
   }
   return checkpoints;

@@ -1,6 +1,7 @@
 #include "flusher/checkpoint.h"
 
 #include "base/units.h"
+#include "orders/partition.h"
 
 namespace sluice::flusher {
 namespace {
@@ -40,10 +41,12 @@ std::optional<Failure> claim_checkpoints(Connection& connection, const Checkpoin
   }
   rows.clear();
   for (const sql::Row& row : found) {
-    if (number(row[0]) != rows.size() || number(row[1]) != found.size()) {
+    const uint64_t writers = number(row[1]);
+    if (number(row[0]) != rows.size() || writers % orders::kPartitioningStep != found.size() ||
+        writers != number(found[0][1])) {
       return undo(contradiction(key.journal_id, "rows are missing or too many; restore the table"));
     }
-    rows.push_back({number(row[2]), number(row[3])});
+    rows.push_back({number(row[2]), number(row[3]), writers});
   }
   auto failure =
       connection.exec("UPDATE sluice_checkpoint SET owner = " + std::to_string(key.owner) +
@@ -63,7 +66,7 @@ std::optional<Failure> read_checkpoint_settled(Connection& connection, const Che
   connection.rollback();
   if (failure) return failure;
   row.reset();
-  if (!found.empty()) row = CheckpointRow{number(found[0][0]), number(found[0][1])};
+  if (!found.empty()) row = CheckpointRow{number(found[0][0]), number(found[0][1]), 0};
   return std::nullopt;
 }
 
@@ -100,7 +103,7 @@ std::optional<Failure> repartition(Connection& connection, const CheckpointKey& 
       " VALUES ";
   for (uint32_t writer = 0; writer < new_writers; ++writer) {
     insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
-              std::to_string(writer) + "," + std::to_string(new_writers) + "," +
+              std::to_string(writer) + "," + std::to_string(orders::stored_writers(new_writers)) + "," +
               std::to_string(position) + "," + std::to_string(key.owner) + ",NOW(3))";
   }
   if (auto failure = connection.exec(insert)) return undo(std::move(*failure));

@@ -24,6 +24,7 @@ struct CheckpointKey {
 struct CheckpointRow {
   uint64_t position = 0;
   uint64_t owner = 0;
+  uint64_t writers = 0;  // orders::stored_writers() of the flusher that made it
 };
 
 // Makes key.owner the owner of all rows of the journal, and reads them, by writer; empty: MySQL has

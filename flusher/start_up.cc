@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flusher/advice.h"
+#include "orders/partition.h"
 #include "sql/schema.h"
 
 namespace sluice::flusher {
@@ -90,7 +91,18 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const 
 
   const auto same = [&](const CheckpointRow& row) { return row.position == rows[0].position; };
   const bool settled = std::all_of(rows.begin(), rows.end(), same);
-  if (rows.size() != writers && settled) {
+  const bool ours =
+      rows.empty() ||
+      rows[0].writers == orders::stored_writers(static_cast<uint32_t>(rows.size()));
+  if (!ours && !settled) {
+    // A record between two positions may be another writer's now, and would be taken for drained.
+    return Error(ErrorClass::kCorrupt,
+                 "journal " + std::to_string(key.journal_id) +
+                     ": its drain was begun by another version, which spread orders over the "
+                     "writers in another way; finish it with that one (sluice-flusher --once), "
+                     "then start this one");
+  }
+  if ((rows.size() != writers || !ours) && settled) {
     const uint64_t position = rows.empty() ? 1 : rows[0].position;
     if (auto failure =
             repartition(connection, key, static_cast<uint32_t>(rows.size()), writers, position)) {

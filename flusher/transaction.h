@@ -42,7 +42,7 @@ class Transaction {
   std::optional<sql::Failure> advance(uint64_t from, uint64_t to);
   std::optional<sql::Failure> insert_all();
   std::optional<sql::Failure> insert_as_values(size_t& begin);
-  std::optional<sql::Failure> insert_as_text(size_t begin);
+  std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
   std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
   std::optional<sql::Failure> settle(size_t begin, size_t end, std::optional<sql::Failure> failure);
   std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);

@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned long kMariadbMin = 10'06'00;
 constexpr unsigned long kMysqlMin = 8'00'00;
+constexpr int kLostInBulkMax = 3;
 
 // Connector/C initialises itself in the first mysql_init, which is not safe from two threads.
 bool library_ready() {
@@ -162,7 +163,7 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
-  takes_bulk_ = offers_bulk(handle_);
+  takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
   // One statement for all: each costs a round trip at every reconnect.
   if (auto failure = exec("SET autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = " +
                           std::to_string(options.lock_wait_s) +
@@ -259,6 +260,8 @@ std::optional<Failure> Connection::exec_bulk(const std::string& statement, const
     }
   }
   if (failure && failure->kind == FailureKind::kOther) takes_bulk_ = false;
+  if (!failure) lost_in_bulk_ = 0;
+  else if (failure->kind == FailureKind::kConnectionLost) ++lost_in_bulk_;
   return failure;
 }
 

@@ -68,7 +68,8 @@ class Connection {
   // The same, with the whole result in `rows`: for small results.
   std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows);
   // Whether exec_bulk() is of use here: a MariaDB whose bulk execution is sound, and nothing but
-  // text has proved right for it.
+  // text has proved right for it; nor did the last three connections end in it (somebody between
+  // here and the server may not know the command, or the server not survive it).
   bool takes_bulk() const { return takes_bulk_; }
   // Runs "INSERT … VALUES (?, …)" for all rows at once: all go in or, when it fails, none. After a
   // kOther bulk execution is given up on this connection: takes_bulk() is false from now on. Its
@@ -99,6 +100,7 @@ class Connection {
   st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
   std::string prepared_text_;
   bool takes_bulk_ = false;
+  int lost_in_bulk_ = 0;  // connections, one after the other
   uint64_t affected_rows_ = 0;
   size_t max_allowed_packet_ = 1 << 20;
   std::mutex socket_mutex_;

@@ -13,6 +13,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr size_t kInputBytes = 64 << 10;
+// Of requests that have gone out, beside as many bytes that have not.
+constexpr size_t kSentKeptMax = 64 << 10;
 
 }  // namespace
 
@@ -170,7 +172,14 @@ void RedisClient::write() {
   error_code failure;
   while (sent_ < out_.size() && !failure)
     sent_ += stream_.write(out_.data() + sent_, out_.size() - sent_, failure);
-  if (failure == asio::error::would_block) return stream_.wait_write();
+  if (failure == asio::error::would_block) {
+    // A Redis at its limit may never take everything.
+    if (sent_ > kSentKeptMax && sent_ > out_.size() / 2) {
+      out_.erase(0, sent_);
+      sent_ = 0;
+    }
+    return stream_.wait_write();
+  }
   if (failure) return lost(Error(ErrorClass::kUnavailable, failure.message()));
   out_.clear();
   sent_ = 0;

@@ -67,6 +67,9 @@ class RedisClient final : public TurnTask, net::StreamEvents {
   const std::string& last_error() const { return last_error_; }
   const Endpoint& endpoint() const { return endpoint_; }
 
+  // What the requests that wait for the socket take.
+  size_t buffered_bytes() const { return out_.capacity(); }
+
   // Queues one command; only while connected().
   void call(std::initializer_list<std::string_view> args, Handler handler);
   void call(std::span<const std::string_view> args, Handler handler);

@@ -178,6 +178,11 @@ TEST(OrderCheck, FindsAMissingOrderAForeignOneAndAWrongSum) {
     const Status other = check_accepted(stack->database(), {{item, {2500, told.ids ^ 1}}});
     ASSERT_FALSE(other.ok());
     EXPECT_NE(other.error().message().find("order_ids"), std::string::npos);
+    // The last four are others, of neighbouring numbers.
+    Acknowledged neighbours;
+    for (uint64_t i = 0; i < 2500; ++i)
+      neighbours.add(1'000'000 * static_cast<uint64_t>(connections) + (i < 2496 ? i : i + 4));
+    EXPECT_FALSE(check_accepted(stack->database(), {{item, neighbours}}).ok());
     ASSERT_FALSE(connection
                      .exec("UPDATE orders SET user_id = 'u000000007' WHERE item_id = '" + item +
                            "' AND user_id = 'u000000008'")

@@ -24,7 +24,7 @@ TEST_F(DrainTest, WritesOrdersItemsAndCheckpoint) {
   EXPECT_EQ(database.ask("SELECT * FROM items"),
             "phone,100,3,2,2025-11-30 10:53:20.000,2025-12-01 14:40:00.000,open,"
             "2025-11-30 12:00:00.123,2025-11-30 12:00:00.123");
-  EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"), "0,2,4;1,2,4");
+  EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"), "0,1002,4;1,1002,4");
 }
 
 TEST_F(DrainTest, SecondDrainBringsOnlyWhatIsNew) {
@@ -174,6 +174,30 @@ TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
   ASSERT_EQ(end.exit_code, 0) << end.message;
   EXPECT_EQ(database.ask("SELECT COUNT(*), SUM(LENGTH(JSON_VALUE(fields, '$.v'))) FROM orders"),
             "3000,3000000");
+}
+
+// What fits a packet as values may not do so as text, not even half of the rows.
+TEST_F(DrainTest, RefusedRowBehindLargeOnesIsFoundBelowThePacketLimit) {
+  sql::Connection connection;
+  ASSERT_FALSE(connection.connect(options.mysql));
+  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  database.run("ALTER TABLE orders ADD CONSTRAINT not_that CHECK (user_id <> 'bad')");
+  database.run("SET GLOBAL max_allowed_packet = 1048576");
+  options.batch.bytes = 16 << 20;
+  options.batch.rows = 10'000;
+  std::string fields;
+  for (int i = 0; i < 32; ++i)
+    journal::append_field(fields, "v" + std::to_string(i), std::string(1000, '\''));
+  for (uint64_t id = 1; id <= 60; ++id) {
+    journal().buy("i", id == 60 ? "bad" : "u" + std::to_string(id), id, 1, "",
+                  id <= 20 ? fields : "");
+  }
+  journal().commit();
+  const LoopEnd end = drain_once();
+  database.run("SET GLOBAL max_allowed_packet = DEFAULT");
+  ASSERT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "59");
+  EXPECT_EQ(database.ask("SELECT order_id FROM sluice_dead_letter"), "60");
 }
 
 TEST_F(DrainTest, WithoutAJournalThereIsNothingToDrain) {

@@ -270,7 +270,27 @@ TEST_F(FaultTest, WritersChangeBetweenRunsAndInMidDrain) {
   options.batch.writers = 4;
   const LoopEnd end = drain_once();
   EXPECT_EQ(end.exit_code, 0) << end.message;
-  EXPECT_EQ(database.ask("SELECT COUNT(*), MIN(writers) FROM sluice_checkpoint"), "4,4");
+  EXPECT_EQ(database.ask("SELECT COUNT(*), MIN(writers) FROM sluice_checkpoint"), "4,1004");
+  expect_all_there();
+}
+
+// Version 0 of the partitioning: its positions tell nothing about which of today's are drained.
+TEST_F(FaultTest, DrainBegunWithAnotherPartitioningIsNotGoneOnWith) {
+  feed(1, 3000);
+  ASSERT_EQ(drain_once().exit_code, 0);
+  feed(3001, 3000);
+  database.run("UPDATE sluice_checkpoint SET writers = 2, position = position + 1000 * writer");
+  const LoopEnd refused = drain_once();
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_NE(refused.message.find("another version"), std::string::npos) << refused.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "3000");
+
+  // Where all writers are at one place nothing is left of it.
+  database.run("UPDATE sluice_checkpoint SET position = position - 1000 * writer");
+  const LoopEnd end = drain_once();
+  EXPECT_EQ(end.exit_code, 0) << end.message;
+  EXPECT_EQ(database.ask("SELECT COUNT(*), MIN(writers), MAX(writers) FROM sluice_checkpoint"),
+            "2,1002,1002");
   expect_all_there();
 }
 

@@ -134,6 +134,24 @@ TEST_F(BulkRowsTest, LostConnectionIsClosedAndTheNextOnePreparesAgain) {
   EXPECT_EQ(count(), "9");
 }
 
+TEST_F(BulkRowsTest, ServerThatIsLostInItAgainAndAgainGetsText) {
+  const auto lose = [&] {
+    std::vector<Row> rows;
+    ASSERT_FALSE(connection.query("SELECT CONNECTION_ID()", rows));
+    database.run("KILL " + *rows[0][0]);
+    ASSERT_EQ(insert(1, 10)->kind, FailureKind::kConnectionLost);
+    ASSERT_FALSE(connection.connect(database.options()));
+  };
+  lose();
+  lose();
+  EXPECT_FALSE(insert(1, 10));  // it is good for something after all
+  lose();
+  lose();
+  EXPECT_TRUE(connection.takes_bulk());
+  lose();
+  EXPECT_FALSE(connection.takes_bulk());
+}
+
 // MDEV-24411: the trigger's INSERT must not take values of the rows that fired it.
 TEST_F(BulkRowsTest, TriggersThatInsertSeeEveryRow) {
   database.run("CREATE TABLE seen (id BIGINT UNSIGNED)");
