@@ -237,6 +237,11 @@ void Coalescer::answered(Item& item, uint64_t number, bool by_sha,
     redis_error(item, *batch, by_sha, reply->text());
   } else if (auto answer = parse_answer(reply->text(), batch->operations); !answer) {
     return item_refused(item, answer.error().message());
+  } else if (answer->kind == Answer::Kind::kApplied && batch->expected != item.sequence) {
+    // So was the batch before it, whose answer did not say so. The journal must not have this one
+    // without that one: the gate reads both from their receipts, in order.
+    return redis_.reconnect(
+        Error(ErrorClass::kUnavailable, "it applied more of item " + item.name + " than it said"));
   } else if (answer->kind == Answer::Kind::kApplied) {
     applied(item, *batch, *answer);
   } else {
