@@ -267,7 +267,7 @@ void Coalescer::redis_error(Item& item, Batch& batch, bool by_sha, std::string_v
 }
 
 void Coalescer::applied(Item& item, Batch& batch, Answer& answer) {
-  item.epoch = answer.epoch;
+  item.set_epoch(answer.epoch);
   sold_out_.answered(item, batch, answer);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(item, answer.sequence, take_out(item, batch), std::move(answer.verdicts));
@@ -303,7 +303,7 @@ void Coalescer::settle_refused(Item& item) {
 
 // Names that no item has cost nothing for longer than their answer takes.
 void Coalescer::forget_if_unused(Item& item) {
-  if (!item.idle() || item.sequence != 0 || item.epoch != 0 || item.queued || item.polled) return;
+  if (!item.idle() || item.sequence != 0 || item.existed || item.queued || item.polled) return;
   shared_.items.fetch_sub(1, std::memory_order_relaxed);
   items_.erase(item.name);
 }
