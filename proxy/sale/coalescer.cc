@@ -237,6 +237,11 @@ void Coalescer::answered(Item& item, uint64_t number, bool by_sha,
     redis_error(item, *batch, by_sha, reply->text());
   } else if (auto answer = parse_answer(reply->text(), batch->operations); !answer) {
     return item_refused(item, answer.error().message());
+  } else if (answer->kind == Answer::Kind::kApplied && batch->expected != item.sequence) {
+    // So was the batch before it, whose answer did not say so. The journal must not have this one
+    // without that one: the gate reads both from their receipts, in order.
+    return redis_.reconnect(
+        Error(ErrorClass::kUnavailable, "it applied more of item " + item.name + " than it said"));
   } else if (answer->kind == Answer::Kind::kApplied) {
     applied(item, *batch, *answer);
   } else {
@@ -262,7 +267,7 @@ void Coalescer::redis_error(Item& item, Batch& batch, bool by_sha, std::string_v
 }
 
 void Coalescer::applied(Item& item, Batch& batch, Answer& answer) {
-  item.epoch = answer.epoch;
+  item.set_epoch(answer.epoch);
   sold_out_.answered(item, batch, answer);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(item, answer.sequence, take_out(item, batch), std::move(answer.verdicts));
@@ -298,7 +303,7 @@ void Coalescer::settle_refused(Item& item) {
 
 // Names that no item has cost nothing for longer than their answer takes.
 void Coalescer::forget_if_unused(Item& item) {
-  if (!item.idle() || item.sequence != 0 || item.epoch != 0 || item.queued || item.polled) return;
+  if (!item.idle() || item.sequence != 0 || item.existed || item.queued || item.polled) return;
   shared_.items.fetch_sub(1, std::memory_order_relaxed);
   items_.erase(item.name);
 }

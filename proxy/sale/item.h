@@ -89,7 +89,7 @@ struct Item {
 
   State state = State::kShut;
   std::string refusal;    // kRefused, kReplaying, kWaiting: why
-  uint64_t epoch = 0;     // as the gate last told
+  uint64_t epoch = 0;     // as Redis last told; 0: there is no such item, nor a lane waited for
   uint64_t sequence = 0;  // the last applied batch that was handed to the journal
   Queue<Operation> waiting;
   Queue<Batch> in_flight;  // sent, oldest first; each expects what the ones before it will leave
@@ -99,6 +99,7 @@ struct Item {
   Trail drained;         // to MySQL
   uint64_t trimmed = 0;  // receipts up to this batch are known to be dropped
   std::unique_ptr<SoldOutWatch> sold_out;  // null: not lately
+  bool existed = false;  // at some time: answers of that time may still be worked on
   // For the gate.
   bool retired = false;         // the journal does not hold all of this lane any more
   bool needs_creation = false;  // which is in another proxy's journal
@@ -106,6 +107,10 @@ struct Item {
   bool listed = false;          // possibly in sluice:waiting
   bool queued = false;          // in the owner's list of items to be sent at the end of this turn
 
+  void set_epoch(uint64_t told) {
+    epoch = told;
+    existed |= told != 0;
+  }
   bool idle() const { return waiting.empty() && in_flight.empty() && commits.empty(); }
 };
 

@@ -123,7 +123,7 @@ ItemGate::Outcome ItemGate::answered(Item& item, const Reply& reply, bool& is_mi
     if (why != item.refusal) spdlog::error("{}", why);
     return waits(item, std::move(why));
   }
-  item.epoch = number(reply.at(kEpoch).text());
+  item.set_epoch(number(reply.at(kEpoch).text()));
   const bool unknown_here = item.sequence == 0;
   if (unknown_here && coalescer_.shared().journal_begins_ms != 0) pass_over_journaled(item, reply);
   if (applied > item.sequence && !import_receipts(item, reply, applied)) return Outcome::kRefused;

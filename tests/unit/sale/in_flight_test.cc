@@ -1,8 +1,14 @@
 // Two batches of one item in flight: each way in which the second can find another lane sequence
 // than it foresaw, or the answer to one of them can stay away.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "sale_fixture.h"
@@ -12,6 +18,81 @@ namespace {
 
 // More than two full batches, so that one goes out behind another.
 constexpr size_t kBurst = 1200;
+
+// Stands between a proxy and Redis, and damages an answer of the purchase script when told to.
+class Relay {
+ public:
+  explicit Relay(const std::string& redis) : path_(redis + ".relay") {
+    listener_ = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    const sockaddr_un own = address(path_);
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<const sockaddr*>(&own), sizeof own), 0);
+    EXPECT_EQ(::listen(listener_, 8), 0);
+    thread_ = std::thread([this, redis] { run(redis); });
+  }
+  ~Relay() {
+    ended_ = true;
+    thread_.join();
+    for (const auto& [from, to] : ways_) ::close(from);
+    ::close(listener_);
+  }
+  const std::string& path() const { return path_; }
+  void damage_next_answer() { damages_ = true; }
+  bool has_damaged() const { return has_damaged_; }
+
+ private:
+  static sockaddr_un address(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    return address;
+  }
+  void run(const std::string& redis) {
+    while (!ended_) {
+      std::vector<pollfd> waiting{{listener_, POLLIN, 0}};
+      for (const auto& [from, to] : ways_) waiting.push_back({from, POLLIN, 0});
+      ::poll(waiting.data(), waiting.size(), 10);
+      if (waiting[0].revents != 0) connect(redis);
+      for (size_t i = 1; i < waiting.size(); ++i) {
+        if (waiting[i].revents != 0 && ways_.contains(waiting[i].fd)) pass_on(waiting[i].fd);
+      }
+    }
+  }
+  void connect(const std::string& redis) {
+    const int client = ::accept(listener_, nullptr, nullptr);
+    const int server = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    const sockaddr_un there = address(redis);
+    EXPECT_EQ(::connect(server, reinterpret_cast<const sockaddr*>(&there), sizeof there), 0);
+    ways_[client] = server;
+    ways_[server] = client;
+  }
+  void pass_on(int from) {
+    const int to = ways_.at(from);
+    const ssize_t bytes = ::read(from, buffer_.data(), buffer_.size());
+    if (bytes <= 0) {
+      for (const int end : {from, to}) ways_.erase(end), ::close(end);
+      return;
+    }
+    const auto end = buffer_.begin() + bytes;
+    constexpr std::string_view kAnswer = "\r\nOK ";
+    const auto answer = std::search(buffer_.begin(), end, kAnswer.begin(), kAnswer.end());
+    if (answer != end && damages_.exchange(false)) {
+      answer[2] = 'X';
+      has_damaged_ = true;
+    }
+    for (auto at = buffer_.begin(); at != end;) {
+      const ssize_t sent = ::send(to, &*at, static_cast<size_t>(end - at), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      at += sent;
+    }
+  }
+
+  const std::string path_;
+  int listener_ = -1;
+  std::map<int, int> ways_;  // both directions of each connection
+  std::vector<char> buffer_ = std::vector<char>(1 << 20);
+  std::atomic<bool> damages_{false}, has_damaged_{false}, ended_{false};
+  std::thread thread_;
+};
 
 class InFlightTest : public testing::Test {
  protected:
@@ -130,6 +211,25 @@ TEST_F(InFlightTest, BothAreSettledAfterACutWhetherTheyWereAppliedOrNot) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }));
+}
+
+// The journal would have the second without the first, which it could never make good again.
+TEST_F(InFlightTest, TheSecondIsNotJournaledBeforeAFirstWhoseAnswerWasLost) {
+  proxy_.reset();
+  Relay relay(redis_.socket());
+  proxy_ = std::make_unique<Proxy>(dir_, relay.path(), 1);
+  ASSERT_TRUE(proxy_->wait_ready());
+  create_and_sell_one(5000);
+  relay.damage_next_answer();
+  burst();
+  ASSERT_TRUE(relay.has_damaged());
+  const auto is_refused = [this] {
+    return proxy_->ask_patiently({"SECKILL.STOCK", "phone"}).starts_with("-ERR ");
+  };
+  for (int i = 0; i < 400 && is_refused(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  expect_one_order_each(std::vector<std::string>(kBurst, "-LOADING"));
 }
 
 }  // namespace

@@ -293,6 +293,25 @@ TEST_F(SoldOutSaleTest, EditByHandIsFoundWithinTheLease) {
                   .starts_with("*4\r\n$2\r\nOK"));
 }
 
+// Its lane has no batch of the item, and what is known of its buyers outlives it.
+TEST_F(SoldOutSaleTest, ItemOfAnotherProxyThatIsTakenAwayByHandStaysKnown) {
+  const auto one = start(kLongUs, 1, 7);
+  const auto two = start(kLongUs, 1, 8);
+  ASSERT_EQ(two->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "1"}), "+OK\r\n");
+  two->ask_patiently({"SECKILL.BUY", "phone", "ann"});
+  ASSERT_TRUE(until_refused_at_once(*one));
+  redis_.run({"DEL", "sluice:{phone}:item", "sluice:{phone}:buyers", "sluice:{phone}:receipts:8"});
+  redis_.run({"SREM", "sluice:items", "phone"});
+  for (const char* item : {"phone", "never"}) {
+    EXPECT_EQ(one->ask({"SECKILL.STOCK", item}), array({"NOITEM"}));
+    EXPECT_EQ(one->ask({"SECKILL.HELP"}).front(), '*') << "a turn later";
+    EXPECT_EQ(one->shared().items.load(), 1u) << item;
+  }
+  redis_.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  EXPECT_EQ(one->ask_patiently({"SECKILL.STOCK", "never"}), array({"NOITEM"}));
+  EXPECT_EQ(two->ask_patiently({"SECKILL.BUY", "phone", "zoe"}), kSoldOut) << "from its journal";
+}
+
 TEST_F(SoldOutSaleTest, MoreBuyersThanTheFilterHasRoomForAreLoadedAnew) {
   const auto proxy = start(kLongUs);
   sell_out(*proxy);
