@@ -61,7 +61,8 @@ class Histogram {
 class Registry {
  public:
   // `labels` is the inside of the braces, e.g. `result="accepted"`, or empty. The same name may be
-  // registered with several label sets. References live as long as the registry. Call at start-up; calls are synchronised with render().
+  // registered with several label sets. References live as long as the registry. Call at start-up;
+  // calls are synchronised with render().
   Counter& counter(std::string_view name, std::string_view help, std::string_view labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, std::string_view labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, double scale,
