@@ -26,11 +26,14 @@ size_t journal_bytes(const Operation& op) {
   return kFixed + op.item.size() + op.user.size() + op.request.size() + op.fields.size();
 }
 
+auto find_batch(Item& item, uint64_t number) {
+  return std::find_if(item.in_flight.begin(), item.in_flight.end(),
+                      [=](const Batch& batch) { return batch.number == number; });
+}
+
 Batch take_out(Item& item, Batch& batch) {
-  const uint64_t number = batch.number;
+  const auto place = find_batch(item, batch.number);
   Batch taken = std::move(batch);
-  const auto place = std::find_if(item.in_flight.begin(), item.in_flight.end(),
-                                  [=](const Batch& each) { return each.number == number; });
   item.in_flight.erase(place);
   return taken;
 }
@@ -230,8 +233,7 @@ void Coalescer::call_script(Item& item, Batch& batch, bool by_sha) {
 void Coalescer::answered(Item& item, uint64_t number, bool by_sha,
                          const Result<upstream::Reply>& reply) {
   if (!reply) return;  // unknown: the batch stays in flight until the gate has looked
-  const auto batch = std::find_if(item.in_flight.begin(), item.in_flight.end(),
-                                  [=](const Batch& each) { return each.number == number; });
+  const auto batch = find_batch(item, number);
   if (batch == item.in_flight.end()) return;  // the gate has settled it meanwhile
   if (reply->is_error()) {
     redis_error(item, *batch, by_sha, reply->text());

@@ -66,7 +66,6 @@ class Coalescer final : public upstream::TurnTask {
   upstream::Inbox& inbox() { return inbox_; }
   std::unordered_map<std::string, std::unique_ptr<Item>>& items() { return items_; }
   Item& item(const std::string& name);
-  // What clients are told until ready().
   // What -LOADING says while not ready; make_unavailable() also takes readiness and answers what
   // waits.
   void set_unavailable(std::string why) { unavailable_ = std::move(why); }
@@ -97,7 +96,7 @@ class Coalescer final : public upstream::TurnTask {
   void settle_refused(Item& item);
   void committed(Item& item, const journal::CommitOutcome& outcome);
   void answer_or_hold(Item& item, std::vector<Operation> operations, std::vector<Verdict> verdicts,
-                      bool has_commit);
+                      size_t facts);
   void reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us);
   void refuse_waiting(Item& item, std::string_view prefix, const std::string& message);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);

@@ -34,13 +34,13 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<V
     item.commits.push_back({sequence, batch.first_order_id, {}});
   }
   size_t reserved = 0;
-  for (Operation& op : batch.operations) {
-    const Verdict& verdict = verdicts[static_cast<size_t>(&op - batch.operations.data())];
-    if (!verdict.accepted() || !writes(op.verb)) continue;
+  for (size_t i = 0; i < batch.operations.size(); ++i) {
+    Operation& op = batch.operations[i];
+    if (!is_fact(op, verdicts[i])) continue;
     reserved += std::exchange(op.reserved, 0);
     if (op.verb == Verb::kCreate) redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
   }
-  answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count > 0);
+  answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count);
   if (count == 0) return;
   shared_.journal->submit(std::move(records), count, reserved, order_id_max,
                           [this, &item](const journal::CommitOutcome& outcome) {
@@ -51,13 +51,8 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<V
 // Replies that wait for a commit go to the last one; in the common case that is the batch's own,
 // and it takes all of them as they are.
 void Coalescer::answer_or_hold(Item& item, std::vector<Operation> operations,
-                               std::vector<Verdict> verdicts, bool has_commit) {
-  const auto is_fact = [&](size_t i) {
-    return verdicts[i].accepted() && writes(operations[i].verb);
-  };
-  size_t facts = 0;
-  for (size_t i = 0; i < operations.size(); ++i) facts += is_fact(i);
-  if (has_commit && facts == operations.size()) {
+                               std::vector<Verdict> verdicts, size_t facts) {
+  if (facts == operations.size()) {
     item.commits.back().replies = {std::move(operations), std::move(verdicts)};
     return;
   }
@@ -67,7 +62,7 @@ void Coalescer::answer_or_hold(Item& item, std::vector<Operation> operations,
     const Verdict& verdict = verdicts[i];
     if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
       confirmation_.hold(item, std::move(op), verdict);
-    } else if (!item.commits.empty() && (is_fact(i) || speaks_of_earlier(verdict))) {
+    } else if (!item.commits.empty() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {
       item.commits.back().replies.push_back(std::move(op), verdict);
     } else if (journal_failed_ && speaks_of_earlier(verdict)) {
       refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");

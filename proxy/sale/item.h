@@ -1,5 +1,5 @@
-// One item as its owner thread sees it: the queue before Redis, the batch in flight, the commits
-// under way in the journal. Only the owner thread touches it.
+// One item as its owner thread sees it: the queue before Redis, the batches in flight, the
+// commits under way in the journal. Only the owner thread touches it.
 //
 //   waiting ──batch──► in_flight (at most two) ──verdicts──► commits (in order) ──journal──►
 //   replies

@@ -304,7 +304,7 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
   uint32_t count = 0;
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& op = operations[i];
-    if (!verdicts[i].accepted() || !writes(op.verb)) continue;
+    if (!is_fact(op, verdicts[i])) continue;
     journal::Record record;
     const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
     record.type = record_type(op.verb);

@@ -40,6 +40,11 @@ struct Verdict {
   bool accepted() const { return kind == 'A'; }
 };
 
+// An accepted operation that the journal must have.
+inline bool is_fact(const Operation& op, const Verdict& verdict) {
+  return verdict.accepted() && writes(op.verb);
+}
+
 struct Answer {
   enum class Kind { kApplied, kGate, kGap, kEdited };
   Kind kind = Kind::kApplied;

@@ -190,8 +190,8 @@ MUTATIONS = (
         (Gtest("test_sale", "*FlushedAgainInTheMiddle*"),)),
     Mutation(
         "a repeated REQ is answered before its commit", "proxy/sale/coalescer_replies.cc",
-        "if (!item.commits.empty() && (is_fact(i) || speaks_of_earlier(verdict))) {",
-        "if (!item.commits.empty() && is_fact(i)) {",
+        "if (!item.commits.empty() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {",
+        "if (!item.commits.empty() && is_fact(op, verdict)) {",
         (Pytest("tests/fault/test_repeated_req.py", "on_disk"),)),
     Mutation(
         "order ids not raised above the journal's highest", "proxy/sale/order_ids.cc",
