@@ -34,19 +34,37 @@ class Refusals : public Measure {
   std::vector<Section> sections() const override;
   std::vector<Goal> goals() const override {
     Goal goal{"refusals/s, sold out, 50 connections x 16"};
-    goal.figure = sluice_.median();
+    goal.figure = sluice_.per_second.median();
     goal.wanted = kWanted;
     return {goal};
   }
 
  private:
+  struct Figures {
+    Samples per_second, p99_ns, cpu_us;
+  };
+
   Status refuse_sluice(Rig& rig);
   Status refuse_diy(Rig& rig);
+  Status refuse(Rig& rig, Contender contender, Workload& workload, Figures& figures);
   LoadOptions load() const { return closed_loop(kConnections, kPipeline, effort_.run_s / 2, 0); }
 
   const Effort effort_;
-  Samples sluice_, sluice_p99_ns_, sluice_cpu_us_, diy_, diy_p99_ns_, diy_cpu_us_;
+  Figures sluice_, diy_;
 };
+
+Status Refusals::refuse(Rig& rig, Contender contender, Workload& workload, Figures& figures) {
+  const auto refused = rig.run(contender, load(), workload);
+  if (!refused) return refused.error();
+  const LoadResult& result = refused->load;
+  SLUICE_TRY(only_sold_out(result, contender_name(contender)));
+  const double per_second = result.per_second(result.refused.total());
+  figures.per_second.add(per_second);
+  figures.p99_ns.add(static_cast<double>(result.refused_ns.quantile(0.99)));
+  figures.cpu_us.add(refused->cpu_us());
+  rig.say("refusals, x 16", contender_name(contender), figure_text(per_second, Unit::kPerSecond));
+  return {};
+}
 
 Status Refusals::refuse_sluice(Rig& rig) {
   SaleOptions options;
@@ -57,16 +75,7 @@ Status Refusals::refuse_sluice(Rig& rig) {
   options.first_buyer = kStock;
   auto workload = SaleWorkload::create(options);
   if (!workload) return workload.error();
-  const auto refused = rig.run(Contender::kSluice, load(), **workload);
-  if (!refused) return refused.error();
-  SLUICE_TRY(only_sold_out(refused->load, contender_name(Contender::kSluice)));
-  const LoadResult& result = refused->load;
-  sluice_.add(result.per_second(result.refused.total()));
-  sluice_p99_ns_.add(static_cast<double>(result.refused_ns.quantile(0.99)));
-  sluice_cpu_us_.add(refused->cpu_us());
-  rig.say("refusals, x 16", contender_name(Contender::kSluice),
-          figure_text(result.per_second(result.refused.total()), Unit::kPerSecond));
-  return {};
+  return refuse(rig, Contender::kSluice, **workload, sluice_);
 }
 
 // Its script finds no stock before it looks for the buyer: the item need not be sold out first.
@@ -75,15 +84,7 @@ Status Refusals::refuse_diy(Rig& rig) {
   if (!address) return address.error();
   auto workload = DiyWorkload::create({*address, rig.next_item(), 0});
   if (!workload) return workload.error();
-  const auto refused = rig.run(Contender::kDiy, load(), **workload);
-  if (!refused) return refused.error();
-  SLUICE_TRY(only_sold_out(refused->load, contender_name(Contender::kDiy)));
-  const LoadResult& result = refused->load;
-  diy_.add(result.per_second(result.refused.total()));
-  diy_p99_ns_.add(static_cast<double>(result.refused_ns.quantile(0.99)));
-  diy_cpu_us_.add(refused->cpu_us());
-  rig.say("refusals, x 16", contender_name(Contender::kDiy),
-          figure_text(result.per_second(result.refused.total()), Unit::kPerSecond));
+  SLUICE_TRY(refuse(rig, Contender::kDiy, **workload, diy_));
   return (*workload)->clean_up();
 }
 
@@ -91,17 +92,15 @@ std::vector<Section> Refusals::sections() const {
   Section section{"Refused after the last unit, 50 connections x 16 (nothing is accepted here)",
                   {"refused /s", "p99", "CPU us each"},
                   {}};
-  const auto row = [](const char* name, const Samples& rate, const Samples& p99_ns,
-                      const Samples& cpu_us) {
+  const auto add_row = [&](Contender contender, const Figures& figures) {
     char cpu[32];
-    std::snprintf(cpu, sizeof cpu, "%.2f", cpu_us.median());
-    return Section::Row{
-        name,
-        {with_commas(rate.median()), latency_text(static_cast<int64_t>(p99_ns.median())), cpu}};
+    std::snprintf(cpu, sizeof cpu, "%.2f", figures.cpu_us.median());
+    section.rows.push_back({contender_name(contender),
+                            {with_commas(figures.per_second.median()),
+                             latency_text(static_cast<int64_t>(figures.p99_ns.median())), cpu}});
   };
-  section.rows.push_back(
-      row(contender_name(Contender::kSluice), sluice_, sluice_p99_ns_, sluice_cpu_us_));
-  section.rows.push_back(row(contender_name(Contender::kDiy), diy_, diy_p99_ns_, diy_cpu_us_));
+  add_row(Contender::kSluice, sluice_);
+  add_row(Contender::kDiy, diy_);
   return {section};
 }
 
