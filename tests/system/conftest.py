@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.lab import Lab, Shared  # noqa: E402
+from passthrough_fixture import Stack  # noqa: E402
 
 TEST_TIMEOUT_S = 180  # a bound for what the tests' own bounds miss
 
@@ -36,6 +37,21 @@ def lab(request, shared):
         request.node.add_report_section("teardown", "kept folder", str(things.folder))
     else:
         things.remove()
+
+
+@pytest.fixture
+def made():
+    """Makes Stacks that end with the test; no proxy may have ended but when it was asked to."""
+    started = []
+
+    def make(*sets, **kwargs):
+        started.append(Stack(sets=sets, **kwargs))
+        return started[-1]
+
+    yield make
+    for one in started:
+        assert one.proxy.poll() in (None, 0), one.log_text()
+        one.stop()
 
 
 @pytest.fixture(autouse=True)

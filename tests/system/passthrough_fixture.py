@@ -1,4 +1,4 @@
-"""A real redis-server and sluice-proxy on free ports, for test_passthrough.py."""
+"""A real redis-server and sluice-proxy on free ports, and raw connections to both."""
 import os
 import shutil
 import signal

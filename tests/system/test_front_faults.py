@@ -30,21 +30,7 @@ def stack():
 
 
 @pytest.fixture
-def made():
-    """Makes stacks that end with the test."""
-    started = []
-
-    def make(*sets):
-        started.append(Stack(io_threads=1, sets=sets))
-        return started[-1]
-
-    yield make
-    for one in started:
-        one.stop()
-
-
-@pytest.fixture
-def secured(tmp_path):
+def locked_redis(tmp_path):
     """Makes a stack whose Redis wants a password; further words go to redis-server."""
     started = []
 
@@ -155,8 +141,8 @@ def test_script_may_be_part_of_a_transaction(stack):
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_the_default_user_may_have_a_password(secured, protocol):
-    stack = secured()
+def test_the_default_user_may_have_a_password(locked_redis, protocol):
+    stack = locked_redis()
     client = stack.via()
     client.ask("HELLO", protocol)
     assert client.ask("PING") == b"+PONG\r\n"
@@ -165,8 +151,8 @@ def test_the_default_user_may_have_a_password(secured, protocol):
 
 
 @pytest.mark.parametrize("renamed, protocol", [("HELLO", 3), ("AUTH", 2)])
-def test_a_refused_login_does_not_show_the_password(secured, renamed, protocol):
-    stack = secured("--rename-command", renamed, "")
+def test_a_refused_login_does_not_show_the_password(locked_redis, renamed, protocol):
+    stack = locked_redis("--rename-command", renamed, "")
 
     def ask(*words):
         client = stack.via()  # a transaction that cannot begin costs the connection
@@ -254,7 +240,7 @@ def fill_and_sell():
 def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
     flusher = Silent()
     admin = free_port()
-    stack = made(f"flusher.admin={flusher.url}", f"admin.address=127.0.0.1:{admin}")
+    stack = made(f"flusher.admin={flusher.url}", f"admin.address=127.0.0.1:{admin}", io_threads=1)
     client = stack.via()
     client.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     request = http.client.HTTPConnection("127.0.0.1", admin)
@@ -269,7 +255,7 @@ def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
 
 def test_a_pause_overtakes_those_who_wait_for_a_drain(made):
     flusher = Silent()
-    stack = made(f"flusher.admin={flusher.url}")
+    stack = made(f"flusher.admin={flusher.url}", io_threads=1)
     waiting = stack.via()
     waiting.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     wait_for(lambda: any(b"/flush" in one for one in flusher.requests), "the first one is asked")
