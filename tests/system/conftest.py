@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.lab import Lab, Shared  # noqa: E402
 from passthrough_fixture import Stack  # noqa: E402
+from tls_fixture import Secured  # noqa: E402
 
 TEST_TIMEOUT_S = 180  # a bound for what the tests' own bounds miss
 
@@ -52,6 +53,12 @@ def made():
     for one in started:
         assert one.proxy.poll() in (None, 0), one.log_text()
         one.stop()
+
+
+@pytest.fixture
+def secured(lab):
+    """A proxy that speaks TLS to its clients."""
+    return Secured(lab)
 
 
 @pytest.fixture(autouse=True)
