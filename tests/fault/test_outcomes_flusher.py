@@ -11,7 +11,7 @@ from harness import invariants
 from harness.mariadb import Database
 from harness.waiting import until
 from killing import buyers, check, load, start_armed, wait_killed
-from tcp_fault import HALF_REQUEST, LOSE_REPLY, LOSE_REQUEST, SENT
+from tcp_fault import LOSE_REPLY, LOSE_REQUEST, SENT
 
 BATCH = 100
 
