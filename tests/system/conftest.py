@@ -40,6 +40,20 @@ def lab(request, shared):
         things.remove()
 
 
+@pytest.fixture(scope="module")
+def stack():
+    """The Stack that the tests of a file share."""
+    shared_stack = Stack()
+    yield shared_stack
+    assert shared_stack.stop() == 0, "the proxy did not end as SIGTERM asks"
+
+
+@pytest.fixture
+def own_stack(made):
+    """A Stack for one test, which may hurt it."""
+    return made()
+
+
 @pytest.fixture
 def made():
     """Makes Stacks that end with the test; no proxy may have ended but when it was asked to."""

@@ -16,8 +16,7 @@ import time
 
 import pytest
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, accepts, command, free_port, wait_for  # noqa: E402
+from passthrough_fixture import Stack, accepts, command, free_port, wait_for
 
 SECRET = "correct-horse-battery"
 

@@ -4,27 +4,11 @@ Expected: the bytes that Redis would send; ids, names, pauses and unblockings of
 a transaction takes every command that Redis takes in one; scripts outlive a restart of Redis.
 """
 import hashlib
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import FakeRedis, Stack, command, wait_for  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    yield made
-    assert made.stop() == 0
-
-
-@pytest.fixture
-def own_stack():
-    made = Stack()
-    yield made
-    made.stop()
+from passthrough_fixture import FakeRedis, Stack, command, wait_for
 
 
 def talk(connection, *commands):

@@ -7,7 +7,6 @@ its sender at most the connection; a Redis that goes away gives errors, and work
 import random
 import socket
 import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -15,22 +14,7 @@ import tomllib
 import pytest
 import redis
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    yield made
-    assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
-
-
-@pytest.fixture
-def own_stack():
-    made = Stack()
-    yield made
-    made.stop()
+from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for
 
 
 def test_nothing_is_written_to_redis_before_the_first_purchase_command(own_stack):
