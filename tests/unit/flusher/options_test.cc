@@ -71,7 +71,7 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
 }
 
 TEST(FlusherConfig, PasswordIsTheFilesFirstLine) {
-  const testing_support::TempDir dir;
+  const test::TempFolder dir;
   const std::string path = dir.path() + "/password";
   std::ofstream(path) << "p' w\\\r\nsecond line\n";
   const auto options = options_of({{"mysql.password_file", path}});

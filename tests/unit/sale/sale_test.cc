@@ -10,18 +10,13 @@
 #include "journal/compactor.h"
 #include "journal/segment.h"
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
 class SaleTest : public testing::Test {
  protected:
-  SaleTest() {
-    char name[] = "/tmp/sluice-journal-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  ~SaleTest() override { std::filesystem::remove_all(dir_); }
-
   std::unique_ptr<Proxy> start(size_t io_threads = 1) {
     auto proxy = std::make_unique<Proxy>(dir_, redis_.socket(), io_threads);
     EXPECT_TRUE(proxy->wait_ready());
@@ -47,7 +42,8 @@ class SaleTest : public testing::Test {
     }
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;
+  const std::string dir_ = folder_.path();  // the journal's
   test::RedisServer redis_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -16,15 +17,9 @@ class SoldOutSaleTest : public testing::Test {
  protected:
   static constexpr int64_t kLongUs = 10'000'000;
 
-  SoldOutSaleTest() {
-    char name[] = "/tmp/sluice-journals-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  ~SoldOutSaleTest() override { std::filesystem::remove_all(dir_); }
-
   std::unique_ptr<Proxy> start(int64_t lease_us, size_t io_threads = 1, uint64_t lane = 7,
                                size_t filter_bytes = 1 << 20) {
-    const std::string journal = dir_ + "/" + std::to_string(lane);
+    const std::string journal = folder_ / std::to_string(lane);
     std::filesystem::create_directory(journal);
     auto proxy =
         std::make_unique<Proxy>(journal, redis_.socket(), io_threads, lane, [=](Limits& limits) {
@@ -66,7 +61,7 @@ class SoldOutSaleTest : public testing::Test {
     ASSERT_TRUE(until_refused_at_once(proxy));
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;  // of journals
   test::RedisServer redis_;
 };
 
@@ -411,8 +406,8 @@ TEST_F(SoldOutSaleTest, AnswersAreThoseOfRedis) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 chance(seed);
   test::RedisServer other_redis;
-  std::filesystem::create_directory(dir_ + "/other");
-  Proxy without(dir_ + "/other", other_redis.socket(), 2, 7,
+  std::filesystem::create_directory(folder_ / "other");
+  Proxy without(folder_ / "other", other_redis.socket(), 2, 7,
                 [](Limits& limits) { limits.sold_out_lease_us = 0; });
   ASSERT_TRUE(without.wait_ready());
   const auto with = start(20'000, 2);
