@@ -31,7 +31,7 @@ struct Group {
 
 class Reader {
  public:
-  // kNotFound if there is no journal in `dir` yet; kCorrupt if `from` lies below the oldest segment.
+  // kNotFound if there is no journal in `dir` yet; kCorrupt if `from` is below the oldest segment.
   static Result<std::unique_ptr<Reader>> open(const std::string& dir, base::FileSystem& fs,
                                               Position from);
   virtual ~Reader() = default;

@@ -92,7 +92,8 @@ TEST_F(JournalCommandTest, ADumpIsOneJsonObjectARecordWhateverTheBytes) {
   EXPECT_FALSE(objects[0].contains("user"));
   const json::object& sold = objects[1];
   EXPECT_EQ(sold.at("sequence"), 2);
-  EXPECT_EQ(sold.at("order_id"), "18000000000000000001") << "a string: JavaScript has no such number";
+  EXPECT_EQ(sold.at("order_id"), "18000000000000000001")
+      << "a string: JavaScript has no such number";
   EXPECT_EQ(sold.at("user"), "alice");
   const json::object& values = sold.at("fields").as_object();
   EXPECT_EQ(values.at("note"), "a \"quoted\" line\nand a second\t\x01");

@@ -256,7 +256,8 @@ TEST_F(ReaderTest, ExtentTellsWhatThereIsWithoutReadingItAll) {
     }
   }
   const auto before = *segments(dir_, fs_);
-  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed, 1u);
+  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed,
+            1u);
   EXPECT_EQ(probe.read()->first_sequence, before[1].first_sequence);
   EXPECT_EQ(probe.read()->last_sequence, 60u);
   snapshot_into(root_ + "/killed");

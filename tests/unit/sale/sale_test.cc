@@ -287,10 +287,12 @@ TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   bogus.verb = Verb::kCancel, bogus.user = "b", bogus.order_id = INT64_MAX;
   lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.order_id = 1;
   const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
+  const std::string operations =
+      encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000).operations;
   const std::string answer =
       redis_.run({"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
                   "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
-                  encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000).operations, ""});
+                  operations, ""});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
   const uint64_t issued = std::stoull(order),
