@@ -167,7 +167,7 @@ class Stack:
 
 
 class FakeRedis:
-    """Greets like Redis and then answers each read with what `script(data)` returns; None closes."""
+    """Greets like Redis, then answers each read with what `script(data)` returns; None closes."""
 
     def __init__(self, script):
         self.script = script

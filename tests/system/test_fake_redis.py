@@ -1,4 +1,4 @@
-"""What clients see when Redis answers in pieces, too much, or not at all: a scripted fake upstream."""
+"""What clients see when Redis answers in pieces, too much, or not at all: a scripted fake."""
 
 from passthrough_fixture import FakeRedis, Stack, command, wait_for
 

@@ -1,9 +1,9 @@
 """What one client, or a Redis in an unusual state, must not do to the others.
 
-Expected: an answer that the client did not want still counts; a command that blocks is known however
-its arguments are named; a script that runs for ever can be killed; a login that fails never shows
-the password; no number of connections uses up what the proxy itself needs; those who wait for the
-flusher hold up nobody, and not the end either.
+Expected: an answer that the client did not want still counts; a command that blocks is known
+however its arguments are named; a script that runs for ever can be killed; a login that fails never
+shows the password; no number of connections uses up what the proxy itself needs; those who wait for
+the flusher hold up nobody, and not the end either.
 """
 import http.client
 import os
@@ -292,7 +292,7 @@ def test_an_endless_script_is_killed_from_any_database(stack):
 @pytest.mark.parametrize("state", [("MULTI",), ("WATCH", "left"), ("SUBSCRIBE", "left"),
                                    ("CLIENT", "TRACKING", "ON", "BCAST"), ("SELECT", 3)], ids=str)
 def test_state_left_behind_reaches_nobody(stack, state):
-    """A client that goes in the midst of something; who comes blocks on the connection that it had."""
+    """A client goes in the midst of something; who comes blocks on the connection that it had."""
     for _ in range(3):
         leaver, client = stack.via(), stack.via()
         for one in (leaver, client):

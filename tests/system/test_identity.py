@@ -1,7 +1,8 @@
 """What speaks of the client's own connection speaks of the one to the proxy, in and out of MULTI.
 
-Expected: the bytes that Redis would send; ids, names, pauses and unblockings of the proxy's clients;
-a transaction takes every command that Redis takes in one; scripts outlive a restart of Redis.
+Expected: the bytes that Redis would send; ids, names, pauses and unblockings of the proxy's
+clients; a transaction takes every command that Redis takes in one; scripts outlive a restart of
+Redis.
 """
 import hashlib
 import time
@@ -154,7 +155,8 @@ CLIENT_ERRORS = [
     ("CLIENT", "TRACKINGINFO"), ("CLIENT", "GETREDIR"), ("CLIENT", "CACHING", "YES"),
     ("CLIENT", "TRACKING", "x"), ("CLIENT", "TRACKING", "OFF"),
     ("CLIENT", "TRACKING", "ON", "REDIRECT", 99999), ("CLIENT", "TRACKING", "ON", "FOO"),
-    ("CLIENT", "HELP"), ("CLIENT", "KILL", "x"), ("CLIENT", "KILL", "ID", 0), ("CLIENT", "REPLY", "x"),
+    ("CLIENT", "HELP"), ("CLIENT", "KILL", "x"), ("CLIENT", "KILL", "ID", 0),
+    ("CLIENT", "REPLY", "x"),
     ("CLIENT", "LIST", "TYPE", "x"), ("CLIENT", "LIST", "ID", "x"), ("CLIENT", "LIST", "FOO"),
     ("CLIENT", "KILL", "USER", "nobody"), ("CLIENT", "KILL", "TYPE", "x"), ("RESET", "x"),
     ("CLIENT", "SETNAME", "a\nb"), ("CLIENT", "GETNAME", "x"), ("HELLO", 4), ("HELLO", "x"),

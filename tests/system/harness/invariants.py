@@ -69,7 +69,7 @@ def check_sold_out_once(database, client, item, load, units):
 
 
 def check_sale(load, stock, database, proxy, flusher):
-    """Ends a sale of load.start_sale() and its drain: check_sold_out_once, nobody without a reply."""
+    """Ends a sale of load.start_sale() and its drain: all answered, and check_sold_out_once."""
     load.finish(within_s=60)
     assert load.outcomes() == {"OK": stock, "SOLDOUT": len(load.requests) - stock}
     drain(flusher)
