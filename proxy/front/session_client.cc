@@ -13,8 +13,6 @@
 namespace sluice::proxy::front {
 namespace {
 
-constexpr std::string_view kNoSuchTarget = "ERR The client ID you want redirect to does not exist";
-
 bool is(std::string_view arg, std::string_view word) {
   return resp::equals_ignoring_case(arg, word);
 }
