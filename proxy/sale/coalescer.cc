@@ -294,8 +294,8 @@ void Coalescer::not_applied(Item& item, Batch& batch, const Answer& answer) {
   if (!foresaw) sold_out_.drop(item);
 }
 
-// Once no answer is due any more, what was refused is sent again, in order; through the gate, unless
-// it came too early and that was all.
+// Once no answer is due any more, what was refused is sent again, in order; through the gate,
+// unless it came too early and that was all.
 void Coalescer::settle_refused(Item& item) {
   const auto has = [&item](Batch::Answer answer) {
     return std::any_of(item.in_flight.begin(), item.in_flight.end(),

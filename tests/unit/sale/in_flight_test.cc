@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -97,14 +98,8 @@ class Relay {
 class InFlightTest : public testing::Test {
  protected:
   InFlightTest() {
-    char name[] = "/tmp/sluice-journal-XXXXXX";
-    dir_ = mkdtemp(name);
-    proxy_ = std::make_unique<Proxy>(dir_, redis_.socket(), 1);
+    proxy_ = std::make_unique<Proxy>(folder_.path(), redis_.socket(), 1);
     EXPECT_TRUE(proxy_->wait_ready());
-  }
-  ~InFlightTest() override {
-    proxy_.reset();
-    std::filesystem::remove_all(dir_);
   }
 
   // The item sells: the next burst goes out three batches at a time.
@@ -149,7 +144,7 @@ class InFlightTest : public testing::Test {
   }
   size_t journaled() {
     size_t orders = 0;
-    auto reader = journal::Reader::open(dir_, base::posix_file_system(), {});
+    auto reader = journal::Reader::open(folder_.path(), base::posix_file_system(), {});
     EXPECT_TRUE(reader.ok());
     while (reader) {
       auto group = (*reader)->next();
@@ -162,7 +157,7 @@ class InFlightTest : public testing::Test {
     return orders;
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;  // the journal's
   test::RedisServer redis_;
   std::unique_ptr<Proxy> proxy_;
 };
@@ -217,7 +212,7 @@ TEST_F(InFlightTest, BothAreSettledAfterACutWhetherTheyWereAppliedOrNot) {
 TEST_F(InFlightTest, TheSecondIsNotJournaledBeforeAFirstWhoseAnswerWasLost) {
   proxy_.reset();
   Relay relay(redis_.socket());
-  proxy_ = std::make_unique<Proxy>(dir_, relay.path(), 1);
+  proxy_ = std::make_unique<Proxy>(folder_.path(), relay.path(), 1);
   ASSERT_TRUE(proxy_->wait_ready());
   create_and_sell_one(5000);
   relay.damage_next_answer();
