@@ -28,4 +28,13 @@ Result<LatencyHistogram> probe_syncs(const std::string& folder, int count) {
   return times_ns;
 }
 
+Status settle_disk(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return base::errno_error(errno, folder);
+  const int failure = ::syncfs(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  if (failure != 0) return base::errno_error(failure, folder);
+  return {};
+}
+
 }  // namespace sluice::bench

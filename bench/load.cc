@@ -24,6 +24,7 @@ constexpr int64_t kTickNs = 10'000'000;  // deadlines, reconnects and interrupts
 constexpr int64_t kConnectTimeoutNs = 10'000'000'000;
 constexpr int64_t kRetryDelayNs = 100'000'000;
 constexpr int64_t kTimerSlackNs = 50'000;  // the kernel's own; finer timers only spin
+constexpr int kEventsMax = 32;  // in an open loop, what is due waits until these are handled
 constexpr uint32_t kTimerTag = UINT32_MAX;
 
 int64_t now_ns() {
@@ -50,6 +51,7 @@ class Generator {
       : options_(options),
         address_(std::move(address)),
         workload_(workload),
+        room_(static_cast<uint64_t>(options.connections) * static_cast<uint64_t>(options.pipeline)),
         progress_(options.progress) {}
   ~Generator() {
     connections_.clear();
@@ -68,10 +70,11 @@ class Generator {
   };
 
   bool open_loop() const { return options_.rate_per_s > 0; }
+  bool has_room() const { return in_flight_ < room_; }
   bool may_issue(int64_t now) const;
   int64_t due_ns(uint64_t index) const;
   bool next_request(int64_t now, Sent& sent);
-  void send_closed(Connection& connection, int64_t now);
+  void refill(Connection& connection, int64_t now);
   void send_open(int64_t now);
   Connection* connection_with_room();
   void encode(Connection& connection, Sent sent, int64_t now);
@@ -89,6 +92,7 @@ class Generator {
   const LoadOptions& options_;
   const Address address_;
   Workload& workload_;
+  const uint64_t room_;  // requests in flight on all connections at most
   Progress progress_;
   LoadResult result_;
 
@@ -146,7 +150,7 @@ void Generator::run() {
   next_tick_ns_ = start_ns_ + kTickNs;
   progress_.start(start_ns_);
   if (!open_loop()) {
-    for (auto& connection : connections_) send_closed(*connection, now_ns());
+    for (auto& connection : connections_) refill(*connection, now_ns());
   }
   int64_t now = now_ns();
   while (!finished(now)) {
@@ -190,6 +194,7 @@ bool Generator::next_request(int64_t now, Sent& sent) {
   if (!may_issue(now)) return false;
   sent = {result_.sent, open_loop() ? due_ns(result_.sent) : now};
   if (sent.intended_ns > now) return false;
+  if (open_loop()) result_.sent_late_ns.record(now - sent.intended_ns);
   ++result_.sent;
   return true;
 }
@@ -205,7 +210,10 @@ void Generator::flush(Connection& connection, int64_t now) {
   if (!connection.flush()) lose(connection, now);
 }
 
-void Generator::send_closed(Connection& connection, int64_t now) {
+// A connection whose replies have all come sends what may go out: in a closed loop anything, in an
+// open one what was due before there was room. To wait until all that is ready has been read would
+// turn one stall into a convoy, in which generator and server take turns at working.
+void Generator::refill(Connection& connection, int64_t now) {
   if (connection.state() != Connection::State::kReady || connection.in_flight() > 0) return;
   Sent sent;
   while (connection.room() > 0 && next_request(now, sent)) encode(connection, sent, now);
@@ -222,9 +230,7 @@ Connection* Generator::connection_with_room() {
 }
 
 void Generator::send_open(int64_t now) {
-  const uint64_t room =
-      static_cast<uint64_t>(options_.connections) * static_cast<uint64_t>(options_.pipeline);
-  while (in_flight_ < room) {
+  while (has_room()) {
     const size_t cursor = cursor_;
     Connection* connection = connection_with_room();
     Sent sent;
@@ -239,8 +245,9 @@ void Generator::send_open(int64_t now) {
   dirty_.clear();
 }
 
+// While no connection has room nothing can go out, and the next reply will wake the loop.
 void Generator::arm_timer(int64_t now) {
-  if (!may_issue(now)) return;
+  if (!may_issue(now) || !has_room()) return;
   const int64_t delay_ns = std::max(due_ns(result_.sent) - now, kTimerSlackNs);
   itimerspec spec{};
   spec.it_value.tv_sec = delay_ns / 1'000'000'000;
@@ -249,7 +256,6 @@ void Generator::arm_timer(int64_t now) {
 }
 
 void Generator::wait(int timeout_ms, int64_t now) {
-  constexpr int kEventsMax = 512;
   epoll_event events[kEventsMax];
   const int count = ::epoll_wait(epoll_fd_, events, kEventsMax, timeout_ms);
   for (int i = 0; i < count; ++i) {
@@ -270,7 +276,7 @@ void Generator::handle(Connection& connection, uint32_t events, int64_t now) {
   if (connection.state() != Connection::State::kReady) return;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) return lose(connection, now);
   if (connection.unsent()) flush(connection, now);
-  if (!open_loop()) send_closed(connection, now);
+  refill(connection, now);
 }
 
 void Generator::receive(Connection& connection, int64_t now) {
@@ -328,8 +334,8 @@ void Generator::tick(int64_t now) {
     if (connection.state() == Connection::State::kClosed) {
       // A server that is down refuses again at once; the next tick tries again.
       (void)connection.open(epoll_fd_, static_cast<uint32_t>(i)).ok();
-    } else if (!open_loop()) {
-      send_closed(connection, now);
+    } else {
+      refill(connection, now);
     }
   }
 }

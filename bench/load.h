@@ -2,9 +2,10 @@
 //
 // Closed loop (rate 0): every connection sends `pipeline` requests in one write, waits for all of
 // their replies, then sends the next ones, as a driver's pipeline does. Open loop: request k is due
-// at start + k / rate whatever the server does; it goes out on the next connection with room, and
-// its latency counts from the moment at which it was due, so a stall of the server shows in every
-// request that it delayed (no coordinated omission).
+// at start + k / rate whatever the server does; it goes out on the next connection with room, at
+// once when one gets room, and its latency counts from the moment at which it was due, so a stall
+// of the server shows in every request that it delayed (no coordinated omission). How late it left
+// is told apart, too: that is the generator, waiting for a processor or for a connection with room.
 //
 // Every run ends: sending stops after `requests` or `duration_us`, and whatever has no reply
 // `patience_us` later is reported as unanswered. SIGINT and SIGTERM stop sending at once.
@@ -48,6 +49,7 @@ struct LoadResult {
   bool interrupted = false;
   LatencyHistogram accepted_ns;
   LatencyHistogram refused_ns;
+  LatencyHistogram sent_late_ns;  // open loop: from when a request was due until it left
 
   uint64_t answered() const { return accepted + refused.total() + errors.total(); }
   double per_second(uint64_t n) const {

@@ -81,6 +81,7 @@ std::string report_text(const SaleFacts& facts, const LoadResult& result) {
   text += trouble_lines(facts, result);
   text += latency_line("accepted in", result.accepted_ns);
   text += latency_line("refused in", result.refused_ns);
+  text += latency_line("sent late", result.sent_late_ns);
   if (result.answered() > 0) {
     char own[64];
     std::snprintf(own, sizeof own, "%.2f us",
@@ -114,6 +115,7 @@ std::string report_json(const SaleFacts& facts, const LoadResult& result) {
   object["generator_cpu_s"] = result.own_cpu_s;
   object["accepted_us"] = latency_json(result.accepted_ns);
   object["refused_us"] = latency_json(result.refused_ns);
+  object["sent_late_us"] = latency_json(result.sent_late_ns);
   return boost::json::serialize(object) + "\n";
 }
 

@@ -34,6 +34,17 @@ def test_refusals_are_counted_apart_from_what_is_accepted(lab):
     assert result["orders_checked"] == 2 * 10_000, "the stock that was sold before, and no more"
 
 
+def test_the_tail_of_each_stands_beside_the_machines_own(lab):
+    """Each is loaded with a share of what it can do itself; the last row bears Sluice's load."""
+    done = compare(lab, "--only", "latency", *SHORT)
+    assert done.returncode == 0, done.stderr
+    _, heavy = json.loads(done.stdout)["sections"]
+    names, rates = zip(*(row["name"].removesuffix(" /s").split(", ") for row in heavy["rows"]))
+    assert names == ("Sluice", "do it yourself", "plain EVALSHA", "plain EVALSHA at Sluice's rate")
+    assert rates[3] == rates[0] != rates[2]
+    assert all(len(row["cells"]) == len(heavy["columns"]) == 4 for row in heavy["rows"])
+
+
 def test_a_run_whose_orders_do_not_reach_mysql_has_no_figures(lab):
     """A flusher that cannot drain: the comparison fails and says why, and prints no table."""
     done = compare(lab, "--only", "many-items", *COUNTED, "--flusher-set", "mysql.port=1")

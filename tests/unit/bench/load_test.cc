@@ -84,6 +84,26 @@ TEST(Load, AStallOfTheServerShowsInEveryRequestThatItDelayed) {
   EXPECT_GE(result.accepted_ns.max(), 395 * kMs);
   EXPECT_GE(result.accepted_ns.quantile(0.9), 150 * kMs) << "the stall was hidden";
   EXPECT_LT(result.accepted_ns.quantile(0.3), 100 * kMs);
+  EXPECT_EQ(result.sent_late_ns.count(), 200u);
+  EXPECT_GE(result.sent_late_ns.max(), 300 * kMs) << "it was due, but all four connections waited";
+  EXPECT_LE(result.sent_late_ns.max(), result.accepted_ns.max());
+}
+
+TEST(Load, WhileNoConnectionHasRoomAnOpenLoopSleeps) {
+  FakeServer server([](size_t, const std::string&) { return ""; });
+  LoadOptions options = options_for(server);
+  options.rate_per_s = 100'000;
+  options.patience_us = 500'000;
+  const LoadResult result = load(options);
+  EXPECT_EQ(result.unanswered, 4u);
+  EXPECT_LT(result.own_cpu_s, 0.03) << "it takes the processor from the server that it waits for";
+}
+
+TEST(Load, AClosedLoopIsNeverLate) {
+  FakeServer server([](size_t, const std::string&) { return kSold; });
+  LoadOptions options = options_for(server);
+  options.requests = 100;
+  EXPECT_EQ(load(options).sent_late_ns.count(), 0u);
 }
 
 TEST(Load, AnOpenLoopKeepsItsRate) {
