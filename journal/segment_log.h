@@ -1,8 +1,11 @@
 // The end of the journal: where the commit thread appends frames, from segment to segment.
 //
-// append() only buffers; write() puts the buffer into the file; sync() makes it durable. A failed
-// write or sync leaves the log broken for good: what the disk holds is unknown from then on, and
-// only recovery may find out. Commit thread only, but for the file() that a sync may hold.
+// append() only buffers; write() puts the buffer into the file; sync() makes it durable. If every
+// group is synced, write() now and then puts zeros ahead of the frames as well: a sync of space
+// that was preallocated and never written has to write metadata too, one of space that was does
+// not. A failed write or sync leaves the log broken for good: what the disk holds is unknown from
+// then on, and only recovery may find out. Commit thread only, but for the file() that a sync may
+// hold.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +61,7 @@ class SegmentLog {
   Status begin_segment();
   Status finish_segment();
   Status mark_end();
+  size_t zeros_ahead() const;
   int64_t free_bytes() const;
 
   const WriterOptions& options_;
@@ -74,6 +78,7 @@ class SegmentLog {
   uint64_t capacity_ = 0;            // bytes of the current segment that are preallocated
   uint64_t offset_ = 0;              // of the first byte of buffer_ in it
   std::string buffer_;               // frames not yet written
+  uint64_t touched_ = 0;             // up to here the current segment was written, if with zeros
   uint64_t next_sequence_ = 1;       // of the next record appended
   uint64_t written_sequence_ = 0;
   uint64_t synced_sequence_ = 0;

@@ -21,6 +21,8 @@ using journal::Record;
 using journal::RecordType;
 
 constexpr int kLanes = 2;
+// Zeros are written ahead twice in each as a whole, and once as far as the segment goes.
+constexpr int64_t kSegmentBytes = int64_t{160} << 10;
 constexpr int kBatchesOfItem = 30;   // CREATE, purchases, CLOSE
 constexpr int kUnansweredMax = 3;    // batches of one submitter
 constexpr int64_t kRetainMs = 1000;  // an item is retired ten batches after its CLOSE
@@ -140,7 +142,9 @@ std::string Workload::run(SimFileSystem& fs, int runs, int batches) {
     auto recovered = journal::recover(kDir, fs, [](const Record&) {});
     if (!recovered) return recovered.error().message();
     base::Registry metrics;
-    auto commit = journal::GroupCommit::start(small_segments(policy_), fs, metrics);
+    journal::WriterOptions options = small_segments(policy_);
+    options.segment_bytes = kSegmentBytes;
+    auto commit = journal::GroupCommit::start(options, fs, metrics);
     if (!commit) return commit.error().message();
     std::atomic<int> busy = kLanes;
     std::vector<std::thread> submitters;

@@ -87,6 +87,14 @@ MUTATIONS = (
         "SLUICE_TRY(file_->sync());", "",
         (Gtest("test_crash", "CrashTest.*"),)),
     Mutation(
+        "crash: frames go behind the zeros written ahead of them", "journal/segment_log.cc",
+        "offset_ += frames;", "offset_ = std::max(touched_, offset_ + frames);",
+        (Gtest("test_crash", "CrashTest.*Always:ZerosAheadTest.*"),)),
+    Mutation(
+        "zeros go beyond the segment", "journal/segment_log.cc",
+        "std::min<uint64_t>(kZerosAhead, capacity_ - end)", "kZerosAhead",
+        (Gtest("test_crash", "ZerosAheadTest.TheyEnd*"),)),
+    Mutation(
         "crash: no directory fsync after a segment's rename", "journal/segment_log.cc",
         "SLUICE_TRY(fs_.sync_dir(options_.dir));", "",
         (Gtest("test_crash", "CrashTest.*"),)),
