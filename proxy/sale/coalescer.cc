@@ -52,6 +52,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstrea
                     [this](Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
                       confirmed(item, op, verdict, is_durable);
                     }),
+      tally_(thread, *shared.metrics),
       sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()) {}
 
@@ -115,7 +116,7 @@ Item& Coalescer::item(const std::string& name) {
   return *slot;
 }
 
-void Coalescer::submit(Operation op) {
+void Coalescer::submit(Operation&& op) {
   if (stopped_ || journal_failed_)
     return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
   if (op.verb == Verb::kBuy && shared_.intake_paused.load(std::memory_order_relaxed)) {

@@ -19,6 +19,7 @@
 
 #include "proxy/sale/confirmation.h"
 #include "proxy/sale/item.h"
+#include "proxy/sale/purchase_tally.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/sold_out_keeper.h"
 #include "proxy/upstream/inbox.h"
@@ -50,7 +51,7 @@ class Coalescer final : public upstream::TurnTask {
   void stop(std::function<void()> stopped);
 
   // Owner thread only, like everything below. Exactly one Deliver follows.
-  void submit(Operation op);
+  void submit(Operation&& op);
 
   upstream::RedisClient& redis() { return redis_; }
   bool owns(std::string_view item) const { return owns_(item); }
@@ -119,6 +120,7 @@ class Coalescer final : public upstream::TurnTask {
   upstream::RedisClient redis_;
   std::unique_ptr<Gate> gate_;
   Confirmation confirmation_;
+  PurchaseTally tally_;
   SoldOutKeeper sold_out_;
   Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
