@@ -85,6 +85,7 @@ class Coalescer final : public upstream::TurnTask {
   void turn_ended() override;
 
  private:
+  void gather(Item& item, Operation&& op);
   static bool may_send(const Item& item);
   void enqueue(Item& item);
   void send(Item& item);
@@ -102,6 +103,7 @@ class Coalescer final : public upstream::TurnTask {
   void refuse_waiting(Item& item, std::string_view prefix, const std::string& message);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
   void release(Operation& op);
+  void reuse(std::vector<Operation>&& operations);
   std::string_view durability(Item& item, uint64_t order_id);
   void forget_if_unused(Item& item);
   void connection_lost(const Error& why);
@@ -128,6 +130,7 @@ class Coalescer final : public upstream::TurnTask {
   std::vector<Item*> to_send_;
   std::string unavailable_ = "the connection to Redis is being established";
   size_t queued_ = 0;  // operations in all items' waiting queues
+  std::vector<std::vector<Operation>> spare_;  // empty, with room: for gatherings
   uint64_t batches_ = 0;  // built so far
   std::string reply_;     // in the making
   bool stopped_ = false;

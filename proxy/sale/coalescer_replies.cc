@@ -107,6 +107,15 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   const int64_t now_us = base::monotonic_us();
   auto& [operations, verdicts] = commit.replies;
   for (size_t i = 0; i < operations.size(); ++i) reply(item, operations[i], verdicts[i], now_us);
+  reuse(std::move(operations));
+}
+
+// Their memory is what the next gathering needs.
+void Coalescer::reuse(std::vector<Operation>&& operations) {
+  constexpr size_t kSpareMax = 4;
+  if (spare_.size() == kSpareMax) return;
+  operations.clear();
+  spare_.push_back(std::move(operations));
 }
 
 void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us) {
