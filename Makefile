@@ -3,7 +3,8 @@
 
 build_dir = build
 
-.PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan format clean
+.PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan \
+        format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list

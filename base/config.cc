@@ -285,7 +285,8 @@ Status Config::set_text(std::string_view name, std::string_view text) {
   }
   switch (key->type) {
     case ConfigType::kBool:
-      if (text != "true" && text != "false") return invalid(quoted(text) + " must be true or false");
+      if (text != "true" && text != "false")
+        return invalid(quoted(text) + " must be true or false");
       return store(*key, text == "true");
     case ConfigType::kList: return store(*key, split_list(text));
     case ConfigType::kMap: {

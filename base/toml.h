@@ -1,5 +1,5 @@
-// toml++ with the settings that all of the program reads TOML with. Every file that includes it must
-// have the same ones, since its functions are inline.
+// toml++ with the settings that all of the program reads TOML with. Every file that includes it
+// must have the same ones, since its functions are inline.
 #pragma once
 
 // toml++ 3.3 reports errors as values when built without exceptions of its own.

@@ -12,7 +12,8 @@
 
 namespace sluice::base {
 
-// "0B", "512B", "64KiB", "64MiB", "8GiB", "1TiB" (binary) or "64KB", "64MB", "8GB" (decimal) → bytes.
+// Bytes of "0B", "512B", "64KiB", "64MiB", "8GiB", "1TiB" (binary), "64KB", "64MB", "8GB"
+// (decimal).
 Result<int64_t> parse_size(std::string_view text);
 // "500us", "250ms", "10s", "5m", "24h", "7d" → microseconds.
 Result<int64_t> parse_duration_us(std::string_view text);

@@ -1,8 +1,8 @@
 // What abusive clients cost the others: the latency of 50 well-behaved ones without and with each
 // kind of abuse, in turns, because only figures of the same minutes can be compared.
 //
-// Private redis-server and proxy. Open loop at a rate that leaves the machine idle most of the time,
-// since under full load any client costs the others something.
+// Private redis-server and proxy. Open loop at a rate that leaves the machine idle most of the
+// time, since under full load any client costs the others something.
 #pragma once
 
 #include <cstdint>

@@ -78,6 +78,15 @@ void add_database_options(CLI::App& app, MysqlArguments& arguments) {
   app.add_flag("--json", arguments.json, "the result as one JSON object");
 }
 
+// Of the scenarios that start servers of their own.
+void add_private_servers(CLI::App& app, std::string& folder, std::string& bin_folder, bool& json) {
+  app.add_option("--folder", folder, "where the servers keep their data meanwhile; on a real disk")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  app.add_option("--bin", bin_folder, "folder of Sluice's programs (default: where this one is)");
+  app.add_flag("--json", json, "the result as one JSON object");
+}
+
 void finish(LoadOptions& load, const LoadText& text, bool counted) {
   const double duration_s = text.duration_s > 0 ? text.duration_s : counted ? 600 : 10;
   load.duration_us = static_cast<int64_t>(duration_s * 1e6);
@@ -237,18 +246,11 @@ void add_compare(CLI::App& app, int& code) {
     names += std::string("\n") + kind.name + ": " + kind.what;
   }
   compare->add_option("--only", options.only, "these measures alone, by name:" + names);
-  compare
-      ->add_option("--folder", options.stack.folder,
-                   "where the servers keep their data meanwhile; on a real disk")
-      ->check(CLI::ExistingDirectory)
-      ->capture_default_str();
-  compare->add_option("--bin", options.stack.bin_folder,
-                      "folder of sluice-proxy and sluice-flusher (default: where this program is)");
+  add_private_servers(*compare, options.stack.folder, options.stack.bin_folder, arguments->json);
   compare->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
   compare->add_option("--flusher-set", options.stack.flusher_set,
                       "key=value for the flusher's --set");
   compare->add_flag("--markdown", arguments->markdown, "the tables for a page of documentation");
-  compare->add_flag("--json", arguments->json, "the result as one JSON object");
   compare->callback([=, &code] { code = compare_scenario(*arguments); });
 }
 
@@ -268,14 +270,7 @@ void add_startup(CLI::App& app, int& code) {
   startup->add_option("--items", options.items, "items that they are spread over")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  startup
-      ->add_option("--folder", options.folder,
-                   "where journal and Redis keep their data meanwhile; on a real disk")
-      ->check(CLI::ExistingDirectory)
-      ->capture_default_str();
-  startup->add_option("--bin", options.bin_folder,
-                      "folder of sluice-proxy (default: where this program is)");
-  startup->add_flag("--json", arguments->json, "the result as one JSON object");
+  add_private_servers(*startup, options.folder, options.bin_folder, arguments->json);
   startup->callback([=, &code] { code = startup_scenario(*arguments); });
 }
 
@@ -298,13 +293,8 @@ void add_abuse(CLI::App& app, int& code) {
   abuse->add_option("--rate", options.rate_per_s, "their requests a second in all")
       ->check(CLI::Range(1.0, 1e6))
       ->capture_default_str();
-  abuse->add_option("--folder", options.stack.folder, "where the servers keep their data meanwhile")
-      ->check(CLI::ExistingDirectory)
-      ->capture_default_str();
-  abuse->add_option("--bin", options.stack.bin_folder,
-                    "folder of sluice-proxy (default: where this program is)");
+  add_private_servers(*abuse, options.stack.folder, options.stack.bin_folder, arguments->json);
   abuse->add_option("--proxy-set", options.stack.proxy_set, "key=value for the proxy's --set");
-  abuse->add_flag("--json", arguments->json, "the result as one JSON object");
   abuse->callback([=, &code] { code = abuse_scenario(*arguments); });
 }
 

@@ -15,9 +15,10 @@
 --                'k' the journal does not hold all of this lane any more: never wipe
 -- Reply { OPEN | MISSING (no such item) | WAIT (for other lanes) | BEHIND (this lane must replay) |
 --         GONE (so it must, and there is no item, so its creation comes first) |
---         EDITED (nothing was written: not all of this lane could be rebuilt), epoch, lane sequence, journal id of the lane, lanes in `wait`
---         "1,2", lane sequence of the first receipt returned, what `check` should be if it was
---         wrong or '', `check`, receipt… }: every receipt above ARGV[2].
+--         EDITED (nothing was written: not all of this lane could be rebuilt),
+--         epoch, lane sequence, journal id of the lane, lanes in `wait` "1,2", lane sequence of the
+--         first receipt returned, what `check` should be if it was wrong or '', `check`,
+--         receipt… }: every receipt above ARGV[2].
 local item_key, receipts_key, buyers_key = KEYS[1], KEYS[2], KEYS[3]
 local call = redis.call
 local lane, journaled, identity, flags = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[6]
@@ -73,7 +74,8 @@ else
   if wait ~= before then
     if wait == ',' then call('HDEL', item_key, 'wait') else call('HSET', item_key, 'wait', wait) end
   end
-  verdict = behind and (exists and 'BEHIND' or 'GONE') or wait ~= ',' and 'WAIT' or exists and 'OPEN' or 'MISSING'
+  verdict = behind and (exists and 'BEHIND' or 'GONE') or wait ~= ',' and 'WAIT' or
+            exists and 'OPEN' or 'MISSING'
 end
 
 local skip = math.max(0, journaled + 1 - first)

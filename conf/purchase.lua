@@ -34,7 +34,7 @@ if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
 
 local exists = item[3] ~= false
 local fields = call('HLEN', buyers_key)
-local found = (item[3] or '') .. ',' .. (item[4] or '') .. ',' .. fields
+local found = string.format('%s,%s,%d', item[3] or '', item[4] or '', fields)
 if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
@@ -64,6 +64,16 @@ local most = limit == 0 and math.huge or limit  -- that one buyer may have
 
 local bought = call('HMGET', buyers_key, unpack(users))  -- each user's field, or false
 local first_orders, size = {}, 0  -- user, text, user, text, …: not yet written
+local function buy_first(user, quantity, text)
+  if shut then return shut end
+  if quantity > most then return 'L 0 0' end
+  if sold + quantity > stock then return 'S' end
+  first_orders[size + 1], first_orders[size + 2] = user, text
+  size = size + 2
+  sold, writes = sold + quantity, writes + 1
+  return 'A'
+end
+
 local function write_first_orders()
   for from = 1, size, 4000 do  -- Lua's stack holds 8,000 values
     fields = fields + call('HSET', buyers_key,
@@ -107,22 +117,18 @@ local function other_operations()
 
   local function buy(user, quantity, order, request, text)
     local field = call('HGET', buyers_key, user)
-    local buyer = field and read_buyer(field)
-    local earlier = buyer and earlier_order(buyer, user, request)
+    if not field then return buy_first(user, quantity, text) end
+    local buyer = read_buyer(field)
+    local earlier = earlier_order(buyer, user, request)
     if earlier then return 'R ' .. earlier end
     if shut then return shut end
-    local live = buyer and buyer.live or 0
-    if live + quantity > most then return 'L ' .. live .. ' ' .. (buyer and buyer.last or '0') end
+    if buyer.live + quantity > most then return 'L ' .. buyer.live .. ' ' .. buyer.last end
     if sold + quantity > stock then return 'S' end
-    if buyer then
-      buyer.several, buyer.live, buyer.last = true, live + quantity, order
-      write_buyer(user, buyer)
-      fields = fields + call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
-      if request ~= '' then
-        fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
-      end
-    else
-      fields = fields + call('HSET', buyers_key, user, text)
+    buyer.several, buyer.live, buyer.last = true, buyer.live + quantity, order
+    write_buyer(user, buyer)
+    fields = fields + call('HSET', buyers_key, user .. '/o/' .. order, quantity .. ',' .. request)
+    if request ~= '' then
+      fields = fields + call('HSET', buyers_key, user .. '/r/' .. request, order)
     end
     sold = sold + quantity
     writes = writes + 1
@@ -260,22 +266,13 @@ local verdicts = {}
 local only_first_buys = not string.find(kinds, '[^B]')
 local decide_other
 for i = 1, #users do
-  local quantity, verdict = quantities[i], nil
+  local verdict
   if bought[i] or not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
     write_first_orders()
     decide_other = decide_other or other_operations()
-    verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
-  elseif shut then
-    verdict = shut
-  elseif quantity > most then
-    verdict = 'L 0 0'
-  elseif sold + quantity > stock then
-    verdict = 'S'
+    verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantities[i], texts[i])
   else
-    first_orders[size + 1], first_orders[size + 2] = users[i], texts[i]
-    size = size + 2
-    sold, writes = sold + quantity, writes + 1
-    verdict = 'A'
+    verdict = buy_first(users[i], quantities[i], texts[i])
   end
   verdicts[i] = verdict
 end
@@ -287,15 +284,15 @@ if writes > 0 then
   -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
   -- It begins with its lane sequence: the list speaks for itself if the item hash is lost.
   sequence = string.format('%d', sequence + 1)
-  local receipts = call('RPUSH', receipts_key, sequence .. ' ' .. before .. ' ' .. #answer .. ' ' ..
-                                               answer .. ARGV[6] .. ARGV[7])
+  local head = string.format('%s %d %d ', sequence, before, #answer)
+  local receipts = call('RPUSH', receipts_key, head .. answer .. ARGV[6] .. ARGV[7])
   local journaled = receipts - (sequence - ARGV[4])
   if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
   local sold_text = string.format('%d', sold)
-  local check = (changes and changes.stock or item[3]) .. ',' .. sold_text .. ',' .. fields
+  local check = string.format('%s,%s,%d', changes and changes.stock or item[3], sold_text, fields)
   call('HSET', item_key, 'sold', sold_text, lane_field, sequence, 'check', check)
   if expected == '0' then call('HSET', item_key, 'journal:' .. ARGV[1], ARGV[5]) end
   for name, value in pairs(changes or {}) do call('HSET', item_key, name, value) end
 end
-return 'OK ' .. sequence .. ' ' .. epoch .. ' ' .. before .. ' ' .. fields_before .. ' ' .. fields ..
-       string.format(' %d ', limit) .. ends_in_ms .. '\n' .. answer
+return string.format('OK %s %s %d %d %d %d %s\n', sequence, epoch, before, fields_before, fields,
+                     limit, ends_in_ms) .. answer

@@ -11,7 +11,8 @@
 --         any other record: kind, batch, user, quantity, request, order id, extra, time in ms
 --       All records of a batch come in one call, batches in order.
 -- Reply "OK applied" or, with nothing written, "MISSING" (no item yet, and the records do not
---       begin with its creation) or "MISSING batch" (the first that is neither in Redis nor among the records).
+--       begin with its creation) or "MISSING batch" (the first that is neither in Redis nor among
+--       the records).
 local item_key, buyers_key = KEYS[1], KEYS[2]
 local call = redis.call
 local lane_field = 'lane:' .. ARGV[1]
@@ -75,7 +76,7 @@ local function take_early_cancel(user, order)
   return mark
 end
 
--- `field`: "qty,order,request", of a buyer who has no other order. Few have one, so one HSETNX does.
+-- `field`: "qty,order,request", of a buyer who has no other order. Few have one: one HSETNX does.
 local function buy(user, quantity, field)
   if early == 0 and call('HSETNX', buyers_key, user, field) == 1 then
     sold = sold + quantity

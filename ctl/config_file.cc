@@ -6,14 +6,13 @@
 #include "base/toml.h"
 
 #include "base/units.h"
+#include "sql/config.h"
 
 namespace sluice::ctl {
 namespace {
 
 using base::ConfigKey;
 using base::ConfigType;
-
-constexpr int64_t kSecondUs = 1'000'000;
 
 Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
 
@@ -91,6 +90,17 @@ Result<RedisTarget> parse_server(const std::string& text) {
   return target;
 }
 
+// The first line of a password file.
+Result<std::string> read_password(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!file || !std::getline(file, line)) {
+    return invalid(path + " cannot be read; it must hold the password in its first line");
+  }
+  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+  return line;
+}
+
 }  // namespace
 
 Result<ConfigKind> config_kind(const std::string& path) {
@@ -131,29 +141,13 @@ const std::vector<ConfigKey>& proxy_keys() {
 }
 
 const std::vector<ConfigKey>& flusher_keys() {
-  static const std::vector<ConfigKey> keys = {
-      string_key("journal.dir", "/var/lib/sluice/journal"),
-      string_key("mysql.host", "127.0.0.1"),
-      {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, {}},
-      string_key("mysql.unix_socket", ""),
-      string_key("mysql.user", "sluice"),
-      string_key("mysql.password_file", ""),
-      string_key("mysql.database", "sluice"),
-      {"mysql.tls", ConfigType::kString, "off", 0, INT64_MAX, {"off", "on"}, false, {}},
-      string_key("mysql.tls_ca_file", ""),
-      string_key("mysql.tls_cert_file", ""),
-      string_key("mysql.tls_key_file", ""),
-      {"mysql.connect_timeout",
-       ConfigType::kDuration,
-       "5s",
-       kSecondUs,
-       60 * kSecondUs,
-       {},
-       false,
-       {}},
-      string_key("orders.table", "orders"),
-      {"orders.columns", ConfigType::kMap, "", 0, INT64_MAX, {}, false, {}},
-  };
+  static const std::vector<ConfigKey> keys = [] {
+    std::vector<ConfigKey> all = sql::connection_keys();
+    all.push_back(string_key("journal.dir", "/var/lib/sluice/journal"));
+    all.push_back(string_key("orders.table", "orders"));
+    all.push_back({"orders.columns", ConfigType::kMap, "", 0, INT64_MAX, {}, false, {}});
+    return all;
+  }();
   return keys;
 }
 
@@ -180,16 +174,6 @@ Result<base::Config> read_config(const std::vector<ConfigKey>& keys, const std::
   return config;
 }
 
-Result<std::string> read_password(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    return invalid(path + " cannot be read; it must hold the password in its first line");
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
-}
-
 Result<RedisTarget> redis_target(const base::Config& config) {
   const auto& servers = config.list("redis.servers");
   if (servers.size() != 1 || config.string("redis.mode") != "standalone") {
@@ -210,32 +194,6 @@ Result<RedisTarget> redis_target(const base::Config& config) {
     target->password = std::move(*password);
   }
   return target;
-}
-
-Result<sql::ConnectOptions> mysql_target(const base::Config& config) {
-  if (!sql::is_identifier(config.string("mysql.database"))) {
-    return invalid("mysql.database: \"" + config.string("mysql.database") +
-                   "\" is not a name of 1 to 64 letters, digits, _ or $");
-  }
-  sql::ConnectOptions mysql;
-  mysql.host = config.string("mysql.host");
-  mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
-  mysql.unix_socket = config.string("mysql.unix_socket");
-  mysql.user = config.string("mysql.user");
-  mysql.database = config.string("mysql.database");
-  mysql.tls = config.string("mysql.tls") == "on";
-  mysql.tls_ca_file = config.string("mysql.tls_ca_file");
-  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
-  mysql.tls_key_file = config.string("mysql.tls_key_file");
-  mysql.connect_timeout_s =
-      static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
-  if (const std::string& path = config.string("mysql.password_file"); !path.empty()) {
-    auto password = read_password(path);
-    if (!password) return password.error().at("mysql.password_file");
-    mysql.password = std::move(*password);
-  }
-  SLUICE_TRY(sql::check_tls(mysql));
-  return mysql;
 }
 
 Result<orders::OrderTable> orders_table(const base::Config& config) {

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "net/tls_context.h"
 #include "orders/order_table.h"
-#include "sql/connection.h"
 
 namespace sluice::ctl {
 
@@ -40,14 +39,10 @@ const std::vector<base::ConfigKey>& flusher_keys();
 Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const std::string& path,
                                  const base::Config::Overrides& overrides);
 
-// The first line of a password file.
-Result<std::string> read_password(const std::string& path);
-
 // Of a config with proxy_keys(); reads the password file.
 Result<RedisTarget> redis_target(const base::Config& config);
 
-// Of a config with flusher_keys(); reads the password file.
-Result<sql::ConnectOptions> mysql_target(const base::Config& config);
+// Of a config with flusher_keys(); for the rest of it sql::connect_options().
 Result<orders::OrderTable> orders_table(const base::Config& config);
 
 }  // namespace sluice::ctl

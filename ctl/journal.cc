@@ -152,13 +152,15 @@ int journal_command(std::span<const std::string> args) {
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
   bool history = false, items = false;
   CLI::App* verify_app = app.add_subcommand(
-      "verify", "read snapshot and segments and check every checksum; exit 3 naming file and offset if "
-                "anything is damaged. A torn tail is not damage.");
+      "verify",
+      "read snapshot and segments and check every checksum; exit 3 naming file and offset if "
+      "anything is damaged. A torn tail is not damage.");
   CLI::App* dump_app = app.add_subcommand(
       "dump", "print one JSON object a record. Bytes that are not UTF-8: {\"base64\": \"...\"}.");
   verify_app->add_option("DIR", dir, "the journal's folder")->required();
   dump_app->add_option("DIR", dir, "the journal's folder")->required();
-  dump_app->add_option("--from", from, "sequence to begin with (default: the oldest that is there)");
+  dump_app->add_option("--from", from,
+                       "sequence to begin with (default: the oldest that is there)");
   dump_app->add_option("--limit", limit, "print at most so many records");
   dump_app->add_flag("--history", history,
                      "begin with the snapshot's records (without fields, without retired items), "

@@ -1,4 +1,5 @@
-// A journal record, or an item of a snapshot, as one line of JSON, for `journal dump` and whoever pipes it into jq.
+// A journal record, or an item of a snapshot, as one line of JSON, for `journal dump` and whoever
+// pipes it into jq.
 #pragma once
 
 #include <string>

@@ -6,7 +6,7 @@
 
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
-#include "sql/connection.h"
+#include "sql/config.h"
 #include "sql/schema.h"
 
 namespace sluice::ctl {
@@ -58,7 +58,7 @@ Result<Target> parse_target(std::span<const std::string> args) {
   }
   const auto config = read_config(flusher_keys(), path, overrides);
   if (!config) return config.error();
-  auto mysql = mysql_target(*config);
+  auto mysql = sql::connect_options(*config);
   if (!mysql) return mysql.error();
   const auto table = orders_table(*config);
   if (!table) return table.error();

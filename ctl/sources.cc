@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "ctl/config_file.h"
+#include "sql/config.h"
 
 namespace sluice::ctl {
 namespace {
@@ -40,7 +41,7 @@ class Collector {
   }
 
   Status add_flusher(const std::string& path, const base::Config& config) {
-    auto mysql = mysql_target(config);
+    auto mysql = sql::connect_options(config);
     if (!mysql) return mysql.error().at(path);
     auto table = orders_table(config);
     if (!table) return table.error().at(path);

@@ -103,8 +103,8 @@ std::optional<Failure> repartition(Connection& connection, const CheckpointKey& 
       " VALUES ";
   for (uint32_t writer = 0; writer < new_writers; ++writer) {
     insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
-              std::to_string(writer) + "," + std::to_string(orders::stored_writers(new_writers)) + "," +
-              std::to_string(position) + "," + std::to_string(key.owner) + ",NOW(3))";
+              std::to_string(writer) + "," + std::to_string(orders::stored_writers(new_writers)) +
+              "," + std::to_string(position) + "," + std::to_string(key.owner) + ",NOW(3))";
   }
   if (auto failure = connection.exec(insert)) return undo(std::move(*failure));
   if (auto failure = connection.exec("COMMIT")) return undo(std::move(*failure));

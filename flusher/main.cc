@@ -125,7 +125,8 @@ class SignalThread {
 // What was drained is in MySQL whether this succeeds or not; the next pass tries again.
 void compact_once(Janitor& janitor) {
   const auto passed = janitor.last_pass(base::wall_ms());
-  if (!passed) spdlog::warn("the snapshot was not brought up to date: {}", passed.error().message());
+  if (!passed)
+    spdlog::warn("the snapshot was not brought up to date: {}", passed.error().message());
 }
 
 void tell(const LoopEnd& end) {

@@ -1,9 +1,10 @@
 #include "flusher/options.h"
 
-#include <fstream>
+#include <iterator>
 
 #include "base/units.h"
 #include "http/server.h"
+#include "sql/config.h"
 
 namespace sluice::flusher {
 namespace {
@@ -14,7 +15,7 @@ using base::ConfigType;
 constexpr int64_t kSecondUs = 1'000'000;
 constexpr int64_t kDayUs = 86'400 * kSecondUs;
 
-std::vector<ConfigKey> journal_and_mysql_keys() {
+std::vector<ConfigKey> journal_keys() {
   return {
       {"journal.dir",
        ConfigType::kString,
@@ -32,80 +33,12 @@ std::vector<ConfigKey> journal_and_mysql_keys() {
        {},
        true,
        "How long a segment stays once it is in MySQL, and a closed item in the snapshot."},
-      {"mysql.host",
-       ConfigType::kString,
-       "127.0.0.1",
-       0,
-       0,
-       {},
-       false,
-       "Name or address of the MySQL or MariaDB server."},
-      {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, "Its TCP port."},
-      {"mysql.unix_socket",
-       ConfigType::kString,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "Path of its unix socket; if given, host and port are not used."},
-      {"mysql.user", ConfigType::kString, "sluice", 0, 0, {}, false, "User to log in as."},
-      {"mysql.password_file",
-       ConfigType::kString,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "File whose first line is the password; empty: no password."},
-      {"mysql.database",
-       ConfigType::kString,
-       "sluice",
-       0,
-       0,
-       {},
-       false,
-       "Database that holds the tables."},
-      {"mysql.tls",
-       ConfigType::kString,
-       "off",
-       0,
-       0,
-       {"off", "on"},
-       false,
-       "on: encrypt, and verify the server's certificate for mysql.host."},
-      {"mysql.tls_ca_file",
-       ConfigType::kString,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "Certificate authority for mysql.tls; empty: the system's."},
-      {"mysql.tls_cert_file",
-       ConfigType::kString,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "Certificate (PEM) to show to the server; empty: none."},
-      {"mysql.tls_key_file",
-       ConfigType::kString,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "Private key of that certificate (PEM, without a passphrase)."},
-      {"mysql.connect_timeout",
-       ConfigType::kDuration,
-       "5s",
-       kSecondUs,
-       60 * kSecondUs,
-       {},
-       false,
-       "Longest wait for a connection; whole seconds."},
+  };
+}
+
+// Behind those of the connection.
+std::vector<ConfigKey> mysql_and_orders_keys() {
+  return {
       {"mysql.timeout",
        ConfigType::kDuration,
        "60s",
@@ -267,49 +200,16 @@ std::vector<ConfigKey> drain_keys() {
   };
 }
 
-Error at_key(const std::string& key, const Error& error) { return error.at(key); }
-
-Result<std::string> read_password(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path);
-  std::string password;
-  if (!file) {
-    return Error(ErrorClass::kInvalid,
-                 path + " cannot be read; create it, readable by this user only");
-  }
-  std::getline(file, password);
-  if (password.ends_with('\r')) password.pop_back();
-  return password;
-}
-
 Result<sql::ConnectOptions> connect_options(const base::Config& config) {
-  auto password = read_password(config.string("mysql.password_file"));
-  if (!password) return at_key("mysql.password_file", password.error());
-  if (!sql::is_identifier(config.string("mysql.database"))) {
-    return Error(ErrorClass::kInvalid, "mysql.database: \"" + config.string("mysql.database") +
-                                           "\" is not a name of 1 to 64 letters, digits, _ or $");
-  }
-  sql::ConnectOptions mysql;
-  mysql.host = config.string("mysql.host");
-  mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
-  mysql.unix_socket = config.string("mysql.unix_socket");
-  mysql.user = config.string("mysql.user");
-  mysql.password = std::move(*password);
-  mysql.database = config.string("mysql.database");
-  mysql.tls = config.string("mysql.tls") == "on";
-  mysql.tls_ca_file = config.string("mysql.tls_ca_file");
-  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
-  mysql.tls_key_file = config.string("mysql.tls_key_file");
-  mysql.connect_timeout_s =
-      static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
-  mysql.timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
-  SLUICE_TRY(sql::check_tls(mysql));
+  auto mysql = sql::connect_options(config);
+  if (!mysql) return mysql;
+  mysql->timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
   return mysql;
 }
 
 Result<TriggerOptions> trigger_options(const base::Config& config) {
   auto schedule = Schedule::parse(config.list("trigger.schedule"));
-  if (!schedule) return at_key("trigger.schedule", schedule.error());
+  if (!schedule) return schedule.error().at("trigger.schedule");
   TriggerOptions trigger;
   trigger.schedule = std::move(*schedule);
   trigger.load_below_per_s = config.integer("trigger.load_below");
@@ -324,8 +224,9 @@ Result<TriggerOptions> trigger_options(const base::Config& config) {
 
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = [] {
-    std::vector<ConfigKey> all = journal_and_mysql_keys();
-    for (ConfigKey& key : drain_keys()) all.push_back(std::move(key));
+    std::vector<ConfigKey> all = journal_keys();
+    for (auto part : {sql::connection_keys(), mysql_and_orders_keys(), drain_keys()})
+      std::move(part.begin(), part.end(), std::back_inserter(all));
     return all;
   }();
   return keys;

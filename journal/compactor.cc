@@ -171,9 +171,9 @@ Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms,
   return remove_unnamed(snapshot);
 }
 
-// Takes out of the table what was over for twice `retain_ms` when the last record covered was written.
-// Counted in the journal's own time, so that a REOPEN within that time is never overlooked, however
-// late it is drained; an idle journal retires nothing.
+// Takes out of the table what was over for twice `retain_ms` when the last record covered was
+// written. Counted in the journal's own time, so that a REOPEN within that time is never
+// overlooked, however late it is drained; an idle journal retires nothing.
 size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const {
   const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - kItemRetains * retain_ms;
   std::set<std::string> over;

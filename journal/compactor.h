@@ -56,9 +56,10 @@ class Compactor {
 
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
   // item is retired twice `retain_ms` after it was closed or ended, a segment deleted `retain_ms`
-  // after it was drained. Compacts only if at least `segments_min` whole segments wait for it. Whatever
-  // failed is tried anew, from the files, by the next pass. kUnavailable: interrupted. kRefused:
-  // the folder holds another journal than `journal_id` (0: any), so `position` is not about it.
+  // after it was drained. Compacts only if at least `segments_min` whole segments wait for it.
+  // Whatever failed is tried anew, from the files, by the next pass. kUnavailable: interrupted.
+  // kRefused: the folder holds another journal than `journal_id` (0: any), so `position` does not
+  // concern it.
   Result<Report> pass(uint64_t position, int64_t now_ms, int64_t retain_ms, size_t segments_min = 1,
                       uint64_t journal_id = 0);
   // Ends a pass under way soon, and every later one at once. Any thread.

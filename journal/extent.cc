@@ -9,6 +9,10 @@
 namespace sluice::journal {
 namespace {
 
+// How often a segment may be gone before it can be opened: each time the flusher must have deleted
+// some in between.
+constexpr int kLooksMax = 20;
+
 int64_t time_of_last_record(const Frame& frame) {
   int64_t time_ms = 0;
   // The checksum is right; a record that still cannot be read is for the reader to refuse.
@@ -62,12 +66,22 @@ Status ExtentProbe::enter(uint64_t segment) {
 }
 
 Result<JournalExtent> ExtentProbe::read() {
-  auto entries = fs_.list(dir_);
-  if (!entries) return entries.error();
-  std::erase_if(*entries, [](const auto& entry) { return segment_number(entry.name) == 0; });
-  if (entries->empty()) return Error(ErrorClass::kNotFound, "no journal in " + dir_ + " yet");
-  const uint64_t oldest = segment_number(entries->front().name);
-  const uint64_t newest = segment_number(entries->back().name);
+  for (int looks = 1;; ++looks) {
+    auto entries = fs_.list(dir_);
+    if (!entries) return entries.error();
+    std::erase_if(*entries, [](const auto& entry) { return segment_number(entry.name) == 0; });
+    if (entries->empty()) return Error(ErrorClass::kNotFound, "no journal in " + dir_ + " yet");
+    auto extent = look_at(std::move(*entries));
+    if (extent || extent.error().cls() != ErrorClass::kNotFound || looks == kLooksMax) {
+      return extent;
+    }
+  }
+}
+
+// `listed`: at least one segment, by their numbers. kNotFound: one of them is gone meanwhile.
+Result<JournalExtent> ExtentProbe::look_at(std::vector<base::DirectoryEntry> listed) {
+  const uint64_t oldest = segment_number(listed.front().name);
+  const uint64_t newest = segment_number(listed.back().name);
 
   if (!newest_ || newest_->header.segment != newest) {
     // The newest may hold no record yet; then the last time is in one of those before.
@@ -83,7 +97,7 @@ Result<JournalExtent> ExtentProbe::read() {
     last_time_ms_ = *time_ms;
   }
   if (oldest != oldest_segment_) {
-    const std::string path = path_in(dir_, entries->front().name);
+    const std::string path = path_in(dir_, listed.front().name);
     auto file = fs_.open(path, base::OpenMode::kRead);
     if (!file) return file.error();
     auto header = read_segment_header(**file);
@@ -97,8 +111,8 @@ Result<JournalExtent> ExtentProbe::read() {
   extent.first_sequence = first_sequence_;
   extent.last_sequence = newest_->end_sequence - 1;
   extent.last_time_ms = last_time_ms_;
-  entries->pop_back();
-  for (const auto& entry : *entries) {  // closed segments end with their last frame
+  listed.pop_back();
+  for (const auto& entry : listed) {  // closed segments end with their last frame
     extent.bytes += static_cast<int64_t>(entry.bytes) - static_cast<int64_t>(kSegmentHeaderBytes);
   }
   extent.bytes += static_cast<int64_t>(newest_->scanner.offset() - kSegmentHeaderBytes);

@@ -46,8 +46,8 @@ class GroupCommit {
 
   // Opens the journal in `options.dir` (creating it if the folder is empty), after recovery has
   // prepared it (recovery.h), takes its lock, preallocates, and starts the commit thread.
-  static Result<std::unique_ptr<GroupCommit>> start(const WriterOptions& options, base::FileSystem& fs,
-                                                    base::Registry& metrics);
+  static Result<std::unique_ptr<GroupCommit>> start(const WriterOptions& options,
+                                                    base::FileSystem& fs, base::Registry& metrics);
   // Stops like stop().
   virtual ~GroupCommit() = default;
 

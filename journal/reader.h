@@ -31,7 +31,7 @@ struct Group {
 
 class Reader {
  public:
-  // kNotFound if there is no journal in `dir` yet; kCorrupt if `from` lies below the oldest segment.
+  // kNotFound if there is no journal in `dir` yet; kCorrupt if `from` is below the oldest segment.
   static Result<std::unique_ptr<Reader>> open(const std::string& dir, base::FileSystem& fs,
                                               Position from);
   virtual ~Reader() = default;
@@ -50,7 +50,8 @@ struct JournalExtent {
   int64_t bytes = 0;            // of frames, not of preallocated room
   int64_t last_time_ms = 0;     // of the newest record; 0: none
 };
-// kNotFound if there is no journal in `dir` yet. Reads the newest segment's frames each time.
+// kNotFound if there is no journal in `dir` yet. Reads the newest segment's frames each time. The
+// flusher may delete segments meanwhile.
 Result<JournalExtent> extent(const std::string& dir, base::FileSystem& fs);
 
 // The same for who asks again and again: remembers where the last call ended, so that a call costs
@@ -63,6 +64,7 @@ class ExtentProbe {
 
  private:
   struct Newest;
+  Result<JournalExtent> look_at(std::vector<base::DirectoryEntry> listed);
   Status enter(uint64_t segment);
 
   const std::string dir_;

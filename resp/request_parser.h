@@ -52,8 +52,8 @@ class RequestParser {
   // drops them; the next parse() starts behind them.
   size_t drop_skipped();
 
-  // What the arguments found take; they themselves lie in the bytes shown, but for those of an inline
-  // command, which are gone with next().
+  // What the arguments found take; they themselves lie in the bytes shown, but for those of an
+  // inline command, which are gone with next().
   size_t memory_bytes() const {
     return args_.capacity() * sizeof(std::string_view) +
            inline_args_.capacity() * sizeof(std::string);

@@ -16,8 +16,8 @@ packages=(
   python3 python3-pytest python3-redis python3-pymysql
   nodejs npm
 )
-# libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm. Distributions
-# that split the runtime off name it after clang's version.
+# libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm.
+# Distributions that split the runtime off name it after clang's version.
 if [ "${1:-}" = fuzz ]; then
   packages+=(clang llvm
              "libclang-rt-dev|libclang-rt-14-dev|libclang-rt-18-dev|libclang-rt-19-dev")

@@ -35,111 +35,120 @@ std::string_view kind_name(FailureKind kind) {
   return "other";
 }
 
+namespace {
+
+struct ServerError {
+  unsigned code;
+  FailureKind kind;
+};
+
+using enum FailureKind;
+constexpr ServerError kServerErrors[] = {
+    {1213, kDeadlock},  // deadlock found
+    {1614, kDeadlock},  // XA: deadlock
+
+    {1205, kLockWait},  // lock wait timeout
+    {3572, kLockWait},  // NOWAIT
+
+    {1040, kConnectionLost},  // too many connections
+    {1053, kConnectionLost},  // server shutdown in progress
+    {1077, kConnectionLost},
+    {1079, kConnectionLost},  // normal shutdown
+    {1080, kConnectionLost},  // forced close of this thread
+    {1129, kConnectionLost},  // host is blocked
+    {1152, kConnectionLost},  // 1152 to 1184: packets cut short
+    {1158, kConnectionLost},
+    {1159, kConnectionLost},
+    {1160, kConnectionLost},
+    {1161, kConnectionLost},
+    {1184, kConnectionLost},
+    {1203, kConnectionLost},  // too many connections of this user
+    {1226, kConnectionLost},
+    {1317, kConnectionLost},  // query execution was interrupted (KILL QUERY)
+    {1927, kConnectionLost},  // connection was killed
+    {1969, kConnectionLost},  // statement time limit
+    {3024, kConnectionLost},
+    {3159, kConnectionLost},  // MySQL: TLS required
+    {4031, kConnectionLost},  // disconnected for inactivity
+
+    {1048, kRefusedData},  // column cannot be null
+    {1216, kRefusedData},  // foreign key
+    {1452, kRefusedData},
+    {1264, kRefusedData},  // 1264 to 1411: values
+    {1265, kRefusedData},
+    {1292, kRefusedData},
+    {1366, kRefusedData},
+    {1367, kRefusedData},
+    {1406, kRefusedData},
+    {1411, kRefusedData},
+    {1300, kRefusedData},  // character sets
+    {3854, kRefusedData},
+    {3988, kRefusedData},
+    {1526, kRefusedData},  // no partition for the value
+    {1644, kRefusedData},  // SIGNAL, in somebody's trigger
+    {1690, kRefusedData},  // out of range in an expression
+    {3140, kRefusedData},  // JSON (MySQL)
+    {3141, kRefusedData},
+    {3156, kRefusedData},
+    {3157, kRefusedData},
+    {3819, kRefusedData},  // CHECK (MySQL)
+    {4025, kRefusedData},  // CHECK (MariaDB)
+    {4038, kRefusedData},  // JSON (MariaDB)
+    {4041, kRefusedData},
+
+    {1022, kDuplicate},
+    {1062, kDuplicate},
+    {1169, kDuplicate},
+    {1586, kDuplicate},
+    {1859, kDuplicate},
+
+    {1153, kTooLarge},  // packet too large
+    {1162, kTooLarge},  // result longer than max_allowed_packet
+    {1301, kTooLarge},
+    {CR_NET_PACKET_TOO_LARGE, kTooLarge},
+
+    {1036, kReadOnly},  // table is read only
+    {1290, kReadOnly},  // --read-only
+    {1792, kReadOnly},  // READ ONLY transaction
+    {1836, kReadOnly},  // read only mode
+    {1874, kReadOnly},  // InnoDB is in read only mode
+    {3100, kReadOnly},  // a replication hook refused
+
+    {3, kFull},     // error writing file
+    {1021, kFull},  // disk full
+    {1026, kFull},  // error writing file
+    {1114, kFull},  // table is full
+    {1137, kFull},  // tmp table full
+    {1534, kFull},  // binary log write
+
+    {1049, kSchemaMissing},  // database
+    {1051, kSchemaMissing},  // table
+    {1146, kSchemaMissing},
+    {1347, kSchemaMissing},  // not a table
+    {1054, kSchemaMissing},  // column
+    {1136, kSchemaMissing},  // a column count that we do not know
+    {1364, kSchemaMissing},  // a column without default that we do not know
+
+    {1044, kAccessDenied},
+    {1045, kAccessDenied},
+    {1130, kAccessDenied},  // this host may not connect
+    {1142, kAccessDenied},
+    {1143, kAccessDenied},
+    {1227, kAccessDenied},
+    {1370, kAccessDenied},
+    {1698, kAccessDenied},
+    {1862, kAccessDenied},
+};
+
+}  // namespace
+
 FailureKind kind_of(unsigned code) {
-  switch (code) {
-    case 1213:  // deadlock found
-    case 1614:  // XA: deadlock
-      return FailureKind::kDeadlock;
-    case 1205:  // lock wait timeout
-    case 3572:  // NOWAIT
-      return FailureKind::kLockWait;
-    case 1040:  // too many connections
-    case 1053:  // server shutdown in progress
-    case 1077:
-    case 1079:  // normal shutdown
-    case 1080:  // forced close of this thread
-    case 1152:
-    case 1158:
-    case 1159:
-    case 1160:
-    case 1161:
-    case 1184:  // packets cut short
-    case 1129:  // host is blocked
-    case 1203:
-    case 1226:  // too many connections of this user
-    case 1317:  // query execution was interrupted (KILL QUERY)
-    case 1927:  // connection was killed
-    case 1969:
-    case 3024:  // statement time limit
-    case 3159:
-    case 4031:  // MySQL: TLS required; disconnected for inactivity
-      return FailureKind::kConnectionLost;
-    case 1048:  // column cannot be null
-    case 1264:
-    case 1265:
-    case 1292:
-    case 1366:
-    case 1367:
-    case 1406:
-    case 1411:  // values
-    case 1300:
-    case 3854:
-    case 3988:  // character sets
-    case 1216:
-    case 1452:  // foreign key
-    case 1526:  // no partition for the value
-    case 1644:  // SIGNAL, in somebody's trigger
-    case 1690:  // out of range in an expression
-    case 3140:
-    case 3141:
-    case 3156:
-    case 3157:  // JSON
-    case 3819:
-    case 4025:  // CHECK (MySQL, MariaDB)
-    case 4038:
-    case 4041:  // JSON (MariaDB)
-      return FailureKind::kRefusedData;
-    case 1022:
-    case 1062:
-    case 1169:
-    case 1586:
-    case 1859:
-      return FailureKind::kDuplicate;
-    case 1153:  // packet too large
-    case 1162:
-    case 1301:  // result longer than max_allowed_packet
-    case CR_NET_PACKET_TOO_LARGE:
-      return FailureKind::kTooLarge;
-    case 1036:  // table is read only
-    case 1290:  // --read-only
-    case 1792:  // READ ONLY transaction
-    case 1836:  // read only mode
-    case 1874:  // InnoDB is in read only mode
-    case 3100:  // a replication hook refused
-      return FailureKind::kReadOnly;
-    case 3:     // error writing file
-    case 1021:  // disk full
-    case 1026:  // error writing file
-    case 1114:  // table is full
-    case 1137:  // tmp table full
-    case 1534:  // binary log write
-      return FailureKind::kFull;
-    case 1049:
-    case 1051:
-    case 1054:
-    case 1146:  // database, table, column
-    case 1136:
-    case 1364:  // a column count or a column without default that we do not know
-    case 1347:  // not a table
-      return FailureKind::kSchemaMissing;
-    case 1044:
-    case 1045:
-    case 1142:
-    case 1143:
-    case 1227:
-    case 1370:
-    case 1698:
-    case 1862:
-      return FailureKind::kAccessDenied;
-    case 1130:
-      return FailureKind::kAccessDenied;  // this host may not connect
-    default:
-      break;
-  }
+  for (const ServerError& error : kServerErrors)
+    if (error.code == code) return error.kind;
   // The client's own errors: except for misuse of the library (CR_OUT_OF_MEMORY and above are
   // answered the same way) the connection is of no use any more.
   const bool client = (code >= 2000 && code <= 2999) || (code >= 5000 && code <= 5999);
-  return client ? FailureKind::kConnectionLost : FailureKind::kOther;
+  return client ? kConnectionLost : kOther;
 }
 
 std::string Failure::text() const {

@@ -41,8 +41,7 @@ inline constexpr Limit kLimits[] = {
     {"recovery/1", "records", 5.5e6},
     {"recovery/16", "records", 13e6},
     // A group submitted, written, synced and completed, one after the other, on the disk: waking
-    // two
-    // threads is most of the small ones, so these differ most between runs and have more room.
+    // two threads is most of the small ones, so these differ most between runs and have more room.
     {"commit/no/1", "records", 8e3},
     {"commit/no/16", "records", 100e3},
     {"commit/no/256", "records", 1e6},

@@ -44,7 +44,8 @@ std::vector<proxy::sale::Operation> purchase_operations(size_t count) {
 }
 
 std::string accepting_answer(uint64_t sequence, size_t count) {
-  std::string answer = "OK " + std::to_string(sequence) + " 1 1000000 0 " + std::to_string(count) + " 1 -1";
+  std::string answer =
+      "OK " + std::to_string(sequence) + " 1 1000000 0 " + std::to_string(count) + " 1 -1";
   for (size_t i = 0; i < count; ++i) answer += "\nA";
   return answer;
 }

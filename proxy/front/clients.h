@@ -45,8 +45,8 @@ struct Client {
   std::string local_address;
   int64_t connected_us = 0;   // monotonic
   std::function<void()> kill;  // ends the connection; any thread
-  // CLIENT UNBLOCK: ends the blocking command under way, if there is one, as if by its time limit or
-  // with an error; `done` is told on the client's thread whether there was. Any thread.
+  // CLIENT UNBLOCK: ends the blocking command under way, if there is one, as if by its time limit
+  // or with an error; `done` is told on the client's thread whether there was. Any thread.
   std::function<void(bool with_error, std::function<void(bool)> done)> unblock;
   // Gives the client a connection to Redis of its own, unless it has one, and tells `told` what
   // Redis calls that, on the client's thread; 0 if that cannot be. Any thread.
@@ -57,7 +57,8 @@ struct Client {
   std::atomic<int64_t> database{0};
   std::atomic<int> protocol{2};
   std::atomic<bool> no_evict{false};
-  std::atomic<int64_t> redirect{-1};  // the client that gets its invalidations; 0: tracks for itself
+  // The client that gets its invalidations; 0: it tracks for itself.
+  std::atomic<int64_t> redirect{-1};
   // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
   std::atomic<char> flag{'N'};
   std::atomic<int64_t> memory_bytes{0};  // that its buffers take

@@ -34,7 +34,9 @@ std::string integer(int64_t value) {
   return reply;
 }
 
-bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
 
 bool is_sluice_key(std::string_view name) {
   return name.size() >= 7 && is(name.substr(0, 7), "sluice.");

@@ -1,10 +1,10 @@
 // The scripts that clients have given to Redis, so that they outlive a restart of it.
 //
-// A Redis that restarts has forgotten every script that EVAL or SCRIPT LOAD gave it, and EVALSHA gets
-// NOSCRIPT. So bodies are remembered here, the least recently used going first; after a connection
-// was lost, each worker sends SCRIPT LOAD ahead of the first EVALSHA of each older script, on the
-// same connection. As long as none is lost, nothing is loaded: what a client gets is up to Redis.
-// SCRIPT FLUSH forgets here too: then NOSCRIPT is right.
+// A Redis that restarts has forgotten every script that EVAL or SCRIPT LOAD gave it, and EVALSHA
+// gets NOSCRIPT. So bodies are remembered here, the least recently used going first; after a
+// connection was lost, each worker sends SCRIPT LOAD ahead of the first EVALSHA of each older
+// script, on the same connection. As long as none is lost, nothing is loaded: what a client gets is
+// up to Redis. SCRIPT FLUSH forgets here too: then NOSCRIPT is right.
 //
 // ScriptCache is shared by all threads; ScriptsLoaded belongs to one worker and is what keeps an
 // ordinary EVALSHA away from the lock.

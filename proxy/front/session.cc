@@ -285,7 +285,8 @@ bool Session::take_command(Run& run) {
   const bool judged = restricted_ || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
-  if (in_multi_ && !transaction_->writes() && may_write(kind, parser_.args())) transaction_->will_write();
+  if (in_multi_ && !transaction_->writes() && may_write(kind, parser_.args()))
+    transaction_->will_write();
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;
   if (plain && !mute_next_ && !large) {

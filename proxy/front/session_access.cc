@@ -46,8 +46,8 @@ void Session::access_changed() {
   if (stalled_) reply_later();
 }
 
-// Only asked of clients that may not run everything, and of kUnclear. False: refusal_ says why; or if that is empty,
-// it cannot be told yet.
+// Only asked of clients that may not run everything, and of kUnclear. False: refusal_ says why; or
+// if that is empty, it cannot be told yet.
 bool Session::permitted(CommandKind kind) {
   refusal_.clear();
   switch (kind) {

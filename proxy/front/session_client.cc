@@ -13,9 +13,9 @@
 namespace sluice::proxy::front {
 namespace {
 
-constexpr std::string_view kNoSuchTarget = "ERR The client ID you want redirect to does not exist";
-
-bool is(std::string_view arg, std::string_view word) { return resp::equals_ignoring_case(arg, word); }
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
 
 std::string integer(int64_t value) {
   std::string reply;
@@ -41,7 +41,8 @@ std::string parse_unblock(Args args, int64_t& id, bool& with_error) {
   }
   if (args.size() == 4 && !with_error && !is(args[3], "timeout"))
     return "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
-  if (!resp::parse_strict_integer(args[2], id)) return "ERR value is not an integer or out of range";
+  if (!resp::parse_strict_integer(args[2], id))
+    return "ERR value is not an integer or out of range";
   return "";
 }
 

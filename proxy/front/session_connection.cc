@@ -1,5 +1,5 @@
-// Commands that speak of the client's own connection to the proxy, and those that Redis answers with
-// something of the proxy's in it.
+// Commands that speak of the client's own connection to the proxy, and those that Redis answers
+// with something of the proxy's in it.
 #include <algorithm>
 #include <utility>
 #include <vector>

@@ -45,8 +45,8 @@ class Transaction {
   bool has_changes() const { return !changes_.empty(); }
   size_t bytes() const { return bytes_; }
 
-  // EXEC's reply as the client gets it. `muted` may become true through a change (CLIENT REPLY OFF):
-  // like Redis, we then say no more, in the middle of the reply.
+  // EXEC's reply as the client gets it. `muted` may become true through a change (CLIENT REPLY
+  // OFF): like Redis, we then say no more, in the middle of the reply.
   std::string finish(std::string_view reply, const bool& muted) const;
 
  private:

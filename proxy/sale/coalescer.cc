@@ -14,8 +14,14 @@ namespace sluice::proxy::sale {
 namespace {
 
 // So many that Redis's fixed cost of a call (about 10 us) is a small part of what it does for them.
-constexpr size_t kSecondBatchMin = 64;
-constexpr size_t kBatchesInFlightMax = 2;
+constexpr size_t kFurtherBatchMin = 64;
+// Of one item: one whose verdicts are on their way, one that Redis works on, one that waits for it.
+constexpr size_t kBatchesInFlightMax = 3;
+// Of all items together: so few that what comes for many items gathers here and not behind each
+// other in Redis's socket. Half of them leave in one turn, so that Redis works on the others while
+// the verdicts of these are dealt with.
+constexpr size_t kCallsInFlightMax = 64;
+constexpr size_t kCallsPerTurnMax = kCallsInFlightMax / 2;
 constexpr auto kCheckInterval = std::chrono::milliseconds(250);
 constexpr auto kStopCheckInterval = std::chrono::milliseconds(2);
 constexpr int64_t kStopWaitUs = 2'000'000;
@@ -176,7 +182,7 @@ bool Coalescer::may_send(const Item& item) {
   if (item.waiting.empty() || item.state != Item::State::kOpen) return false;
   if (item.in_flight.empty()) return true;
   const bool many =
-      item.waiting.size() > 1 || item.waiting.front().operations.size() >= kSecondBatchMin;
+      item.waiting.size() > 1 || item.waiting.front().operations.size() >= kFurtherBatchMin;
   return many && item.in_flight.size() < kBatchesInFlightMax && item.selling &&
          item.in_flight.front().answer == Batch::Answer::kDue;
 }
@@ -189,11 +195,12 @@ void Coalescer::enqueue(Item& item) {
 }
 
 void Coalescer::turn_ended() {
-  std::vector<Item*> items;
-  items.swap(to_send_);
-  for (Item* item : items) {
-    item->queued = false;
-    send(*item);
+  const size_t most = std::min(calls_in_flight_ + kCallsPerTurnMax, kCallsInFlightMax);
+  while (!to_send_.empty() && calls_in_flight_ < most) {
+    Item& item = *to_send_.front();
+    to_send_.pop_front();
+    item.queued = false;
+    send(item);
   }
 }
 
@@ -236,11 +243,14 @@ void Coalescer::call_script(Item& item, Batch& batch, bool by_sha) {
   const Script& script = shared_.scripts.purchase;
   base::failpoint(base::Failpoint::kSaleBeforeScript);
   batch.answer = Batch::Answer::kDue;
+  ++calls_in_flight_;
   redis_.call({by_sha ? "EVALSHA" : "EVAL", by_sha ? std::string_view(script.sha) : script.text,
                "3", item.item_key, item.buyers_key, item.receipts_key, shared_.lane, epoch,
                expected, synced, shared_.journal_id, batch.payload.operations,
                batch.payload.details},
               [this, &item, number = batch.number, by_sha](const Result<upstream::Reply>& reply) {
+                --calls_in_flight_;
+                if (!to_send_.empty()) thread_.at_turn_end(*this);
                 answered(item, number, by_sha, reply);
               });
 }
@@ -299,8 +309,8 @@ void Coalescer::not_applied(Item& item, Batch& batch, const Answer& answer) {
   if (!foresaw) sold_out_.drop(item);
 }
 
-// Once no answer is due any more, what was refused is sent again, in order; through the gate, unless
-// it came too early and that was all.
+// Once no answer is due any more, what was refused is sent again, in order; through the gate,
+// unless it came too early and that was all.
 void Coalescer::settle_refused(Item& item) {
   const auto has = [&item](Batch::Answer answer) {
     return std::any_of(item.in_flight.begin(), item.in_flight.end(),

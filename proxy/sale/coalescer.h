@@ -3,7 +3,7 @@
 // One per I/O thread, owning the items that hash to that thread. While a batch of an item is in
 // flight, what arrives gathers and leaves together when the verdicts are back, so the cost of a
 // purchase falls as load rises, and no timer is needed. Only if so many gather that another call
-// costs next to nothing are two batches in flight, so that Redis need not wait for the proxy.
+// costs next to nothing are up to three batches in flight, so that Redis need not wait for the proxy.
 //
 //   submit() ─► item.waiting ─turn end─► EVALSHA ─► settle(): refused ─► reply
 //                                                   accepted ─► journal ─► committed() ─► reply
@@ -127,7 +127,8 @@ class Coalescer final : public upstream::TurnTask {
   Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
   std::unordered_map<std::string, std::unique_ptr<Item>> items_;
-  std::vector<Item*> to_send_;
+  Queue<Item*> to_send_;        // at the end of this turn, or as soon as calls come back
+  size_t calls_in_flight_ = 0;  // of the purchase script
   std::string unavailable_ = "the connection to Redis is being established";
   size_t queued_ = 0;  // operations in all items' waiting queues
   std::vector<std::vector<Operation>> spare_;  // empty, with room: for gatherings

@@ -38,7 +38,8 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<V
     Operation& op = batch.operations[i];
     if (!is_fact(op, verdicts[i])) continue;
     reserved += std::exchange(op.reserved, 0);
-    if (op.verb == Verb::kCreate) redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
+    if (op.verb == Verb::kCreate)
+      redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
   }
   answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count);
   if (count == 0) return;

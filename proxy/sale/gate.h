@@ -10,10 +10,9 @@
 //
 // The identity of a Redis process is run_id:master_replid:nonce. It is new after a restart, a
 // failover and a flush; an item that was last opened under another one may have been rewound.
-// Before the first SECKILL command of all there is nothing to pass, and Redis is left as it is found:
-// the gate is dormant.
-// Until an item is open purchases get -LOADING. Same thread and lifetime as the coalescer that owns
-// it.
+// Before the first SECKILL command of all there is nothing to pass, and Redis is left as it is
+// found: the gate is dormant. Until an item is open purchases get -LOADING. Same thread and
+// lifetime as the coalescer that owns it.
 #pragma once
 
 #include <deque>

@@ -143,9 +143,9 @@ void Heartbeat::beat() {
   });
 }
 
-// Redis takes a new replication id, and keeps its connections, when its first replica comes, when its
-// last one has been gone for long, and when it ceases to be a replica itself. Only in the last case
-// was its data another's, but all proxies must agree about the identity.
+// Redis takes a new replication id, and keeps its connections, when its first replica comes, when
+// its last one has been gone for long, and when it ceases to be a replica itself. Only in the last
+// case was its data another's, but all proxies must agree about the identity.
 void Heartbeat::check_process() {
   redis_.call({"INFO", "replication"}, [this](const Result<Reply>& reply) {
     if (!reply || reply->is_error() || identity_.empty() || stopped_) return;

@@ -1,7 +1,7 @@
 // One item as its owner thread sees it: the queue before Redis, the batches in flight, the
 // commits under way in the journal. Only the owner thread touches it.
 //
-//   waiting ──batch──► in_flight (at most two) ──verdicts──► commits (in order) ──journal──►
+//   waiting ──batch──► in_flight (at most three) ──verdicts──► commits (in order) ──journal──►
 //   replies
 #pragma once
 

@@ -1,8 +1,8 @@
 // One I/O thread: an io_context that only this thread runs, and the end of its turn.
 //
 // A turn is everything that one return of epoll made ready: sockets of clients and of Redis by way
-// of the poller, all else (timers, work of other threads) as Asio has it. Work that gathers during a
-// turn (a session's replies, an item's batch, an upstream's requests) registers a TurnTask and is
+// of the poller, all else (timers, work of other threads) as Asio has it. Work that gathers during
+// a turn (a session's replies, an item's batch, an upstream's requests) registers a TurnTask and is
 // run once when the turn ends: one write per client per turn, one script call per item per turn.
 // Requests leave before replies, so that Redis works while clients are written to (4 us each).
 #pragma once

@@ -24,8 +24,8 @@ int64_t number_in(std::string_view reply) {
   return integer ? number : 0;
 }
 
-// A machine that has gone silent is given up after `silence_us`, whether bytes are on their way to it
-// or replies awaited. That is the kernels' business: a Redis that is busy does not look dead.
+// A machine that has gone silent is given up after `silence_us`, whether bytes are on their way to
+// it or replies awaited. That is the kernels' business: a Redis that is busy does not look dead.
 void set_options(int socket, int64_t silence_us) {  // all of them fail harmlessly on a unix socket
   const auto set = [socket](int level, int name, int value) {
     ::setsockopt(socket, level, name, &value, sizeof(value));
@@ -207,8 +207,9 @@ void Link::handshake_reply(std::string_view reply) {
   // To HELLO or SELECT: what follows could not run, and Redis's own words say why.
   if (server_speaks && !probe) return fail(std::string(reply.substr(0, reply.size() - 2)));
   if (reply[0] == '-' && !server_speaks && !(probe && denies_the_command(reply))) {
-    return fail("it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
-                " (see redis.username and redis.password_file)");
+    return fail(
+        "it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
+        " (see redis.username and redis.password_file)");
   }
   if (setup_.learn_version) {
     std::string version = info_value(reply, "redis_version");

@@ -85,7 +85,9 @@ test('binary values, SCAN streams and large values', async () => {
   assert.equal((await redis.get('io:large')).length, large.length);
   await redis.mset(Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`io:scan:${n}`, n])));
   const found = new Set();
-  for await (const keys of redis.scanStream({ match: 'io:scan:*' })) keys.forEach((k) => found.add(k));
+  for await (const keys of redis.scanStream({ match: 'io:scan:*' })) {
+    keys.forEach((k) => found.add(k));
+  }
   assert.equal(found.size, 500);
 });
 

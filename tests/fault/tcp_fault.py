@@ -1,8 +1,8 @@
 """A TCP proxy that does to a connection what networks do: cut, delay, split, swallow, redirect.
 
-It stands between Sluice and Redis (protocol "resp") or Sluice and MySQL (protocol "mysql") and knows
-just enough of either to find the n-th request that matches, and the reply that belongs to it; of
-protocol "raw" it knows nothing. One thread a connection, which owns both of its sockets.
+It stands between Sluice and Redis (protocol "resp") or Sluice and MySQL (protocol "mysql") and
+knows just enough of either to find the n-th request that matches, and the reply that belongs to it;
+of protocol "raw" it knows nothing. One thread a connection, which owns both of its sockets.
 """
 
 import re

@@ -83,8 +83,8 @@ def test_a_cut_in_mid_sale_answers_every_req_once(lab, fault, action):
 @pytest.mark.parametrize("script", ["gate", "replay"])
 @pytest.mark.parametrize("action", [LOSE_REQUEST, LOSE_REPLY])
 def test_a_cut_while_the_gate_repairs(lab, fault, script, action):
-    """Redis lost everything, and the connection is cut at the gate's or the replay's script as well:
-    the next connection begins anew and the item opens as it was."""
+    """Redis lost everything, and the connection is cut at the gate's or the replay's script as
+    well: the next connection begins anew and the item opens as it was."""
     redis, between, database, proxy, flusher = sale_through(lab, fault, stock=400)
     sale = load(proxy, buyers("phone", 300)).start().finish(within_s=30)
     opening = (ROOT / "conf" / f"{script}.lua").read_bytes().splitlines()[0]

@@ -26,8 +26,9 @@ def test_list_prints_every_name_and_ends(program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("text", ["sale.after-scripts:1", "sale.after-script:0", "sale.after-script",
-                                  "sale.after-script:1:error", "flush.after-read:1:nothing"])
+@pytest.mark.parametrize("text", [
+    "sale.after-scripts:1", "sale.after-script:0", "sale.after-script",
+    "sale.after-script:1:error", "flush.after-read:1:nothing"])
 def test_what_means_nothing_ends_with_2_and_the_names(program, text):
     done = run_with(program, text)
     assert done.returncode == 2

@@ -1,7 +1,7 @@
 """The proxy is killed at every step of a purchase and of its own recovery.
 
-Each test kills at one failpoint, looks at what Redis and the journal hold at that very moment, starts
-the proxy again, and checks what the outcome table of docs/guarantees.md says must follow.
+Each test kills at one failpoint, looks at what Redis and the journal hold at that very moment,
+starts the proxy again, and checks what the outcome table of docs/guarantees.md says must follow.
 """
 
 import pytest
@@ -10,7 +10,7 @@ from harness import invariants
 from killing import (buy, buy_once, buyers, check, journaled, load, order_of, redis_sold,
                      start_armed, wait_killed)
 
-# Failpoint, whether Redis has sold when it dies there, and whether the journal's file has the order.
+# Failpoint, whether Redis has sold when it dies there, and whether the journal has the order.
 STEPS = [
     ("sale.before-script", False, False),
     ("sale.after-script", True, False),

@@ -29,7 +29,7 @@ def sell(proxy, first):
 
 
 def verified(lab):
-    """The folder holds whole segments and, if it has a manifest, whole parts. What `verify` said."""
+    """Segments are whole, and parts too if there is a manifest; what `verify` said."""
     done = lab.ctl("journal", "verify", lab.journal)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -57,8 +57,8 @@ def rebuilt(lab, proxy, redis, sales):
                                    "compact.before-delete", "janitor.before-delete",
                                    "janitor.after-delete"])
 def test_the_flusher_killed_in_each_step_of_a_compaction(lab, point):
-    """Sell, kill it there, check and rebuild, let it go on; then again, now that there is a snapshot
-    whose parts are merged. In the end it has left nothing behind, and all is in MySQL once."""
+    """Sell, kill it there, check and rebuild, let it go on; then again, now that there is a
+    snapshot whose parts are merged. In the end nothing is left behind, and all is in MySQL once."""
     redis, database = lab.redis(), lab.database()
     proxy = lab.proxy(redis, journal__segment_bytes="1MiB")
     flusher = lab.flusher(database, start=False, journal__retain="0s")

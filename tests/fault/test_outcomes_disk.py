@@ -53,8 +53,8 @@ def small_disk(lab):
 
 
 def test_mysql_away_sells_to_the_journals_limit_and_resumes_by_itself(lab):
-    """MySQL is away: selling goes on until journal.max_bytes, then -BUSY before Redis is asked. When
-    MySQL is back and the flusher has drained and freed segments, selling resumes by itself."""
+    """MySQL is away: selling goes on until journal.max_bytes, then -BUSY before Redis is asked.
+    When MySQL is back and the flusher has drained and freed segments, selling resumes by itself."""
     redis, server = lab.redis(), lab.mariadb(start=False)
     database = Database(server, "shop")
     proxy = lab.proxy(redis, journal__segment_bytes="1MiB", journal__max_bytes="4MiB")

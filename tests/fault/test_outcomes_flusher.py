@@ -11,7 +11,7 @@ from harness import invariants
 from harness.mariadb import Database
 from harness.waiting import until
 from killing import buyers, check, load, start_armed, wait_killed
-from tcp_fault import HALF_REQUEST, LOSE_REPLY, LOSE_REQUEST, SENT
+from tcp_fault import LOSE_REPLY, LOSE_REQUEST, SENT
 
 BATCH = 100
 
@@ -86,8 +86,8 @@ def test_the_flusher_killed_over_and_over_with_many_writers(lab):
 
 @pytest.mark.parametrize("action", [LOSE_REQUEST, SENT, LOSE_REPLY])
 def test_mysql_killed_in_a_commit_is_settled_by_the_checkpoint(lab, fault, action):
-    """mariadbd is SIGKILLed when a COMMIT is about to reach it, has reached it, or has been done but
-    not answered: the flusher reads the checkpoint back, nothing is missing or doubled."""
+    """mariadbd is SIGKILLed when a COMMIT is about to reach it, has reached it, or has been done
+    but not answered: the flusher reads the checkpoint back, nothing is missing or doubled."""
     server = lab.mariadb()
     database = Database(server, "shop").create()
     proxy, sale = sold_backlog(lab, 450, database)
@@ -142,8 +142,8 @@ def test_a_lock_wait_timeout_rolls_the_whole_transaction_back(lab):
             cursor.execute("BEGIN")
             cursor.execute("SELECT * FROM items FOR UPDATE")
         flusher.start()
-        until(lambda: flusher.metrics().get('sluice_flush_retries_total{class="lock_wait"}', 0) >= 1,
-              20, "a lock wait", every_s=0.05)
+        retries = 'sluice_flush_retries_total{class="lock_wait"}'
+        until(lambda: flusher.metrics().get(retries, 0) >= 1, 20, "a lock wait", every_s=0.05)
         assert in_mysql(database)[:2] == (BATCH - 1, BATCH - 1)
     finally:
         other.close()

@@ -1,4 +1,4 @@
-"""Redis is killed, loses its newest writes, loses everything, or is replaced by a replica that lags.
+"""Redis is killed, loses its newest writes or everything, or is replaced by a replica that lags.
 
 What it lost of acknowledged orders comes back from the journal before anything more is sold: no
 order is lost and no unit is sold twice, whatever Redis's own durability is.
@@ -96,8 +96,8 @@ class Pair:
 
 @pytest.mark.parametrize("master_dies", [True, False])
 def test_failover_to_a_lagging_replica_loses_no_order(lab, fault, master_dies):
-    """The link to the replica is held in mid-sale, hundreds of acknowledged orders later the replica
-    becomes master: all that it lacks is replayed. A master that lives on changes nothing."""
+    """The link to the replica is held in mid-sale, hundreds of acknowledged orders later the
+    replica becomes master: all it lacks is replayed. A master that lives on changes nothing."""
     pair, database = Pair(lab, fault), lab.database()
     proxy = lab.proxy(pair.front)
     flusher = lab.flusher(database, start=False)

@@ -11,6 +11,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.lab import Lab, Shared  # noqa: E402
+from passthrough_fixture import Stack  # noqa: E402
+from tls_fixture import Secured  # noqa: E402
 
 TEST_TIMEOUT_S = 180  # a bound for what the tests' own bounds miss
 
@@ -36,6 +38,41 @@ def lab(request, shared):
         request.node.add_report_section("teardown", "kept folder", str(things.folder))
     else:
         things.remove()
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """The Stack that the tests of a file share."""
+    shared_stack = Stack()
+    yield shared_stack
+    assert shared_stack.stop() == 0, "the proxy did not end as SIGTERM asks"
+
+
+@pytest.fixture
+def own_stack(made):
+    """A Stack for one test, which may hurt it."""
+    return made()
+
+
+@pytest.fixture
+def made():
+    """Makes Stacks that end with the test; no proxy may have ended but when it was asked to."""
+    started = []
+
+    def make(*sets, **kwargs):
+        started.append(Stack(sets=sets, **kwargs))
+        return started[-1]
+
+    yield make
+    for one in started:
+        assert one.proxy.poll() in (None, 0), one.log_text()
+        one.stop()
+
+
+@pytest.fixture
+def secured(lab):
+    """A proxy that speaks TLS to its clients."""
+    return Secured(lab)
 
 
 @pytest.fixture(autouse=True)

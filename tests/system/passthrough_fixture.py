@@ -1,4 +1,4 @@
-"""A real redis-server and sluice-proxy on free ports, for test_passthrough.py."""
+"""A real redis-server and sluice-proxy on free ports, and raw connections to both."""
 import os
 import shutil
 import signal
@@ -167,7 +167,7 @@ class Stack:
 
 
 class FakeRedis:
-    """Greets like Redis and then answers each read with what `script(data)` returns; None closes."""
+    """Greets like Redis, then answers each read with what `script(data)` returns; None closes."""
 
     def __init__(self, script):
         self.script = script

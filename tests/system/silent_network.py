@@ -1,5 +1,5 @@
 """The scene of test_silent_machine.py. Runs in a network namespace of its own, whose loopback it
-takes down while commands wait for Redis: as if the machine had lost its power, nobody says a word."""
+takes down while commands wait for Redis: nobody says a word, as if the machine had lost power."""
 import array
 import fcntl
 import socket

@@ -53,7 +53,8 @@ def test_metrics_count_what_happened(lab):
         assert seen['sluice_purchases_total{result="soldout"}'] == 50
         assert seen["sluice_purchase_seconds_count"] == 150
         assert seen["sluice_oversell_total"] == 0
-        until(lambda: proxy.metrics()["sluice_connected_clients"] == 1, 10, "the load's clients left")
+        until(lambda: proxy.metrics()["sluice_connected_clients"] == 1, 10,
+              "the load's clients left")
         assert any(name.startswith("sluice_build_info") for name in seen)
     drained = until(lambda: (m := flusher.metrics())["sluice_backlog_records"] == 0 and m, 10,
                     "no backlog")
@@ -124,8 +125,8 @@ def test_readiness_follows_redis(lab):
 
 
 def test_status_moves_on_while_clients_wait_for_a_flush(lab):
-    """A FLUSH WAIT that cannot end (somebody holds the checkpoints) does not stop the proxy's looks at
-    the flusher; beyond 1,000 requests they are refused, and none is without an answer."""
+    """A FLUSH WAIT that cannot end (somebody holds the checkpoints) does not stop the proxy's looks
+    at the flusher; beyond 1,000 requests they are refused, and none is without an answer."""
     _, database, proxy, _ = lab.stack()
     until(lambda: database.one("SELECT COUNT(*) FROM sluice_checkpoint"), 10, "checkpoints")
     holder = database.server.connect(database.name)

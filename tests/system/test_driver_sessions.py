@@ -6,23 +6,14 @@ Expected: what the same program sees of Redis itself; also when Redis is restart
 import os
 import pathlib
 import subprocess
-import sys
 import threading
 
 import pytest
 import redis as redis_py
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, wait_for  # noqa: E402
+from passthrough_fixture import Stack, wait_for
 
 DRIVERS = pathlib.Path(__file__).resolve().parents[1] / "drivers"
-
-
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    yield made
-    assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
 
 
 @pytest.mark.parametrize("through", ["redis", "sluice"])

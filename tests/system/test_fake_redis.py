@@ -1,8 +1,6 @@
-"""What clients see when Redis answers in pieces, too much, or not at all: a scripted fake upstream."""
-import sys
+"""What clients see when Redis answers in pieces, too much, or not at all: a scripted fake."""
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import FakeRedis, Stack, command, wait_for  # noqa: E402
+from passthrough_fixture import FakeRedis, Stack, command, wait_for
 
 
 def fake_stack(script):

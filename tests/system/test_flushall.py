@@ -3,25 +3,19 @@
 import pytest
 
 from harness import invariants
-from harness.load import Load, Request
+from harness.load import start_sale
 from harness.waiting import until
 
 
 def test_flushall_in_mid_sale_loses_and_oversells_nothing(lab):
     """Redis is flushed three times while 64 connections buy; the invariants hold."""
     redis, database, proxy, flusher = lab.stack()
-    with proxy.client() as client:
-        assert client("SECKILL.CREATE", "phone", "STOCK", 3000, "LIMIT", 1) == "OK"
-    load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(6000)], window=4).start()
+    load = start_sale(proxy, stock=3000, buyers=6000)
     for sold in (300, 1200, 2000):
         until(lambda: load.accepted() >= sold, 30, f"{sold} accepted")
         with redis.client() as direct:
             assert direct("FLUSHALL") == "OK"
-    load.finish(within_s=60)
-    assert load.outcomes() == {"OK": 3000, "SOLDOUT": 3000}
-    invariants.drain(flusher)
-    with proxy.client() as client:
-        invariants.check_sold_out_once(database, client, "phone", load, 3000)
+    invariants.check_sale(load, 3000, database, proxy, flusher)
 
 
 def test_flushall_without_traffic_is_noticed(lab):
@@ -51,14 +45,8 @@ def test_flushall_without_traffic_is_noticed(lab):
 def test_an_edit_in_mid_sale_sells_nothing_twice(lab, edit):
     """Somebody edits the keys by hand while 64 connections buy; the invariants hold."""
     redis, database, proxy, flusher = lab.stack()
-    with proxy.client() as client:
-        assert client("SECKILL.CREATE", "phone", "STOCK", 1000, "LIMIT", 1) == "OK"
-    load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(3000)], window=4).start()
+    load = start_sale(proxy, stock=1000, buyers=3000)
     until(lambda: load.accepted() >= 300, 30, "300 accepted")
     with redis.client() as direct:
         direct(*edit)
-    load.finish(within_s=60)
-    assert load.outcomes() == {"OK": 1000, "SOLDOUT": 2000}
-    invariants.drain(flusher)
-    with proxy.client() as client:
-        invariants.check_sold_out_once(database, client, "phone", load, 1000)
+    invariants.check_sale(load, 1000, database, proxy, flusher)

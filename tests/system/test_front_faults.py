@@ -1,9 +1,9 @@
 """What one client, or a Redis in an unusual state, must not do to the others.
 
-Expected: an answer that the client did not want still counts; a command that blocks is known however
-its arguments are named; a script that runs for ever can be killed; a login that fails never shows
-the password; no number of connections uses up what the proxy itself needs; those who wait for the
-flusher hold up nobody, and not the end either.
+Expected: an answer that the client did not want still counts; a command that blocks is known
+however its arguments are named; a script that runs for ever can be killed; a login that fails never
+shows the password; no number of connections uses up what the proxy itself needs; those who wait for
+the flusher hold up nobody, and not the end either.
 """
 import http.client
 import os
@@ -16,8 +16,7 @@ import time
 
 import pytest
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, accepts, command, free_port, wait_for  # noqa: E402
+from passthrough_fixture import Stack, accepts, command, free_port, wait_for
 
 SECRET = "correct-horse-battery"
 
@@ -30,21 +29,7 @@ def stack():
 
 
 @pytest.fixture
-def made():
-    """Makes stacks that end with the test."""
-    started = []
-
-    def make(*sets):
-        started.append(Stack(io_threads=1, sets=sets))
-        return started[-1]
-
-    yield make
-    for one in started:
-        one.stop()
-
-
-@pytest.fixture
-def secured(tmp_path):
+def locked_redis(tmp_path):
     """Makes a stack whose Redis wants a password; further words go to redis-server."""
     started = []
 
@@ -155,8 +140,8 @@ def test_script_may_be_part_of_a_transaction(stack):
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_the_default_user_may_have_a_password(secured, protocol):
-    stack = secured()
+def test_the_default_user_may_have_a_password(locked_redis, protocol):
+    stack = locked_redis()
     client = stack.via()
     client.ask("HELLO", protocol)
     assert client.ask("PING") == b"+PONG\r\n"
@@ -165,8 +150,8 @@ def test_the_default_user_may_have_a_password(secured, protocol):
 
 
 @pytest.mark.parametrize("renamed, protocol", [("HELLO", 3), ("AUTH", 2)])
-def test_a_refused_login_does_not_show_the_password(secured, renamed, protocol):
-    stack = secured("--rename-command", renamed, "")
+def test_a_refused_login_does_not_show_the_password(locked_redis, renamed, protocol):
+    stack = locked_redis("--rename-command", renamed, "")
 
     def ask(*words):
         client = stack.via()  # a transaction that cannot begin costs the connection
@@ -254,7 +239,7 @@ def fill_and_sell():
 def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
     flusher = Silent()
     admin = free_port()
-    stack = made(f"flusher.admin={flusher.url}", f"admin.address=127.0.0.1:{admin}")
+    stack = made(f"flusher.admin={flusher.url}", f"admin.address=127.0.0.1:{admin}", io_threads=1)
     client = stack.via()
     client.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     request = http.client.HTTPConnection("127.0.0.1", admin)
@@ -269,7 +254,7 @@ def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
 
 def test_a_pause_overtakes_those_who_wait_for_a_drain(made):
     flusher = Silent()
-    stack = made(f"flusher.admin={flusher.url}")
+    stack = made(f"flusher.admin={flusher.url}", io_threads=1)
     waiting = stack.via()
     waiting.send(command("SECKILL.FLUSH", "WAIT", 60_000) * 1000)
     wait_for(lambda: any(b"/flush" in one for one in flusher.requests), "the first one is asked")
@@ -307,7 +292,7 @@ def test_an_endless_script_is_killed_from_any_database(stack):
 @pytest.mark.parametrize("state", [("MULTI",), ("WATCH", "left"), ("SUBSCRIBE", "left"),
                                    ("CLIENT", "TRACKING", "ON", "BCAST"), ("SELECT", 3)], ids=str)
 def test_state_left_behind_reaches_nobody(stack, state):
-    """A client that goes in the midst of something; who comes blocks on the connection that it had."""
+    """A client goes in the midst of something; who comes blocks on the connection that it had."""
     for _ in range(3):
         leaver, client = stack.via(), stack.via()
         for one in (leaver, client):

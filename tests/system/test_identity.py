@@ -1,30 +1,15 @@
 """What speaks of the client's own connection speaks of the one to the proxy, in and out of MULTI.
 
-Expected: the bytes that Redis would send; ids, names, pauses and unblockings of the proxy's clients;
-a transaction takes every command that Redis takes in one; scripts outlive a restart of Redis.
+Expected: the bytes that Redis would send; ids, names, pauses and unblockings of the proxy's
+clients; a transaction takes every command that Redis takes in one; scripts outlive a restart of
+Redis.
 """
 import hashlib
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import FakeRedis, Stack, command, wait_for  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    yield made
-    assert made.stop() == 0
-
-
-@pytest.fixture
-def own_stack():
-    made = Stack()
-    yield made
-    made.stop()
+from passthrough_fixture import FakeRedis, Stack, command, wait_for
 
 
 def talk(connection, *commands):
@@ -170,7 +155,8 @@ CLIENT_ERRORS = [
     ("CLIENT", "TRACKINGINFO"), ("CLIENT", "GETREDIR"), ("CLIENT", "CACHING", "YES"),
     ("CLIENT", "TRACKING", "x"), ("CLIENT", "TRACKING", "OFF"),
     ("CLIENT", "TRACKING", "ON", "REDIRECT", 99999), ("CLIENT", "TRACKING", "ON", "FOO"),
-    ("CLIENT", "HELP"), ("CLIENT", "KILL", "x"), ("CLIENT", "KILL", "ID", 0), ("CLIENT", "REPLY", "x"),
+    ("CLIENT", "HELP"), ("CLIENT", "KILL", "x"), ("CLIENT", "KILL", "ID", 0),
+    ("CLIENT", "REPLY", "x"),
     ("CLIENT", "LIST", "TYPE", "x"), ("CLIENT", "LIST", "ID", "x"), ("CLIENT", "LIST", "FOO"),
     ("CLIENT", "KILL", "USER", "nobody"), ("CLIENT", "KILL", "TYPE", "x"), ("RESET", "x"),
     ("CLIENT", "SETNAME", "a\nb"), ("CLIENT", "GETNAME", "x"), ("HELLO", 4), ("HELLO", "x"),

@@ -82,8 +82,8 @@ def test_a_bit_flipped_in_synced_records_refuses_to_start(lab):
 
 
 def test_another_proxys_journal_is_refused_not_replayed_into_a_lane_of_its_own(lab):
-    """The same journal and Redis with another proxy.id: exit 3, both named, the stock untouched. Its
-    lane would be empty, and every RESTOCK of the journal counted once more."""
+    """The same journal and Redis with another proxy.id: exit 3, both named, the stock untouched.
+    Its lane would be empty, and every RESTOCK of the journal counted once more."""
     redis = lab.redis()
     proxy = lab.proxy(redis, proxy__id=1)
     with proxy.client() as client:

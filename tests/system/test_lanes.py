@@ -42,8 +42,8 @@ def check_sold(lab, database, proxies, loads, given):
 
 
 def test_two_proxies_sell_one_item_exactly(lab):
-    """4,000 buyers over two proxies, LIMIT 1, both asked with the same REQ: 1,000 orders in all, and
-    whoever asks the other proxy again gets the same order."""
+    """4,000 buyers over two proxies, LIMIT 1, both asked with the same REQ: 1,000 orders in all,
+    and whoever asks the other proxy again gets the same order."""
     redis, database = lab.redis(), lab.database()
     proxies = two_proxies(lab, redis)
     with proxies[0].client() as client:

@@ -7,7 +7,6 @@ its sender at most the connection; a Redis that goes away gives errors, and work
 import random
 import socket
 import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -15,22 +14,7 @@ import tomllib
 import pytest
 import redis
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    yield made
-    assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
-
-
-@pytest.fixture
-def own_stack():
-    made = Stack()
-    yield made
-    made.stop()
+from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for
 
 
 def test_nothing_is_written_to_redis_before_the_first_purchase_command(own_stack):
@@ -125,7 +109,8 @@ def test_inline_commands(stack):
     for connect in (stack.direct, stack.via):
         connection = connect()
         connection.send(data)
-        assert [connection.reply() for _ in range(3)] == [b"+OK\r\n", b"$3\r\na A\r\n", b"+PONG\r\n"]
+        replies = [connection.reply() for _ in range(3)]
+        assert replies == [b"+OK\r\n", b"$3\r\na A\r\n", b"+PONG\r\n"]
 
 
 def test_redis_py_with_default_options(stack):
@@ -141,7 +126,8 @@ def test_redis_py_with_default_options(stack):
     assert pipe.execute() == [b"%d" % i for i in range(1000)]
     assert client.eval("return ARGV[1]", 0, "x") == b"x"
     assert client.info()["redis_version"] and "sluice_intake" in client.info("sluice")
-    assert client.client_id() > 0 and client.client_setname("me") and client.client_getname() == "me"
+    assert client.client_id() > 0
+    assert client.client_setname("me") and client.client_getname() == "me"
 
 
 def test_watch_sees_another_client(stack):
@@ -242,7 +228,8 @@ def test_resp3_pushes_of_tracking_and_subscriptions(stack):
     stack.direct().ask("SET", "tracked", 1)
     assert raw.reply() == b">2\r\n$10\r\ninvalidate\r\n*1\r\n$7\r\ntracked\r\n"
     raw.send(command("SUBSCRIBE", "c") + command("GET", "tracked"))
-    assert {raw.reply(), raw.reply()} == {b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n", b"$1\r\n1\r\n"}
+    assert {raw.reply(), raw.reply()} == {
+        b">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n", b"$1\r\n1\r\n"}
 
 
 def test_select_keeps_clients_apart(stack):
@@ -310,7 +297,8 @@ def test_half_commands_and_junk_take_no_memory_and_harm_nobody(own_stack):
     rng = random.Random(4)
     half = [stack.via() for _ in range(100)]
     for i, one in enumerate(half):
-        one.send((b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc", b"*1000000\r\n", b"GE")[i % 3])
+        one.send((b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nabc", b"*1000000\r\n",
+                  b"GE")[i % 3])
     for _ in range(50):
         junk = stack.via()
         try:
@@ -355,7 +343,8 @@ def test_redis_away_gives_clear_errors_and_comes_back(own_stack):
     stack.kill_redis()
     wait_for(lambda: b"is not reachable" in raw.ask("GET", "a"), "the error")
     got = raw.ask("GET", "a")
-    assert got.startswith(b"-ERR Sluice: Redis at 127.0.0.1:%d is not reachable: " % stack.redis_port)
+    assert got.startswith(
+        b"-ERR Sluice: Redis at 127.0.0.1:%d is not reachable: " % stack.redis_port)
     assert got.endswith(b"; retry later\r\n")
     raw.send(command("MULTI") + command("SET", "a", 2) + command("EXEC"))
     assert all(raw.reply().startswith(b"-ERR Sluice: ") for _ in range(3))
@@ -464,7 +453,8 @@ def test_the_manual_names_every_key_with_its_default(tmp_path):
 def test_a_bad_config_exits_2_and_names_the_place(tmp_path, text, words):
     config = tmp_path / "proxy.toml"
     config.write_text(text)
-    done = subprocess.run([PROXY, "--config", str(config), "--check"], capture_output=True, text=True)
+    done = subprocess.run([PROXY, "--config", str(config), "--check"], capture_output=True,
+                          text=True)
     assert done.returncode == 2
     for word in words + [str(config)]:
         assert word in done.stderr, done.stderr

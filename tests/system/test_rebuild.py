@@ -84,8 +84,8 @@ def test_drained_segments_are_compacted_and_deleted_and_redis_is_rebuilt_without
 
 
 def test_flushall_in_mid_sale_is_repaired_while_the_flusher_compacts(lab):
-    """FLUSHALL strikes while buyers buy, the flusher drains, compacts and deletes: every purchase is
-    answered, none twice, none lost."""
+    """FLUSHALL strikes while buyers buy, the flusher drains, compacts and deletes: every purchase
+    is answered, none twice, none lost."""
     redis, database, proxy, flusher = lab.stack(
         proxy=SMALL_SEGMENTS, flusher={"journal__retain": "0s"})
     with proxy.client() as client:

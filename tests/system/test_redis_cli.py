@@ -9,13 +9,11 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from passthrough_fixture import Stack, command, wait_for  # noqa: E402
+from passthrough_fixture import Stack, command, wait_for
 
 WITHIN_S = 20
 

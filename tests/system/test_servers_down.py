@@ -4,7 +4,7 @@ import pymysql
 import pytest
 
 from harness import invariants
-from harness.load import Load, Request
+from harness.load import Load, Request, start_sale
 from harness.mariadb import Database
 from harness.resp import RespError
 from harness.waiting import until
@@ -121,18 +121,12 @@ def test_the_proxy_waits_for_a_redis_that_is_not_there_yet(lab):
 def test_redis_killed_in_mid_sale_loses_and_oversells_nothing(lab):
     """Redis with AOF always is SIGKILLed twice while 64 connections buy; the invariants hold."""
     redis, database, proxy, flusher = lab.stack()
-    with proxy.client() as client:
-        assert client("SECKILL.CREATE", "phone", "STOCK", 3000, "LIMIT", 1) == "OK"
-    load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(6000)], window=4).start()
+    load = start_sale(proxy, stock=3000, buyers=6000)
     for sold in (500, 1500):
         until(lambda: load.accepted() >= sold, 30, f"{sold} accepted")
         redis.kill()
         redis.start()
-    load.finish(within_s=60)
-    assert load.outcomes() == {"OK": 3000, "SOLDOUT": 3000}
-    invariants.drain(flusher)
-    with proxy.client() as client:
-        invariants.check_sold_out_once(database, client, "phone", load, 3000)
+    invariants.check_sale(load, 3000, database, proxy, flusher)
 
 
 def test_a_redis_that_evicts_is_refused(lab):

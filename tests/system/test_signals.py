@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness import invariants
-from harness.load import Load, Request
+from harness.load import Load, Request, start_sale
 from harness.mariadb import Database
 from harness.resp import RespError, encode
 from harness.waiting import until
@@ -17,17 +17,11 @@ def test_sigterm_in_mid_sale_keeps_every_acknowledged_order(lab, fsync):
     """The proxy gets SIGTERM while 64 connections buy: exit 0 within seconds, and every order that
     was acknowledged is in MySQL after the drain, whatever the policy."""
     _, database, proxy, flusher = lab.stack(proxy={"journal__fsync": fsync})
-    with proxy.client() as client:
-        assert client("SECKILL.CREATE", "phone", "STOCK", 5000, "LIMIT", 1) == "OK"
-    load = Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(8000)], window=4).start()
+    load = start_sale(proxy, stock=5000, buyers=8000)
     until(lambda: load.accepted() > 500, 30, "500 accepted")
     assert proxy.stop(within_s=15) == 0
     proxy.start()
-    load.finish(within_s=60)
-    assert load.outcomes() == {"OK": 5000, "SOLDOUT": 3000}
-    invariants.drain(flusher)
-    with proxy.client() as client:
-        invariants.check_sold_out_once(database, client, "phone", load, 5000)
+    invariants.check_sale(load, 5000, database, proxy, flusher)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

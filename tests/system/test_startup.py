@@ -6,8 +6,8 @@ from harness.daemons import run
 
 
 def test_a_start_does_not_depend_on_what_is_drained(lab):
-    """1,500,000 drained and 20,000 undrained purchases: the proxy is ready within 2 s beyond reading
-    the undrained ones, with less than 200 MB, and rebuilds an empty Redis from the same folder."""
+    """1,500,000 drained and 20,000 undrained purchases: the proxy is ready within 2 s beyond
+    reading the undrained ones, with less than 200 MB, and rebuilds an empty Redis from them."""
     done = run("sluice-bench", "startup", "--drained", 1_500_000, "--undrained", 20_000,
                "--folder", lab.folder, "--json", timeout_s=150)
     assert done.returncode == 0, done.stderr

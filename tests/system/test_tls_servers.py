@@ -38,8 +38,8 @@ def names(proxy, reason):
 # ---- Redis.
 
 def test_everything_works_through_a_redis_that_speaks_only_tls(lab, authority):
-    """Shared and pinned connections, RESP3, large values both ways, and a sale; then Redis is killed
-    and comes back."""
+    """Shared and pinned connections, RESP3, large values both ways, and a sale; then Redis is
+    killed and comes back."""
     server = tls_redis(lab, authority, authority.issue("redis"))
     proxy = lab.proxy(server, **through_tls(authority))
     client = redis.Redis(port=proxy.port)
@@ -78,7 +78,8 @@ def test_everything_works_through_a_redis_that_speaks_only_tls(lab, authority):
 
 WRONG = {
     "another authority": (lambda lab, own: Authority(lab.folder / "other", "other").issue("redis"),
-                          "self-signed certificate in certificate chain|unable to get local issuer"),
+                          "self-signed certificate in certificate chain|"
+                          "unable to get local issuer"),
     "another address": (lambda lab, own: own.issue("redis", san="IP:127.0.0.2,DNS:redis"),
                         "IP address mismatch"),
     "ended": (lambda lab, own: own.issue("redis", days=-1), "certificate has expired"),
@@ -121,7 +122,8 @@ def test_the_name_that_is_verified_is_the_configured_one(lab, authority):
                       **through_tls(authority))
     with proxy.client() as client:
         assert client("PING") == "PONG"
-    other = lab.proxy(server, start=False, journal=lab.folder / "journal2", **through_tls(authority))
+    other = lab.proxy(server, start=False, journal=lab.folder / "journal2",
+                      **through_tls(authority))
     other.start(wait=False)
     names(other, "IP address mismatch")
 
@@ -304,7 +306,8 @@ def test_mysql_that_asks_for_a_certificate_gets_the_configured_one(lab, authorit
     ({"tls": "on", "tls_cert_file": "{ca}"}, "mysql.tls_key_file"),
     ({"tls": "on", "unix_socket": "/tmp/my.sock"}, "mysql.tls"),
 ])
-def test_wrong_tls_settings_of_mysql_are_named_before_anything_starts(lab, authority, settings, key):
+def test_wrong_tls_settings_of_mysql_are_named_before_anything_starts(lab, authority, settings,
+                                                                      key):
     settings = {name: value.format(ca=authority.ca) for name, value in settings.items()}
     done = apply_schema(lab, 1, **settings)
     assert done.returncode == 2 and key in done.stderr, done

@@ -25,19 +25,6 @@ def stack():
     assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
 
 
-@pytest.fixture
-def make_stack():
-    made = []
-
-    def make(**options):
-        made.append(Stack(**options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
-
-
 def talk(connection, *commands):
     return [connection.ask(*words) for words in commands]
 
@@ -136,8 +123,8 @@ def test_a_transaction_redirects_invalidations_to_the_client_it_names(stack):
     assert target.reply().endswith(b"*1\r\n$7\r\nwatched\r\n")
 
 
-def test_who_is_to_get_invalidations_suffers_from_no_lack_of_connections(make_stack):
-    stack = make_stack(sets=["limits.pinned_connections=1"])
+def test_who_is_to_get_invalidations_suffers_from_no_lack_of_connections(made):
+    stack = made("limits.pinned_connections=1")
     holder, target, tracker = stack.via(), stack.via(), stack.via()
     assert holder.ask("WATCH", "k") == b"+OK\r\n"
     number = int(target.ask("CLIENT", "ID")[1:])
@@ -145,8 +132,8 @@ def test_who_is_to_get_invalidations_suffers_from_no_lack_of_connections(make_st
     assert target.ask("PING") == b"+PONG\r\n"
 
 
-def test_connections_kept_for_later_are_not_kept_from_the_other_thread(make_stack):
-    stack = make_stack(sets=["limits.pinned_connections=2"])
+def test_connections_kept_for_later_are_not_kept_from_the_other_thread(made):
+    stack = made("limits.pinned_connections=2")
     one, other, two = (stack.via() for _ in range(3))  # they go to the two threads in turn
     for words in [("WATCH", "k"), ("UNWATCH",)]:
         assert one.ask(*words) == two.ask(*words) == b"+OK\r\n"
@@ -170,9 +157,9 @@ def test_who_neither_debugs_nor_replicates_keeps_its_identity(stack, words):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_a_redis_that_loads_its_data_forgets_no_script(make_stack, tied):
+def test_a_redis_that_loads_its_data_forgets_no_script(made, tied):
     """EVALSHA comes while Redis still loads, so the script cannot be loaded yet."""
-    stack = make_stack(io_threads=1, redis_options=("--rdbcompression", "no"))
+    stack = made(io_threads=1, redis_options=("--rdbcompression", "no"))
     via, body = stack.via(), "return 'loaded again'"
     sha = hashlib.sha1(body.encode()).hexdigest()
     via.ask("SCRIPT", "LOAD", body)

@@ -216,7 +216,8 @@ def test_random_commands_are_judged_as_redis_judges_them(stack):
 
 
 @pytest.mark.parametrize("words", [
-    ("XREAD", b"STREAMS\0tail", "x", "0"), ("XREADGROUP", "GROUP", "g", "c", b"STREAMS\0", "x", ">"),
+    ("XREAD", b"STREAMS\0tail", "x", "0"),
+    ("XREADGROUP", "GROUP", "g", "c", b"STREAMS\0", "x", ">"),
     ("SET", "wo:1", "1", b"GET\0tail"), ("SORT", "app:l", b"STORE\0", "x"),
     ("SORT", "app:l", b"GET\0", "*"), ("GEORADIUS", "app:g", "0", "0", "1", "m", b"STORE\0", "x"),
     ("GET\0", "x"), ("GET\0x", "app:1"),

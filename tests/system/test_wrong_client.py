@@ -38,7 +38,8 @@ class Echoes:
 
     def __init__(self, number, port, rng):
         self.number, self.port, self.rng = number, port, rng
-        self.commands = [self.echo, self.echo, self.echo, self.transaction, self.blocking][number % 5]
+        self.commands = [
+            self.echo, self.echo, self.echo, self.transaction, self.blocking][number % 5]
         self.greeting = {1: ("HELLO", 3), 2: ("SELECT", 1)}.get(number % 5)
         self.sequence = self.right = self.errors = self.ends = 0
         self.rests_until = 0.0

@@ -143,7 +143,8 @@ MUTATIONS = (
         (Gtest("test_sale", "ScriptTest.CancelReturnsStockOnce*"),)),
     Mutation(
         "a restock's REQ is not looked at", "conf/purchase.lua",
-        "if request ~= '' and\n       (changes and changes[mark] or call('HEXISTS', item_key, mark) == 1) then",
+        "if request ~= '' and\n"
+        "       (changes and changes[mark] or call('HEXISTS', item_key, mark) == 1) then",
         "if false then",
         (Gtest("test_sale", "ScriptTest.RestockIsIdempotent*"),)),
     Mutation(

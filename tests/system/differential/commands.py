@@ -1,8 +1,9 @@
 """Commands of every data type whose replies depend on nothing but the stream before them.
 
 Left out, because two runs against one Redis differ too: what draws random numbers (SRANDMEMBER and
-SPOP of a part, RANDOMKEY), tells the time or a remaining one (TTL, TIME, XADD *, idle times, DUMP of
-a stream, the number of keys while one has expired unseen), tells counters of the server (INFO, LASTSAVE) or speaks of the connection (CLIENT ID).
+SPOP of a part, RANDOMKEY), tells the time or a remaining one (TTL, TIME, XADD *, idle times, DUMP
+of a stream, the number of keys while one has expired unseen), tells counters of the server (INFO,
+LASTSAVE) or speaks of the connection (CLIENT ID).
 """
 
 
@@ -53,8 +54,9 @@ def hashes(v):
     key, field = v.key("h"), v.field()
     return v.rng.choice([
         lambda: ("HSET", key, field, v.value()), lambda: ("HSET", key, field, v.value(), b"o"),
-        lambda: ("HMSET", key, field, v.value(), v.field(), v.value()), lambda: ("HGET", key, field),
-        lambda: ("HSETNX", key, field, v.value()), lambda: ("HMGET", key, field, v.field()),
+        lambda: ("HMSET", key, field, v.value(), v.field(), v.value()),
+        lambda: ("HGET", key, field), lambda: ("HSETNX", key, field, v.value()),
+        lambda: ("HMGET", key, field, v.field()),
         lambda: ("HGETALL", key), lambda: ("HKEYS", key), lambda: ("HVALS", key),
         lambda: ("HLEN", key), lambda: ("HSTRLEN", key, field), lambda: ("HDEL", key, field),
         lambda: ("HEXISTS", key, field), lambda: ("HINCRBY", key, field, v.number()),
@@ -146,7 +148,8 @@ def keyspace(v):
     return v.rng.choice([
         lambda: ("TYPE", key), lambda: ("EXISTS", *v.keys(None, 5)), lambda: ("DEL", *v.keys(None)),
         lambda: ("UNLINK", key), lambda: ("RENAME", key, key), lambda: ("TOUCH", key, v.key()),
-        lambda: ("RENAMENX", own, v.own_key()), lambda: ("COPY", own, v.own_key(), *v.some("REPLACE")),
+        lambda: ("RENAMENX", own, v.own_key()),
+        lambda: ("COPY", own, v.own_key(), *v.some("REPLACE")),
         lambda: ("PERSIST", key), lambda: ("PTTL", v.prefix + b"none"), lambda: ("DUMP", own),
         lambda: ("OBJECT", "ENCODING", key), lambda: ("OBJECT", "REFCOUNT", v.prefix + b"none"),
         lambda: ("EXPIREAT", key, v.choice(1, 9999999999)), lambda: ("PEXPIRETIME", key),

@@ -94,8 +94,8 @@ class Stream:
     def tracking(self):
         """Invalidation messages of its own writes come at the same place in the stream.
 
-        Once: Redis remembers for whom it tracked a key, even after RESET, by the connection's number,
-        and a connection through Sluice is another one to Redis after RESET.
+        Once: Redis remembers for whom it tracked a key, even after RESET, by the connection's
+        number, and a connection through Sluice is another one to Redis after RESET.
         """
         if self.protocol == 3 and not self.tracked:
             self.tracked = True

@@ -66,3 +66,12 @@ def check_sold_out_once(database, client, item, load, units):
     assert len({user for _, user, _, _, _ in rows}) == units, "a buyer has two orders"
     assert {quantity for _, _, _, quantity, _ in rows} == {1}
     assert load.order_ids().keys() == {(user, req) for _, user, req, _, _ in rows}
+
+
+def check_sale(load, stock, database, proxy, flusher):
+    """Ends a sale of load.start_sale() and its drain: all answered, and check_sold_out_once."""
+    load.finish(within_s=60)
+    assert load.outcomes() == {"OK": stock, "SOLDOUT": len(load.requests) - stock}
+    drain(flusher)
+    with proxy.client() as client:
+        check_sold_out_once(database, client, "phone", load, stock)

@@ -188,3 +188,11 @@ def buyers_asking_twice(item, buyers, seed):
         if n >= 200:
             mixed.append(second[n - 200])
     return mixed
+
+
+def start_sale(proxy, stock, buyers):
+    """More buyers than stock, one unit each: a Load on the item `phone`, under way."""
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", stock, "LIMIT", 1) == "OK"
+    return Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(buyers)],
+                window=4).start()

@@ -22,7 +22,8 @@ class Certificate:
     key: pathlib.Path
 
     def serial(self):
-        return int(_openssl("x509", "-in", self.cert, "-noout", "-serial").strip().split("=")[1], 16)
+        told = _openssl("x509", "-in", self.cert, "-noout", "-serial")  # serial=0A1B…
+        return int(told.strip().split("=")[1], 16)
 
 
 class Authority:

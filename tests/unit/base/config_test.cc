@@ -4,9 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::base {
 namespace {
@@ -31,12 +32,6 @@ const std::vector<ConfigKey>& keys() {
 
 class ConfigTest : public testing::Test {
  protected:
-  ConfigTest() {
-    std::string pattern = testing::TempDir() + "sluice-config-XXXXXX";
-    dir_ = ::mkdtemp(pattern.data());
-    path_ = dir_ + "/test.toml";
-  }
-  ~ConfigTest() override { std::filesystem::remove_all(dir_); }
   Result<Config> load(const std::string& toml, const Config::Overrides& overrides = {}) {
     std::ofstream(path_) << toml;
     return Config::load(keys(), path_, overrides);
@@ -49,7 +44,8 @@ class ConfigTest : public testing::Test {
     return config.error().message();
   }
 
-  std::string dir_, path_;
+  const test::TempFolder folder_;
+  const std::string path_ = folder_ / "test.toml";
 };
 
 TEST_F(ConfigTest, EveryTypeIsReadFromItsFile) {
@@ -127,9 +123,9 @@ TEST_F(ConfigTest, OverridesWinAndAreNamedInErrors) {
 }
 
 TEST_F(ConfigTest, AFileThatIsNotThereOrNotTomlIsNamed) {
-  auto missing = Config::load(keys(), dir_ + "/none.toml", {});
+  auto missing = Config::load(keys(), folder_ / "none.toml", {});
   ASSERT_FALSE(missing.ok());
-  EXPECT_THAT(missing.error().message(), HasSubstr(dir_ + "/none.toml"));
+  EXPECT_THAT(missing.error().message(), HasSubstr(folder_ / "none.toml"));
   EXPECT_THAT(failure("[proxy]\nid = = 3"), HasSubstr(path_ + ":2"));
 }
 

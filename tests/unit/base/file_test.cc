@@ -6,8 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <string>
+
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::base {
 namespace {
@@ -16,14 +17,10 @@ using testing::HasSubstr;
 
 class FileTest : public testing::Test {
  protected:
-  FileTest() {
-    std::string pattern = testing::TempDir() + "sluice-file-XXXXXX";
-    dir_ = ::mkdtemp(pattern.data());
-  }
-  ~FileTest() override { std::filesystem::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
+  std::string path(const std::string& name) const { return folder_ / name; }
 
-  std::string dir_;
+  const test::TempFolder folder_;
+  const std::string dir_ = folder_.path();
   FileSystem& fs_ = posix_file_system();
 };
 

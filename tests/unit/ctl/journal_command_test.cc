@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -17,6 +16,7 @@
 #include "journal/recovery.h"
 #include "journal/segment.h"
 #include "journal_files.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::ctl {
 namespace {
@@ -28,13 +28,6 @@ using testing::HasSubstr;
 
 class JournalCommandTest : public testing::Test {
  protected:
-  JournalCommandTest() {
-    std::string pattern = testing::TempDir() + "sluice-ctl-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    dir_ = root_ + "/journal";
-  }
-  ~JournalCommandTest() override { std::filesystem::remove_all(root_); }
-
   // Runs it and keeps what it printed in out_ and err_.
   int run(const std::vector<std::string>& args) {
     testing::internal::CaptureStdout();
@@ -55,7 +48,9 @@ class JournalCommandTest : public testing::Test {
   }
   void write(const std::vector<Record>& records) { write_journal(dir_, records); }
 
-  std::string root_, dir_, out_, err_;
+  const test::TempFolder folder_;
+  const std::string dir_ = folder_ / "journal";
+  std::string out_, err_;
 };
 
 Record buy(std::string_view fields) {
@@ -97,7 +92,8 @@ TEST_F(JournalCommandTest, ADumpIsOneJsonObjectARecordWhateverTheBytes) {
   EXPECT_FALSE(objects[0].contains("user"));
   const json::object& sold = objects[1];
   EXPECT_EQ(sold.at("sequence"), 2);
-  EXPECT_EQ(sold.at("order_id"), "18000000000000000001") << "a string: JavaScript has no such number";
+  EXPECT_EQ(sold.at("order_id"), "18000000000000000001")
+      << "a string: JavaScript has no such number";
   EXPECT_EQ(sold.at("user"), "alice");
   const json::object& values = sold.at("fields").as_object();
   EXPECT_EQ(values.at("note"), "a \"quoted\" line\nand a second\t\x01");
@@ -200,10 +196,10 @@ TEST_F(JournalCommandTest, ASnapshotIsVerifiedAndDumped) {
 }
 
 TEST_F(JournalCommandTest, BadArgumentsAreToldApartFromFailures) {
-  EXPECT_EQ(run({"verify", root_ + "/none"}), 2);
-  EXPECT_THAT(err_, HasSubstr(root_ + "/none"));
-  EXPECT_EQ(run({"dump", root_ + "/none"}), 2);
-  EXPECT_EQ(run({"verify", root_}), 2) << "a folder without a journal";
+  EXPECT_EQ(run({"verify", folder_ / "none"}), 2);
+  EXPECT_THAT(err_, HasSubstr(folder_ / "none"));
+  EXPECT_EQ(run({"dump", folder_ / "none"}), 2);
+  EXPECT_EQ(run({"verify", folder_.path()}), 2) << "a folder without a journal";
   EXPECT_THAT(err_, HasSubstr("no journal in"));
   EXPECT_EQ(run({}), 2);
   EXPECT_EQ(run({"verify"}), 2);

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <string>
 #include <vector>
@@ -13,27 +11,9 @@
 #include "base/metrics.h"
 #include "journal/group_commit.h"
 #include "journal/recovery.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::ctl {
-
-// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = testing::TempDir() + "sluice-ctl-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(*this / name) << text;
-    return *this / name;
-  }
-
- private:
-  std::string path_;
-};
 
 // Adds records to the journal in `dir`, each in a frame of its own.
 inline void write_journal(const std::string& dir, const std::vector<journal::Record>& records) {

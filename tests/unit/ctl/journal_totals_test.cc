@@ -32,7 +32,7 @@ class JournalTotalsTest : public testing::Test {
     return journal::extent(sources_[i].dir, base::posix_file_system())->journal_id;
   }
 
-  TempFolder folder_;
+  const test::TempFolder folder_;
   std::vector<JournalSource> sources_{{folder_ / "one", 1}, {folder_ / "two", 2}};
 };
 

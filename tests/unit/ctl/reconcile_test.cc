@@ -98,7 +98,7 @@ class SourcesTest : public testing::Test {
     return sources.ok() ? "" : sources.error().message();
   }
 
-  TempFolder folder_;
+  const test::TempFolder folder_;
   std::string proxy_, flusher_;
 };
 

@@ -24,7 +24,8 @@ TEST_F(DrainTest, WritesOrdersItemsAndCheckpoint) {
   EXPECT_EQ(database.ask("SELECT * FROM items"),
             "phone,100,3,2,2025-11-30 10:53:20.000,2025-12-01 14:40:00.000,open,"
             "2025-11-30 12:00:00.123,2025-11-30 12:00:00.123");
-  EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"), "0,1002,4;1,1002,4");
+  EXPECT_EQ(database.ask("SELECT writer, writers, position FROM sluice_checkpoint"),
+            "0,1002,4;1,1002,4");
 }
 
 TEST_F(DrainTest, SecondDrainBringsOnlyWhatIsNew) {

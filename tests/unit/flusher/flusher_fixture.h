@@ -75,7 +75,7 @@ class FlusherTest : public testing::Test {
     return wrong;
   }
 
-  testing_support::TempDir dir;
+  test::TempFolder dir;
   testing_support::Database database;
   Options options;
 

@@ -10,12 +10,12 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "sql/connection.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::testing_support {
 
@@ -29,24 +29,6 @@ bool eventually(Condition condition, int timeout_ms = 20'000) {
   }
   return condition();
 }
-
-// A new folder with a short name (a unix socket's path has room for 107 bytes), removed at the end.
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/sluice-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class Process {
  public:
@@ -127,7 +109,7 @@ class MariadbServer {
   }
   std::string log() const { return dir_.path() + "/log"; }
 
-  TempDir dir_;
+  test::TempFolder dir_;
   const std::vector<std::string> settings_;
   pid_t child_ = 0;
 };

@@ -71,12 +71,11 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
 }
 
 TEST(FlusherConfig, PasswordIsTheFilesFirstLine) {
-  const testing_support::TempDir dir;
-  const std::string path = dir.path() + "/password";
-  std::ofstream(path) << "p' w\\\r\nsecond line\n";
+  const test::TempFolder dir;
+  const std::string path = dir.write("password", "p' w\\ \r\nsecond line\n");
   const auto options = options_of({{"mysql.password_file", path}});
   ASSERT_TRUE(options.ok());
-  EXPECT_EQ(options->mysql.password, "p' w\\");
+  EXPECT_EQ(options->mysql.password, "p' w\\ ") << "a blank may be its last character";
   EXPECT_EQ(options->mysql.text().find("p' w"), std::string::npos);
 }
 

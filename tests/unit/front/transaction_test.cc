@@ -18,8 +18,9 @@ TEST(Transaction, ChangesTheElementsOfItsCommandsOnly) {
   transaction.queued(1);
   transaction.queued([](std::string_view element) { return std::string(element) + "+X\r\n"; }, 1);
   const bool muted = false;
-  EXPECT_EQ(transaction.finish("*5\r\n*2\r\n+a\r\n:1\r\n$2\r\n\r\n\r\n+PONG\r\n-ERR b\r\n+OK\r\n", muted),
-            "*5\r\n*2\r\n+a\r\n:1\r\n$2\r\n\r\n\r\n:7\r\n-ERR b\r\n+OK\r\n+X\r\n");
+  EXPECT_EQ(
+      transaction.finish("*5\r\n*2\r\n+a\r\n:1\r\n$2\r\n\r\n\r\n+PONG\r\n-ERR b\r\n+OK\r\n", muted),
+      "*5\r\n*2\r\n+a\r\n:1\r\n$2\r\n\r\n\r\n:7\r\n-ERR b\r\n+OK\r\n+X\r\n");
 }
 
 TEST(Transaction, APushBetweenElementsIsNone) {
@@ -43,7 +44,8 @@ TEST(Transaction, RunsNothingUnlessRedisRanIt) {
       },
       1);
   const bool muted = false;
-  for (std::string_view reply : {"-EXECABORT x\r\n", "*-1\r\n", "_\r\n", "*2\r\n+a\r\n+b\r\n", ""}) {
+  for (std::string_view reply :
+       {"-EXECABORT x\r\n", "*-1\r\n", "_\r\n", "*2\r\n+a\r\n+b\r\n", ""}) {
     EXPECT_EQ(transaction.finish(reply, muted), reply);
     EXPECT_FALSE(ran) << reply;
   }

@@ -1,4 +1,5 @@
-// The real file system, with a hook before every operation that may fail it or hold it up.
+// The real file system, with a hook before every operation that may fail it or hold it up. Counts
+// what is read of segments.
 #pragma once
 
 #include <atomic>
@@ -36,6 +37,10 @@ class FaultyFileSystem final : public base::FileSystem {
   }
   // Syncs succeed without being done: for tests of damage, which try thousands of folders.
   void skip_syncs() { skip_syncs_ = true; }
+  // What free_bytes() says from now on.
+  void set_free_bytes(uint64_t bytes) { free_bytes_ = bytes; }
+  // Read from segments since the last call.
+  uint64_t take_segment_bytes_read() { return segment_bytes_read_.exchange(0); }
   // Names of the operations since the last call, "operation file-name".
   std::vector<std::string> take_calls() {
     const std::lock_guard lock(mutex_);
@@ -67,7 +72,8 @@ class FaultyFileSystem final : public base::FileSystem {
   }
   Result<uint64_t> free_bytes(const std::string& dir) override {
     SLUICE_TRY(before("free_bytes", dir));
-    return real_.free_bytes(dir);
+    const uint64_t told = free_bytes_;
+    return told == kAsIs ? real_.free_bytes(dir) : Result<uint64_t>(told);
   }
   Result<std::unique_ptr<base::FileLock>> lock(const std::string& path) override {
     return real_.lock(path);
@@ -79,7 +85,9 @@ class FaultyFileSystem final : public base::FileSystem {
     Wrapped(FaultyFileSystem& fs, std::unique_ptr<base::File> real)
         : File(real->path()), fs_(fs), real_(std::move(real)) {}
     Result<size_t> pread(uint64_t offset, char* buffer, size_t bytes) override {
-      return real_->pread(offset, buffer, bytes);
+      auto read = real_->pread(offset, buffer, bytes);
+      if (read && path().ends_with(".segment")) fs_.segment_bytes_read_ += *read;
+      return read;
     }
     Status pwrite(uint64_t offset, std::string_view bytes) override {
       SLUICE_TRY(fs_.before("pwrite", path()));
@@ -117,6 +125,9 @@ class FaultyFileSystem final : public base::FileSystem {
 
   base::FileSystem& real_;
   std::atomic<bool> skip_syncs_{false};
+  static constexpr uint64_t kAsIs = UINT64_MAX;
+  std::atomic<uint64_t> free_bytes_{kAsIs};
+  std::atomic<uint64_t> segment_bytes_read_{0};
   std::mutex mutex_;
   Hook hook_;                       // guarded by mutex_
   std::vector<std::string> calls_;  // guarded by mutex_

@@ -256,7 +256,8 @@ TEST_F(ReaderTest, ExtentTellsWhatThereIsWithoutReadingItAll) {
     }
   }
   const auto before = *segments(dir_, fs_);
-  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed, 1u);
+  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed,
+            1u);
   EXPECT_EQ(probe.read()->first_sequence, before[1].first_sequence);
   EXPECT_EQ(probe.read()->last_sequence, 60u);
   snapshot_into(root_ + "/killed");
@@ -265,6 +266,38 @@ TEST_F(ReaderTest, ExtentTellsWhatThereIsWithoutReadingItAll) {
   recovered();
   EXPECT_EQ(extent(dir_, fs_)->last_sequence, 60u);
   EXPECT_EQ(extent(dir_, fs_)->last_time_ms, 1'700'000'000'060);
+}
+
+// Between the listing of the folder and the look at one of the segments in it.
+TEST_F(ReaderTest, ExtentLooksAgainWhenASegmentIsDeletedMeanwhile) {
+  options_.segment_bytes = kSegmentBytesMin;
+  auto commit = open();
+  for (uint64_t n = 1; n <= 60; ++n) write(*commit, n, 3000);
+  const auto before = *segments(dir_, fs_);
+  ASSERT_GE(before.size(), 3u);
+  ExtentProbe probe(dir_, unsynced_);
+  uint64_t deleted = 0;
+  unsynced_.set_hook([&](const std::string& operation, const std::string& path) -> Status {
+    if (operation != "open" || path != segment_path(deleted + 1) || deleted == 2) return {};
+    ++deleted;
+    std::filesystem::remove(path);
+    return {};
+  });
+  const auto found = probe.read();
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(deleted, 2u) << "the oldest, and then the next";
+  EXPECT_EQ(found->first_sequence, before[2].first_sequence);
+  EXPECT_EQ(found->last_sequence, 60u);
+}
+
+TEST_F(ReaderTest, ExtentGivesUpOnASegmentThatIsListedButNeverThere) {
+  auto commit = open();
+  write(*commit, 1);
+  unsynced_.set_hook([](const std::string& operation, const std::string& path) -> Status {
+    if (operation != "open") return {};
+    return Error(ErrorClass::kNotFound, path);
+  });
+  EXPECT_EQ(extent(dir_, unsynced_).error().cls(), ErrorClass::kNotFound);
 }
 
 TEST_F(ReaderTest, ReadsMillionsOfRecordsASecond) {

@@ -298,7 +298,8 @@ TEST_F(RecoveryTest, AGapAtTheFrontIsWhatTheJanitorLeaves) {
   write_segments();
   const auto before = *segments(dir_, fs_);
   EXPECT_FALSE(remove_segment(dir_, fs_, 2).ok()) << "not the oldest";
-  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed, 1u);
+  ASSERT_EQ(Compactor(dir_, fs_).pass(before[1].first_sequence, INT64_MAX, 0)->segments_removed,
+            1u);
   const RecoveryReport report = recovered();
   EXPECT_EQ(report.last_sequence, 60u);
   EXPECT_EQ(report.order_id_max, 1060u);

@@ -91,8 +91,8 @@ class SnapshotTest : public JournalTest {
   }
 
   // One late pass of a compactor of its own, with everything drained.
-  Compactor::Report compact(int64_t retain_ms = kForeverMs, base::FileSystem* fs = nullptr) {
-    auto report = Compactor(dir_, fs ? *fs : unsynced_).pass(end(), kLaterMs, retain_ms);
+  Compactor::Report compact(int64_t retain_ms = kForeverMs) {
+    auto report = Compactor(dir_, unsynced_).pass(end(), kLaterMs, retain_ms);
     EXPECT_TRUE(report.ok()) << report.error().message();
     return report ? *report : Compactor::Report();
   }

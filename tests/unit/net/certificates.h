@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "net/tls_context.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::net {
 
@@ -21,13 +21,12 @@ using CertificatePtr = std::unique_ptr<X509, void (*)(X509*)>;
 
 class Authority {
  public:
-  Authority() : folder_(make_folder()), key_(new_key()), certificate_(nullptr, X509_free) {
+  Authority() : key_(new_key()), certificate_(nullptr, X509_free) {
     certificate_ = sign(key_.get(), "authority", "", 3600);
     write_certificate("ca.crt", certificate_.get());
   }
-  ~Authority() { std::filesystem::remove_all(folder_); }
 
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string path(const std::string& name) const { return folder_ / name; }
 
   // Writes NAME.crt and NAME.key. `san` as in "DNS:localhost,IP:127.0.0.1".
   TlsFiles issue(const std::string& name, const std::string& san, long valid_s = 3600) {
@@ -41,11 +40,6 @@ class Authority {
   }
 
  private:
-  static std::string make_folder() {
-    char folder[] = "/tmp/sluice-net-XXXXXX";
-    EXPECT_NE(::mkdtemp(folder), nullptr);
-    return folder;
-  }
   static KeyPtr new_key() { return {EVP_EC_gen("P-256"), EVP_PKEY_free}; }
 
   // san "": the authority itself.
@@ -77,7 +71,7 @@ class Authority {
     std::fclose(file);
   }
 
-  const std::string folder_;
+  const test::TempFolder folder_;
   const KeyPtr key_;
   CertificatePtr certificate_;
   long serial_ = 0;

@@ -130,8 +130,9 @@ TEST(OrderTable, NamesAreChecked) {
 TEST(OrderTable, RowsAsValuesTakeNoMoreThanWasSaid) {
   const auto table = *OrderTable::create("orders", {{"a", "a"}, {"missing", "m"}});
   const std::string name(255, 'n');
-  for (const std::string& value : {std::string(), std::string(1000, '\0'), std::string(1000, '\xff'),
-                                   std::string("\xff"), std::string(1000, '"')}) {
+  for (const std::string& value :
+       {std::string(), std::string(1000, '\0'), std::string(1000, '\xff'), std::string("\xff"),
+        std::string(1000, '"')}) {
     journal::Record order;
     order.item = order.user = order.request = name;
     order.order_id = UINT64_MAX;

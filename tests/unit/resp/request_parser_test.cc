@@ -53,7 +53,8 @@ Outcome feed_bytewise(const std::string& bytes) {
 
 const std::string kMixed =
     "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na\r\nb\r\n"
-    "*0\r\n*-1\r\n\r\nPING\r\n  get \"a b\\x41\\n\" 'it\\'s'\r\n*1\r\n$0\r\n\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n";
+    "*0\r\n*-1\r\n\r\nPING\r\n  get \"a b\\x41\\n\" 'it\\'s'\r\n"
+    "*1\r\n$0\r\n\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n";
 const std::vector<Command> kMixedCommands = {
     {"SET", "k", "a\r\nb"}, {"PING"}, {"get", "a bA\n", "it's"}, {""}, {"ECHO", "hi"}};
 

@@ -110,7 +110,8 @@ TEST(Command, PurchaseInPlaceIsTheSameAsTheParsedOne) {
   size_t taken = 0;
   for (int round = 0; round < 200'000; ++round) {
     std::vector<std::string> words = {"SECKILL.BUY", "item", "user"};
-    for (size_t more = chance() % 8; more > 0; --more) words.push_back(pool[chance() % pool.size()]);
+    for (size_t more = chance() % 8; more > 0; --more)
+      words.push_back(pool[chance() % pool.size()]);
     const std::vector<std::string_view> args(words.begin(), words.end());
     const auto parsed = parse(words);
     const auto in_place = parse_purchase(args);
@@ -136,7 +137,8 @@ TEST(Command, PurchaseInPlaceTakes32FieldsAndNot33) {
   EXPECT_FALSE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end())));
   words.resize(6);
   words.push_back("k0"), words.push_back("v");
-  EXPECT_FALSE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end()))) << "twice";
+  EXPECT_FALSE(parse_purchase(std::vector<std::string_view>(words.begin(), words.end())))
+      << "twice";
 }
 
 TEST(Command, OnlyBuyIsAPurchase) {

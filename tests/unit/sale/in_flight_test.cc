@@ -1,5 +1,5 @@
-// Two batches of one item in flight: each way in which the second can find another lane sequence
-// than it foresaw, or the answer to one of them can stay away.
+// Several batches of one item in flight: each way in which a later one can find another lane
+// sequence than it foresaw, or the answer to one of them can stay away. And those of many items.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -97,17 +98,11 @@ class Relay {
 class InFlightTest : public testing::Test {
  protected:
   InFlightTest() {
-    char name[] = "/tmp/sluice-journal-XXXXXX";
-    dir_ = mkdtemp(name);
-    proxy_ = std::make_unique<Proxy>(dir_, redis_.socket(), 1);
+    proxy_ = std::make_unique<Proxy>(folder_.path(), redis_.socket(), 1);
     EXPECT_TRUE(proxy_->wait_ready());
   }
-  ~InFlightTest() override {
-    proxy_.reset();
-    std::filesystem::remove_all(dir_);
-  }
 
-  // The item sells: the next burst goes out two batches at a time.
+  // The item sells: the next burst goes out three batches at a time.
   void create_and_sell_one(size_t stock) {
     EXPECT_EQ(proxy_->ask({"SECKILL.CREATE", "phone", "STOCK", std::to_string(stock)}), "+OK\r\n");
     EXPECT_TRUE(proxy_->ask({"SECKILL.BUY", "phone", "first"}).starts_with("*4\r\n$2\r\nOK"));
@@ -149,7 +144,7 @@ class InFlightTest : public testing::Test {
   }
   size_t journaled() {
     size_t orders = 0;
-    auto reader = journal::Reader::open(dir_, base::posix_file_system(), {});
+    auto reader = journal::Reader::open(folder_.path(), base::posix_file_system(), {});
     EXPECT_TRUE(reader.ok());
     while (reader) {
       auto group = (*reader)->next();
@@ -162,7 +157,7 @@ class InFlightTest : public testing::Test {
     return orders;
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;  // the journal's
   test::RedisServer redis_;
   std::unique_ptr<Proxy> proxy_;
 };
@@ -217,7 +212,7 @@ TEST_F(InFlightTest, BothAreSettledAfterACutWhetherTheyWereAppliedOrNot) {
 TEST_F(InFlightTest, TheSecondIsNotJournaledBeforeAFirstWhoseAnswerWasLost) {
   proxy_.reset();
   Relay relay(redis_.socket());
-  proxy_ = std::make_unique<Proxy>(dir_, relay.path(), 1);
+  proxy_ = std::make_unique<Proxy>(folder_.path(), relay.path(), 1);
   ASSERT_TRUE(proxy_->wait_ready());
   create_and_sell_one(5000);
   relay.damage_next_answer();
@@ -230,6 +225,27 @@ TEST_F(InFlightTest, TheSecondIsNotJournaledBeforeAFirstWhoseAnswerWasLost) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   expect_one_order_each(std::vector<std::string>(kBurst, "-LOADING"));
+}
+
+// More than may be in flight together: the others follow when answers come.
+TEST_F(InFlightTest, ManyItemsAtOnceAreAllSentInTheEnd) {
+  constexpr size_t kItems = 300;
+  std::vector<std::vector<std::string>> creations, buys;
+  for (size_t i = 0; i < kItems; ++i) {
+    const std::string item = "item-" + std::to_string(i);
+    creations.push_back({"SECKILL.CREATE", item, "STOCK", "1"});
+    buys.push_back({"SECKILL.BUY", item, "u"});
+    buys.push_back({"SECKILL.BUY", item, "late"});
+  }
+  const auto client = std::make_shared<Client>();
+  for (const uint64_t token : proxy_->send_all(client, creations)) {
+    ASSERT_EQ(client->wait(token), "+OK\r\n");
+  }
+  const auto tokens = proxy_->send_all(client, buys);
+  for (size_t i = 0; i < tokens.size(); i += 2) {
+    EXPECT_TRUE(client->wait(tokens[i]).starts_with("*4\r\n$2\r\nOK")) << i;
+    EXPECT_EQ(client->wait(tokens[i + 1]), array({"SOLDOUT", ":0"})) << i;
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 
@@ -18,13 +19,10 @@ inline const std::string kItemKey = "sluice:{phone}:item", kBuyersKey = "sluice:
 class LanesTest : public testing::Test {
  protected:
   LanesTest() {
-    char name[] = "/tmp/sluice-journals-XXXXXX";
-    dir_ = mkdtemp(name);
     for (const uint64_t lane : {7, 8, 9}) std::filesystem::create_directory(journal(lane));
   }
-  ~LanesTest() override { std::filesystem::remove_all(dir_); }
 
-  std::string journal(uint64_t lane) const { return dir_ + "/" + std::to_string(lane); }
+  std::string journal(uint64_t lane) const { return folder_ / std::to_string(lane); }
   std::unique_ptr<Proxy> launch(uint64_t lane, size_t io_threads = 1) {
     return std::make_unique<Proxy>(journal(lane), redis_.socket(), io_threads, lane);
   }
@@ -54,7 +52,7 @@ class LanesTest : public testing::Test {
     return reply;
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;
   test::RedisServer redis_;
 };
 

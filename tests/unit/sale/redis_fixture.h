@@ -8,25 +8,24 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "tests/unit/temp_folder.h"
+
 namespace sluice::test {
 
 class RedisServer {
  public:
   RedisServer() {
-    char name[] = "/tmp/sluice-test-XXXXXX";
-    dir_ = mkdtemp(name);
-    socket_ = dir_ + "/redis.sock";
     pid_ = fork();
     if (pid_ == 0) {
       execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_.c_str(),
-             "--dir", dir_.c_str(), "--save", "", "--logfile", (dir_ + "/log").c_str(), nullptr);
+             "--dir", folder_.path().c_str(), "--save", "", "--logfile", (folder_ / "log").c_str(),
+             nullptr);
       _exit(127);
     }
     for (int i = 0; i < 500 && !connect(); ++i) {
@@ -37,7 +36,6 @@ class RedisServer {
     context_.reset();
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(dir_);
   }
 
   const std::string& socket() const { return socket_; }
@@ -69,7 +67,8 @@ class RedisServer {
     return joined;
   }
 
-  std::string dir_, socket_;
+  const TempFolder folder_;
+  const std::string socket_ = folder_ / "redis.sock";
   pid_t pid_ = -1;
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_{nullptr, redisFree};
 };

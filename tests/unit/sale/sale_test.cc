@@ -10,18 +10,13 @@
 #include "journal/compactor.h"
 #include "journal/segment.h"
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
 class SaleTest : public testing::Test {
  protected:
-  SaleTest() {
-    char name[] = "/tmp/sluice-journal-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  ~SaleTest() override { std::filesystem::remove_all(dir_); }
-
   std::unique_ptr<Proxy> start(size_t io_threads = 1) {
     auto proxy = std::make_unique<Proxy>(dir_, redis_.socket(), io_threads);
     EXPECT_TRUE(proxy->wait_ready());
@@ -47,7 +42,8 @@ class SaleTest : public testing::Test {
     }
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;
+  const std::string dir_ = folder_.path();  // the journal's
   test::RedisServer redis_;
 };
 
@@ -291,10 +287,12 @@ TEST_F(SaleTest, OrderIdThatAClientMadeUpDoesNotMoveTheCounter) {
   bogus.verb = Verb::kCancel, bogus.user = "b", bogus.order_id = INT64_MAX;
   lost.verb = Verb::kBuy, lost.user = "a", lost.quantity = 2, lost.order_id = 1;
   const std::string epoch = redis_.run({"HGET", "sluice:{phone}:item", "epoch"});
+  const std::string operations =
+      encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000).operations;
   const std::string answer =
       redis_.run({"EVAL", std::string(load_scripts().purchase.text), "3", "sluice:{phone}:item",
                   "sluice:{phone}:buyers", "sluice:{phone}:receipts:7", "7", epoch, "1", "0", "x",
-                  encode_operations(base::wall_ms(), {bogus, lost}, "", 86'400'000).operations, ""});
+                  operations, ""});
   ASSERT_TRUE(answer.starts_with("OK 2 ")) << answer;
   const std::string order = order_of(start()->ask({"SECKILL.BUY", "phone", "c"}));
   const uint64_t issued = std::stoull(order),

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "sale_fixture.h"
+#include "tests/unit/temp_folder.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -16,15 +17,9 @@ class SoldOutSaleTest : public testing::Test {
  protected:
   static constexpr int64_t kLongUs = 10'000'000;
 
-  SoldOutSaleTest() {
-    char name[] = "/tmp/sluice-journals-XXXXXX";
-    dir_ = mkdtemp(name);
-  }
-  ~SoldOutSaleTest() override { std::filesystem::remove_all(dir_); }
-
   std::unique_ptr<Proxy> start(int64_t lease_us, size_t io_threads = 1, uint64_t lane = 7,
                                size_t filter_bytes = 1 << 20) {
-    const std::string journal = dir_ + "/" + std::to_string(lane);
+    const std::string journal = folder_ / std::to_string(lane);
     std::filesystem::create_directory(journal);
     auto proxy =
         std::make_unique<Proxy>(journal, redis_.socket(), io_threads, lane, [=](Limits& limits) {
@@ -66,7 +61,7 @@ class SoldOutSaleTest : public testing::Test {
     ASSERT_TRUE(until_refused_at_once(proxy));
   }
 
-  std::string dir_;
+  const test::TempFolder folder_;  // of journals
   test::RedisServer redis_;
 };
 
@@ -345,6 +340,64 @@ TEST_F(SoldOutSaleTest, WithoutMemoryOrLeaseRedisDecidesAll) {
   }
 }
 
+using Words = std::vector<std::string>;
+
+// One of the operations of a sale; of a CANCEL the order is still to be put in.
+Words random_operation(std::mt19937& chance, const std::string& item) {
+  const auto number = [&](unsigned below) { return std::to_string(chance() % below); };
+  const std::string user = "user" + number(60);
+  const unsigned kind = chance() % 100;
+  if (kind < 80) {
+    Words words{"SECKILL.BUY", item, user};
+    if (chance() % 4 == 0) words.insert(words.end(), {"QTY", std::to_string(1 + chance() % 4)});
+    if (chance() % 2 == 0) words.insert(words.end(), {"REQ", "r" + number(3)});
+    return words;
+  }
+  if (kind < 86) return {"SECKILL.CANCEL", item, user, "order"};
+  if (kind < 90) return {"SECKILL.RESTOCK", item, std::to_string(1 + chance() % 3)};
+  if (kind < 93) return {"SECKILL.RESTOCK", item, "-1"};
+  if (kind < 95) return {"SECKILL.CLOSE", item};
+  if (kind < 98) return {"SECKILL.REOPEN", item};
+  return {"SECKILL.STOCK", item};
+}
+
+// What two proxies must agree on in their replies to one operation.
+std::string shape(std::string reply, bool pipelined) {
+  if (reply.starts_with("*4")) {  // an order id, of which each has its own
+    const std::string order = order_of(reply);
+    reply.replace(reply.find("$" + std::to_string(order.size())), order.size() + 5, "(order)");
+  }
+  if (reply.starts_with("*3\r\n$5\r\nLIMIT")) reply.resize(20);
+  if (pipelined && reply.find("SOLDOUT") != std::string::npos) reply = "SOLDOUT";
+  return reply;
+}
+
+// One of the proxies that are asked the same, and the last order that each user got from it.
+struct Asked {
+  Proxy& proxy;
+  std::map<std::string, std::string> orders;  // by "item user"
+
+  std::vector<std::string> pipeline(const std::vector<Words>& operations, size_t thread) {
+    const auto client = std::make_shared<Client>();
+    std::vector<uint64_t> tokens;
+    for (Words words : operations) {
+      if (words[0] == "SECKILL.CANCEL") {
+        const auto found = orders.find(words[1] + " " + words[2]);
+        words[3] = found == orders.end() ? "1" : found->second;
+      }
+      tokens.push_back(proxy.send(client, words, thread));
+    }
+    std::vector<std::string> replies;
+    for (size_t i = 0; i < operations.size(); ++i) {
+      const Words& words = operations[i];
+      replies.push_back(client->wait(tokens[i]));
+      if (words[0] == "SECKILL.BUY" && replies[i].starts_with("*4"))
+        orders[words[1] + " " + words[2]] = order_of(replies[i]);
+    }
+    return replies;
+  }
+};
+
 // The same random operations with and without what is known of sold-out items, each on a Redis of
 // its own: the same answers. Some are sent in one pipeline, where only the number that a refusal
 // tells may be one purchase older.
@@ -353,44 +406,12 @@ TEST_F(SoldOutSaleTest, AnswersAreThoseOfRedis) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 chance(seed);
   test::RedisServer other_redis;
-  std::filesystem::create_directory(dir_ + "/other");
-  Proxy without(dir_ + "/other", other_redis.socket(), 2, 7,
+  std::filesystem::create_directory(folder_ / "other");
+  Proxy without(folder_ / "other", other_redis.socket(), 2, 7,
                 [](Limits& limits) { limits.sold_out_lease_us = 0; });
   ASSERT_TRUE(without.wait_ready());
   const auto with = start(20'000, 2);
-  std::map<std::string, std::string> orders[2];  // "item user" → the last order id
-  const auto number = [&](unsigned below) { return std::to_string(chance() % below); };
-
-  const auto words_of = [&](int kind, const std::string& item, const std::string& user) {
-    std::vector<std::string> words;
-    if (kind < 80) {
-      words = {"SECKILL.BUY", item, user};
-      if (chance() % 4 == 0) words.insert(words.end(), {"QTY", std::to_string(1 + chance() % 4)});
-      if (chance() % 2 == 0) words.insert(words.end(), {"REQ", "r" + number(3)});
-    } else if (kind < 86) {
-      words = {"SECKILL.CANCEL", item, user, "order"};
-    } else if (kind < 90) {
-      words = {"SECKILL.RESTOCK", item, std::to_string(1 + chance() % 3)};
-    } else if (kind < 93) {
-      words = {"SECKILL.RESTOCK", item, "-1"};
-    } else if (kind < 95) {
-      words = {"SECKILL.CLOSE", item};
-    } else if (kind < 98) {
-      words = {"SECKILL.REOPEN", item};
-    } else {
-      words = {"SECKILL.STOCK", item};
-    }
-    return words;
-  };
-  const auto shape = [](std::string reply, bool pipelined) {
-    if (reply.starts_with("*4")) {  // an order id, of which each has its own
-      const std::string order = order_of(reply);
-      reply.replace(reply.find("$" + std::to_string(order.size())), order.size() + 5, "(order)");
-    }
-    if (reply.starts_with("*3\r\n$5\r\nLIMIT")) reply.resize(20);
-    if (pipelined && reply.find("SOLDOUT") != std::string::npos) reply = "SOLDOUT";
-    return reply;
-  };
+  Asked knowing{*with, {}}, asking{without, {}};
 
   for (int item = 0; item < 4; ++item) {
     for (Proxy* proxy : {with.get(), &without}) {
@@ -400,33 +421,14 @@ TEST_F(SoldOutSaleTest, AnswersAreThoseOfRedis) {
     }
   }
   for (int round = 0; round < 4000; ++round) {
-    const size_t length = chance() % 8 == 0 ? 2 + chance() % 12 : 1;
-    std::vector<std::vector<std::string>> sent;
-    const std::string item = "item" + number(4);
-    for (size_t i = 0; i < length; ++i)
-      sent.push_back(words_of(static_cast<int>(chance() % 100), item, "user" + number(60)));
-    const size_t thread = chance() % 2;
-    std::vector<std::string> replies[2];
-    for (int side : {0, 1}) {
-      Proxy& proxy = side == 0 ? *with : without;
-      const auto client = std::make_shared<Client>();
-      std::vector<uint64_t> tokens;
-      for (std::vector<std::string> words : sent) {
-        if (words[0] == "SECKILL.CANCEL") {
-          const auto found = orders[side].find(words[1] + " " + words[2]);
-          words[3] = found == orders[side].end() ? "1" : found->second;
-        }
-        tokens.push_back(proxy.send(client, words, thread));
-      }
-      for (const uint64_t token : tokens) replies[side].push_back(client->wait(token));
-    }
-    for (size_t i = 0; i < sent.size(); ++i) {
-      ASSERT_EQ(shape(replies[0][i], length > 1), shape(replies[1][i], length > 1))
+    const size_t length = chance() % 8 == 0 ? 2 + chance() % 12 : 1, thread = chance() % 2;
+    const std::string item = "item" + std::to_string(chance() % 4);
+    std::vector<Words> sent;
+    for (size_t i = 0; i < length; ++i) sent.push_back(random_operation(chance, item));
+    const auto replies = knowing.pipeline(sent, thread), expected = asking.pipeline(sent, thread);
+    for (size_t i = 0; i < length; ++i) {
+      ASSERT_EQ(shape(replies[i], length > 1), shape(expected[i], length > 1))
           << "round " << round << ": " << testing::PrintToString(sent[i]);
-      for (int side : {0, 1}) {
-        if (sent[i][0] == "SECKILL.BUY" && replies[side][i].starts_with("*4"))
-          orders[side][sent[i][1] + " " + sent[i][2]] = order_of(replies[side][i]);
-      }
     }
   }
   EXPECT_GT(at_once(*with), 100u);

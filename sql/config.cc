@@ -1,0 +1,133 @@
+#include "sql/config.h"
+
+#include <fstream>
+#include <string>
+#include <utility>
+
+namespace sluice::sql {
+namespace {
+
+using base::ConfigType;
+
+constexpr int64_t kSecondUs = 1'000'000;
+
+// The first line, as it is: a password may end with a blank.
+Result<std::string> read_password(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::string password;
+  if (!file) {
+    return Error(ErrorClass::kInvalid,
+                 path + " cannot be read; create it, readable by this user only");
+  }
+  std::getline(file, password);
+  if (password.ends_with('\r')) password.pop_back();
+  return password;
+}
+
+}  // namespace
+
+std::vector<base::ConfigKey> connection_keys() {
+  return {
+      {"mysql.host",
+       ConfigType::kString,
+       "127.0.0.1",
+       0,
+       0,
+       {},
+       false,
+       "Name or address of the MySQL or MariaDB server."},
+      {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, "Its TCP port."},
+      {"mysql.unix_socket",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Path of its unix socket; if given, host and port are not used."},
+      {"mysql.user", ConfigType::kString, "sluice", 0, 0, {}, false, "User to log in as."},
+      {"mysql.password_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "File whose first line is the password; empty: no password."},
+      {"mysql.database",
+       ConfigType::kString,
+       "sluice",
+       0,
+       0,
+       {},
+       false,
+       "Database that holds the tables."},
+      {"mysql.tls",
+       ConfigType::kString,
+       "off",
+       0,
+       0,
+       {"off", "on"},
+       false,
+       "on: encrypt, and verify the server's certificate for mysql.host."},
+      {"mysql.tls_ca_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Certificate authority for mysql.tls; empty: the system's."},
+      {"mysql.tls_cert_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Certificate (PEM) to show to the server; empty: none."},
+      {"mysql.tls_key_file",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Private key of that certificate (PEM, without a passphrase)."},
+      {"mysql.connect_timeout",
+       ConfigType::kDuration,
+       "5s",
+       kSecondUs,
+       60 * kSecondUs,
+       {},
+       false,
+       "Longest wait for a connection; whole seconds."},
+  };
+}
+
+Result<ConnectOptions> connect_options(const base::Config& config) {
+  auto password = read_password(config.string("mysql.password_file"));
+  if (!password) return password.error().at("mysql.password_file");
+  if (!is_identifier(config.string("mysql.database"))) {
+    return Error(ErrorClass::kInvalid, "mysql.database: \"" + config.string("mysql.database") +
+                                           "\" is not a name of 1 to 64 letters, digits, _ or $");
+  }
+  ConnectOptions mysql;
+  mysql.host = config.string("mysql.host");
+  mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
+  mysql.unix_socket = config.string("mysql.unix_socket");
+  mysql.user = config.string("mysql.user");
+  mysql.password = std::move(*password);
+  mysql.database = config.string("mysql.database");
+  mysql.tls = config.string("mysql.tls") == "on";
+  mysql.tls_ca_file = config.string("mysql.tls_ca_file");
+  mysql.tls_cert_file = config.string("mysql.tls_cert_file");
+  mysql.tls_key_file = config.string("mysql.tls_key_file");
+  mysql.connect_timeout_s =
+      static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
+  SLUICE_TRY(check_tls(mysql));
+  return mysql;
+}
+
+}  // namespace sluice::sql
