@@ -1,9 +1,9 @@
 #include "base/metrics.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace sluice::base {
 namespace {
@@ -46,10 +46,14 @@ std::string histogram_samples(const std::string& name, const std::string& labels
 }  // namespace
 
 void Histogram::observe(uint64_t value, uint64_t times) {
-  const int index = value <= 1 ? 0 : static_cast<int>(std::bit_width(value - 1));
-  buckets_[std::min(index, kBuckets)].fetch_add(times, std::memory_order_relaxed);
-  count_.fetch_add(times, std::memory_order_relaxed);
+  buckets_[bucket_of(value)].fetch_add(times, std::memory_order_relaxed);
   sum_.fetch_add(value * times, std::memory_order_relaxed);
+}
+
+uint64_t Histogram::count() const {
+  uint64_t all = 0;
+  for (const auto& bucket : buckets_) all += bucket.load(std::memory_order_relaxed);
+  return all;
 }
 
 uint64_t Histogram::quantile(double q) const {
@@ -60,6 +64,14 @@ uint64_t Histogram::quantile(double q) const {
     if (below > 0 && static_cast<double>(below) >= wanted) return uint64_t{1} << i;
   }
   return 0;
+}
+
+void HistogramTally::move_to(Histogram& histogram) {
+  for (size_t i = 0; i < buckets_.size(); ++i) {
+    const uint64_t times = std::exchange(buckets_[i], 0);
+    if (times > 0) histogram.buckets_[i].fetch_add(times, std::memory_order_relaxed);
+  }
+  histogram.sum_.fetch_add(std::exchange(sum_, 0), std::memory_order_relaxed);
 }
 
 Registry::Entry& Registry::add(std::string_view name, std::string_view help,

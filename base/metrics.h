@@ -6,7 +6,9 @@
 // Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text, version 0.0.4).
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,7 +46,7 @@ class Histogram {
 
   explicit Histogram(double scale) : scale_(scale) {}
   void observe(uint64_t value, uint64_t times = 1);
-  uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+  uint64_t count() const;
   double scale() const { return scale_; }
   uint64_t bucket(int i) const { return buckets_[i].load(std::memory_order_relaxed); }
   uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
@@ -52,10 +54,31 @@ class Histogram {
   uint64_t quantile(double q) const;
 
  private:
+  friend class HistogramTally;
+  static size_t bucket_of(uint64_t value) {
+    const auto index = value <= 1 ? size_t{0} : static_cast<size_t>(std::bit_width(value - 1));
+    return index < kBuckets ? index : kBuckets;
+  }
+
   const double scale_;
-  std::atomic<uint64_t> count_{0};
   std::atomic<uint64_t> sum_{0};
   std::atomic<uint64_t> buckets_[kBuckets + 1] = {};  // the last one: everything larger
+};
+
+// What one thread has observed and not yet added to a histogram: plain numbers, for where a
+// histogram's atomic ones would be touched for each of many things at once.
+class HistogramTally {
+ public:
+  void observe(uint64_t value) {
+    ++buckets_[Histogram::bucket_of(value)];
+    sum_ += value;
+  }
+  // Adds it, and begins anew.
+  void move_to(Histogram& histogram);
+
+ private:
+  uint64_t sum_ = 0;
+  std::array<uint64_t, Histogram::kBuckets + 1> buckets_{};
 };
 
 class Registry {

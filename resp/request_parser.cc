@@ -36,6 +36,18 @@ size_t find_line_end(std::string_view rest) {
   return rest.find('\r', near);
 }
 
+// Reads "$N\r\n" with one digit or two, as nearly all arguments have it; returns its size. 0: it is
+// something else, or not all there.
+size_t read_short_header(std::string_view rest, int64_t& length) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (rest.size() < 5 || rest[0] != '$' || !is_digit(rest[1])) return 0;
+  length = rest[1] - '0';
+  if (rest[2] == '\r') return 4;
+  if (length == 0 || !is_digit(rest[2]) || rest[3] != '\r') return 0;
+  length = length * 10 + (rest[2] - '0');
+  return 5;
+}
+
 // The inside of "…" from `i` (behind the quote) on; false if it does not end properly.
 bool read_double_quoted(std::string_view line, size_t& i, std::string& out) {
   for (; i < line.size(); ++i) {
@@ -192,25 +204,8 @@ RequestParser::State RequestParser::parse_header(std::string_view data) {
 RequestParser::State RequestParser::parse_arguments(std::string_view data) {
   while (arguments_left_ > 0) {
     if (bulk_bytes_ < 0) {
-      const std::string_view rest = data.substr(position_);
-      const size_t end = find_line_end(rest);
-      if (end == std::string_view::npos || end + 1 >= rest.size()) {
-        if (static_cast<int64_t>(rest.size()) > limits_->line_bytes_max)
-          return fail("too big bulk count string");
-        return State::kNeedMore;
-      }
-      if (rest[0] != '$') {
-        const char got = rest[0] == '\r' || rest[0] == '\n' ? ' ' : rest[0];
-        return fail(std::string("expected '$', got '") + got + "'");
-      }
-      int64_t length = 0;
-      if (!parse_strict_integer(rest.substr(1, end - 1), length) || length < 0 ||
-          length > limits_->bulk_bytes_max)
-        return fail("invalid bulk length");
-      if (!authenticated_ && length > limits_->login_bulk_bytes_max)
-        return fail("unauthenticated bulk length");
-      bulk_bytes_ = length;
-      position_ += end + 2;
+      const State state = parse_bulk_header(data.substr(position_));
+      if (state != State::kCommand) return state;
     }
     const size_t length = static_cast<size_t>(bulk_bytes_);
     if (data.size() < position_ + length + 2) return State::kNeedMore;
@@ -219,6 +214,33 @@ RequestParser::State RequestParser::parse_arguments(std::string_view data) {
     bulk_bytes_ = -1;
     --arguments_left_;
   }
+  return State::kCommand;
+}
+
+// kCommand: bulk_bytes_ is set, and position_ behind it.
+RequestParser::State RequestParser::parse_bulk_header(std::string_view rest) {
+  int64_t length = 0;
+  size_t header_bytes = read_short_header(rest, length);
+  if (header_bytes == 0) {
+    const size_t end = find_line_end(rest);
+    if (end == std::string_view::npos || end + 1 >= rest.size()) {
+      if (static_cast<int64_t>(rest.size()) > limits_->line_bytes_max)
+        return fail("too big bulk count string");
+      return State::kNeedMore;
+    }
+    if (rest[0] != '$') {
+      const char got = rest[0] == '\r' || rest[0] == '\n' ? ' ' : rest[0];
+      return fail(std::string("expected '$', got '") + got + "'");
+    }
+    if (!parse_strict_integer(rest.substr(1, end - 1), length) || length < 0)
+      return fail("invalid bulk length");
+    header_bytes = end + 2;
+  }
+  if (length > limits_->bulk_bytes_max) return fail("invalid bulk length");
+  if (!authenticated_ && length > limits_->login_bulk_bytes_max)
+    return fail("unauthenticated bulk length");
+  bulk_bytes_ = length;
+  position_ += header_bytes;
   return State::kCommand;
 }
 

@@ -68,6 +68,7 @@ class RequestParser {
   State parse_inline(std::string_view data);
   State parse_header(std::string_view data);
   State parse_arguments(std::string_view data);
+  State parse_bulk_header(std::string_view rest);
   bool split_inline(std::string_view line);
   void rebase(const char* base);
   State fail(std::string_view text);

@@ -1,6 +1,6 @@
 #include "resp/writer.h"
 
-#include <charconv>
+#include "base/decimal.h"
 
 namespace sluice::resp {
 namespace {
@@ -8,7 +8,7 @@ namespace {
 void append_line(std::string& out, char type, int64_t number) {
   char text[24];
   text[0] = type;
-  char* end = std::to_chars(text + 1, text + sizeof(text) - 2, number).ptr;
+  char* end = base::put_decimal(text + 1, number);
   *end++ = '\r';
   *end++ = '\n';
   out.append(text, static_cast<size_t>(end - text));

@@ -58,6 +58,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstrea
                     [this](Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
                       confirmed(item, op, verdict, is_durable);
                     }),
+      tally_(thread, *shared.metrics),
       sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()) {}
 
@@ -121,7 +122,7 @@ Item& Coalescer::item(const std::string& name) {
   return *slot;
 }
 
-void Coalescer::submit(Operation op) {
+void Coalescer::submit(Operation&& op) {
   if (stopped_ || journal_failed_)
     return refuse(op, "LOADING", "Sluice is stopping; nothing happened");
   if (op.verb == Verb::kBuy && shared_.intake_paused.load(std::memory_order_relaxed)) {
@@ -151,10 +152,28 @@ void Coalescer::submit(Operation op) {
   if (target.state == Item::State::kReplaying || target.state == Item::State::kWaiting) {
     return refuse(op, "LOADING", target.refusal + "; nothing happened, retry later");
   }
-  target.waiting.push_back(std::move(op));
-  ++queued_;
+  gather(target, std::move(op));
   if (target.state == Item::State::kShut) return gate_->open(target);
   enqueue(target);
+}
+
+void Coalescer::gather(Item& item, Operation&& op) {
+  const size_t bytes = journal_bytes(op);
+  const Limits& limits = shared_.limits;
+  const bool fits = !item.waiting.empty() &&
+                    item.waiting.back().operations.size() < limits.batch_operations &&
+                    item.waiting.back().bytes + bytes <= limits.batch_bytes;
+  if (!fits) {
+    item.waiting.emplace_back();
+    if (!spare_.empty()) {
+      item.waiting.back().operations = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  Gathering& last = item.waiting.back();
+  last.operations.push_back(std::move(op));
+  last.bytes += bytes;
+  ++queued_;
 }
 
 // A batch that goes out behind another must foresee the lane sequence that it will find; it can
@@ -162,9 +181,10 @@ void Coalescer::submit(Operation op) {
 bool Coalescer::may_send(const Item& item) {
   if (item.waiting.empty() || item.state != Item::State::kOpen) return false;
   if (item.in_flight.empty()) return true;
-  return item.in_flight.size() < kBatchesInFlightMax && item.selling &&
-         item.in_flight.front().answer == Batch::Answer::kDue &&
-         item.waiting.size() >= kFurtherBatchMin;
+  const bool many =
+      item.waiting.size() > 1 || item.waiting.front().operations.size() >= kFurtherBatchMin;
+  return many && item.in_flight.size() < kBatchesInFlightMax && item.selling &&
+         item.in_flight.front().answer == Batch::Answer::kDue;
 }
 
 void Coalescer::enqueue(Item& item) {
@@ -197,19 +217,14 @@ void Coalescer::build_batch(Item& item) {
   batch.expected = item.sequence + item.in_flight.size();
   batch.time_ms = base::wall_ms();
   batch.sent_us = base::monotonic_us();
-  batch.operations.reserve(std::min(item.waiting.size(), shared_.limits.batch_operations));
-  size_t bytes = 0, purchases = 0;
-  while (!item.waiting.empty() && batch.operations.size() < shared_.limits.batch_operations) {
-    Operation& op = item.waiting.front();
-    bytes += journal_bytes(op);
-    if (bytes > shared_.limits.batch_bytes && !batch.operations.empty()) break;
-    purchases += op.verb == Verb::kBuy;
-    batch.operations.push_back(std::move(op));
-    item.waiting.pop_front();
-    --queued_;
-  }
+  batch.operations = std::move(item.waiting.front().operations);
+  item.waiting.pop_front();
+  queued_ -= batch.operations.size();
+  const auto purchases =
+      std::count_if(batch.operations.begin(), batch.operations.end(),
+                    [](const Operation& op) { return op.verb == Verb::kBuy; });
   OrderIds& ids = *shared_.order_ids;
-  const uint64_t first = ids.take(purchases, batch.time_ms);
+  const uint64_t first = ids.take(static_cast<size_t>(purchases), batch.time_ms);
   batch.first_order_id = ids.at(first, 0);
   size_t taken = 0;
   for (Operation& op : batch.operations) {
@@ -322,12 +337,16 @@ void Coalescer::forget_if_unused(Item& item) {
 
 void Coalescer::requeue_in_flight(Item& item) {
   for (auto batch = item.in_flight.rbegin(); batch != item.in_flight.rend(); ++batch) {
-    for (auto op = batch->operations.rbegin(); op != batch->operations.rend(); ++op) {
-      if (!op->sink) continue;  // its client was told -UNKNOWNSTATE
-      op->order_id = op->verb == Verb::kBuy ? 0 : op->order_id;
-      item.waiting.push_front(std::move(*op));
-      ++queued_;
+    Gathering again{std::move(batch->operations)};
+    // Without a sink: its client was told -UNKNOWNSTATE.
+    std::erase_if(again.operations, [](const Operation& op) { return !op.sink; });
+    if (again.operations.empty()) continue;
+    for (Operation& op : again.operations) {
+      if (op.verb == Verb::kBuy) op.order_id = 0;
+      again.bytes += journal_bytes(op);
     }
+    queued_ += again.operations.size();
+    item.waiting.push_front(std::move(again));
   }
   item.in_flight.clear();
 }
@@ -358,10 +377,12 @@ void Coalescer::item_waits(Item& item, Item::State state, std::string why) {
 }
 
 void Coalescer::refuse_waiting(Item& item, std::string_view prefix, const std::string& message) {
-  Queue<Operation> waiting;
+  Queue<Gathering> waiting;
   waiting.swap(item.waiting);
-  queued_ -= waiting.size();
-  for (Operation& op : waiting) refuse(op, prefix, message);
+  for (Gathering& each : waiting) {
+    queued_ -= each.operations.size();
+    for (Operation& op : each.operations) refuse(op, prefix, message);
+  }
 }
 
 void Coalescer::make_unavailable(std::string why) {

@@ -19,6 +19,7 @@
 
 #include "proxy/sale/confirmation.h"
 #include "proxy/sale/item.h"
+#include "proxy/sale/purchase_tally.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/sold_out_keeper.h"
 #include "proxy/upstream/inbox.h"
@@ -50,7 +51,7 @@ class Coalescer final : public upstream::TurnTask {
   void stop(std::function<void()> stopped);
 
   // Owner thread only, like everything below. Exactly one Deliver follows.
-  void submit(Operation op);
+  void submit(Operation&& op);
 
   upstream::RedisClient& redis() { return redis_; }
   bool owns(std::string_view item) const { return owns_(item); }
@@ -84,6 +85,7 @@ class Coalescer final : public upstream::TurnTask {
   void turn_ended() override;
 
  private:
+  void gather(Item& item, Operation&& op);
   static bool may_send(const Item& item);
   void enqueue(Item& item);
   void send(Item& item);
@@ -101,6 +103,7 @@ class Coalescer final : public upstream::TurnTask {
   void refuse_waiting(Item& item, std::string_view prefix, const std::string& message);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
   void release(Operation& op);
+  void reuse(std::vector<Operation>&& operations);
   std::string_view durability(Item& item, uint64_t order_id);
   void forget_if_unused(Item& item);
   void connection_lost(const Error& why);
@@ -119,6 +122,7 @@ class Coalescer final : public upstream::TurnTask {
   upstream::RedisClient redis_;
   std::unique_ptr<Gate> gate_;
   Confirmation confirmation_;
+  PurchaseTally tally_;
   SoldOutKeeper sold_out_;
   Heartbeat* heartbeat_ = nullptr;  // set before start()
   boost::asio::steady_timer check_timer_;
@@ -127,6 +131,7 @@ class Coalescer final : public upstream::TurnTask {
   size_t calls_in_flight_ = 0;  // of the purchase script
   std::string unavailable_ = "the connection to Redis is being established";
   size_t queued_ = 0;  // operations in all items' waiting queues
+  std::vector<std::vector<Operation>> spare_;  // empty, with room: for gatherings
   uint64_t batches_ = 0;  // built so far
   std::string reply_;     // in the making
   bool stopped_ = false;

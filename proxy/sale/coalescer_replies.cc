@@ -108,21 +108,29 @@ void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
   const int64_t now_us = base::monotonic_us();
   auto& [operations, verdicts] = commit.replies;
   for (size_t i = 0; i < operations.size(); ++i) reply(item, operations[i], verdicts[i], now_us);
+  reuse(std::move(operations));
+}
+
+// Their memory is what the next gathering needs.
+void Coalescer::reuse(std::vector<Operation>&& operations) {
+  constexpr size_t kSpareMax = 4;
+  if (spare_.size() == kSpareMax) return;
+  operations.clear();
+  spare_.push_back(std::move(operations));
 }
 
 void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us) {
   release(op);
-  SaleMetrics& metrics = *shared_.metrics;
   if (op.verb == Verb::kBuy) {
-    metrics.result(verdict.kind).add();
-    if (verdict.accepted() && verdict.remaining < 0) metrics.oversell.add();
+    tally_.count(verdict.kind);
+    if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);
   reply_.clear();
   append_reply(reply_, op, verdict, order_id == 0 ? "" : durability(item, order_id));
   const int64_t took_us = now_us - op.received_us;
-  if (op.verb == Verb::kBuy) metrics.purchase_seconds.observe(static_cast<uint64_t>(took_us));
+  if (op.verb == Verb::kBuy) tally_.took(took_us);
   shared_.slow_log.note(op, took_us);
   deliver_(op, reply_);
 }

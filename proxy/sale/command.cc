@@ -50,6 +50,9 @@ constexpr std::array kSpecs{
     CommandSpec{"seckill.help", Kind::kHelp, 1, 1, false, "", "Shows this list."},
 };
 
+constexpr const CommandSpec& kBuySpec = kSpecs[2];
+static_assert(kBuySpec.kind == Kind::kBuy);
+
 Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
 
 constexpr std::array<bool, 256> kNameBytes = [] {
@@ -172,6 +175,7 @@ Status take_options(const CommandSpec& spec, std::span<const std::string_view> a
 std::span<const CommandSpec> command_specs() { return kSpecs; }
 
 const CommandSpec* find_command(std::string_view name) {
+  if (name == "SECKILL.BUY" || name == "seckill.buy") return &kBuySpec;  // nearly always
   constexpr std::string_view prefix = "seckill";
   if (name.size() <= prefix.size() ||
       !resp::equals_ignoring_case(name.substr(0, prefix.size()), prefix)) {
@@ -248,11 +252,12 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
 // The same rules as in take_options(); command_test.cc compares the two.
 std::optional<PurchaseArgs> parse_purchase(std::span<const std::string_view> args) {
   if (args.size() < 3 || !is_name(args[1]) || !is_name(args[2])) return std::nullopt;
-  PurchaseArgs purchase{args[1], args[2], {}, 1};
+  PurchaseArgs purchase{args[1], args[2]};
   for (size_t i = 3; i < args.size(); i += 2) {
     const std::string_view option = args[i];
     if (resp::equals_ignoring_case(option, "FIELDS")) {
-      if (!are_fields(args.subspan(i + 1))) return std::nullopt;
+      purchase.fields = args.subspan(i + 1);
+      if (!are_fields(purchase.fields)) return std::nullopt;
       break;
     }
     if (i + 1 == args.size()) return std::nullopt;
@@ -265,6 +270,17 @@ std::optional<PurchaseArgs> parse_purchase(std::span<const std::string_view> arg
     }
   }
   return purchase;
+}
+
+Operation to_operation(const PurchaseArgs& purchase) {
+  Operation op{.verb = Verb::kBuy,
+               .item = std::string(purchase.item),
+               .user = std::string(purchase.user),
+               .request = std::string(purchase.request),
+               .quantity = purchase.quantity};
+  for (size_t i = 0; i < purchase.fields.size(); i += 2)
+    journal::append_field(op.fields, purchase.fields[i], purchase.fields[i + 1]);
+  return op;
 }
 
 bool is_purchase(std::string_view name) {

@@ -57,8 +57,12 @@ struct PurchaseArgs {
   std::string_view item, user;
   std::string_view request;  // "": none
   int64_t quantity = 1;
+  std::span<const std::string_view> fields;  // name, value, name, value, ...
 };
 std::optional<PurchaseArgs> parse_purchase(std::span<const std::string_view> args);
+
+// The operation that it asks for, without its reply part.
+Operation to_operation(const PurchaseArgs& purchase);
 
 // Whether a command of the family is SECKILL.BUY.
 bool is_purchase(std::string_view name);

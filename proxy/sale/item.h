@@ -38,6 +38,12 @@ struct Batch {
   Payload payload;  // kept so that it can be sent again
 };
 
+// Operations that wait together and leave as one batch.
+struct Gathering {
+  std::vector<Operation> operations;
+  size_t bytes = 0;  // about, of their records
+};
+
 // Operations with their verdicts, side by side.
 struct Decided {
   std::vector<Operation> operations;
@@ -91,7 +97,7 @@ struct Item {
   std::string refusal;    // kRefused, kReplaying, kWaiting: why
   uint64_t epoch = 0;     // as Redis last told; 0: there is no such item, nor a lane waited for
   uint64_t sequence = 0;  // the last applied batch that was handed to the journal
-  Queue<Operation> waiting;
+  Queue<Gathering> waiting;  // none of them empty; what comes joins the last
   Queue<Batch> in_flight;  // sent, oldest first; each expects what the ones before it will leave
   bool selling = false;    // the last applied batch wrote something, so the next one will
   Queue<Commit> commits;

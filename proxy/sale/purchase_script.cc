@@ -6,6 +6,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <charconv>
 
+#include "base/decimal.h"
 #include "proxy/sale/msgpack.h"
 #include "scripts.h"
 
@@ -122,18 +123,12 @@ journal::RecordType record_type(Verb verb) {
   }
 }
 
-template <class Number>
-char* put_number(char* at, Number number) {
-  constexpr size_t kDigitsMax = 20;
-  return std::to_chars(at, at + kDigitsMax, number).ptr;
-}
-
 // "quantity,order,request"; as text, since Lua's numbers end at 2^53.
 void append_order_text(std::string& out, const Operation& op) {
   std::array<char, 64 + kNameBytesMax> text;
-  char* at = put_number(text.data(), op.quantity);
+  char* at = base::put_decimal(text.data(), op.quantity);
   *at++ = ',';
-  if (op.order_id != 0) at = put_number(at, op.order_id);
+  if (op.order_id != 0) at = base::put_decimal(at, op.order_id);
   *at++ = ',';
   at = std::copy(op.request.begin(), op.request.end(), at);
   append_string(out, std::string_view(text.data(), static_cast<size_t>(at - text.data())));

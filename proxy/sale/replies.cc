@@ -1,7 +1,9 @@
 #include "proxy/sale/replies.h"
 
-#include <charconv>
+#include <algorithm>
+#include <array>
 
+#include "base/decimal.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::sale {
@@ -28,15 +30,32 @@ void outcome(std::string& out, std::string_view word, int64_t number) {
 
 void append_order_id(std::string& out, uint64_t order_id) {
   char text[24];
-  const char* end = std::to_chars(text, text + sizeof(text), order_id).ptr;
+  const char* end = base::put_decimal(text, order_id);
   resp::append_bulk(out, std::string_view(text, static_cast<size_t>(end - text)));
 }
 
+char* put(char* at, std::string_view text) { return std::copy(text.begin(), text.end(), at); }
+
+// The reply of every purchase that is accepted, so in one piece.
 void bought(std::string& out, uint64_t order_id, int64_t remaining, std::string_view durability) {
-  out.append("*4\r\n$2\r\nOK\r\n");
-  append_order_id(out, order_id);
-  resp::append_integer(out, remaining);
-  resp::append_bulk(out, durability);
+  constexpr size_t kDurabilityMax = 8;
+  SLUICE_ASSERT(durability.size() <= kDurabilityMax, "a word for durability that is not known");
+  std::array<char, base::kDecimalMax> digits;
+  const char* id_end = base::put_decimal(digits.data(), order_id);
+  const auto id_bytes = static_cast<size_t>(id_end - digits.data());
+  std::array<char, 96 + kDurabilityMax> reply;
+  char* at = put(reply.data(), "*4\r\n$2\r\nOK\r\n$");
+  at = base::put_decimal(at, id_bytes);
+  at = put(at, "\r\n");
+  at = put(at, {digits.data(), id_bytes});
+  at = put(at, "\r\n:");
+  at = base::put_decimal(at, remaining);
+  at = put(at, "\r\n$");
+  at = base::put_decimal(at, durability.size());
+  at = put(at, "\r\n");
+  at = put(at, durability);
+  at = put(at, "\r\n");
+  out.append(reply.data(), static_cast<size_t>(at - reply.data()));
 }
 
 void buy_reply(std::string& out, const Operation& op, const Verdict& verdict,

@@ -162,6 +162,10 @@ bool Sale::ready() const {
 
 void Sale::execute(std::span<const std::string_view> args, size_t thread,
                    std::shared_ptr<ReplySink> sink, uint64_t token) {
+  if (is_purchase(args[0])) {
+    if (const auto purchase = parse_purchase(args))
+      return route(to_operation(*purchase), thread, std::move(sink), token);
+  }
   const CommandSpec* spec = find_command(args[0]);
   SLUICE_ASSERT(spec != nullptr, "execute() takes commands of the SECKILL family only");
   if (const Status arity = check_arity(*spec, args.size()); !arity) {
@@ -170,19 +174,23 @@ void Sale::execute(std::span<const std::string_view> args, size_t thread,
   if (spec->kind >= CommandKind::kList) return operate(*spec, args, thread, std::move(sink), token);
   auto op = parse_operation(*spec, args);
   if (!op) return sink->deliver(token, error_reply("ERR", op.error().message()));
-  op->sink = std::move(sink);
-  op->token = token;
-  op->thread = thread;
-  op->received_us = base::monotonic_us();
-  const uint64_t item_hash = name_hash(op->item);
-  if (op->verb == Verb::kBuy) {
-    op->under_way = shared_.under_way.purchase(item_hash, name_hash(op->user));
-  } else if (writes(op->verb)) {
-    op->under_way = shared_.under_way.change(item_hash);
+  route(std::move(*op), thread, std::move(sink), token);
+}
+
+void Sale::route(Operation&& op, size_t thread, std::shared_ptr<ReplySink> sink, uint64_t token) {
+  op.sink = std::move(sink);
+  op.token = token;
+  op.thread = thread;
+  op.received_us = threads_[thread]->now_us();
+  const uint64_t item_hash = name_hash(op.item);
+  if (op.verb == Verb::kBuy) {
+    op.under_way = shared_.under_way.purchase(item_hash, name_hash(op.user));
+  } else if (writes(op.verb)) {
+    op.under_way = shared_.under_way.change(item_hash);
   }
   const size_t owner = item_hash % coalescers_.size();
-  if (owner == thread) return coalescers_[owner]->submit(std::move(*op));
-  auto moved = std::make_shared<Operation>(std::move(*op));  // std::function wants copyable work
+  if (owner == thread) return coalescers_[owner]->submit(std::move(op));
+  auto moved = std::make_shared<Operation>(std::move(op));  // std::function wants copyable work
   inboxes_[owner]->push([this, owner, moved] { coalescers_[owner]->submit(std::move(*moved)); });
 }
 

@@ -46,6 +46,7 @@ class Sale final : public PurchaseFlow {
 
  private:
   size_t owner_of(std::string_view item) const;
+  void route(Operation&& op, size_t thread, std::shared_ptr<ReplySink> sink, uint64_t token);
   void operate(const CommandSpec& spec, std::span<const std::string_view> args, size_t thread,
                std::shared_ptr<ReplySink> sink, uint64_t token);
   void list(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "net/poller.h"
 
 namespace sluice::proxy::upstream {
@@ -49,6 +50,9 @@ class IoThread {
   size_t index() const { return index_; }
   boost::asio::io_context& context() { return context_; }
   net::Poller& poller() { return poller_; }
+
+  // Monotonic; within a turn of the poller the time at which it began, which costs nothing.
+  int64_t now_us() const { return poller_.in_turn() ? poller_.turn_us() : base::monotonic_us(); }
 
   // Runs `task` when the turn ends; once, however often it is registered. What is registered while
   // the turn ends is done in it too if its phase is still to come. A task must cancel itself

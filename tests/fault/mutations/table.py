@@ -240,7 +240,7 @@ MUTATIONS = (
     # ---- sold out ------------------------------------------------------------------------------
     Mutation(
         "a restock under way is not waited for", "proxy/sale/sale.cc",
-        "op->under_way = shared_.under_way.change(item_hash);", "",
+        "op.under_way = shared_.under_way.change(item_hash);", "",
         (Gtest("test_sale", "SoldOutSaleTest.Restock*"),)),
     Mutation(
         "a purchase under way is not waited for", "proxy/sale/sold_out_board.cc",

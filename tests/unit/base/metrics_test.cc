@@ -89,6 +89,22 @@ TEST(MetricsTest, QuantilesAreUpperBoundsOfTheirBucket) {
   EXPECT_EQ(histogram.quantile(1.0), 8192u);
 }
 
+TEST(MetricsTest, ATallyMovesWhatWasObservedOnce) {
+  Histogram one_by_one(1), moved(1);
+  HistogramTally tally;
+  for (const uint64_t value : {0, 1, 2, 3, 100, 128, 129}) {
+    one_by_one.observe(value);
+    tally.observe(value);
+  }
+  one_by_one.observe(uint64_t{1} << 40);
+  tally.observe(uint64_t{1} << 40);
+  tally.move_to(moved);
+  tally.move_to(moved);
+  for (int i = 0; i <= Histogram::kBuckets; ++i) EXPECT_EQ(moved.bucket(i), one_by_one.bucket(i));
+  EXPECT_EQ(moved.sum(), one_by_one.sum());
+  EXPECT_EQ(moved.count(), 8u);
+}
+
 TEST(MetricsTest, UpdatesFromManyThreadsAreAllCounted) {
   Registry registry;
   Counter& counter = registry.counter("sluice_a_total", "a");

@@ -97,6 +97,8 @@ TEST(RequestParser, RefusesWithTheWordsOfRedis) {
       {"*9223372036854775808\r\n", "ERR Protocol error: invalid multibulk length"},
       {"*1\r\nx4\r\n", "ERR Protocol error: expected '$', got 'x'"},
       {"*1\r\n$-5\r\n", "ERR Protocol error: invalid bulk length"},
+      {"*1\r\n$05\r\nabcde\r\n", "ERR Protocol error: invalid bulk length"},
+      {"*1\r\n$5x\r\nabcde\r\n", "ERR Protocol error: invalid bulk length"},
       {"*1\r\n$1073741824\r\n", "ERR Protocol error: invalid bulk length"},
       {"*1\r\n$99999999999999999999\r\n", "ERR Protocol error: invalid bulk length"},
       {"set a \"b\r\n", "ERR Protocol error: unbalanced quotes in request"},
@@ -105,6 +107,16 @@ TEST(RequestParser, RefusesWithTheWordsOfRedis) {
   for (const auto& [bytes, error] : cases) {
     EXPECT_EQ(feed({bytes}).error, error) << bytes;
     EXPECT_EQ(feed_bytewise(bytes).error, error) << bytes;
+  }
+}
+
+TEST(RequestParser, LengthsOfOneDigitTwoAndThree) {
+  for (const size_t size : {0, 1, 9, 10, 99, 100, 999}) {
+    const std::string argument(size, 'a');
+    const std::string bytes = "*1\r\n$" + std::to_string(size) + "\r\n" + argument + "\r\n";
+    const std::vector<Command> expected = {{argument}};
+    EXPECT_EQ(feed({bytes}).commands, expected) << size;
+    EXPECT_EQ(feed_bytewise(bytes).commands, expected) << size;
   }
 }
 

@@ -118,10 +118,13 @@ TEST(Command, PurchaseInPlaceIsTheSameAsTheParsedOne) {
     ASSERT_EQ(parsed.ok(), in_place.has_value()) << testing::PrintToString(words);
     if (!in_place) continue;
     ++taken;
-    ASSERT_EQ(parsed->item, in_place->item);
-    ASSERT_EQ(parsed->user, in_place->user);
-    ASSERT_EQ(parsed->request, in_place->request) << testing::PrintToString(words);
-    ASSERT_EQ(parsed->quantity, in_place->quantity) << testing::PrintToString(words);
+    const Operation op = to_operation(*in_place);
+    ASSERT_EQ(parsed->verb, op.verb);
+    ASSERT_EQ(parsed->item, op.item);
+    ASSERT_EQ(parsed->user, op.user);
+    ASSERT_EQ(parsed->request, op.request) << testing::PrintToString(words);
+    ASSERT_EQ(parsed->quantity, op.quantity) << testing::PrintToString(words);
+    ASSERT_EQ(parsed->fields, op.fields) << testing::PrintToString(words);
   }
   EXPECT_GT(taken, 10'000u);
 }
