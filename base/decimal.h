@@ -1,5 +1,5 @@
-// Whole numbers as decimal text, for where one is written for each of many small things: three times
-// as fast as std::to_chars for an order id.
+// Whole numbers as decimal text, for where one is written for each of many small things: three
+// times as fast as std::to_chars for an order id.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@ namespace sluice::base {
 
 constexpr size_t kDecimalMax = 20;  // bytes of any number of 64 bits
 
-// Writes the number to `at`, where there is room for kDecimalMax bytes; returns the end of the text.
+// Writes the number to `at`, where there is room for kDecimalMax bytes; returns the end of the
+// text.
 char* put_decimal(char* at, uint64_t number);
 
 inline char* put_decimal(char* at, int64_t number) {

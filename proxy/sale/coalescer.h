@@ -3,7 +3,8 @@
 // One per I/O thread, owning the items that hash to that thread. While a batch of an item is in
 // flight, what arrives gathers and leaves together when the verdicts are back, so the cost of a
 // purchase falls as load rises, and no timer is needed. Only if so many gather that another call
-// costs next to nothing are up to three batches in flight, so that Redis need not wait for the proxy.
+// costs next to nothing are up to three batches in flight, so that Redis need not wait for the
+// proxy.
 //
 //   submit() ─► item.waiting ─turn end─► EVALSHA ─► settle(): refused ─► reply
 //                                                   accepted ─► journal ─► committed() ─► reply
