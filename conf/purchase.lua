@@ -64,16 +64,6 @@ local most = limit == 0 and math.huge or limit  -- that one buyer may have
 
 local bought = call('HMGET', buyers_key, unpack(users))  -- each user's field, or false
 local first_orders, size = {}, 0  -- user, text, user, text, …: not yet written
-local function buy_first(user, quantity, text)
-  if shut then return shut end
-  if quantity > most then return 'L 0 0' end
-  if sold + quantity > stock then return 'S' end
-  first_orders[size + 1], first_orders[size + 2] = user, text
-  size = size + 2
-  sold, writes = sold + quantity, writes + 1
-  return 'A'
-end
-
 local function write_first_orders()
   for from = 1, size, 4000 do  -- Lua's stack holds 8,000 values
     fields = fields + call('HSET', buyers_key,
@@ -82,7 +72,7 @@ local function write_first_orders()
   size = 0
 end
 
--- By the letter of its kind, what decides an operation that is not a user's first purchase.
+-- What decides an operation that is not a user's first purchase; nil: it is one after all.
 local function other_operations()
   local function change(name, value)
     changes = changes or {}
@@ -115,9 +105,9 @@ local function other_operations()
     return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
   end
 
-  local function buy(user, quantity, order, request, text)
+  local function buy(user, quantity, order, request)
     local field = call('HGET', buyers_key, user)
-    if not field then return buy_first(user, quantity, text) end
+    if not field then return nil end
     local buyer = read_buyer(field)
     local earlier = earlier_order(buyer, user, request)
     if earlier then return 'R ' .. earlier end
@@ -258,7 +248,9 @@ local function other_operations()
   }
   return function(kind, user, quantity, text)
     local order, request = string.match(text, '^[^,]*,([^,]*),([^,]*)$')
-    return decide[kind] and decide[kind](user, quantity, order, request, text) or '?'
+    local decide_one = decide[kind]
+    if not decide_one then return '?' end
+    return decide_one(user, quantity, order, request, text)
   end
 end
 
@@ -266,13 +258,25 @@ local verdicts = {}
 local only_first_buys = not string.find(kinds, '[^B]')
 local decide_other
 for i = 1, #users do
-  local verdict
+  local quantity, verdict = quantities[i], nil
   if bought[i] or not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
     write_first_orders()
     decide_other = decide_other or other_operations()
-    verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantities[i], texts[i])
+    verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
+  end
+  if verdict then
+    -- decided
+  elseif shut then
+    verdict = shut
+  elseif quantity > most then
+    verdict = 'L 0 0'
+  elseif sold + quantity > stock then
+    verdict = 'S'
   else
-    verdict = buy_first(users[i], quantities[i], texts[i])
+    first_orders[size + 1], first_orders[size + 2] = users[i], texts[i]
+    size = size + 2
+    sold, writes = sold + quantity, writes + 1
+    verdict = 'A'
   end
   verdicts[i] = verdict
 end

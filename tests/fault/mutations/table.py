@@ -142,8 +142,8 @@ MUTATIONS = (
         (Gtest("test_sale", "ScriptTest.Receipts*"),)),
     Mutation(
         "REQ not kept with the buyer", "conf/purchase.lua",
-        "first_orders[size + 2] = user, text",
-        "first_orders[size + 2] = user, (string.gsub(text, '[^,]*$', ''))",
+        "first_orders[size + 2] = users[i], texts[i]",
+        "first_orders[size + 2] = users[i], (string.gsub(texts[i], '[^,]*$', ''))",
         (Gtest("test_sale", "ScriptTest.AcceptedRequest*"),)),
     Mutation(
         "a cancel returns its stock each time", "conf/purchase.lua",
