@@ -1,5 +1,6 @@
 // Counts the purchases that one owner thread answers, and passes the numbers on once a turn: before
-// the replies are written, so that who has got one finds it counted.
+// its clients' replies are written, so that they find them counted. A client of another thread may
+// have its reply a moment earlier, by no more than the rest of the owner's turn.
 #pragma once
 
 #include <array>
