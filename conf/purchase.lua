@@ -34,7 +34,7 @@ if sequence ~= ARGV[3] then return 'GAP ' .. sequence end
 
 local exists = item[3] ~= false
 local fields = call('HLEN', buyers_key)
-local found = string.format('%s,%s,%d', item[3] or '', item[4] or '', fields)
+local found = (item[3] or '') .. ',' .. (item[4] or '') .. string.format(',%d', fields)
 if (exists or item[9]) and item[9] ~= found then return 'EDITED ' .. found end
 local stock, sold = tonumber(item[3] or 0), tonumber(item[4] or 0)
 local limit, starts, ends = tonumber(item[5] or 0), item[6] or '0', item[7] or '0'
@@ -292,9 +292,9 @@ if writes > 0 then
   local receipts = call('RPUSH', receipts_key, head .. answer .. ARGV[6] .. ARGV[7])
   local journaled = receipts - (sequence - ARGV[4])
   if journaled > 0 then call('LTRIM', receipts_key, journaled, -1) end
-  local sold_text = string.format('%d', sold)
-  local check = string.format('%s,%s,%d', changes and changes.stock or item[3], sold_text, fields)
-  call('HSET', item_key, 'sold', sold_text, lane_field, sequence, 'check', check)
+  local check = (changes and changes.stock or item[3]) .. string.format(',%d,%d', sold, fields)
+  call('HSET', item_key, 'sold', string.format('%d', sold), lane_field, sequence,
+       'check', check)
   if expected == '0' then call('HSET', item_key, 'journal:' .. ARGV[1], ARGV[5]) end
   for name, value in pairs(changes or {}) do call('HSET', item_key, name, value) end
 end

@@ -240,5 +240,11 @@ TEST_F(ScriptTest, CallThatFailedHalfwayIsNoticedByTheNext) {
   EXPECT_EQ(call({op(Verb::kBuy, "c", 1, "", 13)}, epoch_, sequence_), "EDITED 5,1,2");
 }
 
+TEST_F(ScriptTest, EditIsNoticedAlsoBehindAZeroByte) {
+  apply({create(5), op(Verb::kBuy, "a", 1, "", 11)});
+  redis_.run({"HSET", kItem, "stock", std::string("5\0", 2)});
+  EXPECT_EQ(call({op(Verb::kBuy, "b", 1, "", 12)}, epoch_, sequence_).substr(0, 6), "EDITED");
+}
+
 }  // namespace
 }  // namespace sluice::proxy::sale
