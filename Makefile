@@ -57,8 +57,8 @@ tsan: deps  ## the unit tests under ThreadSanitizer
 	@scripts/build tsan
 	@scripts/test --build build-tsan unit
 
-format:  ## clang-format over every C++ file
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+format:  ## clang-format over the C++ lines that differ from the last commit
+	@git clang-format --extensions cc,h
 
 clean:  ## remove the build folders; var/ (the data of `make run`) stays
 	@rm -rf build build-asan build-tsan build-fuzz build-mutations
