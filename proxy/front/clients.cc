@@ -68,7 +68,7 @@ std::string LastCommand::text() const {
 
 void LastCommand::store(Field& field, std::string_view text) {
   std::array<uint64_t, kWords> words{};
-  std::memcpy(words.data(), text.data(), std::min(text.size(), sizeof(words)));
+  text.copy(reinterpret_cast<char*>(words.data()), sizeof(words));
   for (size_t i = 0; i < kWords; ++i) field[i].store(words[i], std::memory_order_relaxed);
 }
 
