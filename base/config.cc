@@ -90,12 +90,12 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 // Refuses what the text form would not read back: split_list() drops blanks and empty parts.
 Status check_part(std::string_view part) {
   if (!part.empty() && part.front() != ' ' && part.back() != ' ') return {};
-  return invalid(quoted(part) + " must not be empty, nor begin or end with a blank");
+  return invalid(in_quotes(part) + " must not be empty, nor begin or end with a blank");
 }
 
 // The nearest known name by shared prefix, to turn a typing mistake into a suggestion.
@@ -179,7 +179,7 @@ class ConfigFile {
         SLUICE_TRY(check_part(name.str()));
         SLUICE_TRY(check_part(item.as_string()->get()));
         if (name.str().find('=') != std::string_view::npos)
-          return invalid(quoted(name.str()) + " must not have \"=\" in it");
+          return invalid(in_quotes(name.str()) + " must not have \"=\" in it");
         entries.emplace(name.str(), item.as_string()->get());
       }
       return config_.store(key, std::move(entries));
@@ -266,9 +266,9 @@ Status Config::store(const ConfigKey& key, Value value) {
     if (std::find(key.choices.begin(), key.choices.end(), *text) == key.choices.end()) {
       std::string choices;
       for (const std::string_view choice : key.choices) {
-        choices += (choices.empty() ? "" : ", ") + quoted(choice);
+        choices += (choices.empty() ? "" : ", ") + in_quotes(choice);
       }
-      return invalid(quoted(*text) + " is not a choice; must be one of " + choices);
+      return invalid(in_quotes(*text) + " is not a choice; must be one of " + choices);
     }
   }
   values_.insert_or_assign(std::string(key.name), std::move(value));
@@ -286,14 +286,14 @@ Status Config::set_text(std::string_view name, std::string_view text) {
   switch (key->type) {
     case ConfigType::kBool:
       if (text != "true" && text != "false")
-        return invalid(quoted(text) + " must be true or false");
+        return invalid(in_quotes(text) + " must be true or false");
       return store(*key, text == "true");
     case ConfigType::kList: return store(*key, split_list(text));
     case ConfigType::kMap: {
       std::map<std::string, std::string> entries;
       for (const std::string& entry : split_list(text)) {
         const size_t equals = entry.find('=');
-        if (equals == std::string::npos) return invalid(quoted(entry) + " must be name=value");
+        if (equals == std::string::npos) return invalid(in_quotes(entry) + " must be name=value");
         entries.emplace(entry.substr(0, equals), entry.substr(equals + 1));
       }
       return store(*key, std::move(entries));

@@ -6,6 +6,11 @@
 
 namespace sluice::base {
 
+// Not inline: GCC 14 sees an overrun in these strings that is not there.
+Error Error::at(std::string_view where) const {
+  return Error(class_, std::string(where) + ": " + message_);
+}
+
 Error errno_error(int error_number, std::string_view what) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
   return Error(full ? ErrorClass::kNoSpace : ErrorClass::kIo,

@@ -33,9 +33,7 @@ class [[nodiscard]] Error {
   const std::string& message() const { return message_; }
 
   // The same error with "where: " before its message, for the caller who knows the place.
-  Error at(std::string_view where) const {
-    return Error(class_, std::string(where) + ": " + message_);
-  }
+  Error at(std::string_view where) const;
 
  private:
   ErrorClass class_;

@@ -27,7 +27,7 @@ struct Buyer {
   std::optional<sql::Failure> failure;
 };
 
-std::string quoted(const std::string& text) {
+std::string sql_literal(const std::string& text) {
   std::string out;
   sql::append_quoted(out, text);
   return out;
@@ -74,7 +74,8 @@ Status create_item(const MysqlSaleOptions& options) {
   }
   if (const auto failure =
           connection.exec("INSERT INTO sluice_bench_items (item_id, stock, sold) VALUES (" +
-                          quoted(options.item) + ", " + std::to_string(options.stock) + ", 0)")) {
+                          sql_literal(options.item) + ", " + std::to_string(options.stock) +
+                          ", 0)")) {
     return failure->error();
   }
   if (const auto failure = connection.exec("COMMIT")) return failure->error();
@@ -94,7 +95,7 @@ Result<MysqlSaleResult> run_mysql_sale(const MysqlSaleOptions& options) {
       return failure->error();
     }
   }
-  const std::string item = quoted(options.item);
+  const std::string item = sql_literal(options.item);
   const int64_t start_us = base::monotonic_us();
   std::vector<std::jthread> threads;
   for (auto& buyer : buyers) {

@@ -13,7 +13,7 @@ constexpr size_t kOrdersPerTransaction =
 constexpr int kAttempts = 5;
 constexpr std::string_view kLock = "'sluice-ctl reconcile --fix'";
 
-std::string quoted(std::string_view text) {
+std::string sql_literal(std::string_view text) {
   std::string out;
   sql::append_quoted(out, text);
   return out;
@@ -119,7 +119,7 @@ std::optional<Failure> Repair::take_early_cancels(const std::string& ids) {
     const std::string where = " WHERE order_id = " + *row[0];
     for (const std::string& statement :
          {"UPDATE " + table_.quoted_name() +
-              " SET status = 'cancelled', updated_at = " + quoted(*row[1]) + where,
+              " SET status = 'cancelled', updated_at = " + sql_literal(*row[1]) + where,
           "DELETE FROM sluice_early_cancel" + where}) {
       if (auto failure = connection_.exec(statement)) return failure;
     }
@@ -154,7 +154,7 @@ std::optional<Failure> Repair::cancel(const std::vector<OrderRepair>& repairs) {
 // transaction that is not committed yet will add its own share later. Nothing before this in the
 // transaction may have been a consistent read: the first one fixes what all of them see.
 std::optional<Failure> Repair::recount_sold(const std::string& item) {
-  const std::string where = " WHERE item_id = " + quoted(item);
+  const std::string where = " WHERE item_id = " + sql_literal(item);
   std::vector<sql::Row> rows;
   if (auto failure = connection_.query("SELECT sold FROM items" + where + " FOR UPDATE", rows)) {
     return failure;
@@ -179,13 +179,13 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
   const int64_t missing = journal.drained.given - mysql.stock;
   return transact([&]() -> std::optional<Failure> {
     std::string statement = "UPDATE items SET stock = stock + " + std::to_string(missing) +
-                            " WHERE item_id = " + quoted(item);
+                            " WHERE item_id = " + sql_literal(item);
     if (!mysql.has_row) {
       statement =
           "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state,"
           " state_at, updated_at) VALUES (" +
-          quoted(item) + "," + std::to_string(missing) + ",0," + std::to_string(journal.limit) +
-          "," + datetime_or_null(journal.start_ms) + "," + datetime_or_null(journal.end_ms) + "," +
+          sql_literal(item) + "," + std::to_string(missing) + ",0," +
+          std::to_string(journal.limit) + "," + datetime_or_null(journal.start_ms) + "," + datetime_or_null(journal.end_ms) + "," +
           (journal.open ? "'open'" : "'closed'") + "," +
           datetime_or_null(std::max(journal.state_ms, journal.created_ms)) +
           ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
