@@ -79,6 +79,7 @@ void Access::take_users() {
 
 void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
   catalog_error_ = catalog ? "" : catalog.error().message();
+  if (!catalog && directory_ == nullptr) return;
   if (!catalog) {
     spdlog::error(
         "Redis does not tell its commands, so they stay as they were; users with limited "
@@ -93,7 +94,7 @@ void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
 
 // Redis would not start with such a file. Here it may be the right one for another Redis.
 void Access::warn_of_unknown_rules() const {
-  if (catalog_ == nullptr || !warns_) return;
+  if (directory_ == nullptr || catalog_ == nullptr || !warns_) return;
   for (const UserPtr& user : users_->all()) {
     for (const std::string& rule : Permission::unknown_rules(*user, *catalog_))
       spdlog::error("{}: user {}: {} names no command of Redis or Sluice and has no effect",

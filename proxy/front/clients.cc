@@ -53,17 +53,11 @@ void LastCommand::set(std::string_view name, std::string_view argument) {
   store(argument_, argument);
 }
 
-// Of commands that are told apart by their first argument, Redis shows both.
-std::string LastCommand::text() const {
-  static constexpr std::string_view kContainers[] = {
-      "acl", "client", "cluster", "command", "config", "function", "latency", "memory",
-      "module", "object", "pubsub", "script", "slowlog", "xgroup", "xinfo"};
+std::string LastCommand::text(const std::set<std::string, std::less<>>& containers) const {
   const std::string name = load(name_);
   if (name.empty()) return "NULL";
   const std::string argument = load(argument_);
-  const bool both = !argument.empty() && std::find(std::begin(kContainers), std::end(kContainers),
-                                                   name) != std::end(kContainers);
-  return both ? name + "|" + argument : name;
+  return !argument.empty() && containers.contains(name) ? name + "|" + argument : name;
 }
 
 void LastCommand::store(Field& field, std::string_view text) {
@@ -89,32 +83,30 @@ std::string LastCommand::load(const Field& field) {
   return text;
 }
 
+std::string shown_flags(const Client& client) {
+  std::string flags(1, client.flag.load());
+  if (client.no_evict.load()) flags += 'e';
+  return flags;
+}
+
+ClientNames Clients::names(const Client& client) const {
+  std::lock_guard lock(mutex_);
+  return {client.name, client.user, client.library_name, client.library_version};
+}
+
+void Clients::describe_like(ClientLine line) {
+  std::lock_guard lock(mutex_);
+  line_ = std::move(line);
+}
+
+void Clients::know_containers(std::set<std::string, std::less<>> names) {
+  std::lock_guard lock(mutex_);
+  containers_ = std::move(names);
+}
+
 std::string Clients::line(const Client& client, int64_t now_us) const {
   std::lock_guard lock(mutex_);
-  std::string line = "id=" + std::to_string(client.id) + " addr=" + client.address +
-                     " laddr=" + client.local_address + " fd=" + std::to_string(client.fd) +
-                     " name=" + client.name;
-  line += " age=" + std::to_string((now_us - client.connected_us) / 1'000'000);
-  line += " idle=" + std::to_string((now_us - client.active_us.load()) / 1'000'000);
-  line += std::string(" flags=") + client.flag.load();
-  if (client.no_evict.load()) line += 'e';
-  line += " db=" + std::to_string(client.database.load());
-  const auto& subscriptions = client.subscriptions;
-  line += " sub=" + std::to_string(subscriptions[0].load()) +
-          " psub=" + std::to_string(subscriptions[1].load()) +
-          " ssub=" + std::to_string(subscriptions[2].load());
-  line += " multi=" + std::to_string(client.queued.load());
-  // Redis's buffers are of another make: what it counts and the proxy has not is 0.
-  line += " qbuf=" + std::to_string(client.input_bytes.load()) +
-          " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=" +
-          std::to_string(client.output_bytes.load()) +
-          " tot-mem=" + std::to_string(client.memory_bytes.load()) + " events=r";
-  line += " cmd=" + client.last_command.text();
-  line += " user=" + client.user + " redir=" + std::to_string(client.redirect.load()) +
-          " resp=" + std::to_string(client.protocol.load());
-  line += " lib-name=" + client.library_name + " lib-ver=" + client.library_version;
-  line += "\n";
-  return line;
+  return line_.of(client, client.last_command.text(containers_), now_us);
 }
 
 ClientPtr Clients::find(int64_t id) const {

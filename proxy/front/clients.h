@@ -11,10 +11,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "proxy/front/client_line.h"
 
 namespace sluice::proxy::front {
 
@@ -23,8 +26,9 @@ namespace sluice::proxy::front {
 class LastCommand {
  public:
   void set(std::string_view name, std::string_view argument);
-  // "get", "client|list"; "NULL" before the first.
-  std::string text() const;
+  // "get"; "NULL" before the first. Of a command that is told apart by its first argument, one of
+  // `containers`, both: "client|list".
+  std::string text(const std::set<std::string, std::less<>>& containers) const;
 
  private:
   static constexpr size_t kWords = 3;  // 24 bytes, zeros behind the end; longer names are cut
@@ -57,6 +61,7 @@ struct Client {
   std::atomic<int64_t> database{0};
   std::atomic<int> protocol{2};
   std::atomic<bool> no_evict{false};
+  std::atomic<bool> redirects{false};  // CLIENT CAPA REDIRECT
   // The client that gets its invalidations; 0: it tracks for itself.
   std::atomic<int64_t> redirect{-1};
   // As in Redis: N normal, x in MULTI, b blocked, P subscriber, O monitor.
@@ -65,12 +70,20 @@ struct Client {
   std::atomic<int64_t> input_bytes{0};   // of it: what is not yet carried out
   std::atomic<int64_t> output_bytes{0};  // of it: what the client has not yet taken
   std::atomic<int64_t> queued{-1};       // commands of its MULTI; -1: it is in none
+  std::atomic<int64_t> watched{0};       // keys that it watches; one watched twice counts twice
+  std::atomic<int64_t> received_bytes{0}, sent_bytes{0}, commands{0};  // in all; see count()
   // Channels, patterns, shard channels that it asked for; one asked for twice counts twice.
   std::array<std::atomic<int64_t>, 3> subscriptions{};
   LastCommand last_command;
 
   // Guarded by the memory budget: what it held when it was cut for that; -1 once it has gone.
   int64_t leaving_bytes = 0;
+
+  // Cheap, since only the session's thread writes.
+  static void count(std::atomic<int64_t>& counter, size_t n) {
+    counter.store(counter.load(std::memory_order_relaxed) + static_cast<int64_t>(n),
+                  std::memory_order_relaxed);
+  }
 
   // Of what the client calls itself. This, and the memory it takes, its own session alone changes.
   size_t name_bytes() const {
@@ -84,6 +97,14 @@ struct Client {
   std::string library_version;
 };
 using ClientPtr = std::shared_ptr<Client>;
+
+// Its flags as CLIENT LIST shows them.
+std::string shown_flags(const Client& client);
+
+// What a client calls itself, and the user who it is.
+struct ClientNames {
+  std::string name, user, library_name, library_version;
+};
 
 class Clients {
  public:
@@ -101,7 +122,12 @@ class Clients {
   // How that is found out. To be set before the threads start.
   void know_users_by(std::function<bool(std::string_view)> known) { known_ = std::move(known); }
   void set_library(Client& client, bool version, std::string_view value);
+  ClientNames names(const Client& client) const;
 
+  // How the server behind describes a client; until it is known, the fields that all servers have.
+  void describe_like(ClientLine line);
+  // The commands that are told apart by their first argument: lower case.
+  void know_containers(std::set<std::string, std::less<>> names);
   // One line of CLIENT LIST, with its line end.
   std::string line(const Client& client, int64_t now_us) const;
   std::vector<ClientPtr> all() const;  // by id
@@ -112,6 +138,8 @@ class Clients {
   mutable std::mutex mutex_;
   std::map<int64_t, ClientPtr> clients_;  // guarded by mutex_
   int64_t last_id_ = 0;                   // guarded by mutex_
+  ClientLine line_;                       // guarded by mutex_
+  std::set<std::string, std::less<>> containers_;  // guarded by mutex_
   std::atomic<int64_t> count_{0};
 };
 

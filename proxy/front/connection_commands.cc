@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "base/clock.h"
-#include "proxy/front/command_table.h"
+#include "proxy/front/client_filter.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
 #include "resp/writer.h"
@@ -20,9 +20,6 @@ constexpr std::string_view kHelloBeforeLogin =
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
     "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
     "protocol version at the same time";
-constexpr std::string_view kBadName =
-    "ERR Client names cannot contain spaces, newlines or special characters.";
-constexpr std::string_view kSyntax = "ERR syntax error";
 
 std::string error(std::string_view text) { return error_line(text); }
 
@@ -42,10 +39,6 @@ bool is_sluice_key(std::string_view name) {
   return name.size() >= 7 && is(name.substr(0, 7), "sluice.");
 }
 
-bool is_plain_name(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
 // Without users configured there is the default user, who needs no password.
 bool may_log_in(std::string_view user) { return user == "default"; }
 
@@ -54,109 +47,42 @@ std::string log_in(std::string_view name, std::string_view password, LoginPort* 
   return may_log_in(name) ? "" : std::string(kWrongPassword);
 }
 
-bool is_client_type(std::string_view type) {
-  return is(type, "normal") || is(type, "pubsub") || is(type, "master") || is(type, "replica") ||
-         is(type, "slave");
-}
-
-bool has_type(const Client& client, std::string_view type) {
-  const bool subscriber = client.flag.load() == 'P';
-  return is(type, "pubsub") ? subscriber : (is(type, "normal") && !subscriber);
-}
-
-std::string list(Args args, const Client& client, Clients& clients) {
-  std::optional<std::string_view> type;
-  std::vector<int64_t> ids;
-  if (args.size() == 4 && is(args[2], "type")) {
-    type = args[3];
-    if (!is_client_type(*type))
-      return error("ERR Unknown client type '" + std::string(*type) + "'");
-  } else if (args.size() > 3 && is(args[2], "id")) {
-    for (std::string_view text : args.subspan(3)) {
-      int64_t id = 0;
-      if (!resp::parse_strict_integer(text, id) || id < 1) return error("ERR Invalid client ID");
-      ids.push_back(id);
-    }
-    std::sort(ids.begin(), ids.end());
-  } else if (args.size() != 2) {
-    return error(kSyntax);
-  }
+std::string list(Args args, const Client& self, Clients& clients) {
+  const Result<ClientFilter> filter = ClientFilter::parse(args.subspan(2), false);
+  if (!filter) return error("ERR " + filter.error().message());
   const int64_t now_us = base::monotonic_us();
   std::string lines;
-  for (const ClientPtr& one : clients.all()) {
-    if (type && !has_type(*one, *type)) continue;
-    if (!ids.empty() && !std::binary_search(ids.begin(), ids.end(), one->id)) continue;
-    lines += clients.line(*one, now_us);
+  for (const ClientPtr& client : clients.all()) {
+    if (filter->skips_self() && client->id == self.id) continue;
+    if (filter->matches(*client, clients, now_us)) lines += clients.line(*client, now_us);
   }
   std::string reply;
-  resp::append_verbatim(reply, lines, client.protocol.load());
+  resp::append_verbatim(reply, lines, self.protocol.load());
   return reply;
 }
 
-// The filters of CLIENT KILL; empty ones match every client.
-struct KillFilter {
-  int64_t id = 0;
-  std::string_view address, local_address, type, user;
-  bool skip_me = true;
-
-  bool matches(const Client& client, const Clients& clients) const {
-    return (id == 0 || client.id == id) && (address.empty() || client.address == address) &&
-           (local_address.empty() || client.local_address == local_address) &&
-           (type.empty() || has_type(client, type)) &&
-           (user.empty() || user == clients.user(client));
-  }
-};
-
-// Returns the text of an error, or "".
-std::string parse_kill(Args args, const Clients& clients, KillFilter& filter) {
-  if (args.size() % 2 != 0) return std::string(kSyntax);
-  for (size_t i = 2; i < args.size(); i += 2) {
-    const std::string_view value = args[i + 1];
-    if (is(args[i], "id")) {
-      if (!resp::parse_strict_integer(value, filter.id) || filter.id < 1)
-        return "ERR client-id should be greater than 0";
-    } else if (is(args[i], "addr")) {
-      filter.address = value;
-    } else if (is(args[i], "laddr")) {
-      filter.local_address = value;
-    } else if (is(args[i], "user")) {
-      if (!clients.user_exists(value)) return "ERR No such user '" + std::string(value) + "'";
-      filter.user = value;
-    } else if (is(args[i], "type")) {
-      if (!is_client_type(value)) return "ERR Unknown client type '" + std::string(value) + "'";
-      filter.type = value;
-    } else if (is(args[i], "skipme") && (is(value, "yes") || is(value, "no"))) {
-      filter.skip_me = is(value, "yes");
-    } else {
-      return std::string(kSyntax);
-    }
-  }
-  return "";
-}
-
-LocalReply kill(Args args, Client& self, Clients& clients) {
-  KillFilter filter;
+LocalReply kill(Args args, std::string_view server, Client& self, Clients& clients) {
+  // The old form: an address alone, which may be the client's own.
   const bool old_form = args.size() == 3;
-  if (old_form) {
-    filter.address = args[2];
-    filter.skip_me = false;
-  } else if (const std::string wrong = parse_kill(args, clients, filter); !wrong.empty()) {
-    return {Place::kHere, error(wrong)};
-  }
+  const std::string_view by_address[] = {"addr", args[2]};
+  const auto filter = old_form ? ClientFilter::parse(by_address, false)
+                               : ClientFilter::parse(args.subspan(2), true);
+  if (!filter) return {Place::kHere, error("ERR " + filter.error().message())};
   LocalReply reply;
   int64_t killed = 0;
+  const int64_t now_us = base::monotonic_us();
   for (const ClientPtr& client : clients.all()) {
-    if (!filter.matches(*client, clients)) continue;
+    if (!filter->matches(*client, clients, now_us)) continue;
     if (client->id == self.id) {
-      if (filter.skip_me) continue;
+      if (filter->skips_self()) continue;
       reply.close = true;
     } else {
       client->kill();
     }
     ++killed;
   }
-  if (old_form) reply.bytes = killed > 0 ? ok() : error("ERR No such client");
-  else reply.bytes = integer(killed);
+  if (!old_form) reply.bytes = integer(killed);
+  else reply.bytes = killed > 0 ? ok() : std::string(server);
   return reply;
 }
 
@@ -169,21 +95,12 @@ std::string get_name(const Client& client, const Clients& clients) {
 }
 
 std::string set_name(std::string_view name, Client& client, Clients& clients) {
-  if (!is_plain_name(name)) return error(kBadName);
   clients.set_name(client, name);
   return ok();
 }
 
-// Newer than Redis 7.0, but drivers send it as a greeting.
 std::string set_info(Args args, Client& client, Clients& clients) {
-  const bool version = is(args[2], "lib-ver");
-  if (!version && !is(args[2], "lib-name"))
-    return error("ERR Unrecognized option '" + std::string(args[2]) + "'");
-  if (!is_plain_name(args[3])) {
-    return error("ERR " + resp::lower(args[2]) +
-                 " cannot contain spaces, newlines or special characters.");
-  }
-  clients.set_library(client, version, args[3]);
+  clients.set_library(client, is(args[2], "lib-ver"), args[3]);
   return ok();
 }
 
@@ -194,30 +111,8 @@ std::string info(const Client& client, const Clients& clients) {
 }
 
 std::string no_evict(std::string_view arg, Client& client) {
-  if (!is(arg, "on") && !is(arg, "off")) return error(kSyntax);
   client.no_evict = is(arg, "on");
   return ok();
-}
-
-std::string greeting(const Client& client, std::string_view redis_version) {
-  const int protocol = client.protocol.load();
-  std::string reply;
-  resp::append_map_header(reply, 7, protocol);
-  resp::append_bulk(reply, "server");
-  resp::append_bulk(reply, "redis");
-  resp::append_bulk(reply, "version");
-  resp::append_bulk(reply, redis_version);
-  resp::append_bulk(reply, "proto");
-  resp::append_integer(reply, protocol);
-  resp::append_bulk(reply, "id");
-  resp::append_integer(reply, client.id);
-  resp::append_bulk(reply, "mode");
-  resp::append_bulk(reply, "standalone");
-  resp::append_bulk(reply, "role");
-  resp::append_bulk(reply, "master");
-  resp::append_bulk(reply, "modules");
-  resp::append_array_header(reply, 0);
-  return reply;
 }
 
 }  // namespace
@@ -232,42 +127,41 @@ std::string wrong_arity(std::string_view command) {
   return error("ERR wrong number of arguments for '" + resp::lower(command) + "' command");
 }
 
-std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version,
-                  LoginPort* login) {
-  int64_t version = client.protocol.load();
-  if (args.size() > 1) {
-    if (!resp::parse_strict_integer(args[1], version))
-      return error("ERR Protocol version is not an integer or out of range");
-    if (version != 2 && version != 3) return error("NOPROTO unsupported protocol version");
-  }
-  std::optional<std::string_view> name, user;
-  std::string_view password;
+std::optional<HelloRequest> parse_hello(Args args, int protocol) {
+  HelloRequest request;
+  int64_t version = protocol;
+  if (args.size() > 1 && !resp::parse_strict_integer(args[1], version)) return std::nullopt;
+  if (version != 2 && version != 3) return std::nullopt;
+  request.protocol = static_cast<int>(version);
   for (size_t i = 2; i < args.size(); ++i) {
     const size_t more = args.size() - i - 1;
     if (is(args[i], "auth") && more >= 2) {
-      user = args[i + 1];
-      password = args[i + 2];
+      request.user = args[i + 1];
+      request.password = args[i + 2];
       i += 2;
     } else if (is(args[i], "setname") && more >= 1) {
-      name = args[++i];
-      if (!is_plain_name(*name)) return error(kBadName);
+      request.name = args[++i];
+      if (!is_plain_name(*request.name)) return std::nullopt;
     } else {
-      return error("ERR Syntax error in HELLO option '" + std::string(args[i]) + "'");
+      return std::nullopt;
     }
   }
-  if (user) {
-    if (const std::string wrong = log_in(*user, password, login); !wrong.empty())
-      return error(wrong);
+  return request;
+}
+
+std::string hello(const HelloRequest& request, Client& client, Clients& clients,
+                  const ServerHello& server, LoginPort* login) {
+  if (request.user) {
+    const std::string wrong = log_in(*request.user, request.password, login);
+    if (!wrong.empty()) return error(wrong);
   }
   if (login != nullptr && !login->authenticated()) return error(kHelloBeforeLogin);
-  if (name) clients.set_name(client, *name);
-  client.protocol = static_cast<int>(version);
-  return greeting(client, redis_version);
+  if (request.name) clients.set_name(client, *request.name);
+  client.protocol = request.protocol;
+  return server.reply(request.protocol, client.id);
 }
 
 std::string auth(Args args, LoginPort* login) {
-  if (args.size() < 2) return wrong_arity("auth");
-  if (args.size() > 3) return error(kSyntax);
   if (args.size() == 2 && (login == nullptr || !login->default_needs_password())) {
     return error("ERR AUTH <password> called without any password configured for the default "
                  "user. Are you sure your configuration is correct?");
@@ -290,7 +184,8 @@ ClientPlace client_place(Args args) {
       {"kill", -3, kHere},         {"no-evict", 3, kHere},     {"reply", 3, kReply},
       {"pause", -3, kPause},       {"unpause", 2, kPause},     {"unblock", -3, kUnblock},
       {"tracking", -3, kTracking}, {"no-touch", 3, kTracking}, {"trackinginfo", 2, kRedis},
-      {"getredir", 2, kRedis},     {"caching", 3, kRedis},     {"help", 2, kRedis}};
+      {"getredir", 2, kRedis},     {"caching", 3, kRedis},     {"help", 2, kRedis},
+      {"import-source", 3, kTracking}};
   if (args.size() < 2) return kWrong;
   const auto* found = std::find_if(std::begin(kSubcommands), std::end(kSubcommands),
                                    [&](const Subcommand& s) { return is(args[1], s.name); });
@@ -300,9 +195,9 @@ ClientPlace client_place(Args args) {
   return wrong ? kWrong : found->place;
 }
 
-LocalReply client_command(Args args, Client& client, Clients& clients) {
+LocalReply client_command(Args args, std::string_view server, Client& client, Clients& clients) {
   const std::string_view name = args[1];
-  if (is(name, "kill")) return kill(args, client, clients);
+  if (is(name, "kill")) return kill(args, server, client, clients);
   if (is(name, "id")) return {Place::kHere, integer(client.id)};
   if (is(name, "getname")) return {Place::kHere, get_name(client, clients)};
   if (is(name, "setname")) return {Place::kHere, set_name(args[2], client, clients)};

@@ -1,17 +1,18 @@
 // HELLO, AUTH, CLIENT and CONFIG sluice.*: the commands that speak of the client's own connection
-// to the proxy, or of the proxy, worded as Redis 7.0 words them. No sockets.
+// to the proxy, or of the proxy. What is wrong with them the server behind says, which has been
+// asked before (front/client_inquiry.h). No sockets.
 #pragma once
 
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "proxy/front/client_inquiry.h"
 #include "proxy/front/clients.h"
 #include "proxy/front/live_config.h"
+#include "proxy/front/server_hello.h"
 
 namespace sluice::proxy::front {
-
-using Args = std::span<const std::string_view>;
 
 struct LocalReply {
   // Where the command is answered.
@@ -35,11 +36,22 @@ class LoginPort {
   ~LoginPort() = default;
 };
 
+// Views into the command.
+struct HelloRequest {
+  int protocol = 2;
+  std::optional<std::string_view> user, name;
+  std::string_view password;
+};
+// Nothing: the form is wrong, and the server is to refuse it (hello_inquiry()). `protocol` is the
+// client's until now.
+std::optional<HelloRequest> parse_hello(Args args, int protocol);
 // `login` is null if no users are configured: then there is the default user, who needs no
-// password. `redis_version` is what the real server calls itself. Changes client.protocol.
-std::string hello(Args args, Client& client, Clients& clients, std::string_view redis_version,
-                  LoginPort* login = nullptr);
+// password. Changes client.protocol.
+std::string hello(const HelloRequest& request, Client& client, Clients& clients,
+                  const ServerHello& server, LoginPort* login = nullptr);
+// At most three arguments.
 std::string auth(Args args, LoginPort* login);
+
 // Who runs a CLIENT subcommand.
 enum class ClientPlace {
   kHere,      // client_command()
@@ -52,8 +64,9 @@ enum class ClientPlace {
   kUnknown,   // Redis, if it is newer than the proxy
 };
 ClientPlace client_place(Args args);
-// A subcommand that is answered kHere.
-LocalReply client_command(Args args, Client& client, Clients& clients);
+// A subcommand that is answered kHere. `server` is what the server said to client_inquiry(), no
+// error but one: to CLIENT KILL address, the one that is due if there is no such client.
+LocalReply client_command(Args args, std::string_view server, Client& client, Clients& clients);
 // CONFIG GET and SET whose every name begins with "sluice."; anything else is for Redis.
 // Whether config_command() answers it.
 bool for_sluice(Args args);

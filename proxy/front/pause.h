@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "proxy/front/command_table.h"
+#include "proxy/upstream/command_catalog.h"
 
 namespace sluice::proxy::front {
 
@@ -39,7 +40,9 @@ class Pause {
   uint64_t ended_ = 0;                   // guarded by mutex_
 };
 
-// Whether Redis 7.0 stops the command during CLIENT PAUSE … WRITE. Of EXEC its commands decide.
-bool may_write(CommandKind kind, std::span<const std::string_view> args);
+// Whether the command has to wait during CLIENT PAUSE … WRITE: if the server's `catalog` says that
+// it writes or may be replicated. Null, not known yet: any command may. Of EXEC its commands decide.
+bool may_write(CommandKind kind, std::span<const std::string_view> args,
+               const upstream::CommandCatalog* catalog);
 
 }  // namespace sluice::proxy::front

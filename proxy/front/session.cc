@@ -201,6 +201,7 @@ void Session::readable() {
   if (error == boost::asio::error::eof) return end_of_input();
   if (error) return close();
   client_->active_us.store(worker_.thread().poller().turn_us(), std::memory_order_relaxed);
+  Client::count(client_->received_bytes, got);
   take_input({buffer.data(), got});
   arm_read();
 }
@@ -281,12 +282,11 @@ size_t Session::process(std::string_view data) {
 
 // One more for the run, or what else its kind needs. False: not yet; the command stays.
 bool Session::take_command(Run& run) {
-  const CommandKind kind = classify(parser_.args()[0]);
+  const CommandKind kind = worker_.kind_of(parser_.args()[0]);
   const bool judged = restricted_ || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
-  if (in_multi_ && !transaction_->writes() && may_write(kind, parser_.args()))
-    transaction_->will_write();
+  if (in_multi_) transaction_->note(kind, parser_.args(), worker_.catalog());
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;
   if (plain && !mute_next_ && !large) {
@@ -295,7 +295,10 @@ bool Session::take_command(Run& run) {
   }
   flush(run);
   client_->last_command.set(parser_.args()[0], first_argument());
+  // Counted before it is carried out, as CLIENT INFO shows it.
+  if (!counted_) Client::count(client_->commands, 1);
   const bool taken = refused ? refuse(kind) : large ? begin_large() : dispatch(kind);
+  counted_ = !taken;
   if (taken) worker_.services().count(kind, 1);
   parser_.set_authenticated(authenticated());
   return taken;
@@ -354,6 +357,7 @@ void Session::extend(Run& run) {
 void Session::flush(Run& run) {
   if (run.commands == 0) return;
   worker_.services().count(CommandKind::kForward, run.commands);
+  Client::count(client_->commands, run.commands);
   if (in_multi_) transaction_->queued(run.commands);
   client_->last_command.set(run.last_name, run.last_argument);
   send(run.bytes, run.commands, queue_.add_forwarded(run.commands, muted_));
@@ -395,6 +399,7 @@ void Session::pinned_lost() {
   subscribed_ = false;
   transaction_.reset();
   client_->redirect = -1;
+  client_->watched = 0;
   if (lost_state) closing_ = true;  // the client must know that its state is gone
   show_state();
   reply_later();
@@ -455,6 +460,7 @@ void Session::write_output() {
     if (error == boost::asio::error::would_block) return arm_write();
     if (error) return close();
     written_ += written;
+    Client::count(client_->sent_bytes, written);
     output_waits_us_ = 0;
   }
   output_.clear();

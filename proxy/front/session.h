@@ -194,8 +194,10 @@ class Session final : public sale::ReplySink,
 
   // session_connection.cc: commands about the client's connection, and replies of Redis with
   // something of the proxy's in it.
+  bool asked(const Inquiry& words);
+  bool refused_by_server(const Inquiry& words);
   bool on_hello();
-  std::string say_hello(Args args);
+  std::string say_hello(const HelloRequest& request, const ServerHello& server);
   void on_select();
   void selected(int64_t database, std::string_view reply);
   void on_reset();
@@ -218,8 +220,10 @@ class Session final : public sale::ReplySink,
   void forward_tracking(const Tracking& tracking);
   void forward_about_tracking();
   std::string with_own_redirect(std::string_view reply) const;
-  bool on_unblock();
-  std::string run_client(Args args);
+  bool on_own_client();
+  ReplyQueue::Rewrite capa_change(Args args);
+  void on_unblock();
+  std::string run_client(Args args, std::string_view server);
   std::string run_pause(Args args);
   void unblock(bool with_error, std::function<void(bool)> done);
   void tell_redis_id(std::function<void(int64_t)> told);
@@ -233,7 +237,12 @@ class Session final : public sale::ReplySink,
   void on_exec();
   void exec_with_subscriptions();
   void queue_changed(std::string_view bytes, Transaction::Change change);
+  using JudgedRun = std::function<std::string(Args args, std::string_view server)>;
   void queue_local(std::function<std::string(Args)> run);
+  void queue_judged(const Inquiry& inquiry, JudgedRun run);
+  void queue_refused(const Inquiry& inquiry);
+  void queue_auth();
+  void queue_own_client();
   void queue_hello();
   void queue_acl();
   void queue_select();
@@ -298,6 +307,7 @@ class Session final : public sale::ReplySink,
   bool large_waits_ = false;  // the next command is large: once all others are answered
   bool write_armed_ = false;
   bool waits_for_room_ = false;
+  bool counted_ = false;      // the command that stays
   bool muted_ = false;        // CLIENT REPLY OFF
   bool mute_next_ = false;    // CLIENT REPLY SKIP
 
@@ -319,6 +329,11 @@ class Session final : public sale::ReplySink,
   // CLIENT TRACKING … REDIRECT waits for what Redis calls the other client.
   enum class Redirect { kNone, kAsked, kAnswered } redirect_ = Redirect::kNone;
   int64_t redirect_redis_id_ = 0;
+  // What the server says to an inquiry about the command at hand.
+  enum class Asked { kNothing, kWaiting, kAnswered } asked_ = Asked::kNothing;
+  Inquiry question_;
+  uint64_t inquiries_ = 0;  // so far: an answer to an earlier one is dropped
+  std::string answer_;
   std::vector<std::function<void(int64_t)>> wants_redis_id_;
   size_t unblocks_ = 0;       // CLIENT UNBLOCKs of this client on their way to Redis
   bool dirty_ = false;        // the pinned connection is not as it was taken

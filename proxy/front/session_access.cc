@@ -95,6 +95,7 @@ bool Session::refuse(CommandKind kind) {
     return false;
   }
   redirect_ = Redirect::kNone;  // a CLIENT TRACKING that waited for an answer is dropped
+  asked_ = Asked::kNothing;     // so is what the server was asked about
   if (relay_) return refuse_relayed();
   if (sticky_ && !in_multi_ && !pushes_are_through()) return false;
   if (kind == CommandKind::kExec) {
@@ -185,6 +186,11 @@ bool Session::default_needs_password() const {
 
 // False: it must wait for its turn.
 bool Session::on_auth() {
+  if (parser_.args().size() == 1) {
+    forward_one();  // Redis says why not
+    return true;
+  }
+  if (parser_.args().size() > 3) return refused_by_server(auth_inquiry(parser_.args()));
   if (!login_turn_has_come()) return false;
   local(auth(parser_.args(), login_port()));
   login_turn_ = LoginTurn::kNone;

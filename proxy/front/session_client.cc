@@ -32,18 +32,17 @@ size_t redirect_argument(Args args) {
   return 0;
 }
 
-// CLIENT UNBLOCK id [TIMEOUT|ERROR] → "" or the text of an error.
-std::string parse_unblock(Args args, int64_t& id, bool& with_error) {
-  with_error = args.size() == 4 && is(args[3], "error");
-  if (args.size() > 4) {
-    return "ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
-           "'. Try CLIENT HELP.";
-  }
-  if (args.size() == 4 && !with_error && !is(args[3], "timeout"))
-    return "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
-  if (!resp::parse_strict_integer(args[2], id))
-    return "ERR value is not an integer or out of range";
-  return "";
+struct UnblockRequest {
+  int64_t id = 0;
+  bool with_error = false;
+};
+
+// CLIENT UNBLOCK id [TIMEOUT|ERROR], which the server has found right.
+UnblockRequest parse_unblock(Args args) {
+  UnblockRequest request;
+  static_cast<void>(resp::parse_strict_integer(args[2], request.id));
+  request.with_error = args.size() > 3 && is(args[3], "error");
+  return request;
 }
 
 }  // namespace
@@ -53,12 +52,8 @@ bool Session::on_client() {
   switch (client_place(args)) {
     case ClientPlace::kReply:
     case ClientPlace::kHere:
-    case ClientPlace::kPause: {
-      const std::string reply = run_client(args);
-      if (!reply.empty()) local(reply);
-      return true;
-    }
-    case ClientPlace::kUnblock: return on_unblock();
+    case ClientPlace::kPause:
+    case ClientPlace::kUnblock: return on_own_client();
     case ClientPlace::kTracking: return on_tracking();
     case ClientPlace::kRedis: forward_about_tracking(); return true;
     case ClientPlace::kWrong: forward_one(); return true;
@@ -67,32 +62,63 @@ bool Session::on_client() {
   // It may leave state behind: on a connection that nobody uses afterwards.
   if (!tie()) return true;
   dirty_ = settling_ = true;
-  forward_one();
+  forward_one(subcommand_is("capa") ? capa_change(args) : nullptr);
   return true;
 }
 
-// What is answered here, at once; "" if there is no answer.
-std::string Session::run_client(Args args) {
+// What the client can do is for LIST to show; the connection that the server was told of is closed.
+ReplyQueue::Rewrite Session::capa_change(Args args) {
+  const bool redirects = std::any_of(args.begin() + 2, args.end(),
+                                     [](std::string_view arg) { return is(arg, "redirect"); });
+  return [this, redirects](std::string_view reply) {
+    if (redirects && reply.starts_with("+OK")) client_->redirects = true;
+    return std::string(reply);
+  };
+}
+
+// The subcommands that are carried out here, if the server finds them right. False: not yet.
+bool Session::on_own_client() {
+  const Args args = parser_.args();
+  if ((is(args[1], "list") || is(args[1], "info")) && !worker_.knows_client_line()) {
+    if (!asked({"CLIENT", "INFO"})) return false;
+    worker_.learn_client_line(answer_);
+  }
+  static_cast<void>(worker_.catalog());  // what LIST and PAUSE will want to know
+  Inquiry inquiry = client_inquiry(args, worker_.services().clients);
+  // Clients can be listed and killed also while Redis is away.
+  if (worker_.pipe(2, 0).down() && (is(args[1], "list") || is(args[1], "kill"))) inquiry.clear();
+  if (!inquiry.empty() && !asked(inquiry)) return false;
+  const std::string server = inquiry.empty() ? "" : std::exchange(answer_, {});
+  if (client_place(args) == ClientPlace::kUnblock && !refuses(server)) {
+    on_unblock();
+    return true;
+  }
+  const std::string reply = run_client(args, server);
+  if (!reply.empty()) local(reply);
+  return true;
+}
+
+// What is answered here, at once; "" if there is no answer. `server`: what it said to
+// client_inquiry(), "" if it was not asked.
+std::string Session::run_client(Args args, std::string_view server) {
   const ClientPlace place = client_place(args);
+  const bool old_kill = is(args[1], "kill") && args.size() == 3;  // asks for the words alone
+  if (refuses(server) && !old_kill) return std::string(server);
   if (place == ClientPlace::kPause) return run_pause(args);
   if (place == ClientPlace::kUnblock) {
     // In MULTI: what came of it is not known before EXEC is answered.
-    int64_t id = 0;
-    bool with_error = false;
-    const std::string wrong = parse_unblock(args, id, with_error);
-    if (!wrong.empty()) return error_line(wrong);
-    const ClientPtr client = worker_.services().clients.find(id);
+    const UnblockRequest request = parse_unblock(args);
+    const ClientPtr client = worker_.services().clients.find(request.id);
     if (client == nullptr || client->flag.load() != 'b') return integer(0);
-    client->unblock(with_error, [](bool) {});
+    client->unblock(request.with_error, [](bool) {});
     return integer(1);
   }
   if (place != ClientPlace::kReply) {
-    LocalReply reply = client_command(args, *client_, worker_.services().clients);
+    LocalReply reply = client_command(args, server, *client_, worker_.services().clients);
     if (reply.close) closing_ = true;
     return std::move(reply.bytes);
   }
   const bool off = is(args[2], "off"), skip = is(args[2], "skip");
-  if (!off && !skip && !is(args[2], "on")) return error_line("ERR syntax error");
   if (off) muted_ = true;
   else if (skip) mute_next_ = !muted_;
   else muted_ = mute_next_ = false;
@@ -105,17 +131,9 @@ std::string Session::run_pause(Args args) {
     pause.end();
     return "+OK\r\n";
   }
-  if (args.size() > 4) {
-    return error_line("ERR unknown subcommand or wrong number of arguments for '" +
-                      std::string(args[1]) + "'. Try CLIENT HELP.");
-  }
-  const bool write = args.size() == 4 && is(args[3], "write");
-  if (args.size() == 4 && !write && !is(args[3], "all"))
-    return error_line("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  const bool write = args.size() > 3 && is(args[3], "write");
   int64_t ms = 0;
-  if (!resp::parse_strict_integer(args[2], ms) || ms > INT64_MAX / 2000)
-    return error_line("ERR timeout is not an integer or out of range");
-  if (ms < 0) return error_line("ERR timeout is negative");
+  static_cast<void>(parse_pause_ms(args[2], ms));
   pause.begin(write ? Pause::Mode::kWrite : Pause::Mode::kAll,
               base::monotonic_us() + ms * 1000);
   return "+OK\r\n";
@@ -123,8 +141,9 @@ std::string Session::run_pause(Args args) {
 
 bool Session::held_back_by_pause(CommandKind kind) {
   Pause& pause = worker_.services().pause;
-  const bool writes = kind == CommandKind::kExec ? in_multi_ && transaction_->writes()
-                                                 : may_write(kind, parser_.args());
+  const bool writes = kind == CommandKind::kExec
+                          ? in_multi_ && transaction_->may_write(worker_.catalog())
+                          : may_write(kind, parser_.args(), worker_.catalog());
   if (!pause.holds(writes, base::monotonic_us())) return false;
   if (!std::exchange(held_, true)) worker_.wait_for_pause(weak_from_this());
   return true;
@@ -132,25 +151,15 @@ bool Session::held_back_by_pause(CommandKind kind) {
 
 // ---- UNBLOCK.
 
-bool Session::on_unblock() {
-  int64_t id = 0;
-  bool with_error = false;
-  const std::string wrong = parse_unblock(parser_.args(), id, with_error);
-  if (!wrong.empty()) {
-    local(error_line(wrong));
-    return true;
-  }
-  const ClientPtr client = worker_.services().clients.find(id);
-  if (client == nullptr) {
-    local(integer(0));
-    return true;
-  }
+void Session::on_unblock() {
+  const UnblockRequest request = parse_unblock(parser_.args());
+  const ClientPtr client = worker_.services().clients.find(request.id);
+  if (client == nullptr) return local(integer(0));
   const uint64_t token = queue_.add_ticket(take_muted());
-  client->unblock(with_error, [self = shared_from_this(), token](bool was_blocked) {
+  client->unblock(request.with_error, [self = shared_from_this(), token](bool was_blocked) {
     boost::asio::post(self->worker_.thread().context(),
                       [self, token, was_blocked] { self->deliver(token, integer(was_blocked)); });
   });
-  return true;
 }
 
 // By this session, not by the one that asks: until Redis has answered, the connection must not go

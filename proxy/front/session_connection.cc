@@ -11,22 +11,57 @@
 
 namespace sluice::proxy::front {
 
-// False: logging in must wait for its turn.
+// Puts it to the server, over a shared connection. False: the answer is still to come, and the
+// command stays; true: it is in answer_, an error line if Redis cannot be reached.
+bool Session::asked(const Inquiry& words) {
+  if (question_ != words) asked_ = Asked::kNothing;  // somebody else has learned the answer
+  if (asked_ == Asked::kWaiting) return false;
+  if (std::exchange(asked_, Asked::kNothing) == Asked::kAnswered) return true;
+  question_ = words;
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  upstream::Pipe& pipe = worker_.pipe(2, 0);
+  const bool sent = worker_.errands().send(
+      pipe, views, [weak = weak_from_this(), number = ++inquiries_](std::string_view reply) {
+        const auto self = weak.lock();
+        if (!self || self->inquiries_ != number || self->asked_ != Asked::kWaiting) return;
+        self->answer_ = reply;
+        self->asked_ = Asked::kAnswered;
+        self->look_again();
+      });
+  if (sent) asked_ = Asked::kWaiting;
+  else answer_ = pipe.down_error();
+  return !sent;
+}
+
+// A command that is wrong, as the server words it. False: not yet.
+bool Session::refused_by_server(const Inquiry& words) {
+  if (!asked(words)) return false;
+  local(answer_);
+  return true;
+}
+
+// False: not yet. Logging in must wait for its turn, and the server is asked what it calls itself.
 bool Session::on_hello() {
   const Args args = parser_.args();
-  const bool logs_in = std::any_of(args.begin() + 1, args.end(), [](std::string_view arg) {
-    return resp::equals_ignoring_case(arg, "auth");
-  });
-  if (logs_in && !login_turn_has_come()) return false;
-  local(say_hello(args));
+  const auto request = parse_hello(args, client_->protocol.load());
+  if (!request) return refused_by_server(hello_inquiry(args));
+  if (worker_.server_hello() == nullptr) {
+    if (!asked({"HELLO", "2"})) return false;
+    if (const Status learned = worker_.learn_hello(answer_); !learned) {
+      local(error_line(learned.error().message()));
+      return true;
+    }
+  }
+  if (request->user && !login_turn_has_come()) return false;
+  local(say_hello(*request, *worker_.server_hello()));
   login_turn_ = LoginTurn::kNone;
   return true;
 }
 
-std::string Session::say_hello(Args args) {
+std::string Session::say_hello(const HelloRequest& request, const ServerHello& server) {
   const int before = client_->protocol.load();
   std::string reply =
-      hello(args, *client_, worker_.services().clients, worker_.redis_version(), login_port());
+      hello(request, *client_, worker_.services().clients, server, login_port());
   if (client_->protocol.load() == before) return reply;
   if (pinned_ && !stateful()) untie(true);
   if (pinned_) {
@@ -70,7 +105,7 @@ void Session::selected(int64_t database, std::string_view reply) {
 }
 
 void Session::on_reset() {
-  if (parser_.args().size() != 1) return local(wrong_arity("reset"));
+  if (parser_.args().size() != 1) return forward_one();  // Redis says why not
   forget_state();
   if (pinned_) {
     // The connection is given up, but Redis must have forgotten its subscriptions before the client
@@ -90,6 +125,8 @@ void Session::forget_state() {
   muted_ = false;
   transaction_.reset();
   client_->redirect = -1;
+  client_->watched = 0;
+  client_->redirects = false;
   client_->protocol = 2;
   client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");

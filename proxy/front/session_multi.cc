@@ -11,8 +11,9 @@
 namespace sluice::proxy::front {
 namespace {
 
-// Queued by Redis in place of a command that is for the proxy.
-constexpr std::string_view kPlaceholder = "*1\r\n$4\r\nPING\r\n";
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
 
 size_t bytes_of(Args args) {
   size_t bytes = 128;
@@ -49,10 +50,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
     case CommandKind::kHello: queue_hello(); return true;
     case CommandKind::kClient: return queue_client();
     case CommandKind::kSelect: queue_select(); return true;
-    case CommandKind::kAuth:
-      if (alone) forward_one();  // Redis refuses it, and EXEC with it
-      else queue_local([this](Args args) { return auth(args, login_port()); });
-      return true;
+    case CommandKind::kAuth: queue_auth(); return true;
     case CommandKind::kAcl: queue_acl(); return true;
     case CommandKind::kCommand: case CommandKind::kInfo: case CommandKind::kConfig:
       queue_server(kind);
@@ -80,6 +78,7 @@ void Session::begin_multi() {
 
 void Session::end_multi() {
   in_multi_ = watching_ = multi_broken_ = false;
+  client_->watched = 0;
   transaction_.reset();
   settling_ = true;
   show_state();
@@ -139,27 +138,44 @@ void Session::queue_changed(std::string_view bytes, Transaction::Change change) 
 }
 
 void Session::queue_local(std::function<std::string(Args)> run) {
+  queue_judged({"PING"}, [run = std::move(run)](Args args, std::string_view) { return run(args); });
+}
+
+// `inquiry` is queued in place of the command; `run` gets the command and what the server said.
+void Session::queue_judged(const Inquiry& inquiry, JudgedRun run) {
   const Args args = parser_.args();
-  queue_changed(kPlaceholder, [words = std::vector<std::string>(args.begin(), args.end()),
-                               run = std::move(run)](std::string_view) {
-    return run(std::vector<std::string_view>(words.begin(), words.end()));
+  std::string bytes;
+  resp::append_command(bytes, std::vector<std::string_view>(inquiry.begin(), inquiry.end()));
+  queue_changed(bytes, [words = std::vector<std::string>(args.begin(), args.end()),
+                        run = std::move(run)](std::string_view element) {
+    return run(std::vector<std::string_view>(words.begin(), words.end()), element);
   });
 }
 
-// The replies behind it are of the protocol it sets, so Redis must change along; AUTH and SETNAME
-// are not for Redis.
-void Session::queue_hello() {
-  const auto run = [this](Args args) { return say_hello(args); };
+void Session::queue_refused(const Inquiry& inquiry) {
+  queue_judged(inquiry, [](Args, std::string_view element) { return std::string(element); });
+}
+
+void Session::queue_auth() {
   const Args args = parser_.args();
-  int64_t version = 0;
-  const bool plain = args.size() == 2 && resp::parse_strict_integer(args[1], version) &&
-                     (version == 2 || version == 3);
-  if (!plain) return queue_local(run);
+  if (args.size() == 1) return forward_one();  // Redis refuses it, and EXEC with it
+  if (args.size() > 3) return queue_refused(auth_inquiry(args));
+  queue_local([this](Args words) { return auth(words, login_port()); });
+}
+
+// The replies behind it are of the protocol it sets, so Redis must change along; AUTH and SETNAME
+// are not for Redis, which gets a HELLO that changes nothing and tells what the reply is made of.
+void Session::queue_hello() {
+  const Args args = parser_.args();
+  if (!parse_hello(args, client_->protocol.load())) return queue_refused(hello_inquiry(args));
+  const auto run = [this](Args words, std::string_view element) {
+    const auto server = ServerHello::parse(element);
+    if (!server) return std::string(element);
+    return say_hello(*parse_hello(words, client_->protocol.load()), *server);
+  };
+  if (args.size() > 2) return queue_judged({"HELLO"}, run);
   dirty_ = true;
-  queue_changed(command_bytes(), [run, version = std::string(args[1])](std::string_view) {
-    const std::string_view words[] = {"HELLO", version};
-    return run(words);
-  });
+  queue_judged(Inquiry(args.begin(), args.end()), run);
 }
 
 void Session::queue_select() {
@@ -184,9 +200,7 @@ bool Session::queue_client() {
     case ClientPlace::kHere:
     case ClientPlace::kReply:
     case ClientPlace::kPause:
-    case ClientPlace::kUnblock:
-      queue_local([this](Args words) { return run_client(words); });
-      break;
+    case ClientPlace::kUnblock: queue_own_client(); break;
     case ClientPlace::kTracking: return queue_tracking();
     case ClientPlace::kRedis:
       queue_changed(command_bytes(),
@@ -199,6 +213,21 @@ bool Session::queue_client() {
       break;
   }
   return true;
+}
+
+// Redis judges the form when EXEC runs; of REPLY already whether it may be queued.
+void Session::queue_own_client() {
+  const Args args = parser_.args();
+  Inquiry inquiry = client_inquiry(args, worker_.services().clients);
+  const bool lines = subcommand_is("list") || subcommand_is("info");
+  if (inquiry.empty() && lines) inquiry = {"CLIENT", "INFO"};
+  if (inquiry.empty() && subcommand_is("reply")) inquiry = {"CLIENT", "REPLY", "ON"};
+  if (inquiry.empty()) inquiry = {"PING"};
+  queue_judged(inquiry, [this](Args words, std::string_view element) {
+    if (is(words[1], "info") || (is(words[1], "list") && words.size() == 2))
+      worker_.learn_client_line(element);
+    return run_client(words, element);
+  });
 }
 
 bool Session::queue_tracking() {

@@ -30,9 +30,11 @@ bool Session::dispatch_tied(CommandKind kind) {
       if (args.size() < 2) break;
       if (!tie()) return true;
       watching_ = true;
+      Client::count(client_->watched, args.size() - 1);
       break;
     case CommandKind::kUnwatch:
       if (std::exchange(watching_, false)) settling_ = true;
+      client_->watched = 0;
       break;
     case CommandKind::kBlockingIfArg:
       if (!blocks(kind)) break;

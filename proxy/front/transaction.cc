@@ -1,7 +1,9 @@
 #include "proxy/front/transaction.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "proxy/front/pause.h"
 #include "resp/reply_scanner.h"
 #include "resp/request_parser.h"
 
@@ -11,6 +13,29 @@ void Transaction::queued(Change change, size_t bytes) {
   changes_.push_back({commands_, std::move(change)});
   bytes_ += bytes;
   queued(1);
+}
+
+void Transaction::note(CommandKind kind, std::span<const std::string_view> args,
+                       const upstream::CommandCatalog* catalog) {
+  constexpr size_t kNameMax = 64;
+  if (writes_) return;
+  if (catalog != nullptr || unjudged_.size() == kUnjudgedMax) {
+    writes_ = front::may_write(kind, args, catalog);
+    return;
+  }
+  std::vector<std::string> words;
+  for (const std::string_view arg : args.first(std::min<size_t>(args.size(), 2)))
+    words.emplace_back(arg.substr(0, kNameMax));
+  unjudged_.push_back(std::move(words));
+}
+
+bool Transaction::may_write(const upstream::CommandCatalog* catalog) {
+  if (writes_ || (catalog == nullptr && !unjudged_.empty())) return true;
+  for (const auto& words : std::exchange(unjudged_, {})) {
+    const std::vector<std::string_view> args(words.begin(), words.end());
+    writes_ = writes_ || front::may_write(classify(args[0]), args, catalog);
+  }
+  return writes_;
 }
 
 std::string Transaction::finish(std::string_view reply, const bool& muted) const {

@@ -15,9 +15,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "proxy/front/command_table.h"
+#include "proxy/upstream/command_catalog.h"
 
 namespace sluice::proxy::front {
 
@@ -38,9 +42,11 @@ class Transaction {
   // `bytes` is about what the change keeps in memory.
   void queued(Change change, size_t bytes);
 
-  // One of the commands may write.
-  void will_write() { writes_ = true; }
-  bool writes() const { return writes_; }
+  // A command that may be queued: whether one of them writes is asked during CLIENT PAUSE … WRITE.
+  // As long as `catalog` is not known (null), what must be judged is kept.
+  void note(CommandKind kind, std::span<const std::string_view> args,
+            const upstream::CommandCatalog* catalog);
+  bool may_write(const upstream::CommandCatalog* catalog);
 
   bool has_changes() const { return !changes_.empty(); }
   size_t bytes() const { return bytes_; }
@@ -50,6 +56,8 @@ class Transaction {
   std::string finish(std::string_view reply, const bool& muted) const;
 
  private:
+  static constexpr size_t kUnjudgedMax = 100;  // more of them are taken for writes
+
   struct Changed {
     size_t index;  // of the command
     Change change;
@@ -59,6 +67,7 @@ class Transaction {
   size_t commands_ = 0;
   bool writes_ = false;
   size_t bytes_ = 0;
+  std::vector<std::vector<std::string>> unjudged_;  // name and first argument
   std::vector<Changed> changes_;  // by index
 };
 

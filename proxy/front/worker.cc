@@ -1,14 +1,17 @@
 #include "proxy/front/worker.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/clock.h"
 #include "proxy/front/session.h"
+#include "resp/names.h"
 
 namespace sluice::proxy::front {
 namespace {
 
 constexpr auto kPausePollInterval = std::chrono::milliseconds(5);
+constexpr size_t kCommandNameMax = 64;
 
 }  // namespace
 
@@ -21,9 +24,11 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       pause_timer_(thread.context()),
       access_(services.users, thread.index() == 0),
       catalog_loader_([this](Result<upstream::CatalogPtr> catalog) {
+        if (catalog) learn_commands(**catalog);
         access_.take_catalog(std::move(catalog));
         access_changed();
       }),
+      wants_catalog_(services.users != nullptr),
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
                    services.limits.pinned_connections),
       patrol_(thread, kPatrolEvery),
@@ -39,12 +44,11 @@ Worker::~Worker() {
 upstream::Pipe& Worker::pipe(int protocol, int64_t database) {
   std::unique_ptr<upstream::Pipe>& pipe = pipes_[{protocol, database}];
   if (pipe == nullptr) {
-    const bool first = protocol == 2 && database == 0;
     pipe = std::make_unique<upstream::Pipe>(thread_, services_.redis, upstream_buffer_,
-                                            upstream::LinkSetup{protocol, database, first, false});
+                                            upstream::LinkSetup{protocol, database, false});
     pipe->on_lost([this] { scripts_.connection_lost(); });
-    if (first && services_.users != nullptr)
-      pipe->on_ready([this, opened = pipe.get()] { catalog_loader_.load(*opened); });
+    if (protocol == 2 && database == 0)
+      pipe->on_ready([this, opened = pipe.get()] { connected(*opened); });
     pipe->open();
   }
   return *pipe;
@@ -67,9 +71,54 @@ void Worker::access_changed() {
   for (const std::shared_ptr<Session>& session : sessions) session->access_changed();
 }
 
-std::string Worker::redis_version() {
-  const std::string& version = pipe(2, 0).redis_version();
-  return version.empty() ? "7.0.0" : version;
+// It may be another server than before.
+void Worker::connected(upstream::Pipe& pipe) {
+  if (wants_catalog_) catalog_loader_.load(pipe);
+  knows_client_line_ = false;
+  if (!hello_) return;
+  const std::string_view hello[] = {"HELLO", "2"};
+  errands_.send(pipe, hello, [this](std::string_view reply) {
+    static_cast<void>(learn_hello(reply));  // what was known stays, until it is heard again
+  });
+}
+
+CommandKind Worker::kind_of(std::string_view name) const {
+  const CommandKind kind = classify(name);
+  const bool blocks = kind == CommandKind::kForward && !learned_blocking_.empty() &&
+                      learned_blocking_.contains(resp::lower(name.substr(0, kCommandNameMax)));
+  return blocks ? CommandKind::kBlocking : kind;
+}
+
+const upstream::CommandCatalog* Worker::catalog() {
+  if (!std::exchange(wants_catalog_, true)) load_catalog();
+  return access_.catalog();
+}
+
+void Worker::learn_commands(const upstream::CommandCatalog& catalog) {
+  learned_blocking_.clear();
+  std::set<std::string, std::less<>> containers;
+  for (const upstream::CommandInfo& command : catalog.all()) {
+    if (!command.subcommands.empty()) containers.insert(command.name);
+    if (command.blocks && classify(command.name) == CommandKind::kForward)
+      learned_blocking_.insert(command.name);
+  }
+  services_.clients.know_containers(std::move(containers));
+  // Those who wait for the end of a CLIENT PAUSE since it was not known whether they write.
+  for (const auto& weak : std::exchange(paused_, {})) {
+    if (const auto session = weak.lock()) session->look_again();
+  }
+}
+
+Status Worker::learn_hello(std::string_view reply) {
+  auto hello = ServerHello::parse(reply);
+  if (!hello) return hello.error();
+  hello_ = *std::move(hello);
+  return {};
+}
+
+void Worker::learn_client_line(std::string_view reply) {
+  knows_client_line_ = true;  // or will not say: it is not asked again
+  if (auto line = ClientLine::learn(reply)) services_.clients.describe_like(*std::move(line));
 }
 
 void Worker::adopt(boost::asio::generic::stream_protocol::socket socket,

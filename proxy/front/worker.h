@@ -8,7 +8,10 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -16,6 +19,7 @@
 #include "net/tls_context.h"
 #include "proxy/front/access.h"
 #include "proxy/front/patrol.h"
+#include "proxy/front/server_hello.h"
 #include "proxy/front/services.h"
 #include "proxy/upstream/command_catalog.h"
 #include "proxy/upstream/errands.h"
@@ -56,9 +60,20 @@ class Worker {
   // Who may run what; sessions are told of changes.
   Access& access() { return access_; }
   void users_changed();
+  // Does nothing while the answer to an earlier call is still to come.
   void load_catalog() { catalog_loader_.load(pipe(2, 0)); }
-  // What Redis calls its version; a plausible one until it is known.
-  std::string redis_version();
+
+  // The kind of a command by the table, or by what the server has told of its commands.
+  CommandKind kind_of(std::string_view name) const;
+  // The commands that the server has; null: not known yet, but asked for.
+  const upstream::CommandCatalog* catalog();
+  // What the server said to HELLO, CLIENT INFO. Null, false: it has not been asked since it was
+  // reached for the first time, or anew. What was learned before is kept while it is away.
+  const ServerHello* server_hello() const { return hello_ ? &*hello_ : nullptr; }
+  bool knows_client_line() const { return knows_client_line_; }
+  // Its whole answers. An error of learn_hello() is what a client is told.
+  Status learn_hello(std::string_view reply);
+  void learn_client_line(std::string_view reply);
 
   // Takes over an accepted socket of this thread's context; `tls` as for Session.
   void adopt(boost::asio::generic::stream_protocol::socket socket, const net::TlsContext* tls);
@@ -68,6 +83,8 @@ class Worker {
 
  private:
   void look_at_pause();
+  void connected(upstream::Pipe& pipe);
+  void learn_commands(const upstream::CommandCatalog& catalog);
   void access_changed();
 
   upstream::IoThread& thread_;
@@ -81,6 +98,10 @@ class Worker {
   uint64_t pauses_ended_ = 0;  // when the first of paused_ came
   Access access_;
   upstream::CatalogLoader catalog_loader_;
+  bool wants_catalog_ = false;            // again after each reconnect
+  std::set<std::string> learned_blocking_;  // of the server's commands, those not in the table
+  std::optional<ServerHello> hello_;
+  bool knows_client_line_ = false;
   std::map<std::pair<int, int64_t>, std::unique_ptr<upstream::Pipe>> pipes_;
   upstream::PinnedPool pinned_pool_;
   Patrol patrol_;

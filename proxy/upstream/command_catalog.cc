@@ -137,6 +137,8 @@ class CatalogReader {
     command.arity = fields[1].integer;
     command.no_auth = has(fields[2], "no_auth");
     command.movable_keys = has(fields[2], "movablekeys");
+    command.may_write = has(fields[2], "write") || has(fields[2], "may_replicate");
+    command.blocks = has(fields[2], "blocking");
     if (fields.size() > 6) {
       for (const Value& category : fields[6].elements)
         command.categories.push_back(

@@ -45,6 +45,8 @@ struct CommandInfo {
   int64_t arity = 0;     // exact, or at least the absolute value
   bool no_auth = false;  // allowed to everybody
   bool movable_keys = false;
+  bool may_write = false;  // changes data, or what replicas are told
+  bool blocks = false;     // may wait for another client's command
   std::vector<std::string> categories;  // lower case, without '@'
   std::vector<KeySpec> keys;
   std::vector<size_t> subcommands;  // indexes in all()

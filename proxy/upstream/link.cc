@@ -7,7 +7,6 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <utility>
 
-#include "proxy/upstream/info.h"
 #include "resp/request_parser.h"
 #include "resp/writer.h"
 
@@ -47,7 +46,7 @@ bool speaks_of_the_server(std::string_view error) {
   return false;
 }
 
-// Of the probe: an INFO or a CLIENT ID that the proxy's user may not run, or that was renamed.
+// Of the probe: a PING or a CLIENT ID that the proxy's user may not run, or that was renamed.
 bool denies_the_command(std::string_view error) {
   return error.starts_with("-NOPERM ") || error.starts_with("-ERR unknown command ");
 }
@@ -179,9 +178,8 @@ void Link::start_handshake() {
   }
   if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
   // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
-  greeting_ends_with_probe_ = setup_.learn_version || setup_.learn_id || greeting_replies_ == 0;
-  if (setup_.learn_version) greet({"INFO", "server"});
-  else if (setup_.learn_id) greet({"CLIENT", "ID"});
+  greeting_ends_with_probe_ = setup_.learn_id || greeting_replies_ == 0;
+  if (setup_.learn_id) greet({"CLIENT", "ID"});
   else if (greeting_replies_ == 0) greet({"PING"});
   arm_read();
   flush();
@@ -210,10 +208,6 @@ void Link::handshake_reply(std::string_view reply) {
     return fail(
         "it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
         " (see redis.username and redis.password_file)");
-  }
-  if (setup_.learn_version) {
-    std::string version = info_value(reply, "redis_version");
-    if (!version.empty()) redis_version_ = std::move(version);
   }
   if (setup_.learn_id && probe) redis_id_ = number_in(reply);
   if (--greeting_replies_ > 0) return;

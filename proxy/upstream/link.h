@@ -29,7 +29,6 @@ namespace sluice::proxy::upstream {
 struct LinkSetup {
   int protocol = 2;         // 2 or 3
   int64_t database = 0;     // SELECTed if not 0
-  bool learn_version = false;
   bool learn_id = false;
 };
 
@@ -75,8 +74,6 @@ class Link final : TurnTask, net::StreamEvents {
   // While paused nothing is read, so Redis is held back by TCP.
   void pause_reading(bool paused);
 
-  // From INFO, if the setup asked for it; "" before.
-  const std::string& redis_version() const { return redis_version_; }
   // What Redis calls this connection (CLIENT ID), if the setup asked for it; 0: not known.
   int64_t redis_id() const { return redis_id_; }
 
@@ -126,7 +123,6 @@ class Link final : TurnTask, net::StreamEvents {
   bool greeting_ends_with_probe_ = false;  // a command that changes nothing
   std::string greeting_reply_;   // the one that is arriving
   resp::ReplyScanner greeting_scanner_;
-  std::string redis_version_;
   int64_t redis_id_ = 0;
 };
 

@@ -216,7 +216,7 @@ Result<std::unique_ptr<Pinned>> PinnedPool::acquire(int protocol, int64_t databa
                  "(limits.pinned_connections = " + std::to_string(limit) + "); retry later");
   }
   auto pinned = std::make_unique<Pinned>(thread_, endpoint_, scratch_,
-                                         LinkSetup{protocol, database, false, true});
+                                         LinkSetup{protocol, database, true});
   pinned->receiver_ = &receiver;
   return pinned;
 }

@@ -52,7 +52,6 @@ class Pipe final : LinkEvents {
 
   bool down() const { return down_; }
   const std::string& down_error() const { return down_error_; }
-  const std::string& redis_version() const { return link_.redis_version(); }
 
  private:
   struct Waiter {

@@ -149,18 +149,27 @@ def test_the_default_user_may_have_a_password(locked_redis, protocol):
     assert client.ask("EXEC") == b"*0\r\n"
 
 
-@pytest.mark.parametrize("renamed, protocol", [("HELLO", 3), ("AUTH", 2)])
-def test_a_refused_login_does_not_show_the_password(locked_redis, renamed, protocol):
-    stack = locked_redis("--rename-command", renamed, "")
+def test_a_refused_login_does_not_show_the_password(locked_redis):
+    stack = locked_redis("--rename-command", "AUTH", "")
 
     def ask(*words):
-        client = stack.via()  # a transaction that cannot begin costs the connection
-        client.ask("HELLO", protocol)
-        return client.ask(*words)
+        return stack.via().ask(*words)  # a transaction that cannot begin costs the connection
 
-    wait_for(lambda: b"unknown command" in ask("PING"), "the reason is told")
-    told = ask("PING") + ask("MULTI") + ask("SECKILL.STOCK", "item")
+    wait_for(lambda: b"it refused the proxy's login" in ask("PING"), "the reason is told")
+    told = ask("PING") + ask("MULTI") + ask("SECKILL.STOCK", "item") + ask("HELLO", 3)
     assert SECRET.encode() not in told
+    assert SECRET not in stack.log_text()
+
+
+def test_a_redis_without_hello_refuses_it_itself(locked_redis):
+    """Drivers fall back to the old protocol then, and are served."""
+    stack = locked_redis("--rename-command", "HELLO", "")
+    direct, via = stack.direct(), stack.via()
+    assert direct.ask("AUTH", SECRET) == b"+OK\r\n"
+    for words in (("HELLO", 3), ("HELLO", 2), ("HELLO", 3, "SETNAME", "me"), ("HELLO", 4),
+                  ("PING",), ("CLIENT", "GETNAME")):
+        said = via.ask(*words)
+        assert said.split(b",")[0] == direct.ask(*words).split(b",")[0]
     assert SECRET not in stack.log_text()
 
 
@@ -284,7 +293,8 @@ def test_an_endless_script_is_killed_from_any_database(stack):
     runs.send(command("EVAL", "while true do end", 0))
     direct = stack.direct()
     wait_for(lambda: direct.ask("PING").startswith(b"-BUSY "), "the script runs")
-    assert begins.ask("MULTI").startswith(b"-BUSY ")  # Redis's words, not of a login
+    asked = direct.ask("MULTI")  # some servers take it, others are busy
+    assert begins.ask("MULTI")[:4] == asked[:4]  # its words, not those of a login
     assert kills.ask("SCRIPT", "KILL") == b"+OK\r\n"
     assert runs.reply().startswith(b"-ERR Script killed by user")
 

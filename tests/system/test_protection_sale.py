@@ -62,7 +62,8 @@ def test_batches_and_queues_bound_nothing_but_the_pace(made, batch):
     assert all(b"SOLDOUT" in reply for reply in replies[1000:])
     stats = stack.direct().ask("INFO", "commandstats")
     calls = int(re.search(rb"cmdstat_evalsha:calls=(\d+)", stats)[1])
-    assert calls >= 1100 / batch and (batch < 4096 or calls < 1100 / 2)
+    # Refusals may come without a call, once it is known that all is sold.
+    assert calls >= 1000 / batch and (batch < 4096 or calls < 1100 / 2)
 
 
 def test_purchases_in_flight_up_to_the_limit(made):

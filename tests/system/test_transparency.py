@@ -14,17 +14,6 @@ HELLO_ID = re.compile(rb"(\$2\r\nid\r\n:)\d+")
 END = b"$3\r\nend\r\n"
 
 
-@pytest.fixture(scope="module")
-def stack():
-    made = Stack()
-    # HELLO tells Redis's version; until a thread of the proxy has heard it, an old one.
-    for _ in range(4):
-        wait_for(lambda: made.via().ask("HELLO", 2)[:60] == made.direct().ask("HELLO", 2)[:60],
-                 "the proxy knows Redis's version")
-    yield made
-    assert made.stop() == 0, "the proxy did not end as SIGTERM asks"
-
-
 def talk(connection, *commands):
     return [connection.ask(*words) for words in commands]
 
@@ -53,7 +42,6 @@ STATES = {
     "SKIP swallows the answer to RESET": [SKIP, ("RESET",), PING],
     "SKIP swallows it within a WATCH": [("WATCH", "k"), SKIP, ("RESET",), PING],
     "OFF does not outlive RESET": [OFF, PING, ("RESET",), PING],
-    "SKIP is spent on an empty command": [SKIP, b"*0\r\n", PING, SKIP, b"\r\n", PING, SKIP, PING],
     "an answer of the proxy follows a subscription": [
         ("SUBSCRIBE", "a"), ("UNSUBSCRIBE", "a"), ("ACL", "WHOAMI"), ("CLIENT", "GETNAME")],
     "REDIRECT to no number": [("CLIENT", "TRACKING", "ON", "REDIRECT", "x")],
@@ -92,6 +80,12 @@ def test_odd_states_answer_as_redis_does(stack, protocol, name):
     commands = [("HELLO", protocol), *{**STATES, **STATES_RESP3}[name]]
     expected = answers(stack.direct(), commands)
     assert answers(stack.via(), commands) == expected
+
+
+@pytest.mark.parametrize("empty", [b"*0\r\n", b"\r\n"])
+def test_skip_is_spent_on_an_empty_command(stack, empty):
+    """As with every server but Redis 8.0, which leaves out the answer to the next command."""
+    assert answers(stack.via(), [SKIP, empty, PING, SKIP, PING]) == b"+PONG\r\n$3\r\nend\r\n"
 
 
 def test_a_subscriber_that_goes_back_to_resp2_gets_messages_as_arrays(stack):

@@ -2,19 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <string_view>
 
 namespace sluice::proxy::front {
 namespace {
 
+const std::set<std::string, std::less<>> kContainers = {"acl", "client"};
+
 std::string shown(std::string_view name, std::string_view argument) {
   LastCommand last;
   last.set(name, argument);
-  return last.text();
+  return last.text(kContainers);
 }
 
-TEST(LastCommand, IsNullBeforeTheFirst) { EXPECT_EQ(LastCommand().text(), "NULL"); }
+TEST(LastCommand, IsNullBeforeTheFirst) { EXPECT_EQ(LastCommand().text(kContainers), "NULL"); }
 
 TEST(LastCommand, ShowsTheArgumentOfContainersOnly) {
   EXPECT_EQ(shown("CLIENT", "LIST"), "client|list");
@@ -31,7 +34,7 @@ TEST(LastCommand, ForgetsTheLongerOneBefore) {
   LastCommand last;
   last.set("client", "no-evict");
   last.set("acl", "");
-  EXPECT_EQ(last.text(), "acl");
+  EXPECT_EQ(last.text(kContainers), "acl");
 }
 
 TEST(LastCommand, CutsNamesBehind24Bytes) {

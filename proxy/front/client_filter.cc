@@ -1,0 +1,124 @@
+#include "proxy/front/client_filter.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "resp/names.h"
+#include "resp/request_parser.h"
+
+namespace sluice::proxy::front {
+namespace {
+
+constexpr std::string_view kNot = "not-";
+
+bool is(std::string_view arg, std::string_view word) {
+  return resp::equals_ignoring_case(arg, word);
+}
+
+int64_t whole_seconds(int64_t us) { return us / 1'000'000; }
+
+bool has_type(const Client& client, std::string_view type) {
+  const bool subscriber = client.flag.load() == 'P';
+  return is(type, "pubsub") ? subscriber : (is(type, "normal") && !subscriber);
+}
+
+// The part of "127.0.0.1:51234" before the port; IPv6 stands in brackets in the address only.
+std::string_view ip_of(std::string_view address) {
+  std::string_view ip = address.substr(0, address.rfind(':'));
+  if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+  return ip;
+}
+
+bool has_each_of(std::string_view flags, std::string_view wanted) {
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](char c) { return flags.find(c) != std::string_view::npos; });
+}
+
+}  // namespace
+
+Result<ClientFilter> ClientFilter::parse(std::span<const std::string_view> options,
+                                         bool skips_self) {
+  struct Name {
+    std::string_view text;
+    By by;
+  };
+  static constexpr Name kNames[] = {
+      {"id", By::kId}, {"type", By::kType}, {"addr", By::kAddress}, {"laddr", By::kLocalAddress},
+      {"ip", By::kIp}, {"user", By::kUser}, {"name", By::kName}, {"lib-name", By::kLibrary},
+      {"lib-ver", By::kVersion}, {"maxage", By::kAge}, {"idle", By::kIdle}, {"db", By::kDatabase},
+      {"flags", By::kFlags}, {"capa", By::kCapabilities}};
+  ClientFilter filter;
+  filter.skips_self_ = skips_self;
+  for (size_t i = 0; i + 1 < options.size(); i += 2) {
+    std::string_view word = options[i];
+    if (is(word, "skipme")) {
+      filter.skips_self_ = is(options[i + 1], "yes");
+      continue;
+    }
+    Condition condition{By::kId, word.size() > kNot.size() && is(word.substr(0, 4), kNot),
+                        options[i + 1], 0, {}};
+    if (condition.negated) word.remove_prefix(kNot.size());
+    const auto* name = std::find_if(std::begin(kNames), std::end(kNames),
+                                    [&](const Name& known) { return is(word, known.text); });
+    if (name == std::end(kNames)) {
+      return Error(ErrorClass::kInvalid, "Sluice does not know clients by '" +
+                                             std::string(options[i].substr(0, 64)) +
+                                             "'; leave that filter out");
+    }
+    condition.by = name->by;
+    static_cast<void>(resp::parse_strict_integer(condition.value, condition.number));
+    if (condition.by == By::kId) {
+      condition.ids.push_back(condition.number);
+      int64_t id = 0;
+      while (i + 2 < options.size() && resp::parse_strict_integer(options[i + 2], id)) {
+        condition.ids.push_back(id);
+        ++i;
+      }
+    }
+    filter.add(std::move(condition));
+  }
+  return filter;
+}
+
+// Of a filter that is written twice the later one holds.
+void ClientFilter::add(Condition condition) {
+  std::erase_if(conditions_, [&](const Condition& old) {
+    return old.by == condition.by && old.negated == condition.negated;
+  });
+  conditions_.push_back(std::move(condition));
+}
+
+bool ClientFilter::matches(const Client& client, const Clients& clients, int64_t now_us) const {
+  if (conditions_.empty()) return true;
+  const ClientNames names = clients.names(client);
+  return std::all_of(conditions_.begin(), conditions_.end(), [&](const Condition& condition) {
+    return holds(condition, client, names, now_us) != condition.negated;
+  });
+}
+
+bool ClientFilter::holds(const Condition& condition, const Client& client,
+                         const ClientNames& names, int64_t now_us) {
+  const std::string_view value = condition.value;
+  switch (condition.by) {
+    case By::kId:
+      return std::find(condition.ids.begin(), condition.ids.end(), client.id) !=
+             condition.ids.end();
+    case By::kType: return has_type(client, value);
+    case By::kAddress: return client.address == value;
+    case By::kLocalAddress: return client.local_address == value;
+    case By::kIp: return ip_of(client.address) == value;
+    case By::kUser: return names.user == value;
+    case By::kName: return names.name == value;
+    case By::kLibrary: return names.library_name == value;
+    case By::kVersion: return names.library_version == value;
+    case By::kAge: return whole_seconds(now_us - client.connected_us) >= condition.number;
+    case By::kIdle: return whole_seconds(now_us - client.active_us.load()) >= condition.number;
+    case By::kDatabase: return client.database.load() == condition.number;
+    case By::kFlags: return has_each_of(shown_flags(client), value);
+    case By::kCapabilities: return has_each_of(client.redirects.load() ? "r" : "", value);
+  }
+  return false;
+}
+
+}  // namespace sluice::proxy::front

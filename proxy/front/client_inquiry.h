@@ -1,0 +1,40 @@
+// Whichever server stands behind refuses in its own words and by its own rules: commands about the
+// client's connection, which the proxy carries out itself, are first put to the server in a form
+// that has no effect there, and which it refuses exactly if it would refuse the command.
+//
+//   CLIENT KILL TYPE x           ─► CLIENT KILL TYPE x LADDR -     nobody's address
+//   CLIENT PAUSE 1000 FOO        ─► CLIENT PAUSE 0 FOO
+//   HELLO 3 AUTH ann secret FOO  ─► HELLO 3 AUTH - - FOO "" "" ""  no option of any server
+//
+// What is right by the rules that all servers share is not asked. No sockets.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/front/clients.h"
+
+namespace sluice::proxy::front {
+
+using Args = std::span<const std::string_view>;
+using Inquiry = std::vector<std::string>;
+
+// Of a subcommand that is answered here. Empty: there is nothing to ask.
+Inquiry client_inquiry(Args args, const Clients& clients);
+// Of a HELLO whose form is wrong: the server refuses it.
+Inquiry hello_inquiry(Args args);
+// Of an AUTH with too many arguments: the server refuses it. No password leaves the proxy.
+Inquiry auth_inquiry(Args args);
+
+// Whether that is how a server refuses what it was asked about: not an error that only means that
+// the proxy's own user may not ask.
+bool refuses(std::string_view reply);
+
+// As Redis has it: of a client or of its library.
+bool is_plain_name(std::string_view name);
+// A timeout of CLIENT PAUSE.
+bool parse_pause_ms(std::string_view text, int64_t& ms);
+
+}  // namespace sluice::proxy::front
