@@ -1,6 +1,5 @@
 #include "bench/stack.h"
 
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "bench/address.h"
 #include "bench/control.h"
 #include "bench/interrupt.h"
+#include "bench/sql_program.h"
 
 namespace sluice::bench {
 namespace {
@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kStartTimeoutUs = 60'000'000;
 constexpr int64_t kDrainTimeoutUs = 600'000'000;
 constexpr useconds_t kDrainPollUs = 2'000;
+constexpr int kDatabaseLogMib = 512;
 constexpr const char* kDatabase = "sluice_bench";
 constexpr const char* kUser = "sluice";
 constexpr const char* kPassword = "sluice-bench";  // of a server that listens on loopback only
@@ -33,12 +34,6 @@ Status write_file(const std::string& path, const std::string& text) {
   file << text << std::flush;
   if (!file) return Error(ErrorClass::kIo, path + ": cannot be written");
   return {};
-}
-
-// mariadbd refuses to run as root unless told so by name.
-std::string user_name() {
-  const passwd* entry = ::getpwuid(::geteuid());
-  return entry == nullptr ? "root" : entry->pw_name;
 }
 
 // Whether the log has, behind its first `skipped` bytes, the line with which a drain ends.
@@ -136,14 +131,10 @@ Result<std::string> Stack::start_twemproxy(const std::string& redis_address) {
   return address;
 }
 
-// A private tmpdir, here and for the server: a mariadbd that starts removes the temporary tables
-// of every other one that keeps them in the same folder.
-Status Stack::install_database(const std::string& data, const std::string& user) {
-  auto install = Process::start("mariadb-install-db",
-                                {"mariadb-install-db", "--no-defaults", "--datadir=" + data,
-                                 "--user=" + user, "--auth-root-authentication-method=normal",
-                                 "--skip-test-db", "--skip-name-resolve", "--tmpdir=" + folder()},
-                                path("mariadb-install-db.log"));
+Status Stack::install_database(const std::string& data) {
+  const SqlProgram program;
+  auto install = Process::start(program.name() + "-install", program.install(data, folder()),
+                                path("sql-install.log"));
   if (!install) return install.error();
   const auto code = (*install)->wait(kStartTimeoutUs);
   if (!code) return code.error();
@@ -156,18 +147,18 @@ Status Stack::install_database(const std::string& data, const std::string& user)
 }
 
 Status Stack::start_database() {
-  const std::string data = path("mariadb");
-  const std::string user = user_name();
-  SLUICE_TRY(install_database(data, user));
+  const SqlProgram program;
+  const std::string data = path("sql");
+  SLUICE_TRY(install_database(data));
   const auto port = free_port();
   if (!port) return port.error();
-  auto process =
-      start("mariadbd", {"mariadbd", "--no-defaults", "--datadir=" + data, "--user=" + user,
-                         "--port=" + std::to_string(*port), "--bind-address=127.0.0.1",
-                         "--skip-name-resolve", "--socket=" + path("my.sock"),
-                         "--pid-file=" + path("my.pid"), "--init-file=" + path("accounts.sql"),
-                         "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G",
-                         "--innodb-log-file-size=512M", "--skip-log-bin", "--tmpdir=" + folder()});
+  auto process = start(
+      program.name(),
+      program.serve(data, folder(), kDatabaseLogMib,
+                    {"--port=" + std::to_string(*port), "--bind-address=127.0.0.1",
+                     "--skip-name-resolve", "--init-file=" + path("accounts.sql"),
+                     "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=1G",
+                     "--skip-log-bin"}));
   if (!process) return process.error();
   database_.port = static_cast<uint16_t>(*port);
   database_.user = kUser;

@@ -32,7 +32,8 @@ class Stack {
                                   const std::vector<std::string>& settings);
   // A twemproxy (nutcracker) before that Redis; its address. kNotFound if it is not installed.
   Result<std::string> start_twemproxy(const std::string& redis_address);
-  // A mariadbd with its default durability (each commit synced) and an empty database.
+  // A mariadbd (bench/sql_program.h) with its default durability, each commit synced, and an empty
+  // database.
   Status start_database();
   // Instead of start_database(): one that runs already.
   void use_database(const sql::ConnectOptions& database) { database_ = database; }
@@ -52,7 +53,7 @@ class Stack {
       : options_(options), folder_(std::move(folder)) {}
 
   Result<Process*> start(const std::string& name, const std::vector<std::string>& words);
-  Status install_database(const std::string& data, const std::string& user);
+  Status install_database(const std::string& data);
   Status write_configs(const std::string& redis_address, int proxy_port);
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 

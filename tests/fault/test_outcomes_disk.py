@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness import invariants
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.resp import RespError
 from killing import (buy, buy_once, buyers, check, journaled, load, order_of, redis_sold,
                      start_armed)
@@ -55,7 +55,7 @@ def small_disk(lab):
 def test_mysql_away_sells_to_the_journals_limit_and_resumes_by_itself(lab):
     """MySQL is away: selling goes on until journal.max_bytes, then -BUSY before Redis is asked.
     When MySQL is back and the flusher has drained and freed segments, selling resumes by itself."""
-    redis, server = lab.redis(), lab.mariadb(start=False)
+    redis, server = lab.redis(), lab.sql_server(start=False)
     database = Database(server, "shop")
     proxy = lab.proxy(redis, journal__segment_bytes="1MiB", journal__max_bytes="4MiB")
     flusher = lab.flusher(database, start=False, journal__retain="0s")

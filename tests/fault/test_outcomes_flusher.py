@@ -8,7 +8,7 @@ import pymysql
 import pytest
 
 from harness import invariants
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.waiting import until
 from killing import buyers, check, load, start_armed, wait_killed
 from tcp_fault import LOSE_REPLY, LOSE_REQUEST, SENT
@@ -86,9 +86,9 @@ def test_the_flusher_killed_over_and_over_with_many_writers(lab):
 
 @pytest.mark.parametrize("action", [LOSE_REQUEST, SENT, LOSE_REPLY])
 def test_mysql_killed_in_a_commit_is_settled_by_the_checkpoint(lab, fault, action):
-    """mariadbd is SIGKILLed when a COMMIT is about to reach it, has reached it, or has been done
+    """The server is SIGKILLed when a COMMIT is about to reach it, has reached it, or has been done
     but not answered: the flusher reads the checkpoint back, nothing is missing or doubled."""
-    server = lab.mariadb()
+    server = lab.sql_server()
     database = Database(server, "shop").create()
     proxy, sale = sold_backlog(lab, 450, database)
     between = fault(server.port, protocol="mysql")

@@ -22,9 +22,9 @@ def test_redis_comes_back_on_the_same_port_with_its_data(lab):
         assert client("GET", "k") == "v"
 
 
-def test_mariadb_comes_back_on_the_same_port_with_its_data(lab):
+def test_the_sql_server_comes_back_on_the_same_port_with_its_data(lab):
     """SIGKILL, then start(): what was committed is there."""
-    server = lab.mariadb()
+    server = lab.sql_server()
     server.query("CREATE DATABASE d")
     server.query("CREATE TABLE d.t (n INT PRIMARY KEY)")
     server.query("INSERT INTO d.t VALUES (1), (2)")

@@ -5,7 +5,7 @@ import json
 from harness import invariants
 from harness.lab import HOLD
 from harness.load import Load, Request
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.waiting import until
 
 
@@ -43,7 +43,7 @@ def test_a_refused_row_becomes_a_dead_letter_and_blocks_nothing(lab):
 def test_a_lock_held_by_somebody_else_is_waited_for(lab):
     """Another connection holds the hot items row: the flusher retries its transaction and brings
     every row exactly once when the lock goes."""
-    server = lab.mariadb(options=["--innodb-lock-wait-timeout=1"])
+    server = lab.sql_server(options=["--innodb-lock-wait-timeout=1"])
     database = Database(server, "shop").create()
     proxy = lab.proxy(lab.redis())
     flusher = lab.flusher(database)

@@ -8,7 +8,7 @@ import threading
 from harness import invariants
 from harness.lab import HOLD
 from harness.load import Load, Request
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.waiting import until
 from reconcile_fixture import Sale, reconcile
 
@@ -110,7 +110,7 @@ def test_redis_down_is_said_and_exits_1(lab):
 
 
 def test_mysql_down_is_said_and_exits_1(lab):
-    server = lab.mariadb()
+    server = lab.sql_server()
     database = Database(server, "shop").create()
     proxy = lab.proxy(lab.redis())
     flusher = lab.flusher(database)

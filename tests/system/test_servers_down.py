@@ -5,7 +5,7 @@ import pytest
 
 from harness import invariants
 from harness.load import Load, Request, start_sale
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.resp import RespError
 from harness.waiting import until
 
@@ -19,7 +19,7 @@ def journal_records(lab):
 def test_selling_goes_on_while_mysql_is_down_from_the_start(lab):
     """MySQL is not there when everything starts: every purchase is accepted, the backlog grows on
     disk, the flusher says that it is not ready and lives; all arrives once MySQL comes up."""
-    server = lab.mariadb(start=False)
+    server = lab.sql_server(start=False)
     flusher = lab.flusher(Database(server, "shop"), start=False)
     flusher.start(wait=False)
     proxy = lab.proxy(lab.redis())
@@ -52,8 +52,8 @@ def _rows(server):
 
 @pytest.mark.parametrize("way", ["kill", "stop"])
 def test_mysql_goes_away_and_comes_back_in_mid_drain(lab, way):
-    """mariadbd is killed or stopped while rows are on their way: no row is lost or doubled."""
-    server = lab.mariadb()
+    """The server is killed or stopped while rows are on their way: no row is lost or doubled."""
+    server = lab.sql_server()
     database = Database(server, "shop").create()
     proxy = lab.proxy(lab.redis())
     flusher = lab.flusher(database, batch__rows=50)

@@ -7,7 +7,7 @@ import pytest
 
 from harness import invariants
 from harness.load import Load, Request, start_sale
-from harness.mariadb import Database
+from harness.sql_server import Database
 from harness.resp import RespError, encode
 from harness.waiting import until
 
@@ -41,7 +41,7 @@ def test_idle_daemons_end_at_once_with_0(lab, number):
 
 def test_sigterm_does_not_wait_for_mysql(lab):
     """MySQL is down and there is a backlog: the flusher still ends with 0 within seconds."""
-    server = lab.mariadb()
+    server = lab.sql_server()
     proxy = lab.proxy(lab.redis())
     flusher = lab.flusher(Database(server, "shop").create())
     server.kill()

@@ -10,7 +10,7 @@ import redis
 
 from harness import daemons, invariants
 from harness.load import Load, Request
-from harness.mariadb import PASSWORD, USER, Database
+from harness.sql_server import PASSWORD, USER, Database
 from harness.resp import RespError
 from harness.tls import Authority, TlsRedis
 from harness.waiting import until
@@ -235,7 +235,7 @@ def test_both_sides_encrypted_sell_and_reconcile(lab, authority):
 
 def mysql(lab, certificate, require="SSL"):
     """A server with a user "secure" who may log in over TLS only, as `require` says."""
-    server = lab.mariadb(start=False, options=[
+    server = lab.sql_server(start=False, options=[
         f"--ssl-cert={certificate.cert}", f"--ssl-key={certificate.key}",
         f"--ssl-ca={lab.folder / 'ca' / 'ca.crt'}"])
     with open(server.folder / "accounts.sql", "a") as accounts:
@@ -283,7 +283,7 @@ def test_a_mysql_certificate_for_an_address_is_accepted_and_one_that_ended_is_no
 
 def test_mysql_without_tls_is_not_talked_to_in_clear(lab, authority):
     """A server that offers none: no login, which would show the user's name and a digest."""
-    server = lab.mariadb()
+    server = lab.sql_server()
     done = apply_schema(lab, server.port, user=USER, tls="on", tls_ca_file=authority.ca)
     assert done.returncode == 1 and "SSL" in done.stderr, done
     assert server.query("SELECT COUNT(*) FROM information_schema.schemata "

@@ -14,6 +14,7 @@ import time
 import traceback
 
 import pymysql
+from harness import sql_program
 from harness.process import Process
 from harness.waiting import until
 
@@ -66,9 +67,10 @@ class Observer(threading.Thread):
 
     def sold_is_the_sum(self):
         """One statement sees one moment: items.sold equals its orders after every commit."""
-        connection = pymysql.connect(host="127.0.0.1", port=self.stack.mariadb.port, user="sluice",
-                                     password="sluice-test", database="shop", connect_timeout=1,
-                                     read_timeout=5)
+        server = self.stack.mariadb
+        connection = pymysql.connect(**sql_program.connect_arguments(server.socket, server.port),
+                                     user="sluice", password="sluice-test", database="shop",
+                                     connect_timeout=1, read_timeout=5)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -9,7 +9,7 @@ import shutil
 import signal
 
 from harness.daemons import Flusher, Proxy, run
-from harness.mariadb import Database, MariaDb, make_template
+from harness.sql_server import Database, SqlServer, make_template
 from harness.ports import free_port
 from harness.process import Process
 from harness.redis_server import RedisServer
@@ -90,7 +90,7 @@ class Stack:
         self.mode = None
         template = self.folder / "template"
         make_template(template)
-        self.mariadb = self._keep(MariaDb(template, self.folder / "mariadb"))
+        self.mariadb = self._keep(SqlServer(template, self.folder / "mariadb"))
         shutil.rmtree(template)
         self.database = Database(self.mariadb, DATABASE)
         self.redises = [self._keep(Redis(self.folder / name)) for name in ("redis-a", "redis-b")]

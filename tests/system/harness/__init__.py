@@ -3,7 +3,8 @@
     lab.py            everything one test starts, and its end
     process.py        one child process
     redis_server.py   a real redis-server
-    mariadb.py        a real mariadbd
+    sql_server.py     a real mariadbd or mysqld
+    sql_program.py    how each of them is made and started
     daemons.py        sluice-proxy, sluice-flusher, sluice-ctl from the build folder
     resp.py           a raw RESP client
     load.py           many buyers over many connections

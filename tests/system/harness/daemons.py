@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 
 from . import admin
-from .mariadb import PASSWORD, USER
+from .sql_server import PASSWORD, USER
 from .ports import free_port
 from .process import Process
 from .resp import Client

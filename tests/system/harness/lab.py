@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 from .daemons import Flusher, Proxy, run
-from .mariadb import Database, MariaDb, make_template
+from .sql_server import Database, SqlServer, make_template
 from .redis_server import RedisServer
 
 _database_numbers = itertools.count(1)
@@ -38,14 +38,14 @@ class Lab:
         """A running redis-server of this test's own."""
         return self._keep(RedisServer(self._folder("redis"), **kwargs)).start()
 
-    def mariadb(self, start=True, **kwargs):
-        """A mariadbd of this test's own, for tests that stop or hurt it."""
-        server = self._keep(MariaDb(self.shared.template(), self._folder("mariadb"), **kwargs))
+    def sql_server(self, start=True, **kwargs):
+        """A MariaDB or MySQL of this test's own, for tests that stop or hurt it."""
+        server = self._keep(SqlServer(self.shared.template(), self._folder("sql"), **kwargs))
         return server.start() if start else server
 
     def database(self):
         """An empty database on the server that the tests share."""
-        return Database(self.shared.mariadb(), f"sluice_{next(_database_numbers)}").create()
+        return Database(self.shared.sql_server(), f"sluice_{next(_database_numbers)}").create()
 
     def proxy(self, redis, start=True, journal=None, **settings):
         """settings: config keys with '__' for the dot, e.g. journal__fsync="no"."""
@@ -96,7 +96,7 @@ class Shared:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-shared-"))
         self._template = None
-        self._mariadb = None
+        self._sql_server = None
 
     def template(self):
         if self._template is None:
@@ -104,12 +104,12 @@ class Shared:
             make_template(self._template)
         return self._template
 
-    def mariadb(self):
-        if self._mariadb is None:
-            self._mariadb = MariaDb(self.template(), self.folder / "mariadb").start()
-        return self._mariadb
+    def sql_server(self):
+        if self._sql_server is None:
+            self._sql_server = SqlServer(self.template(), self.folder / "sql").start()
+        return self._sql_server
 
     def end(self):
-        if self._mariadb is not None:
-            self._mariadb.kill()
+        if self._sql_server is not None:
+            self._sql_server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sql/schema.h"
-#include "tests/unit/flusher/mariadb_server.h"
+#include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::flusher {
 namespace {

@@ -237,7 +237,7 @@ TEST_F(FaultTest, RefusedRowsBecomeDeadLettersAndTheirNeighboursGoIn) {
 }
 
 TEST_F(FaultTest, ServerThatLogsStatementsGetsThemAsText) {
-  testing_support::MariadbServer logging({"--log-bin", "--binlog-format=STATEMENT"});
+  testing_support::SqlServer logging({"--log-bin", "--binlog-format=STATEMENT"});
   {
     sql::Connection connection;
     ASSERT_FALSE(connection.connect(logging.options("")));

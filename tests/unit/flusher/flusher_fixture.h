@@ -7,7 +7,7 @@
 #include "flusher/flush_loop.h"
 #include "sql/schema.h"
 #include "tests/unit/flusher/journal_feeder.h"
-#include "tests/unit/flusher/mariadb_server.h"
+#include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::flusher {
 

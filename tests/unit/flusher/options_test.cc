@@ -7,7 +7,7 @@
 #include <regex>
 #include <sstream>
 
-#include "tests/unit/flusher/mariadb_server.h"
+#include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::flusher {
 namespace {

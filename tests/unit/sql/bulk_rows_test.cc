@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "sql/connection.h"
-#include "tests/unit/flusher/mariadb_server.h"
+#include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::sql {
 namespace {
@@ -164,7 +164,7 @@ TEST_F(BulkRowsTest, TriggersThatInsertSeeEveryRow) {
 }
 
 TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
-  testing_support::MariadbServer logging({"--log-bin", "--binlog-format=STATEMENT"});
+  testing_support::SqlServer logging({"--log-bin", "--binlog-format=STATEMENT"});
   Connection connection;
   ASSERT_FALSE(connection.connect(logging.options("")));
   ASSERT_FALSE(connection.exec("CREATE DATABASE d"));

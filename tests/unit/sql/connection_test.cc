@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "sql/schema.h"
-#include "tests/unit/flusher/mariadb_server.h"
+#include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::sql {
 namespace {

@@ -1,36 +1,30 @@
-"""A real mariadbd: one template folder a test run, copied for each server."""
+"""A real mariadbd or mysqld: one template folder a test run, copied for each server."""
 
-import os
 import pathlib
 import shutil
 import subprocess
 
 import pymysql
 
+from . import sql_program
 from .ports import free_port
 from .process import Process
 from .waiting import until
 
 USER, PASSWORD = "sluice", "sluice-test"
-# The server refuses to run as root unless it is told to.
-_AS_USER = ["--user=root"] if os.getuid() == 0 else []
+INSTALL_TIMEOUT_S = 120
 
 
 def make_template(folder):
-    """Runs mariadb-install-db into `folder`: the slow part, once.
-
-    A private tmpdir, here and for the server: a mariadbd that starts removes the temporary tables
-    of all others that share its tmpdir.
-    """
-    done = subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", *_AS_USER,
-         "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-         "--innodb-log-file-size=32M", f"--tmpdir={pathlib.Path(folder).parent}"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    """Makes an empty data folder: the slow part, once."""
+    folder = pathlib.Path(folder)
+    done = subprocess.run(sql_program.install_argv(folder, folder.parent),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=INSTALL_TIMEOUT_S)
     assert done.returncode == 0, done.stdout
 
 
-class MariaDb:
+class SqlServer:
     """A server in `folder`, reachable on 127.0.0.1:port as USER with PASSWORD.
 
     Small and quick to start, but as durable as a real one: each COMMIT is synced.
@@ -48,20 +42,15 @@ class MariaDb:
             f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON *.* TO '{USER}'@'%';\n")
         self.process = Process(
-            "mariadbd",
-            ["mariadbd", "--no-defaults", f"--datadir={self.data}", *_AS_USER,
-             f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self.socket}",
-             f"--pid-file={self.folder}/my.pid", f"--init-file={accounts}", "--skip-name-resolve",
-             f"--tmpdir={self.folder}",
-             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
-             "--innodb-flush-log-at-trx-commit=1", "--skip-log-bin", "--performance-schema=0",
-             "--innodb-buffer-pool-dump-at-shutdown=0", "--innodb-fast-shutdown=1",
-             "--character-set-server=utf8mb4", *options],
-            self.folder / "mariadbd.log")
+            sql_program.PROGRAM,
+            sql_program.server_argv(self.data, self.folder, [
+                f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={accounts}",
+                *options]),
+            self.folder / f"{sql_program.PROGRAM}.log")
 
     def start(self):
         self.process.start()
-        until(self._answers, 60, f"mariadbd on port {self.port}", every_s=0.05)
+        until(self._answers, 60, f"{self.process.name} on port {self.port}", every_s=0.05)
         return self
 
     def _answers(self):
@@ -73,9 +62,9 @@ class MariaDb:
             return error.args[0] not in (2003, 2013, 1045)  # not up, or accounts not there yet
 
     def connect(self, database=None):
-        return pymysql.connect(host="127.0.0.1", port=self.port, user=USER, password=PASSWORD,
-                               database=database, autocommit=True, connect_timeout=10,
-                               read_timeout=60, charset="utf8mb4")
+        return pymysql.connect(**sql_program.connect_arguments(self.socket, self.port), user=USER,
+                               password=PASSWORD, database=database, autocommit=True,
+                               connect_timeout=10, read_timeout=60, charset="utf8mb4")
 
     def query(self, sql, *args, database=None):
         """All rows, as tuples."""

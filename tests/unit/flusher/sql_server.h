@@ -1,4 +1,4 @@
-// A real mariadbd of the test's own: empty, in a temporary folder, on a unix socket only.
+// A real mariadbd or mysqld of the test's own: empty, in a temporary folder, on a unix socket only.
 #pragma once
 
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/sql_program.h"
 #include "sql/connection.h"
 #include "tests/unit/temp_folder.h"
 
@@ -54,37 +55,24 @@ class Process {
   }
 };
 
-// With a private tmpdir: a mariadbd that starts removes the temporary tables of all others that
-// share its tmpdir.
-class MariadbServer {
+class SqlServer {
  public:
-  // `settings`: further options of mariadbd.
-  explicit MariadbServer(std::vector<std::string> settings = {}) : settings_(std::move(settings)) {
-    const std::string data = dir_.path() + "/data";
-    const pid_t install = Process::start(
-        {"mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-         "--skip-test-db", "--user=" + user(), "--datadir=" + data, "--tmpdir=" + dir_.path()},
-        log());
-    if (Process::wait(install) != 0) ADD_FAILURE() << "mariadb-install-db failed: " << log();
+  static constexpr int kStartWithinMs = 60'000;  // a MySQL on a busy machine takes its time
+  // `settings`: further options of the server.
+  explicit SqlServer(std::vector<std::string> settings = {}) : settings_(std::move(settings)) {
+    const pid_t install = Process::start(program_.install(data(), dir_.path()), log());
+    if (Process::wait(install) != 0) ADD_FAILURE() << "no data folder is made: " << log();
     start();
   }
-  ~MariadbServer() { stop(SIGKILL); }
+  ~SqlServer() { stop(SIGKILL); }
 
   void start() {
-    std::vector<std::string> command{"mariadbd",
-                                     "--no-defaults",
-                                     "--user=" + user(),
-                                     "--skip-networking",
-                                     "--datadir=" + dir_.path() + "/data",
-                                     "--socket=" + socket(),
-                                     "--pid-file=" + dir_.path() + "/pid",
-                                     "--innodb-buffer-pool-size=64M",
-                                     "--innodb-log-file-size=32M",
-                                     "--tmpdir=" + dir_.path()};
-    command.insert(command.end(), settings_.begin(), settings_.end());
-    child_ = Process::start(command, log());
-    const bool up = eventually([this] { return !sql::Connection().connect(options("")); });
-    if (!up) ADD_FAILURE() << "mariadbd does not start: " << log();
+    std::vector<std::string> settings{"--skip-networking", "--innodb-buffer-pool-size=64M"};
+    settings.insert(settings.end(), settings_.begin(), settings_.end());
+    child_ = Process::start(program_.serve(data(), dir_.path(), 32, settings), log());
+    const bool up =
+        eventually([this] { return !sql::Connection().connect(options("")); }, kStartWithinMs);
+    if (!up) ADD_FAILURE() << program_.name() << " does not start: " << log();
   }
   void stop(int signal) {
     if (child_ <= 0) return;
@@ -93,7 +81,8 @@ class MariadbServer {
     child_ = 0;
   }
 
-  std::string socket() const { return dir_.path() + "/s"; }
+  const bench::SqlProgram& program() const { return program_; }
+  std::string socket() const { return dir_.path() + "/my.sock"; }
   sql::ConnectOptions options(const std::string& database) const {
     sql::ConnectOptions options;
     options.unix_socket = socket();
@@ -104,19 +93,18 @@ class MariadbServer {
   }
 
  private:
-  static std::string user() {
-    return ::geteuid() == 0 ? "root" : std::string(std::getenv("USER") ? std::getenv("USER") : "");
-  }
+  std::string data() const { return dir_.path() + "/data"; }
   std::string log() const { return dir_.path() + "/log"; }
 
+  const bench::SqlProgram program_;
   test::TempFolder dir_;
   const std::vector<std::string> settings_;
   pid_t child_ = 0;
 };
 
 // Started by the first test that asks for it, ended with the program.
-inline MariadbServer& server() {
-  static MariadbServer instance;
+inline SqlServer& server() {
+  static SqlServer instance;
   return instance;
 }
 
