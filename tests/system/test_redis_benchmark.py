@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-# The default list of redis-benchmark 7.0.
+# The default list of redis-benchmark 7.0; newer ones and Valkey's have more.
 TESTS = {"PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "LPOP", "RPOP",
          "SADD", "HSET", "SPOP", "ZADD", "ZPOPMIN", "LPUSH (needed to benchmark LRANGE)",
          "LRANGE_100 (first 100 elements)", "LRANGE_300 (first 300 elements)",
@@ -17,9 +17,15 @@ TESTS = {"PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "L
     ("-n", "2000", "--threads", "2", "--dbnum", "3"),
 ], ids=" ".join)
 def test_default_list(stack, options):
-    done = subprocess.run(["redis-benchmark", "-p", str(stack.port), "-q", "-c", "20", *options],
+    """The same tests, and as many, as before the server itself."""
+    direct, via = names(stack.redis_port, options), names(stack.port, options)
+    assert via == direct and TESTS <= set(via)
+
+
+def names(port, options):
+    """The tests that redis-benchmark has a result of, in its order."""
+    done = subprocess.run(["redis-benchmark", "-p", str(port), "-q", "-c", "20", *options],
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0 and "rror" not in done.stdout, done.stdout
     lines = [line for line in re.split(r"[\r\n]+", done.stdout) if "requests per second" in line]
-    assert {line.split(": ")[0] for line in lines} == TESTS, done.stdout
-    assert "rror" not in done.stdout, done.stdout
+    return [line.split(": ")[0] for line in lines]

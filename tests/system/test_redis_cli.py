@@ -52,8 +52,8 @@ def through_both(stack, *words, stdin=None):
 
 @pytest.mark.parametrize("words,shows", [
     (("--bigkeys",), "Biggest string found"),
-    (("--memkeys",), "summary"),
-    (("--memkeys-samples", "10"), "summary"),
+    (("--memkeys",), "ummary"),
+    (("--memkeys-samples", "10"), "ummary"),
     (("--scan", "--pattern", "l:*"), "l:3"),
     (("--scan", "--quoted-pattern", '"s:29\x39"'), "s:299"),
     (("-3", "--no-raw", "HGETALL", "h"), "1# "),
@@ -81,7 +81,7 @@ def test_hotkeys(stack):
     direct = stack.direct()
     # Not before the proxy has looked: it sells nothing in a Redis that may evict what it sells.
     assert direct.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu") == b"+OK\r\n"
-    assert "summary" in cli(stack.port, "--hotkeys")
+    assert "ummary" in cli(stack.port, "--hotkeys")
     assert direct.ask("CONFIG", "SET", "maxmemory-policy", "noeviction") == b"+OK\r\n"
 
 
