@@ -7,7 +7,7 @@ import socket
 import pytest
 import redis as redis_py
 
-from harness import daemons
+from harness import daemons, sql_program
 from harness.ports import free_port
 from harness.process import Process
 from harness.waiting import until
@@ -21,6 +21,8 @@ def run(lab):
     """Makes a Process of scripts/run with ports and a data folder of its own."""
     if daemons.BIN != daemons.ROOT / "build" / "bin":
         pytest.skip("scripts/run builds and runs the default build only")
+    if not sql_program.IS_MARIADB:
+        pytest.skip("scripts/run starts a MariaDB")
     ports = {name: free_port() for name in NAMES}
     environment = {f"SLUICE_RUN_{name}_PORT": str(port) for name, port in ports.items()}
     environment["SLUICE_RUN_DIR"] = str(lab.folder / "var")

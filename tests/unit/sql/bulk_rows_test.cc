@@ -15,11 +15,14 @@ using Type = BulkRows::Type;
 constexpr Type kNumberAndText[] = {Type::kUnsigned, Type::kText};
 const std::string kInsert = "INSERT INTO t (id, text) VALUES (?,?)";
 
+constexpr const char* kMariadbOnly = "rows as values (bulk execution) are MariaDB's";
+
 class BulkRowsTest : public testing::Test {
  protected:
   void SetUp() override {
+    if (!testing_support::server().program().is_mariadb()) GTEST_SKIP() << kMariadbOnly;
     ASSERT_FALSE(connection.connect(database.options()));
-    if (!connection.takes_bulk()) GTEST_SKIP() << "this server takes text only";
+    ASSERT_TRUE(connection.takes_bulk());
     database.run("CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY, text VARBINARY(300))");
   }
   // Rows with the ids [begin, end) and no text.
@@ -163,13 +166,20 @@ TEST_F(BulkRowsTest, TriggersThatInsertSeeEveryRow) {
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM t"), "500");
 }
 
+TEST(BulkRows, OnlyMariadbIsSentThem) {
+  Connection connection;
+  ASSERT_FALSE(connection.connect(testing_support::server().options("")));
+  EXPECT_EQ(connection.takes_bulk(), testing_support::server().program().is_mariadb());
+}
+
 TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
+  if (!testing_support::server().program().is_mariadb()) GTEST_SKIP() << kMariadbOnly;
   testing_support::SqlServer logging({"--log-bin", "--binlog-format=STATEMENT"});
   Connection connection;
   ASSERT_FALSE(connection.connect(logging.options("")));
   ASSERT_FALSE(connection.exec("CREATE DATABASE d"));
   ASSERT_FALSE(connection.exec("CREATE TABLE d.t (id INT UNSIGNED PRIMARY KEY)"));
-  if (!connection.takes_bulk()) GTEST_SKIP() << "this server takes text only";
+  ASSERT_TRUE(connection.takes_bulk());
   constexpr Type kNumber[] = {Type::kUnsigned};
   BulkRows rows(kNumber, 2);
   rows.add_unsigned(1);
