@@ -4,7 +4,7 @@
 build_dir = build
 
 .PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan \
-        format clean
+        matrix portability format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
@@ -56,6 +56,12 @@ asan: deps  ## the unit tests under AddressSanitizer and UndefinedBehaviorSaniti
 tsan: deps  ## the unit tests under ThreadSanitizer
 	@scripts/build tsan
 	@scripts/test --build build-tsan unit
+
+matrix: build  ## the tests with each Redis, Valkey, MySQL, MariaDB: SERVERS="valkey-9.1 …"; root
+	@scripts/matrix $(SERVERS)
+
+portability:  ## clone, make run, make test on fresh Debians: SUITES="bookworm trixie"; root, hours
+	@scripts/portability $(SUITES)
 
 format:  ## clang-format over the C++ lines that differ from the last commit
 	@git clang-format --extensions cc,h
