@@ -334,8 +334,7 @@ def test_the_flusher_waits_for_a_mysql_that_proves_who_it_is(lab, authority):
         assert database.query("SHOW TABLES") == ()
         right, server = authority.issue("right"), database.server
         server.stop()
-        server.process.argv += [f"--ssl-cert={right.cert}", f"--ssl-key={right.key}",
-                                "--ssl-ca="]
+        server.process.argv += [f"--ssl-cert={right.cert}", f"--ssl-key={right.key}"]
         server.start()
         until(lambda: database.query("SHOW TABLES LIKE 'orders'"), 30, "the tables")
         invariants.wait_rows(database, "phone", 50)
