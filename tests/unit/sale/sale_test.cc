@@ -145,8 +145,10 @@ TEST_F(SaleTest, EmptiedRedisIsRebuiltFromTheJournalAlsoInMidSale) {
       order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "QTY", "2", "REQ", "r"}));
   redis_.run({"FLUSHALL"});
   EXPECT_EQ(order_of(proxy->ask_patiently({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
-  EXPECT_EQ(proxy->ask({"SECKILL.BUY", "phone", "a"}), array({"LIMIT", ":2", order}));
-  EXPECT_NE(proxy->ask({"SECKILL.STOCK", "phone"}).find("remaining\r\n:8"), std::string::npos);
+  // Patiently: the heartbeat may see the flush after the purchase did, and ask all gates again.
+  EXPECT_EQ(proxy->ask_patiently({"SECKILL.BUY", "phone", "a"}), array({"LIMIT", ":2", order}));
+  EXPECT_NE(proxy->ask_patiently({"SECKILL.STOCK", "phone"}).find("remaining\r\n:8"),
+            std::string::npos);
 }
 
 // The chunks behind the creation find nothing to add to. It is no reason to give the item up: its
