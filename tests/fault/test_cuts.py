@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness import invariants
+from harness import invariants, sql_program
 from harness.daemons import ROOT
 from harness.resp import RespError
 from harness.waiting import until
@@ -157,7 +157,9 @@ def test_a_bad_network_to_redis_only_slows_things_down(lab, fault, how):
 # The commands behind a packet's header, as in https://mariadb.com/kb/en/0-packet/
 QUERY = b"\x03"
 PREPARE = b"\x16"
-BULK_EXECUTE = b"\xfa"  # how a transaction's orders go to a MariaDB
+BULK_EXECUTE = b"\xfa"
+# How a transaction's orders go to a MariaDB, and to a MySQL.
+ORDERS = BULK_EXECUTE if sql_program.IS_MARIADB else QUERY + b"INSERT INTO `orders`"
 
 
 def drain_through(lab, fault, orders, **settings):
@@ -186,7 +188,7 @@ def test_a_cut_in_a_transaction_neither_loses_nor_doubles(lab, fault, statement,
     """The connection is cut at one statement of a transaction, before, in or after it. The answer
     to a COMMIT that was lost is read back from the checkpoint."""
     between, database, proxy, flusher, sale = drain_through(lab, fault, 450, batch__writers=1)
-    packet = BULK_EXECUTE if statement == "orders" else QUERY + statement.encode()
+    packet = ORDERS if statement == "orders" else QUERY + statement.encode()
     rule = between.on(b"^...." + packet, action, nth=4)
     flusher.start()
     rule.wait()
