@@ -185,7 +185,8 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
           "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state,"
           " state_at, updated_at) VALUES (" +
           sql_literal(item) + "," + std::to_string(missing) + ",0," +
-          std::to_string(journal.limit) + "," + datetime_or_null(journal.start_ms) + "," + datetime_or_null(journal.end_ms) + "," +
+          std::to_string(journal.limit) + "," + datetime_or_null(journal.start_ms) + "," +
+          datetime_or_null(journal.end_ms) + "," +
           (journal.open ? "'open'" : "'closed'") + "," +
           datetime_or_null(std::max(journal.state_ms, journal.created_ms)) +
           ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";

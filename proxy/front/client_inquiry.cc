@@ -16,8 +16,8 @@ bool is(std::string_view arg, std::string_view word) {
 
 Inquiry as_it_is(Args args) { return {args.begin(), args.end()}; }
 
-// A wrong PAUSE or UNBLOCK, of no time or of nobody. What is no number stays, and is refused; a time
-// that is too long is so long that every server refuses it.
+// A wrong PAUSE or UNBLOCK, of no time or of nobody. What is no number stays, and is refused; a
+// time that is too long is so long that every server refuses it.
 Inquiry without_effect(Args args) {
   Inquiry words = as_it_is(args);
   int64_t number = 0, ms = 0;

@@ -20,6 +20,7 @@ struct Subject {
 };
 
 std::string number(int64_t value) { return std::to_string(value); }
+std::string seconds(int64_t us) { return number(us / 1'000'000); }
 
 // What the proxy can tell of a client, by the name of the field.
 struct Source {
@@ -33,10 +34,8 @@ constexpr Source kSources[] = {
     {"laddr", [](const Subject& of) { return of.client.local_address; }},
     {"fd", [](const Subject& of) { return number(of.client.fd); }},
     {"name", [](const Subject& of) { return of.client.name; }},
-    {"age",
-     [](const Subject& of) { return number((of.now_us - of.client.connected_us) / 1'000'000); }},
-    {"idle",
-     [](const Subject& of) { return number((of.now_us - of.client.active_us.load()) / 1'000'000); }},
+    {"age", [](const Subject& of) { return seconds(of.now_us - of.client.connected_us); }},
+    {"idle", [](const Subject& of) { return seconds(of.now_us - of.client.active_us.load()); }},
     {"flags", [](const Subject& of) { return shown_flags(of.client); }},
     {"capa", [](const Subject& of) { return std::string(of.client.redirects.load() ? "r" : ""); }},
     {"db", [](const Subject& of) { return number(of.client.database.load()); }},

@@ -41,7 +41,8 @@ class Pause {
 };
 
 // Whether the command has to wait during CLIENT PAUSE … WRITE: if the server's `catalog` says that
-// it writes or may be replicated. Null, not known yet: any command may. Of EXEC its commands decide.
+// it writes or may be replicated. Null, not known yet: any command may. Of EXEC its commands
+// decide.
 bool may_write(CommandKind kind, std::span<const std::string_view> args,
                const upstream::CommandCatalog* catalog);
 

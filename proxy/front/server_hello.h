@@ -14,8 +14,8 @@ namespace sluice::proxy::front {
 
 class ServerHello {
  public:
-  // `reply`: the server's whole answer to HELLO, of either protocol. kRefused: an error, its text as it came;
-  // kInvalid: it is not the answer to HELLO.
+  // `reply`: the server's whole answer to HELLO, of either protocol. kRefused: an error, its text
+  // as it came; kInvalid: it is not the answer to HELLO.
   static Result<ServerHello> parse(std::string_view reply);
 
   // As the server would answer a client of this protocol whose connection has this number.
