@@ -3,87 +3,30 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/upstream/reply_value.h"
 #include "resp/names.h"
-#include "resp/request_parser.h"
 
 namespace sluice::proxy::upstream {
 namespace {
 
-constexpr size_t kDepthMax = 16;
 constexpr size_t kNameMax = 128;
 
-// One RESP2 value; of an array its elements.
-struct Value {
-  char type = 0;
-  int64_t integer = 0;
-  std::string_view text;
-  std::vector<Value> elements;
-
-  const Value* field(std::string_view name) const {  // of an array of names and values
-    for (size_t i = 0; i + 1 < elements.size(); i += 2) {
-      if (elements[i].text == name) return &elements[i + 1];
-    }
-    return nullptr;
-  }
-  int64_t number(std::string_view name) const {
-    const Value* value = field(name);
-    return value == nullptr ? 0 : value->integer;
-  }
-  std::string_view word(std::string_view name) const {
-    const Value* value = field(name);
-    return value == nullptr ? std::string_view() : value->text;
-  }
-};
-
-bool read_value(std::string_view& rest, Value& value, size_t depth) {
-  const size_t end = rest.find("\r\n");
-  if (end == rest.npos || end < 1 || depth > kDepthMax) return false;
-  value.type = rest[0];
-  const std::string_view line = rest.substr(1, end - 1);
-  rest.remove_prefix(end + 2);
-  if (value.type == '+' || value.type == '-') {
-    value.text = line;
-    return true;
-  }
-  if (!resp::parse_strict_integer(line, value.integer)) return false;
-  if (value.type == ':' || value.integer == -1) return true;
-  if (value.integer < 0) return false;
-  const auto size = static_cast<size_t>(value.integer);
-  if (value.type == '$') {
-    if (rest.size() < size || rest.size() - size < 2) return false;
-    value.text = rest.substr(0, size);
-    rest.remove_prefix(size + 2);
-    return true;
-  }
-  if (value.type != '*') return false;
-  for (size_t i = 0; i < size; ++i) {
-    if (!read_value(rest, value.elements.emplace_back(), depth + 1)) return false;
-  }
-  return true;
+void read_flags(const ReplyValue& flags, KeySpec& spec) {
+  spec.reads = flags.has("access");
+  spec.writes = flags.has("insert") || flags.has("update") || flags.has("delete");
+  spec.is_key = !flags.has("not_key");
+  spec.incomplete = flags.has("incomplete");
+  spec.variable_flags = flags.has("variable_flags");
 }
 
-bool has(const Value& array, std::string_view word) {
-  return std::any_of(array.elements.begin(), array.elements.end(), [&](const Value& element) {
-    return resp::equals_ignoring_case(element.text, word);
-  });
-}
-
-void read_flags(const Value& flags, KeySpec& spec) {
-  spec.reads = has(flags, "access");
-  spec.writes = has(flags, "insert") || has(flags, "update") || has(flags, "delete");
-  spec.is_key = !has(flags, "not_key");
-  spec.incomplete = has(flags, "incomplete");
-  spec.variable_flags = has(flags, "variable_flags");
-}
-
-KeySpec read_key_spec(const Value& value) {
+KeySpec read_key_spec(const ReplyValue& value) {
   KeySpec spec;
-  if (const Value* flags = value.field("flags")) read_flags(*flags, spec);
-  const Value* begin = value.field("begin_search");
-  const Value* find = value.field("find_keys");
+  if (const ReplyValue* flags = value.field("flags")) read_flags(*flags, spec);
+  const ReplyValue* begin = value.field("begin_search");
+  const ReplyValue* find = value.field("find_keys");
   if (begin == nullptr || find == nullptr) return spec;
-  const Value* begin_spec = begin->field("spec");
-  const Value* find_spec = find->field("spec");
+  const ReplyValue* begin_spec = begin->field("spec");
+  const ReplyValue* find_spec = find->field("spec");
   if (begin_spec == nullptr || find_spec == nullptr) return spec;
   if (begin->word("type") == "index") {
     spec.begin = KeySpec::Begin::kIndex;
@@ -126,33 +69,35 @@ class CatalogReader {
   explicit CatalogReader(CommandCatalog& catalog) : catalog_(catalog) {}
 
   // name, arity, flags, first key, last key, step, categories, tips, key specs, subcommands
-  bool add(const Value& value, bool is_subcommand) {
+  bool add(const ReplyValue& value, bool is_subcommand) {
     const auto& fields = value.elements;
     if (fields.size() < 6 || fields[0].text.empty() || fields[0].text.size() > kNameMax)
       return false;
     const size_t index = catalog_.commands_.size();
     CommandInfo command;
-    command.name = resp::lower(fields[0].text);
+    command.shown = fields[0].text;
+    command.name = resp::lower(command.shown);
     if (is_subcommand && command.name.find('|') == command.name.npos) return false;
     command.arity = fields[1].integer;
-    command.no_auth = has(fields[2], "no_auth");
-    command.movable_keys = has(fields[2], "movablekeys");
-    command.may_write = has(fields[2], "write") || has(fields[2], "may_replicate");
-    command.blocks = has(fields[2], "blocking");
+    command.no_auth = fields[2].has("no_auth");
+    command.movable_keys = fields[2].has("movablekeys");
+    command.may_write = fields[2].has("write") || fields[2].has("may_replicate");
+    command.blocks = fields[2].has("blocking");
     if (fields.size() > 6) {
-      for (const Value& category : fields[6].elements)
+      for (const ReplyValue& category : fields[6].elements)
         command.categories.push_back(
             resp::lower(category.text.substr(category.text.starts_with('@') ? 1 : 0)));
     }
     if (fields.size() > 8) {
-      for (const Value& spec : fields[8].elements) command.keys.push_back(read_key_spec(spec));
+      for (const ReplyValue& spec : fields[8].elements) command.keys.push_back(read_key_spec(spec));
     } else if (fields[3].integer > 0 && !command.movable_keys) {
       command.keys.push_back(range_spec(fields[3].integer, fields[4].integer, fields[5].integer));
     }
+    catalog_.categories_.insert(command.categories.begin(), command.categories.end());
     catalog_.by_name_.emplace(command.name, index);
     catalog_.commands_.push_back(std::move(command));
     if (fields.size() <= 9 || is_subcommand) return true;
-    for (const Value& sub : fields[9].elements) {
+    for (const ReplyValue& sub : fields[9].elements) {
       catalog_.commands_[index].subcommands.push_back(catalog_.commands_.size());
       if (!add(sub, true)) return false;
     }
@@ -164,15 +109,24 @@ class CatalogReader {
 };
 
 Result<CommandCatalog> CommandCatalog::parse(std::string_view reply) {
-  Value list;
+  ReplyValue list;
   CommandCatalog catalog;
   CatalogReader reader(catalog);
-  bool good = read_value(reply, list, 0) && list.type == '*' && !list.elements.empty();
+  bool good = read_value(reply, list) && list.type == '*' && !list.elements.empty();
   for (size_t i = 0; good && i < list.elements.size(); ++i)
     good = list.elements[i].type == '*' && reader.add(list.elements[i], false);
   if (list.type == '-') return Error(ErrorClass::kRefused, std::string(list.text));
   if (!good) return Error(ErrorClass::kInvalid, "its reply to COMMAND is not a list of commands");
   return catalog;
+}
+
+void CommandCatalog::know_users(ServerUsers users) {
+  users_ = std::move(users);
+  categories_.insert(users_.categories.begin(), users_.categories.end());
+}
+
+bool CommandCatalog::has_category(std::string_view name) const {
+  return categories_.find(name) != categories_.end();
 }
 
 const CommandInfo* CommandCatalog::find(std::string_view full_name) const {
@@ -194,19 +148,50 @@ const CommandInfo* CommandCatalog::lookup(std::span<const std::string_view> args
 }
 
 void CatalogLoader::load(Pipe& pipe) {
-  if (loading_) return;
+  if (pipe_ != nullptr) return;
+  step_ = 0;
+  users_ = ServerUsers();
+  pipe_ = &pipe;
+  ask("*1\r\n$7\r\nCOMMAND\r\n");
+}
+
+// One question after the other: the answer to an earlier one may make the others pointless.
+void CatalogLoader::ask(std::string_view command) {
   reply_.clear();
-  loading_ = pipe.forward("*1\r\n$7\r\nCOMMAND\r\n", 1, *this, false);
+  if (!pipe_->forward(command, 1, *this, false)) pipe_ = nullptr;
 }
 
 void CatalogLoader::reply_bytes(std::string_view bytes, size_t replies) {
   if (reply_.size() + bytes.size() <= CommandCatalog::kReplyBytesMax) reply_.append(bytes);
   if (replies == 0) return;
-  loading_ = false;
-  auto catalog = CommandCatalog::parse(reply_);
+  if (const Status taken = take_reply(); !taken) return end(taken.error());
+  const auto questions = questions_about_users();
+  if (step_ < questions.size()) return ask(questions[step_++]);
+  catalog_->know_users(std::move(users_));
+  end(CatalogPtr(std::move(catalog_)));
+}
+
+// Of the questions about users any may be refused. But "-BUSY", "-LOADING" and the like refuse all
+// of them, and only for now.
+Status CatalogLoader::take_reply() {
+  if (step_ == 0) {
+    auto catalog = CommandCatalog::parse(reply_);
+    if (!catalog) return catalog.error();
+    catalog_ = std::make_shared<CommandCatalog>(*std::move(catalog));
+    return {};
+  }
+  const std::string_view reply = reply_;
+  if (reply.starts_with('-') && !reply.starts_with("-ERR ") && !reply.starts_with("-NOPERM "))
+    return Error(ErrorClass::kRefused, std::string(reply.substr(1, reply.find("\r\n") - 1)));
+  take_answer(users_, step_ - 1, reply);
+  return {};
+}
+
+void CatalogLoader::end(Result<CatalogPtr> outcome) {
+  pipe_ = nullptr;
+  catalog_.reset();
   std::string().swap(reply_);
-  if (!catalog) return loaded_(catalog.error());
-  loaded_(CatalogPtr(std::make_shared<CommandCatalog>(*std::move(catalog))));
+  loaded_(std::move(outcome));
 }
 
 // The pipe reconnects, and asks again then.
@@ -215,7 +200,8 @@ void CatalogLoader::replies_lost(size_t replies, bool begun, std::string_view er
   static_cast<void>(begun);
   static_cast<void>(error);
   reply_.clear();
-  loading_ = false;
+  catalog_.reset();
+  pipe_ = nullptr;
 }
 
 }  // namespace sluice::proxy::upstream

@@ -1,7 +1,8 @@
 // The commands that Redis has, by its own account: what COMMAND says of arity, categories and the
-// positions of keys. Users' permissions are judged by it (front/permission.h).
+// positions of keys, and of users (server_users.h). Users' permissions are judged by it
+// (front/permission.h).
 //
-//   pipe up ─► CatalogLoader: COMMAND ─► reply ─► CommandCatalog::parse() ─► the worker's own copy
+//   pipe up ─► CatalogLoader: COMMAND, ACL CAT, … ─► CommandCatalog ─► the worker's own copy
 //
 // A catalog is immutable; each I/O thread has its own, so that nothing is shared on the way of a
 // command.
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +21,7 @@
 #include "base/error.h"
 #include "proxy/upstream/pipe.h"
 #include "proxy/upstream/reply_receiver.h"
+#include "proxy/upstream/server_users.h"
 
 namespace sluice::proxy::upstream {
 
@@ -42,6 +45,7 @@ struct KeySpec {
 
 struct CommandInfo {
   std::string name;      // lower case; of a subcommand "config|get"
+  std::string shown;     // the name as Redis writes it: those of modules may have capitals
   int64_t arity = 0;     // exact, or at least the absolute value
   bool no_auth = false;  // allowed to everybody
   bool movable_keys = false;
@@ -67,11 +71,19 @@ class CommandCatalog {
   size_t index_of(const CommandInfo& command) const {
     return static_cast<size_t>(&command - commands_.data());
   }
+  // Lower case, without '@': one that ACL CAT tells or a command is in.
+  bool has_category(std::string_view name) const;
+
+  const ServerUsers& users() const { return users_; }
+  // While it is made.
+  void know_users(ServerUsers users);
 
  private:
   friend class CatalogReader;
 
   std::vector<CommandInfo> commands_;
+  ServerUsers users_;
+  std::set<std::string, std::less<>> categories_;
   std::unordered_map<std::string, size_t> by_name_;
 };
 using CatalogPtr = std::shared_ptr<const CommandCatalog>;
@@ -84,18 +96,24 @@ class CatalogLoader final : ReplyReceiver {
   explicit CatalogLoader(std::function<void(Result<CatalogPtr>)> loaded)
       : loaded_(std::move(loaded)) {}
 
-  // Does nothing while the answer to an earlier call is still to come.
+  // Does nothing while the answers to an earlier call are still to come.
   void load(Pipe& pipe);
 
  private:
+  void ask(std::string_view command);
+  Status take_reply();
+  void end(Result<CatalogPtr> outcome);
   void reply_bytes(std::string_view bytes, size_t replies) override;
   void replies_too_deep(size_t replies) override { reply_bytes({}, replies); }  // no catalog
   void replies_lost(size_t replies, bool begun, std::string_view error) override;
   void upstream_has_room() override {}
 
   const std::function<void(Result<CatalogPtr>)> loaded_;
+  Pipe* pipe_ = nullptr;  // while answers are to come
   std::string reply_;
-  bool loading_ = false;
+  size_t step_ = 0;  // questions asked since COMMAND
+  std::shared_ptr<CommandCatalog> catalog_;
+  ServerUsers users_;
 };
 
 }  // namespace sluice::proxy::upstream
