@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "proxy/front/server_words.h"
 #include "resp/names.h"
 
 namespace sluice::proxy::front {
@@ -29,24 +30,9 @@ std::string unknown(const upstream::CommandCatalog& catalog, Args args) {
   return unknown_command(args);
 }
 
-std::string denial(const Verdict& verdict, std::string_view command) {
-  using Kind = Verdict::Kind;
-  const std::string user = "NOPERM this user has no permissions to ";
-  switch (verdict.kind) {
-    case Kind::kAllowed:
-      return "";
-    case Kind::kCommand:
-      return user + "run the '" + std::string(command) + "' command";
-    case Kind::kKey:
-      return user + "access one of the keys used as arguments";
-    case Kind::kChannel:
-      return user + "access one of the channels used as arguments";
-    case Kind::kSortBy:
-      return "ERR BY option of SORT denied due to insufficient ACL permissions.";
-    case Kind::kSortGet:
-      return "ERR GET option of SORT denied due to insufficient ACL permissions.";
-  }
-  return "";
+const upstream::ServerUsers& not_known_yet() {
+  static const upstream::ServerUsers as_most_are;
+  return as_most_are;
 }
 
 }  // namespace
@@ -64,6 +50,10 @@ Access::Access(UserDirectory* directory, bool warns)
     : directory_(directory),
       warns_(warns),
       users_(directory == nullptr ? nullptr : directory->users()) {}
+
+const upstream::ServerUsers& Access::server_users() const {
+  return catalog_ == nullptr ? not_known_yet() : catalog_->users();
+}
 
 std::shared_ptr<const Permission> Access::permission(const UserPtr& user) {
   if (user->allows_everything()) return nullptr;
@@ -89,16 +79,19 @@ void Access::take_catalog(Result<upstream::CatalogPtr> catalog) {
   }
   catalog_ = *std::move(catalog);
   permissions_.clear();
+  if (directory_ == nullptr || !warns_) return;
+  directory_->know(catalog_);
   warn_of_unknown_rules();
 }
 
-// Redis would not start with such a file. Here it may be the right one for another Redis.
+// Redis would not start with such a file. But here the file is read first, and it may be the right
+// one for a Redis that was replaced by this one.
 void Access::warn_of_unknown_rules() const {
-  if (directory_ == nullptr || catalog_ == nullptr || !warns_) return;
   for (const UserPtr& user : users_->all()) {
     for (const std::string& rule : Permission::unknown_rules(*user, *catalog_))
-      spdlog::error("{}: user {}: {} names no command of Redis or Sluice and has no effect",
-                    directory_->path(), user->name, rule);
+      spdlog::error("{}: user {}: {} names no {} of Redis or Sluice and has no effect",
+                    directory_->path(), user->name, rule,
+                    rule[1] == '@' ? "category" : "command");
   }
 }
 
@@ -108,13 +101,17 @@ bool arity_fits(const upstream::CommandInfo& command, size_t count) {
 }
 
 std::string refusal(const upstream::CommandCatalog& catalog, const Permission* permission,
-                    bool authenticated, Args args) {
+                    bool authenticated, Args args, int64_t database) {
   const upstream::CommandInfo* command = catalog.lookup(args);
+  const bool may_come = authenticated || (command != nullptr && command->no_auth);
+  if (!may_come && catalog.users().login_comes_first) return std::string(kNotAuthenticated);
   if (command == nullptr) return unknown(catalog, args);
   if (!arity_fits(*command, args.size()))
-    return "ERR wrong number of arguments for '" + command->name + "' command";
-  if (!authenticated && !command->no_auth) return std::string(kNotAuthenticated);
-  return permission == nullptr ? "" : denial(permission->check(*command, args), command->name);
+    return "ERR wrong number of arguments for '" + command->shown + "' command";
+  if (!may_come) return std::string(kNotAuthenticated);
+  if (permission == nullptr) return "";
+  return denial(catalog.users(), permission->user(), permission->check(*command, args, database),
+                command->shown);
 }
 
 std::string refusal(const sale::CommandSpec& command, const Permission* permission,
@@ -122,7 +119,10 @@ std::string refusal(const sale::CommandSpec& command, const Permission* permissi
   if (!authenticated) return std::string(kNotAuthenticated);
   if (const Status status = sale::check_arity(command, args.size()); !status)
     return "ERR " + status.error().message();
-  return permission == nullptr ? "" : denial(permission->check(command, args), command.name);
+  if (permission == nullptr) return "";
+  const upstream::CommandCatalog* catalog = permission->catalog();
+  return denial(catalog == nullptr ? not_known_yet() : catalog->users(), permission->user(),
+                permission->check(command, args), command.name);
 }
 
 }  // namespace sluice::proxy::front

@@ -23,6 +23,8 @@ class Access {
   const Users& users() const { return *users_; }
   const upstream::CommandCatalog* catalog() const { return catalog_.get(); }
   const upstream::CatalogPtr& catalog_ptr() const { return catalog_; }
+  // How the server deals with users; what most do until it is known.
+  const upstream::ServerUsers& server_users() const;
   // Why there is no catalog although Redis was reached; "" otherwise.
   const std::string& catalog_error() const { return catalog_error_; }
 
@@ -49,10 +51,11 @@ std::string unknown_command(Args args);
 bool arity_fits(const upstream::CommandInfo& command, size_t count);
 
 // The text of a refusal, worded as Redis words it and without its dash; "" if all is well. The
-// checks come in Redis's order: existence, number of arguments, login, permission.
-// `permission` null: everything is allowed.
+// checks come in Redis's order: existence, number of arguments, login, permission; with some
+// servers the login comes first.
+// `permission` null: everything is allowed. `database` is the one that the command will run in.
 std::string refusal(const upstream::CommandCatalog& catalog, const Permission* permission,
-                    bool authenticated, Args args);
+                    bool authenticated, Args args, int64_t database);
 std::string refusal(const sale::CommandSpec& command, const Permission* permission,
                     bool authenticated, Args args);
 

@@ -1,6 +1,7 @@
 #include "proxy/front/permission.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "proxy/front/glob.h"
 #include "resp/names.h"
@@ -82,7 +83,10 @@ void add_sort_store(Args args, std::vector<KeyUse>& keys) {
   if (store != 0) keys.push_back({store, false, true});
 }
 
-void add_migrate_keys(Args args, std::vector<KeyUse>& keys) {
+// Only behind an empty key KEYS names others; elsewhere it is a syntax error, and no key.
+void find_migrate_keys(Args args, std::vector<KeyUse>& keys) {
+  keys.clear();
+  if (args.size() > 3) keys.push_back({3, true, true});
   if (args.size() < 6 || !args[3].empty()) return;
   for (size_t i = 6; i < args.size(); ++i) {
     if (is(args[i], "auth")) i += 1;
@@ -120,6 +124,49 @@ bool key_allowed(const Selector& selector, std::string_view key, bool reads, boo
          std::any_of(selector.keys.begin(), selector.keys.end(), [&](const KeyPattern& pattern) {
            return (pattern.read || !reads) && (pattern.write || !writes) &&
                   glob_matches(pattern.pattern, key);
+         });
+}
+
+// ---- Databases.
+
+// The arguments that name databases; nothing if the command never does. Empty where it names none
+// this time, or where the server will say what is wrong with them: not a number, or not below
+// `count` (null: not known).
+std::optional<std::vector<size_t>> databases_of(const CommandInfo& command, Args args,
+                                                std::optional<int64_t> count) {
+  std::vector<size_t> named;
+  if (command.name == "select") named = {1};
+  else if (command.name == "swapdb") named = {1, 2};
+  else if (command.name == "move") named = {2};
+  else if (command.name != "copy") return std::nullopt;
+  if (command.name == "copy") {
+    for (size_t i = 3; i < args.size(); ++i) {
+      if (is(args[i], "replace")) continue;
+      if (!is(args[i], "db") || i + 1 == args.size()) return std::vector<size_t>();
+      named.push_back(++i);
+    }
+  }
+  for (const size_t argument : named) {
+    int64_t number = 0;
+    if (argument >= args.size() || !resp::parse_strict_integer(args[argument], number) ||
+        number < 0 || (count && number >= *count))
+      return std::vector<size_t>();
+  }
+  return named;
+}
+
+// COMMAND does not tell of these (Valkey's CMD_ALL_DBS).
+bool uses_all_databases(const CommandInfo& command) {
+  for (std::string_view name : {"flushall", "cluster|flushslot", "cluster|migrateslots",
+                                "cluster|cancelslotmigrations"})
+    if (command.name == name) return true;
+  return false;
+}
+
+bool uses_a_database(const CommandInfo& command) {
+  return has_keys(command) ||
+         std::any_of(command.categories.begin(), command.categories.end(), [](const auto& name) {
+           return name == "keyspace" || name == "read" || name == "write";
          });
 }
 
@@ -171,7 +218,11 @@ Verdict check_sort(const Selector& selector, const CommandInfo& command, Args ar
 // modules, nor of Redis before 7.0.
 bool tells_all_keys(const CommandInfo& command) {
   if (command.keys.empty()) return !command.movable_keys;
-  if (command.name == "sort" || command.name == "sort_ro" || command.name == "migrate") return true;
+  // Some servers call those of GEORADIUS and XREAD incomplete, because of several places where the
+  // keyword stands one holds; find_keys() takes all of them.
+  for (std::string_view name : {"sort", "sort_ro", "migrate", "georadius", "georadiusbymember",
+                                "xread", "xreadgroup"})
+    if (command.name == name) return true;
   return std::none_of(command.keys.begin(), command.keys.end(), [](const KeySpec& spec) {
     return spec.incomplete || spec.begin == KeySpec::Begin::kUnknown ||
            spec.find == KeySpec::Find::kUnknown;
@@ -194,6 +245,20 @@ void keep_worst(Verdict& worst, const Verdict& verdict) {
   if (worst.kind < verdict.kind ||
       (worst.kind == verdict.kind && worst.argument < verdict.argument))
     worst = verdict;
+}
+
+bool is_known_category(std::string_view name, const upstream::CommandCatalog& catalog) {
+  const auto ours = sale_only_categories();
+  return std::find(ours.begin(), ours.end(), name) != ours.end() || catalog.has_category(name);
+}
+
+// A command, a subcommand, or a command with a first argument.
+bool is_known_command(const CommandRule& rule, const upstream::CommandCatalog& catalog) {
+  if (sale::find_command(rule.name) || catalog.find(rule.name)) return true;
+  const size_t bar = rule.name.find('|');
+  if (bar == rule.name.npos || !rule.allow) return false;
+  const CommandInfo* base = catalog.find(rule.name.substr(0, bar));
+  return base != nullptr && base->subcommands.empty();
 }
 
 bool is_purchase(const sale::CommandSpec& command) {
@@ -219,6 +284,11 @@ bool names_an_item(const sale::CommandSpec& command) {
 
 }  // namespace
 
+std::span<const std::string_view> sale_only_categories() {
+  static constexpr std::string_view kNames[] = {"purchase", "seckill-admin"};
+  return kNames;
+}
+
 std::vector<std::string_view> sale_categories(const sale::CommandSpec& command) {
   if (is_purchase(command)) return {command.writes ? "write" : "read", "fast", "purchase"};
   return {"admin", "dangerous", "seckill-admin"};
@@ -237,7 +307,7 @@ std::vector<KeyUse> keys_of(const CommandInfo& command, Args args) {
     }
   }
   if (command.name == "sort") add_sort_store(args, keys);
-  if (command.name == "migrate") add_migrate_keys(args, keys);
+  if (command.name == "migrate") find_migrate_keys(args, keys);
   return keys;
 }
 
@@ -297,17 +367,52 @@ void Permission::apply(Compiled& into, const CommandRule& rule) const {
   }
 }
 
-Verdict Permission::check(const CommandInfo& command, Args args) const {
-  Verdict worst{Verdict::Kind::kCommand};
+Verdict Permission::check(const CommandInfo& command, Args args, int64_t database) const {
+  Verdict worst{Verdict::Kind::kDatabase};
   for (const Compiled& compiled : compiled_) {
-    const Verdict verdict = check(compiled, command, args);
+    const Verdict verdict = check(compiled, command, args, database);
     if (verdict) return {};
     keep_worst(worst, verdict);
   }
   return worst;
 }
 
-Verdict Permission::check(const Compiled& compiled, const CommandInfo& command, Args args) const {
+bool Permission::database_allowed(const Selector& selector, int64_t database) const {
+  const auto& allowed = selector.databases;
+  return selector.all_databases ||
+         std::binary_search(allowed.begin(), allowed.end(), database);
+}
+
+// As Valkey 9 does (ACLSelectorCheckCmd), whichever server stands behind: a rule that another one
+// does not know is enforced all the same.
+Verdict Permission::check_databases(const Selector& selector, const CommandInfo& command, Args args,
+                                    int64_t database) const {
+  if (selector.all_databases) return {};
+  const std::optional<int64_t> count = catalog_->users().databases;
+  if (const auto named = databases_of(command, args, count)) {
+    for (const size_t argument : *named) {
+      int64_t number = 0;
+      if (!resp::parse_strict_integer(args[argument], number) ||
+          !database_allowed(selector, number))
+        return {Verdict::Kind::kDatabase, argument};
+    }
+    if (!has_keys(command)) return {};
+  } else if (uses_all_databases(command)) {
+    for (int64_t i = 0; i < count.value_or(1); ++i) {
+      if (!count || !database_allowed(selector, i)) return {Verdict::Kind::kDatabase};
+    }
+    return {};
+  } else if (!uses_a_database(command)) {
+    return {};
+  }
+  return database_allowed(selector, database) ? Verdict{} : Verdict{Verdict::Kind::kDatabase};
+}
+
+Verdict Permission::check(const Compiled& compiled, const CommandInfo& command, Args args,
+                          int64_t database) const {
+  if (const Verdict verdict = check_databases(*compiled.selector, command, args, database);
+      !verdict)
+    return verdict;
   const size_t index = catalog_->index_of(command);
   if (!command.no_auth && !compiled.commands[index]) {
     const auto firsts = compiled.first_arguments.find(index);
@@ -339,12 +444,10 @@ std::vector<std::string> Permission::unknown_rules(const User& user,
   std::vector<std::string> unknown;
   const auto look = [&](const Selector& selector) {
     for (const CommandRule& rule : selector.commands) {
-      if (rule.category || sale::find_command(rule.name) || catalog.find(rule.name)) continue;
-      const size_t bar = rule.name.find('|');
-      const CommandInfo* base =
-          bar == rule.name.npos ? nullptr : catalog.find(rule.name.substr(0, bar));
-      if (base == nullptr || !base->subcommands.empty() || !rule.allow)
-        unknown.push_back((rule.allow ? "+" : "-") + rule.name);
+      if (rule.category ? is_known_category(rule.name, catalog) : is_known_command(rule, catalog))
+        continue;
+      unknown.push_back((rule.allow ? "+" : "-") + std::string(rule.category ? "@" : "") +
+                        rule.name);
     }
   };
   look(user.root);

@@ -162,4 +162,14 @@ std::string add_commands(CommandRewrite what, std::span<const std::string> names
   return out + added;
 }
 
+std::string append_names(std::string_view reply, std::span<const std::string_view> names) {
+  Header header;
+  if (!read_header(reply, header) || header.type != '*') return std::string(reply);
+  std::string out;
+  resp::append_array_header(out, static_cast<size_t>(header.number) + names.size());
+  out.append(header.rest);
+  for (const std::string_view name : names) resp::append_bulk(out, name);
+  return out;
+}
+
 }  // namespace sluice::proxy::front

@@ -20,4 +20,8 @@ CommandRewrite command_rewrite(std::span<const std::string_view> args);
 std::string add_commands(CommandRewrite what, std::span<const std::string> names,
                          std::string_view reply, int protocol);
 
+
+// Adds to an array of names, as ACL CAT answers.
+std::string append_names(std::string_view reply, std::span<const std::string_view> names);
+
 }  // namespace sluice::proxy::front

@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "net/stream.h"
+#include "proxy/front/acl_commands.h"
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/cut_reason.h"
 #include "proxy/front/patrol.h"
@@ -169,7 +170,8 @@ class Session final : public sale::ReplySink,
   bool default_needs_password() const override;
   bool on_auth();
   void on_acl();
-  std::string run_acl(Args args);
+  AclAnswer run_acl(Args args);
+  int64_t judged_database() const;
 
   // session_dispatch.cc: which commands are more than bytes, and the ways out for all of them.
   // False: not yet; the command stays.

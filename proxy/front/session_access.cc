@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "proxy/front/acl_commands.h"
 #include "proxy/front/session.h"
 #include "resp/names.h"
 
@@ -58,7 +57,9 @@ bool Session::permitted(CommandKind kind) {
     case CommandKind::kReset:
       return true;
     case CommandKind::kUnclear:
-      refusal_ = unknown_command(parser_.args());
+      refusal_ = !authenticated_ && worker_.access().server_users().login_comes_first
+                     ? std::string(kNotAuthenticated)
+                     : unknown_command(parser_.args());
       return false;
     default:
       break;
@@ -70,7 +71,7 @@ bool Session::permitted(CommandKind kind) {
   }
   const Access& access = worker_.access();
   if (const upstream::CommandCatalog* catalog = access.catalog()) {
-    refusal_ = refusal(*catalog, permission_.get(), authenticated_, args);
+    refusal_ = refusal(*catalog, permission_.get(), authenticated_, args, judged_database());
     return refusal_.empty();
   }
   const upstream::Pipe& redis = worker_.pipe(2, 0);
@@ -198,18 +199,24 @@ bool Session::on_auth() {
 }
 
 void Session::on_acl() {
-  const std::string reply = run_acl(parser_.args());
-  if (reply.empty()) forward_one();
-  else local(reply);
+  const AclAnswer answer = run_acl(parser_.args());
+  if (answer.place == AclAnswer::Place::kHere) return local(answer.bytes);
+  if (answer.bytes.empty()) return forward_one(answer.rewrite);
+  send(answer.bytes, 1, queue_.add_forwarded(1, take_muted()));
 }
 
-// "" if it is for Redis.
-std::string Session::run_acl(Args args) {
+AclAnswer Session::run_acl(Args args) {
   const Access& access = worker_.access();
   if (access.directory() != nullptr)
-    return acl_command(args, access, user_->name, client_->protocol.load()).bytes;
+    return acl_command(args, access, {user_->name, client_->protocol.load(), judged_database()});
   const bool whoami = args.size() == 2 && resp::equals_ignoring_case(args[1], "whoami");
-  return whoami ? "$7\r\ndefault\r\n" : "";
+  if (whoami) return {AclAnswer::Place::kHere, "$7\r\ndefault\r\n", nullptr};
+  return {AclAnswer::Place::kServer, "", nullptr};
+}
+
+// The database that the command at hand will run in.
+int64_t Session::judged_database() const {
+  return in_multi_ ? transaction_->database().value_or(database_) : database_;
 }
 
 }  // namespace sluice::proxy::front

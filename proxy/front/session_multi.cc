@@ -1,4 +1,5 @@
 // A session within MULTI: what Redis queues as it is, and what runs here when EXEC has succeeded.
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -186,6 +187,9 @@ void Session::queue_select() {
     return forward_one();
   }
   dirty_ = true;
+  // One that is out of range fails when it runs, and moves nobody.
+  const auto& databases = worker_.access().server_users().databases;
+  if (database >= 0 && database < databases.value_or(INT64_MAX)) transaction_->select(database);
   queue_changed(command_bytes(), [this, database](std::string_view element) {
     selected(database, element);
     return std::string(element);
@@ -242,15 +246,29 @@ bool Session::queue_tracking() {
   return true;
 }
 
+// What the server answers it is asked within the transaction, and what it refuses ends that.
 void Session::queue_acl() {
   const Args args = parser_.args();
-  const bool whoami = args.size() == 2 && subcommand_is("whoami");
-  if (args.size() > 1 && (whoami || user_ != nullptr) && !subcommand_is("help") &&
-      !subcommand_is("genpass")) {
-    return queue_local([this](Args words) { return run_acl(words); });
+  if (args.size() == 1) return forward_one();  // refused
+  // Nothing is loaded before EXEC.
+  const bool loads = args.size() == 2 && subcommand_is("load") && user_ != nullptr;
+  const AclAnswer answer = loads ? AclAnswer() : run_acl(args);
+  if (answer.place == AclAnswer::Place::kHere) {
+    return queue_local([this](Args words) {
+      const AclAnswer now = run_acl(words);
+      return now.place == AclAnswer::Place::kHere
+                 ? now.bytes
+                 : error_line("ERR Sluice: the commands of Redis have changed; retry");
+    });
   }
-  if (args.size() > 1) transaction_->queued(1);  // else Redis refuses it, and EXEC with it
-  forward_one();
+  if (!answer.rewrite && answer.bytes.empty()) {
+    transaction_->queued(1);
+    return forward_one();
+  }
+  queue_changed(answer.bytes.empty() ? command_bytes() : answer.bytes,
+                [rewrite = answer.rewrite](std::string_view element) {
+                  return rewrite ? rewrite(element) : std::string(element);
+                });
 }
 
 void Session::queue_server(CommandKind kind) {

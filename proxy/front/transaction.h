@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,10 @@ class Transaction {
   // `bytes` is about what the change keeps in memory.
   void queued(Change change, size_t bytes);
 
+  // The commands behind it will run in this database.
+  void select(int64_t database) { database_ = database; }
+  std::optional<int64_t> database() const { return database_; }  // null: the client's
+
   // A command that may be queued: whether one of them writes is asked during CLIENT PAUSE … WRITE.
   // As long as `catalog` is not known (null), what must be judged is kept.
   void note(CommandKind kind, std::span<const std::string_view> args,
@@ -66,6 +71,7 @@ class Transaction {
   std::atomic<int64_t>& shown_;
   size_t commands_ = 0;
   bool writes_ = false;
+  std::optional<int64_t> database_;
   size_t bytes_ = 0;
   std::vector<std::vector<std::string>> unjudged_;  // name and first argument
   std::vector<Changed> changes_;  // by index

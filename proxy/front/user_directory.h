@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "proxy/front/login.h"
 #include "proxy/front/users.h"
+#include "proxy/upstream/command_catalog.h"
 
 namespace sluice::proxy::front {
 
@@ -23,9 +24,14 @@ class UserDirectory {
 
   const std::string& path() const { return path_; }
   std::shared_ptr<const Users> users() const;
-  // Reads the file, a small local one, at once. On error all stays as it was.
+  // Reads the file, a small local one, at once. On error all stays as it was; also where a rule
+  // names a command or category that Redis is known not to have.
   Status reload();
-  // Called after each reload, from the thread that reloads. Set before the threads start.
+  // What Redis has; told by one I/O thread whenever it has asked.
+  void know(upstream::CatalogPtr catalog);
+  // Called after each reload, from the thread that reloads; also after one that was refused for
+  // what Redis does not have, because a module may just have brought it. Set before the threads
+  // start.
   void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
 
   LoginThrottle& throttle() { return throttle_; }
@@ -38,6 +44,7 @@ class UserDirectory {
   LoginThrottle throttle_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Users> users_;  // guarded by mutex_
+  upstream::CatalogPtr catalog_;        // guarded by mutex_; null until Redis was reached
 };
 
 }  // namespace sluice::proxy::front

@@ -8,22 +8,12 @@
 #include <utility>
 
 #include "resp/names.h"
+#include "resp/request_parser.h"
 
 namespace sluice::proxy::front {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
-
-constexpr std::string_view kCategories[] = {
-    // Redis 7.0
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
-    "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
-    // modules, and Redis 8
-    "bloom", "cuckoo", "cms", "topk", "tdigest", "search", "json", "timeseries", "vectorset",
-    "module",
-    // Sluice
-    "purchase", "seckill-admin"};
 
 constexpr std::string_view kAfterAll =
     "a pattern behind \"*\" (or allkeys, allchannels) has no effect; leave it out, or write "
@@ -34,7 +24,7 @@ using Complaint = std::optional<std::string>;
 
 Complaint unknown_word() {
   return "is not a rule; write on, off, nopass, >PASSWORD, #SHA256, ~PATTERN, %R~PATTERN, "
-         "&CHANNEL, +COMMAND, -COMMAND, +@CATEGORY, (RULES) or reset";
+         "&CHANNEL, db=NUMBERS, +COMMAND, -COMMAND, +@CATEGORY, (RULES) or reset";
 }
 
 std::optional<Digest> parse_hex(std::string_view text) {
@@ -68,7 +58,7 @@ void add_rule(Selector& selector, CommandRule rule) {
   selector.commands.push_back(std::move(rule));
 }
 
-// Of every command of Redis and its modules.
+// Of every command and category of Redis and its modules.
 bool is_command_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     const char low = resp::lower(c);
@@ -83,7 +73,7 @@ Complaint take_command(Selector& selector, bool allow, std::string_view name) {
       set_all_commands(selector, allow);
       return {};
     }
-    if (!is_category(category))
+    if (!is_command_name(category))
       return "names no category; ACL CAT lists them, and Sluice's are @purchase and @seckill-admin";
     add_rule(selector, {allow, true, category});
     return {};
@@ -129,7 +119,26 @@ Complaint take_channel(Selector& selector, std::string_view pattern) {
   return {};
 }
 
-// A rule on commands, keys or channels.
+// "0,1,5": what stands behind "db=". A later rule holds in place of an earlier one.
+Complaint take_databases(Selector& selector, std::string_view list) {
+  std::vector<int64_t> databases;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    int64_t number = 0;
+    if (!resp::parse_strict_integer(list.substr(begin, end - begin), number) || number < 0 ||
+        number > INT32_MAX)
+      return "is not a list of databases; write db=NUMBER,NUMBER with numbers from 0";
+    databases.push_back(number);
+    begin = end + 1;
+  }
+  std::sort(databases.begin(), databases.end());
+  databases.erase(std::unique(databases.begin(), databases.end()), databases.end());
+  selector.all_databases = false;
+  selector.databases = std::move(databases);
+  return {};
+}
+
+// A rule on commands, keys, channels or databases.
 Complaint take_selector_word(Selector& selector, std::string_view word) {
   const auto is = [&](std::string_view name) { return resp::equals_ignoring_case(word, name); };
   if (is("allcommands") || is("nocommands")) {
@@ -140,6 +149,11 @@ Complaint take_selector_word(Selector& selector, std::string_view word) {
   } else if (is("allchannels") || is("&*") || is("resetchannels")) {
     selector.all_channels = !is("resetchannels");
     selector.channels.clear();
+  } else if (is("alldbs") || is("resetdbs")) {
+    selector.all_databases = is("alldbs");
+    selector.databases.clear();
+  } else if (resp::equals_ignoring_case(word.substr(0, 3), "db=")) {
+    return take_databases(selector, word.substr(3));
   } else if (word[0] == '+' || word[0] == '-') {
     return take_command(selector, word[0] == '+', word.substr(1));
   } else if (word[0] == '~' || word[0] == '%') {
@@ -318,12 +332,6 @@ UserPtr Users::find(std::string_view name) const {
   return found != users_.end() && (*found)->name == name ? *found : nullptr;
 }
 
-std::span<const std::string_view> categories() { return kCategories; }
-
-bool is_category(std::string_view name) {
-  return std::find(std::begin(kCategories), std::end(kCategories), name) != std::end(kCategories);
-}
-
 std::string describe_commands(const Selector& selector) {
   std::string out = selector.all_commands ? "+@all" : "-@all";
   for (const CommandRule& rule : selector.commands)
@@ -348,6 +356,14 @@ std::string describe_channels(const Selector& selector) {
   return out;
 }
 
+std::string describe_databases(const Selector& selector) {
+  if (selector.all_databases) return "alldbs";
+  std::string out;
+  for (const int64_t database : selector.databases)
+    out += (out.empty() ? "db=" : ",") + std::to_string(database);
+  return out;
+}
+
 namespace {
 
 std::string describe_selector(const Selector& selector) {
@@ -356,6 +372,8 @@ std::string describe_selector(const Selector& selector) {
   if (!selector.all_channels) out += "resetchannels ";
   const std::string channels = describe_channels(selector);
   if (!channels.empty()) out += channels + ' ';
+  if (!selector.all_databases)
+    out += selector.databases.empty() ? "resetdbs " : describe_databases(selector) + ' ';
   return out + describe_commands(selector);
 }
 
@@ -369,11 +387,16 @@ std::string describe_rules(const User& user) {
 
 bool same_rules(const User& a, const User& b) { return describe_rules(a) == describe_rules(b); }
 
-std::string describe(const User& user) {
+std::string_view sanitize_flag(const User& user, Sanitize shown) {
+  if (shown == Sanitize::kNever) return "";
+  if (shown == Sanitize::kAsWritten && !user.sanitize_written) return "";
+  return user.sanitizes_payload ? "sanitize-payload" : "skip-sanitize-payload";
+}
+
+std::string describe(const User& user, Sanitize shown) {
   std::string out = "user " + user.name + (user.enabled ? " on " : " off ");
   if (user.no_password) out += "nopass ";
-  if (user.sanitize_written)
-    out += user.sanitizes_payload ? "sanitize-payload " : "skip-sanitize-payload ";
+  if (const auto flag = sanitize_flag(user, shown); !flag.empty()) out += std::string(flag) + ' ';
   for (const Digest& password : user.passwords) out += '#' + hex(password) + ' ';
   return out + describe_rules(user);
 }

@@ -3,8 +3,9 @@
 //   file ─► Users::parse() ─► Users, immutable, shared by all I/O threads ─► permission.h compiles
 //   the rules of one User against the commands that Redis has
 //
-// Nothing here knows which commands exist: names of commands are taken as they are written, only
-// the form of a rule and the names of categories are checked. No sockets, no clock.
+// Nothing here knows which commands and categories exist: the file is read before any Redis is
+// reached, so their names are taken as they are written; only the form of a rule is checked. No
+// sockets, no clock.
 #pragma once
 
 #include <array>
@@ -16,10 +17,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "proxy/upstream/server_users.h"
 
 namespace sluice::proxy::front {
 
 using Digest = std::array<uint8_t, 32>;  // SHA-256 of a password
+using Sanitize = upstream::ServerUsers::Sanitize;
 
 // "~pattern" reads and writes; "%R~pattern" and "%W~pattern" do one of them.
 struct KeyPattern {
@@ -43,9 +46,11 @@ struct Selector {
   std::vector<KeyPattern> keys;
   bool all_channels = false;
   std::vector<std::string> channels;
+  bool all_databases = true;
+  std::vector<int64_t> databases;  // rising
 
   bool allows_everything() const {
-    return all_commands && commands.empty() && all_keys && all_channels;
+    return all_commands && commands.empty() && all_keys && all_channels && all_databases;
   }
 };
 
@@ -80,19 +85,18 @@ class Users {
   std::vector<UserPtr> users_;
 };
 
-// Categories of this version of Redis and of those to come, with the proxy's own: "purchase" and
-// "seckill-admin". Lower case.
-std::span<const std::string_view> categories();
-bool is_category(std::string_view name);
-
-// "user NAME on #… ~* &* +@all": as ACL LIST shows it and as the file may have it.
-std::string describe(const User& user);
+// "user NAME on #… ~* &* +@all": as ACL LIST shows it and as the file may have it. Whether the word
+// "sanitize-payload" is shown differs among servers.
+std::string describe(const User& user, Sanitize shown = Sanitize::kAsWritten);
+// The flag itself, or "" if it is not shown.
+std::string_view sanitize_flag(const User& user, Sanitize shown);
 // True if both may run the same, whatever their names and passwords.
 bool same_rules(const User& a, const User& b);
-// The parts of a selector: "+@all -get", "~a* %R~b*", "&c*".
+// The parts of a selector: "+@all -get", "~a* %R~b*", "&c*", "db=0,1" ("alldbs", or "" for none).
 std::string describe_commands(const Selector& selector);
 std::string describe_keys(const Selector& selector);
 std::string describe_channels(const Selector& selector);
+std::string describe_databases(const Selector& selector);
 std::string hex(const Digest& digest);
 
 Digest sha256(std::string_view text);

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from passthrough_fixture import PROXY, FakeRedis, Stack, command, free_port, wait_for
-from users_fixture import FILE, PASSWORDS, UsersStack
+from passthrough_fixture import PROXY, Stack, command, wait_for
+from users_fixture import PASSWORDS, UsersStack
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,11 @@ def elements(reply):
     return reply.split(b"\r\n")[2::2]
 
 
+def text(reply):
+    """What a bulk string says; any other reply as it is."""
+    return reply.split(b"\r\n", 1)[1] if reply.startswith(b"$") else reply
+
+
 def test_acl_list_is_a_file_that_redis_reads_back_the_same(stack):
     """Rules come in the order of the file, which Redis 7.0 does not keep; they mean the same."""
     admin = stack.login("admin")
@@ -182,9 +187,9 @@ def test_acl_list_is_a_file_that_redis_reads_back_the_same(stack):
             continue
         assert reference.ask("ACL", "SETUSER", "copy", "reset", *words[2:]) == b"+OK\r\n", line
         for one in commands:
-            ask = [connection.ask("ACL", "DRYRUN", user, one, "app:1")
-                   for connection, user in ((reference, "copy"), (reference, name))]
-            assert ask[0] == ask[1], (name, one)
+            copy, own = (text(reference.ask("ACL", "DRYRUN", user, one, "app:1"))
+                         for user in ("copy", name))
+            assert copy.replace(b"User copy ", b"User %s " % name.encode()) == own, (name, one)
     reference.ask("ACL", "DELUSER", "copy")
 
 
@@ -244,25 +249,27 @@ def test_purchases_are_for_those_who_may_buy_the_item(stack):
     assert admin.ask("SECKILL.CREATE", "hat", "STOCK", "5") == b"+OK\r\n"
     shop = stack.login("shop")
     assert shop.ask("SECKILL.BUY", "shoe1", "u1").startswith(b"*4\r\n$2\r\nOK")
-    assert shop.ask("SECKILLBUY", "hat", "u1") == (
-        b"-NOPERM this user has no permissions to access one of the keys used as arguments\r\n")
-    assert shop.ask("SECKILL.CREATE", "shoe2", "STOCK", "5") == (
-        b"-NOPERM this user has no permissions to run the 'seckill.create' command\r\n")
+    pair = both(stack, "shop")
+    key, run, tried = (pair[1].ask("GET", "hat"), pair[1].ask("LLEN", "x"),
+                       stack.login("admin", stack.reference).ask("ACL", "DRYRUN", "shop", "GET",
+                                                                 "hat"))
+    assert key.startswith(b"-NOPERM") and run.startswith(b"-NOPERM")
+    assert shop.ask("SECKILLBUY", "hat", "u1") == key
+    assert shop.ask("SECKILL.CREATE", "shoe2", "STOCK", "5") == run.replace(
+        b"'llen'", b"'seckill.create'")
     assert shop.ask("SECKILL.STATUS").startswith(b"-NOPERM")
     assert shop.ask("SECKILL.STOCK", "shoe1").startswith(b"*")
     reader = stack.login("reader")
     assert reader.ask("SECKILL.BUY", "shoe1", "u").startswith(b"-NOPERM")
     assert stack.via().ask("SECKILL.BUY", "shoe1", "u") == b"-NOAUTH Authentication required.\r\n"
-    assert admin.ask("ACL", "DRYRUN", "shop", "SECKILL.BUY", "hat", "u") == (
-        b"$52\r\nThis user has no permissions to access the 'hat' key\r\n")
+    assert admin.ask("ACL", "DRYRUN", "shop", "SECKILL.BUY", "hat", "u") == tried
     assert b"seckill.buy" in admin.ask("ACL", "CAT", "purchase")
 
 
 def test_a_pipeline_is_judged_command_by_command(stack):
     pair = both(stack)
     pipeline = b"".join(command(*words) for words in [
-        ("GET", "app:1"), ("AUTH", "reader", "no"), ("AUTH", "reader", "r3ad"),
-        ("SET", "app:p", "1"),
+        ("GET", "app:1"), ("AUTH", "reader", "r3ad"), ("SET", "app:p", "1"),
         ("GET", "x"), ("GET", "app:p"), ("AUTH", "admin", "adm1n"), ("GET", "x"), ("RESET",),
         ("GET", "x"), ("AUTH", "reader", "r3ad"), ("DEL", "app:p"), ("PING",)]) + b"GET x\r\n"
     for cut in (1, 7, 50, len(pipeline)):
@@ -270,9 +277,19 @@ def test_a_pipeline_is_judged_command_by_command(stack):
         for connection in pair:
             for at in range(0, len(pipeline), cut):
                 connection.send(pipeline[at:at + cut])
-            replies.append([connection.reply() for _ in range(14)])
+            replies.append([connection.reply() for _ in range(13)])
             connection.ask("RESET")
         assert replies[0] == replies[1], cut
+
+
+def test_a_failed_login_in_a_pipeline_has_its_reply(stack):
+    """Redis 8.0 and Valkey 8.1 forget it if an earlier reply has not left yet."""
+    client = stack.via()
+    client.send(command("GET", "x") + command("AUTH", "reader", "no") + command("PING") +
+                command("AUTH", "reader", "r3ad") + command("AUTH", "reader", "no") +
+                command("ECHO", "x"))
+    replies = [client.reply()[:7] for _ in range(6)]
+    assert replies == [b"-NOAUTH", b"-WRONGP", b"-NOAUTH", b"+OK\r\n", b"-WRONGP", b"$1\r\nx\r\n"]
 
 
 def test_client_list_and_kill_know_the_user(stack):
@@ -331,86 +348,6 @@ def test_others_go_on_while_one_waits_for_its_turn():
         quitter.close()
     finally:
         assert stack.stop() == 0
-
-
-def test_a_reload_takes_effect_at_once_and_a_bad_file_changes_nothing():
-    stack = UsersStack()
-    try:
-        admin, reader, limited = (stack.login(u) for u in ("admin", "reader", "limited"))
-        subscriber = stack.login("reader")
-        subscriber.ask("SUBSCRIBE", "news.1")
-        stack.write(FILE + "user wrong ++get\n")
-        reply = admin.ask("ACL", "LOAD")
-        assert reply.startswith(b"-ERR ") and b":8: word 3" in reply, reply
-        assert reader.ask("GET", "app:1") == b"$-1\r\n"
-        stack.write(FILE.replace("+config|get +select|0", "-get").replace("user limited on",
-                                                                         "user limited off"))
-        assert admin.ask("ACL", "LOAD") == b"+OK\r\n"
-        wait_for(lambda: reader.ask("GET", "app:1").startswith(b"-NOPERM"), "new rules")
-        assert limited.until_closed() == b"", "its user is off"
-        assert subscriber.until_closed() == b"", "its rules have changed"
-        assert stack.via().ask("AUTH", "limited", "l1m").startswith(b"-WRONGPASS")
-        stack.write("user default on nopass ~* &* +@all\n")
-        stack.proxy.send_signal(1)
-        assert reader.until_closed() == b"", "its user is gone"
-        assert admin.until_closed() == b""
-        fresh = stack.via()
-        assert fresh.ask("SET", "x", "y") == b"+OK\r\n"
-        assert fresh.ask("AUTH", "x") == (
-            b"-ERR AUTH <password> called without any password configured for the default user. "
-            b"Are you sure your configuration is correct?\r\n")
-        stack.write(FILE)
-        stack.proxy.send_signal(1)
-        assert fresh.until_closed() == b"", "the default user needs a login now"
-    finally:
-        stack.stop()
-
-
-def test_commands_wait_for_redis_no_longer_than_it_is_down():
-    port = free_port()
-    stack = UsersStack(redis_port=port)
-    try:
-        reader = stack.login("reader")
-        assert b"is not reachable" in reader.ask("GET", "app:1")
-        assert reader.ask("SECKILL.BUY", "x", "u").startswith(b"-NOPERM")
-        assert stack.via().ask("GET", "x").startswith(b"-NOAUTH")
-        stack.start_redis()
-        wait_for(lambda: reader.ask("GET", "app:1") == b"$-1\r\n", "Redis is reached")
-        assert reader.ask("GET", "x").startswith(b"-NOPERM")
-    finally:
-        stack.stop()
-
-
-def test_a_redis_that_does_not_tell_its_commands_is_asked_again():
-    reply = (b"*1\r\n*6\r\n$3\r\nget\r\n:2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n")
-    answers = [b"-BUSY Redis is busy running a script.\r\n", reply]
-
-    def script(data):
-        if b"$7\r\nCOMMAND" in data:
-            return answers.pop(0) if len(answers) > 1 else answers[0]
-        return b"$5\r\nvalue\r\n" if b"GET" in data else b"+OK\r\n"
-
-    redis = FakeRedis(script)
-    stack = UsersStack("user default on nopass +get ~app:*\n", redis_port=redis.port, io_threads=1)
-    try:
-        client = stack.via()
-        wait_for(lambda: "does not tell its commands" in stack.log_text(), "the refusal")
-        assert b"-ERR Sluice: the commands of Redis are not known" in client.ask("GET", "app:1")
-        wait_for(lambda: client.ask("GET", "app:1") == b"$5\r\nvalue\r\n", "the second answer")
-        # A Redis before 7.0 tells first and last key only.
-        assert client.ask("GET", "x").startswith(b"-NOPERM")
-    finally:
-        stack.stop()
-        redis.stop()
-
-
-def test_a_rule_on_a_command_that_redis_does_not_have_is_told():
-    stack = UsersStack("user default on nopass ~* &* +@all -flushal\n")
-    try:
-        wait_for(lambda: "user default: -flushal names no command" in stack.log_text(), "the log")
-        assert stack.log_text().count("-flushal") == 1
-    finally:
-        stack.stop()
 
 
 def test_passwords_show_nowhere():

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <initializer_list>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sluice::proxy::front {
@@ -88,21 +90,33 @@ upstream::CatalogPtr catalog() {
       command("config", -2, "slow", "*0\r\n",
               array({command("config|get", -3, "admin"), command("config|set", -4, "admin")})),
       command("flushall", -1, "dangerous"),
+      command("swapdb", 3, "keyspace"),
+      command("dbsize", 1, "keyspace"),
+      command("move", 3, "keyspace", array({spec({kAccess, kUpdate}, index(1), range(0, 1, 0))})),
+      command("copy", -3, "keyspace", array({spec({kAccess}, index(1), range(1, 1, 0))})),
   });
   auto parsed = upstream::CommandCatalog::parse(reply);
   EXPECT_TRUE(parsed);
   return std::make_shared<const upstream::CommandCatalog>(*std::move(parsed));
 }
 
-Kind judge(const std::string& rules, const Words& words) {
+// Of a server that has told how many databases and which categories there are.
+upstream::CatalogPtr catalog_of(upstream::ServerUsers users) {
+  upstream::CommandCatalog known = *catalog();
+  known.know_users(std::move(users));
+  return std::make_shared<const upstream::CommandCatalog>(std::move(known));
+}
+
+Kind judge(const std::string& rules, const Words& words, int64_t database = 0,
+           upstream::CatalogPtr known = catalog()) {
   const auto users = Users::parse("user a on nopass " + rules, "f");
   EXPECT_TRUE(users) << users.error().message();
-  const Permission permission(users->find("a"), catalog());
+  const Permission permission(users->find("a"), std::move(known));
   if (const auto* sale_command = sale::find_command(words[0]))
     return permission.check(*sale_command, words).kind;
   const auto* found = permission.catalog()->lookup(words);
   EXPECT_NE(found, nullptr) << words[0];
-  return permission.check(*found, words).kind;
+  return permission.check(*found, words, database).kind;
 }
 
 TEST(CommandCatalog, FindsCommandsAndSubcommandsInAnyCase) {
@@ -253,11 +267,63 @@ TEST(Permission, PurchasesAreJudgedBeforeRedisWasReached) {
   EXPECT_FALSE(permission.check(*sale::find_command("seckill.buy"), bad));
 }
 
+TEST(Permission, CommandsStayInTheDatabasesOfTheUser) {
+  EXPECT_EQ(judge("+@all ~* db=1", {"GET", "k"}, 1), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=1", {"GET", "k"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=1", {"DBSIZE"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=1", {"PING"}, 0), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=1", {"SELECT", "1"}, 0), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=1", {"SELECT", "2"}, 1), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* resetdbs", {"SELECT", "0"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("~* +get db=1", {"MSET", "k", "v"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+get ~a db=0 (+get ~b db=1)", {"GET", "a"}, 1), Kind::kKey);
+  EXPECT_EQ(judge("+get ~a db=0 (+get ~b db=1)", {"GET", "b"}, 1), Kind::kAllowed);
+}
+
+TEST(Permission, EveryDatabaseThatIsNamedMustBeOneOfTheUser) {
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"SWAPDB", "0", "1"}, 5), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"SWAPDB", "0", "2"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"MOVE", "k", "1"}, 0), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"MOVE", "k", "1"}, 2), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"COPY", "a", "b", "REPLACE", "DB", "1"}, 0), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"COPY", "a", "b", "DB", "1", "DB", "2"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"COPY", "a", "b", "DB", "2", "DB", "1"}, 0), Kind::kDatabase);
+  // Redis says what is wrong.
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"COPY", "a", "b", "DB"}, 0), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"SELECT", "x"}, 0), Kind::kAllowed);
+}
+
+TEST(Permission, HowManyDatabasesThereAreDecidesWhatIsOutOfRangeAndWhatIsAll) {
+  upstream::ServerUsers two;
+  two.databases = 2;
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"FLUSHALL"}, 0, catalog_of(two)), Kind::kAllowed);
+  EXPECT_EQ(judge("+@all ~* db=0", {"FLUSHALL"}, 0, catalog_of(two)), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0", {"SELECT", "1"}, 0, catalog_of(two)), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0", {"SELECT", "2"}, 0, catalog_of(two)), Kind::kAllowed);
+  // Not told: neither is risked.
+  EXPECT_EQ(judge("+@all ~* db=0,1", {"FLUSHALL"}, 0), Kind::kDatabase);
+  EXPECT_EQ(judge("+@all ~* db=0", {"SELECT", "2"}, 0), Kind::kDatabase);
+}
+
+TEST(Permission, ItemsAreInNoDatabase) {
+  EXPECT_EQ(judge("+@purchase ~* db=5", {"SECKILL.BUY", "shoe", "u1"}), Kind::kAllowed);
+}
+
 TEST(Permission, RulesOnCommandsThatRedisDoesNotHaveAreFound) {
   const auto users = Users::parse(
       "user a +get +nothing -config|gte +config|get +select|0 +seckill.buy (-flushal)", "f");
   EXPECT_EQ(Permission::unknown_rules(*users->find("a"), *catalog()),
             (std::vector<std::string>{"+nothing", "-config|gte", "-flushal"}));
+}
+
+TEST(Permission, RulesOnCategoriesThatRedisDoesNotHaveAreFound) {
+  upstream::ServerUsers told;
+  told.categories = {"geo"};  // which no command of the catalog is in
+  const auto users =
+      Users::parse("user a +@read +@geo -@search +@purchase (+@seckill-admin +@json)", "f");
+  EXPECT_EQ(Permission::unknown_rules(*users->find("a"), *catalog_of(told)),
+            (std::vector<std::string>{"-@search", "+@json"}));
+  EXPECT_EQ(judge("+@nothing -@search +@read ~*", {"GET", "k"}), Kind::kAllowed);
 }
 
 }  // namespace

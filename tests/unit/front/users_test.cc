@@ -35,6 +35,34 @@ TEST(Users, AreShownAsRedisShowsThem) {
   EXPECT_EQ(shown("user a"), "user a off resetchannels -@all");
 }
 
+TEST(Users, CategoriesAreTakenByTheirFormBecauseNoRedisWasAskedYet) {
+  EXPECT_TRUE(shown("user a +@Nothing -@search +@my-module_2").ends_with(
+      "-@all +@nothing -@search +@my-module_2"));
+}
+
+TEST(Users, DatabasesAreKeptInOrderAndTheLaterRuleHolds) {
+  EXPECT_EQ(shown("user a ~x db=3,1,3"), "user a off ~x resetchannels db=1,3 -@all");
+  EXPECT_EQ(shown("user a DB=0,2147483647"),
+            "user a off resetchannels db=0,2147483647 -@all");
+  EXPECT_EQ(shown("user a db=1 db=2"), "user a off resetchannels db=2 -@all");
+  EXPECT_EQ(shown("user a db=1 resetdbs"), "user a off resetchannels resetdbs -@all");
+  EXPECT_EQ(shown("user a db=1 ALLDBS"), "user a off resetchannels -@all");
+  EXPECT_EQ(shown("user a db=1 reset"), "user a off sanitize-payload resetchannels -@all");
+  EXPECT_EQ(shown("user a (db=1 +get ~*)"),
+            "user a off resetchannels -@all (~* resetchannels db=1 -@all +get)");
+}
+
+TEST(Users, AreShownWithTheFlagsThatTheServerShows) {
+  const auto users = Users::parse("user a\nuser b skip-sanitize-payload", "f");
+  const User &plain = *users->find("a"), &skips = *users->find("b");
+  EXPECT_EQ(describe(plain, Sanitize::kAsWritten), "user a off resetchannels -@all");
+  EXPECT_EQ(describe(plain, Sanitize::kAlways), "user a off sanitize-payload resetchannels -@all");
+  EXPECT_EQ(describe(plain, Sanitize::kNever), "user a off resetchannels -@all");
+  EXPECT_EQ(describe(skips, Sanitize::kAlways),
+            "user b off skip-sanitize-payload resetchannels -@all");
+  EXPECT_EQ(describe(skips, Sanitize::kNever), "user b off resetchannels -@all");
+}
+
 TEST(Users, ALaterRuleMakesEarlierOnesOnTheSameCommandVoid) {
   EXPECT_TRUE(shown("user a +get +@read -get").ends_with("-@all +@read -get"));
   EXPECT_TRUE(shown("user a +config|get +config|set -config").ends_with("-@all -config"));
@@ -56,7 +84,8 @@ TEST(Users, PasswordsAreAddedAndTakenAway) {
 TEST(Users, WhatIsDescribedIsReadBackTheSame) {
   for (const char* line : {"user a on >secret +@read -get +config|get ~app:* %R~ro:* &news.*",
                            "user s on nopass +get ~a* (+set ~b*) (%W~c:* +del &x)",
-                           "user b reset on allkeys allchannels +@all -@dangerous +select|0"}) {
+                           "user b reset on allkeys allchannels +@all -@dangerous +select|0",
+                           "user d on ~* db=0,7 +get (resetdbs +set)"}) {
     const std::string once = shown(line);
     EXPECT_EQ(shown(once), once);
   }
@@ -78,10 +107,10 @@ TEST(Users, ADefaultUserThatIsNotDefinedIsOff) {
 }
 
 TEST(Users, AnErrorNamesFileLineAndWord) {
-  const auto second = Users::parse("user a on\nuser b on +get +@nothing\n", "users.acl");
+  const auto second = Users::parse("user a on\nuser b on +get +@no:thing\n", "users.acl");
   ASSERT_FALSE(second);
-  EXPECT_TRUE(
-      second.error().message().starts_with("users.acl:2: word 5 \"+@nothing\" names no category;"))
+  EXPECT_TRUE(second.error().message().starts_with(
+      "users.acl:2: word 5 \"+@no:thing\" names no category;"))
       << second.error().message();
   EXPECT_EQ(shown("user a\nuser a"),
             "users.acl:2: this user is defined twice; keep one of the lines");
@@ -101,8 +130,10 @@ TEST(Users, MalformedRulesAreRefused) {
   for (const char* rule :
        {"++get",  "+a:b",  "~* ~a",   "allkeys %R~a", "&* &a",      "%~a",   "%X~a",          "%R",
         "%RR~a",  "+",     "-",       "+|",           "+config|",   "+|get", "+config|get|x", "+@",
-        "+@alle", "(",     "(+get",   "((+get))",     "(+get ~x))", "(on)",  "(>p)",          "x",
-        "#0",     "nopas", "~a\001 x"}) {
+        "+@a|b", "+@@a",
+        "(",     "(+get",   "((+get))",     "(+get ~x))", "(on)",  "(>p)",          "x",
+        "#0",     "nopas", "~a\001 x", "db=", "db=a", "db=-1", "db=1,", "db=,1", "db=1,,2",
+        "db=2147483648", "db= 1", "DB", "alldb", "resetdbs=1"}) {
     const auto users = Users::parse(std::string("user a ") + rule, "f");
     EXPECT_FALSE(users) << rule;
   }
@@ -137,6 +168,8 @@ TEST(Users, OnlyWhoMayDoEverythingAllowsEverything) {
   EXPECT_FALSE(all("+@all &*"));
   EXPECT_FALSE(all("~* &*"));
   EXPECT_FALSE(all("+@all -get ~* &*"));
+  EXPECT_FALSE(all("+@all ~* &* db=0"));
+  EXPECT_TRUE(all("+@all ~* &* db=0 alldbs"));
   EXPECT_FALSE(all("+@all %RW~* &* (~* &*)"));
 }
 
