@@ -16,10 +16,6 @@ using Place = LocalReply::Place;
 
 constexpr std::string_view kWrongPassword =
     "WRONGPASS invalid username-password pair or user is disabled.";
-constexpr std::string_view kHelloBeforeLogin =
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-    "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
-    "protocol version at the same time";
 
 std::string error(std::string_view text) { return error_line(text); }
 
@@ -150,12 +146,13 @@ std::optional<HelloRequest> parse_hello(Args args, int protocol) {
 }
 
 std::string hello(const HelloRequest& request, Client& client, Clients& clients,
-                  const ServerHello& server, LoginPort* login) {
+                  const ServerHello& server, LoginPort* login,
+                  std::string_view before_login) {
   if (request.user) {
     const std::string wrong = log_in(*request.user, request.password, login);
     if (!wrong.empty()) return error(wrong);
   }
-  if (login != nullptr && !login->authenticated()) return error(kHelloBeforeLogin);
+  if (login != nullptr && !login->authenticated()) return error(before_login);
   if (request.name) clients.set_name(client, *request.name);
   client.protocol = request.protocol;
   return server.reply(request.protocol, client.id);

@@ -46,9 +46,11 @@ struct HelloRequest {
 // client's until now.
 std::optional<HelloRequest> parse_hello(Args args, int protocol);
 // `login` is null if no users are configured: then there is the default user, who needs no
-// password. Changes client.protocol.
+// password; `before_login` is the error of a client that has not said who it is. Changes
+// client.protocol.
 std::string hello(const HelloRequest& request, Client& client, Clients& clients,
-                  const ServerHello& server, LoginPort* login = nullptr);
+                  const ServerHello& server, LoginPort* login = nullptr,
+                  std::string_view before_login = {});
 // At most three arguments.
 std::string auth(Args args, LoginPort* login);
 

@@ -63,4 +63,13 @@ std::string dry_run_denial(const upstream::ServerUsers& server, std::string_view
   return "";
 }
 
+std::string hello_before_login(const upstream::ServerUsers& server) {
+  return std::string(
+             "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+             "HELLO ") +
+         (server.names_the_user ? "<proto> " : "") +
+         "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+         "protocol version at the same time";
+}
+
 }  // namespace sluice::proxy::front

@@ -20,4 +20,7 @@ std::string denial(const upstream::ServerUsers& server, std::string_view user,
 std::string dry_run_denial(const upstream::ServerUsers& server, std::string_view user,
                            const Verdict& verdict, std::string_view command, Args args);
 
+// The error of a HELLO before the login, without its dash. (It was reworded with the denials.)
+std::string hello_before_login(const upstream::ServerUsers& server);
+
 }  // namespace sluice::proxy::front

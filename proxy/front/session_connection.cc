@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxy/front/reply_rewrite.h"
+#include "proxy/front/server_words.h"
 #include "proxy/front/session.h"
 #include "resp/names.h"
 #include "resp/writer.h"
@@ -61,7 +62,8 @@ bool Session::on_hello() {
 std::string Session::say_hello(const HelloRequest& request, const ServerHello& server) {
   const int before = client_->protocol.load();
   std::string reply =
-      hello(request, *client_, worker_.services().clients, server, login_port());
+      hello(request, *client_, worker_.services().clients, server, login_port(),
+            hello_before_login(worker_.access().server_users()));
   if (client_->protocol.load() == before) return reply;
   if (pinned_ && !stateful()) untie(true);
   if (pinned_) {
