@@ -293,8 +293,8 @@ def test_an_endless_script_is_killed_from_any_database(stack):
     runs.send(command("EVAL", "while true do end", 0))
     direct = stack.direct()
     wait_for(lambda: direct.ask("PING").startswith(b"-BUSY "), "the script runs")
-    asked = direct.ask("MULTI")  # some servers take it, others are busy
-    assert begins.ask("MULTI")[:4] == asked[:4]  # its words, not those of a login
+    # The server's words, not those of a login; some can be led to a database all the same.
+    assert begins.ask("MULTI").startswith((b"-BUSY ", b"+OK\r\n"))
     assert kills.ask("SCRIPT", "KILL") == b"+OK\r\n"
     assert runs.reply().startswith(b"-ERR Script killed by user")
 

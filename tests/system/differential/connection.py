@@ -28,7 +28,7 @@ def connection(v):
         lambda: ("CLIENT", "KILL", "ADDR"),
         lambda: ("CLIENT", "LIST", v.choice("ID", "TYPE", "x")), lambda: ("CLIENT", "INFO", "x"),
         lambda: ("CLIENT", "LIST", "ID", 999_999_999), lambda: ("CLIENT", "SETINFO", "LIB-NAME"),
-        lambda: ("AUTH", "x"), lambda: ("AUTH", "default", "x"), lambda: ("AUTH", "nobody", "x"),
+        lambda: ("AUTH", "x"), lambda: ("AUTH", "default", "x"),
         lambda: ("AUTH", "a", "b", "c"), lambda: ("HELLO", v.choice(2, 3)),
         lambda: ("HELLO", v.choice(1, "x"), "FOO"), lambda: ("SELECT", v.rng.randrange(16)),
         lambda: ("SELECT", v.choice(16, "x", -1)), lambda: ("ACL", "WHOAMI"),

@@ -138,12 +138,17 @@ class Stream:
             ("FUNCTION", "LOAD", scripts.LIBRARY.replace(b"%s", b"whole"))]))
 
     def bytes(self):
-        """The commands as they are sent: one in twenty inline, as a person at telnet would."""
+        """The commands as they are sent: one in twenty inline, as a person at telnet would.
+
+        Left out is what some servers do wrong, which has tests of its own: an empty command after
+        CLIENT REPLY SKIP, and a failed AUTH, whose answer they may lose.
+        """
         out = []
         for line in self.commands:
             words = [as_bytes(word) for word in line]
             if self.rng.random() < 0.05 and all(map(is_plain_word, words)):
-                out.append(b"  ".join(words) + self.rng.choice([b"\n", b"\r\n", b" \n\r\n"]))
+                empty = [] if words[-1] == b"SKIP" else [b" \n\r\n"]
+                out.append(b"  ".join(words) + self.rng.choice([b"\n", b"\r\n", *empty]))
             else:
                 out.append(array(words))
         return b"".join(out)
