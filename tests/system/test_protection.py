@@ -5,7 +5,6 @@ the named error or is cut, with its reason counted; who shares the proxy with it
 while. What a client has only announced costs nothing, and a client that writes everything before it
 reads anything comes through.
 """
-import os
 import pathlib
 import re
 import resource
@@ -132,7 +131,6 @@ def test_the_kernel_is_asked_to_look_for_clients_that_have_gone(made):
         assert (after_s, every_s, times) == (300, 100, 3)  # as Redis's tcp-keepalive 300 does
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a connection vanish")
 def test_a_client_whose_machine_has_gone_is_cut(made):
     """With the same probes, sent after a second: who is there stays."""
     stack = made()
@@ -142,7 +140,10 @@ def test_a_client_whose_machine_has_gone_is_cut(made):
         with socket_of(stack, client) as ours:
             ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
     tcp_repair = 19
-    gone.socket.setsockopt(socket.IPPROTO_TCP, tcp_repair, 1)
+    try:
+        gone.socket.setsockopt(socket.IPPROTO_TCP, tcp_repair, 1)
+    except OSError as error:
+        pytest.skip(f"this user may not let a connection vanish (TCP_REPAIR): {error.strerror}")
     gone.close()  # without a word to the other side
     watching = stack.via()
     assert number in watching.ask("CLIENT", "LIST")
