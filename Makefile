@@ -3,6 +3,9 @@
 
 build_dir = build
 
+# Debian keeps mariadbd where only root's PATH leads; another user may run it as well.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
 .PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan \
         matrix portability format clean
 .DEFAULT_GOAL := build

@@ -7,6 +7,7 @@ program that dies and a suite in which nothing ran are failures.
 import importlib.machinery
 import importlib.util
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -97,6 +98,13 @@ def test_a_suite_in_which_nothing_ran_is_a_failure(program, tmp_path):
     totals = program.Totals()
     program.run_pytest("system", [str(tmp_path)], tmp_path, totals, [])
     assert totals.passed == 0 and totals.failures == ["system (pytest's exit code 5)"]
+
+
+def test_a_user_without_sbin_on_the_path_has_the_servers(program, monkeypatch):
+    """As Debian gives it to everybody but root."""
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games")
+    program.find_servers()
+    assert shutil.which("mariadbd") and shutil.which("redis-server")
 
 
 def test_the_end_names_what_was_skipped_and_why_before_the_counts(program, capsys):
