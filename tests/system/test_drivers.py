@@ -8,6 +8,8 @@ import pytest
 import redis as redis_py
 
 DRIVERS = pathlib.Path(__file__).resolve().parents[1] / "drivers"
+README = DRIVERS.parents[1] / "README.md"
+VERSION = tuple(int(part) for part in redis_py.__version__.split(".")[:2])
 
 
 @pytest.fixture
@@ -47,9 +49,12 @@ def test_redis_cli_session_resp3_and_pipe(proxy):
     assert "errors: 0, replies: 1000" in cli(proxy, "--pipe", stdin=mass)
 
 
-def test_redis_py(proxy):
-    """python3-redis of the distribution: default options."""
-    driver = redis_py.Redis(port=proxy.port, decode_responses=True)
+@pytest.mark.parametrize("options", [{}, {"protocol": 3}], ids=["defaults", "RESP3"])
+def test_redis_py(proxy, options):
+    """python3-redis of the distribution, 4.3 or newer; RESP3 where it has it."""
+    if options and VERSION < (5, 0):
+        pytest.skip(f"redis-py {redis_py.__version__} speaks RESP2 only; 5.0 has RESP3")
+    driver = redis_py.Redis(port=proxy.port, decode_responses=True, **options)
     outcome, order, remaining, durability = driver.execute_command(
         "SECKILL.BUY", "phone", "ann", "REQ", "r1")
     assert (outcome, remaining, durability) == ("OK", 4999, "disk")
@@ -81,6 +86,13 @@ def test_redis_py(proxy):
     assert [len(batch) for batch in (list(driver.scan_iter("k*", count=100)),)][0] >= 500
     assert driver.client_setname("checkout") and driver.client_getname() == "checkout"
     assert driver.info()["redis_version"]
+
+
+def test_the_readme_shows_redis_py_as_it_works(proxy):
+    snippet = README.read_text().split("**redis-py**\n\n```python\n")[1].split("```")[0]
+    names = {"redis": redis_py, "user": "ann", "request_id": "r1"}
+    exec(snippet.replace("port=6479", f"port={proxy.port}"), names)
+    assert names["outcome"] == "OK" and names["rest"][1:] == [4999, "disk"]
 
 
 @pytest.mark.parametrize("program", ["ioredis.test.mjs", "node_redis.test.mjs"])
