@@ -3,14 +3,16 @@ serves, however the bytes are cut into records."""
 
 import random
 import ssl
+import subprocess
 import time
 import warnings
 
 import pytest
 import redis
 
+from harness.daemons import ROOT
 from harness.resp import encode
-from harness.tls import Authority
+from harness.tls import Authority, TlsClient
 from harness.waiting import until
 from tls_fixture import InMemory, Secured, plain_socket
 
@@ -198,3 +200,18 @@ def test_with_a_ca_file_clients_must_show_a_certificate(lab):
     assert "EXPIRED" in answer(authority.issue("old", days=-1))
     assert until(lambda: secured.failed_handshakes() == 3, 10, "three failed handshakes")
     assert answer(authority.issue("shop2")) == "PONG"
+
+
+def test_certificates_made_as_the_manual_says_are_accepted_by_strict_clients(lab):
+    """The commands of docs/tls.md, for this machine's address."""
+    manual = (ROOT / "docs" / "tls.md").read_text().split("## Certificates of one's own authority")
+    commands = manual[1].split("```\n")[1].replace("IP:10.0.0.5", "IP:127.0.0.1")
+    subprocess.run(["bash", "-e", "-c", commands], cwd=lab.folder, check=True, timeout=60,
+                   capture_output=True)
+    made = {name: lab.folder / name for name in ("ca.crt", "proxy.crt", "proxy.key")}
+    proxy = lab.proxy(lab.redis(), listen__tls_cert_file=str(made["proxy.crt"]),
+                      listen__tls_key_file=str(made["proxy.key"]))
+    context = ssl.create_default_context(cafile=str(made["ca.crt"]))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with TlsClient(proxy.port, context) as client:
+        assert client("PING") == "PONG"
