@@ -2,9 +2,11 @@
 
 #include <errmsg.h>
 #include <mysql.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
@@ -39,6 +41,33 @@ bool bulk_is_sound(unsigned long version) {
   return std::any_of(std::begin(kFixed), std::end(kFixed), [&](const Release& fixed) {
     return server.series == fixed.series && server.patch >= fixed.patch;
   });
+}
+
+// The authorities of the system by name, where OpenSSL finds them by itself. With no name given,
+// Connector/C 3.4 takes any certificate, also a self-signed one, of a server that knows the
+// password: whoever answers in its place would get a digest of the password before that shows.
+void trust_system(MYSQL* handle) {
+  const auto place = [](const char* variable, const char* usual) {
+    const char* chosen = std::getenv(variable);
+    return chosen != nullptr ? chosen : usual;
+  };
+  const char* file = place(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+  mysql_options(handle, MYSQL_OPT_SSL_CAPATH,
+                place(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
+  if (std::ifstream(file)) mysql_options(handle, MYSQL_OPT_SSL_CA, file);
+}
+
+void ask_for_tls(MYSQL* handle, const ConnectOptions& options) {
+  my_bool on = 1;
+  mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &on);
+  mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+  mysql_options(handle, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+  if (options.tls_ca_file.empty()) trust_system(handle);
+  for (const auto& [option, file] : {std::pair(MYSQL_OPT_SSL_CA, &options.tls_ca_file),
+                                     std::pair(MYSQL_OPT_SSL_CERT, &options.tls_cert_file),
+                                     std::pair(MYSQL_OPT_SSL_KEY, &options.tls_key_file)}) {
+    if (!file->empty()) mysql_options(handle, option, file->c_str());
+  }
 }
 
 bool offers_bulk(MYSQL* handle) {
@@ -121,17 +150,7 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
   mysql_options(handle_, MYSQL_OPT_RECONNECT, &off);
   mysql_options(handle_, MYSQL_OPT_LOCAL_INFILE, &off);
   mysql_options(handle_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  if (options.tls) {
-    my_bool on = 1;
-    mysql_options(handle_, MYSQL_OPT_SSL_ENFORCE, &on);
-    mysql_options(handle_, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
-    mysql_options(handle_, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
-    for (const auto& [option, file] : {std::pair(MYSQL_OPT_SSL_CA, &options.tls_ca_file),
-                                       std::pair(MYSQL_OPT_SSL_CERT, &options.tls_cert_file),
-                                       std::pair(MYSQL_OPT_SSL_KEY, &options.tls_key_file)}) {
-      if (!file->empty()) mysql_options(handle_, option, file->c_str());
-    }
-  }
+  if (options.tls) ask_for_tls(handle_, options);
   const bool local = !options.unix_socket.empty();
   const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(handle_, MYSQL_OPT_PROTOCOL, &protocol);

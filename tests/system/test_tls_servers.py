@@ -233,11 +233,11 @@ def test_both_sides_encrypted_sell_and_reconcile(lab, authority):
 
 # ---- MySQL.
 
-def mysql(lab, certificate, require="SSL"):
+def mysql(lab, certificate, *options, require="SSL"):
     """A server with a user "secure" who may log in over TLS only, as `require` says."""
     server = lab.sql_server(start=False, options=[
         f"--ssl-cert={certificate.cert}", f"--ssl-key={certificate.key}",
-        f"--ssl-ca={lab.folder / 'ca' / 'ca.crt'}"])
+        f"--ssl-ca={lab.folder / 'ca' / 'ca.crt'}", *options])
     with open(server.folder / "accounts.sql", "a") as accounts:
         accounts.write(f"CREATE USER IF NOT EXISTS 'secure'@'%' IDENTIFIED BY '{PASSWORD}' "
                        f"REQUIRE {require};\nGRANT ALL ON *.* TO 'secure'@'%';\n")
@@ -258,18 +258,33 @@ def apply_schema(lab, port, user="secure", **settings):
 
 def test_mysql_is_verified_like_redis(lab, authority):
     """Refused by the server in clear; by us with another authority, with the system's, and for a
-    name that the certificate does not have; accepted for those that it has."""
-    server = mysql(lab, authority.issue("mysql", san="DNS:localhost"))
+    name that the certificate does not have; accepted for those that it has.
+
+    127.0.0.2, since Connector/C 3.4 compares no name with 127.0.0.1: docs/tls.md."""
+    server = mysql(lab, authority.issue("mysql", san="DNS:localhost"),
+                   "--bind-address=127.0.0.1,127.0.0.2")
     stranger = Authority(lab.folder / "other", "other")
     done = apply_schema(lab, server.port)
     assert done.returncode == 1 and "error 1045" in done.stderr, done
     for settings, reason in [({}, "an authority that the system trusts"),
+                             ({"host": "127.0.0.2"}, "an authority that the system trusts"),
                              ({"tls_ca_file": stranger.ca}, "certificate"),
-                             ({"tls_ca_file": authority.ca}, "must be valid for 127.0.0.1")]:
-        done = apply_schema(lab, server.port, tls="on", host="127.0.0.1", **settings)
-        assert done.returncode == 1 and reason in done.stderr, done
+                             ({"tls_ca_file": authority.ca, "host": "127.0.0.2"},
+                              "must be valid for 127.0.0.2")]:
+        done = apply_schema(lab, server.port, tls="on", **settings)
+        assert done.returncode == 1 and reason in done.stderr, (settings, done)
     done = apply_schema(lab, server.port, tls="on", host="localhost", tls_ca_file=authority.ca)
     assert done.returncode == 0, done
+
+
+def test_mysql_may_be_certified_by_an_authority_that_the_system_trusts(lab, authority, monkeypatch):
+    """SSL_CERT_FILE is OpenSSL's own way to say which those are."""
+    server = mysql(lab, authority.issue("mysql"))
+    stranger = Authority(lab.folder / "other", "other")
+    for trusted, code in [(stranger, 1), (authority, 0)]:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted.ca))
+        done = apply_schema(lab, server.port, tls="on")
+        assert done.returncode == code, done
 
 
 def test_a_mysql_certificate_for_an_address_is_accepted_and_one_that_ended_is_not(lab, authority):
