@@ -1,12 +1,27 @@
 """Certificates from an authority of the tests' own, and clients and servers that use them."""
 
 import dataclasses
+import datetime
 import pathlib
 import ssl
 import subprocess
 
 from .redis_server import RedisServer
 from .resp import Client
+
+
+CA_CONFIG = """
+[ca]
+default_ca = tests
+[tests]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+default_md = sha256
+rand_serial = yes
+policy = any
+[any]
+commonName = supplied
+"""
 
 
 def _openssl(*words):
@@ -40,13 +55,19 @@ class Authority:
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def issue(self, name, san="IP:127.0.0.1,DNS:localhost", days=30):
-        """days < 0: it has ended that long ago."""
+        """days < 0: it has ended that long ago, which `openssl x509` refuses to make from 3.5 on."""
         made = Certificate(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={san}\nauthorityKeyIdentifier=keyid\n")
         _openssl("req", *_new_key(made.key), "-out", request, "-subj", f"/CN={name}")
-        _openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.key,
-                 "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", made.cert)
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+        begin = end - datetime.timedelta(days=abs(days) + 1)
+        (self.folder / "index.txt").write_text("")
+        config = self.folder / "ca.conf"
+        config.write_text(CA_CONFIG.format(folder=self.folder))
+        _openssl("ca", "-batch", "-notext", "-config", config, "-in", request,
+                 "-cert", self.ca, "-keyfile", self.key, "-startdate", f"{begin:%Y%m%d%H%M%SZ}",
+                 "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-extfile", extensions, "-out", made.cert)
         return made
 
     def client_context(self, certificate=None):
