@@ -27,9 +27,9 @@ Status check(const Users& users, const upstream::CommandCatalog& catalog, const 
     const std::string& rule = unknown.front();
     const std::string noun = rule[1] == '@' ? "category" : "command";
     return Error(ErrorClass::kInvalid,
-                 "auth.users_file: " + path + ": user " + user->name + ": " + rule + " names no " +
-                     noun + " of Redis or Sluice; correct it, or if a module has just brought it, " +
-                     "load the file again");
+                 "auth.users_file: " + path + ": user " + user->name + ": " + rule +
+                     " names no " + noun + " of Redis or Sluice; correct it, or if a module has "
+                     "just brought it, load the file again");
   }
   return {};
 }

@@ -4,6 +4,7 @@ Expected: each test is passed, failed or skipped, once; a skipped one is named w
 program that dies and a suite in which nothing ran are failures.
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import os
@@ -62,7 +63,7 @@ def build(tmp_path_factory):
 
 def test_unit_tests_are_counted_and_skipped_ones_named(program, build):
     totals = program.Totals()
-    program.run_unit(build, totals, [])
+    program.run_unit(build, totals, argparse.Namespace(program=[]))
     assert totals.passed == 2 and totals.failures == ["Fake::Fails"]
     assert sorted(totals.skipped) == [
         ("Fake::DISABLED_Later", "it is disabled"),
@@ -72,13 +73,13 @@ def test_unit_tests_are_counted_and_skipped_ones_named(program, build):
 def test_a_unit_test_program_that_dies_is_a_failure(program, build, monkeypatch):
     monkeypatch.setenv("FAKE_DIES", "1")
     totals = program.Totals()
-    program.run_unit(build, totals, [])
+    program.run_unit(build, totals, argparse.Namespace(program=[]))
     assert totals.failures == ["test_fake (exit code -6)"]
 
 
 def test_no_unit_test_program_at_all_is_a_failure(program, tmp_path):
     totals = program.Totals()
-    program.run_unit(tmp_path, totals, [])
+    program.run_unit(tmp_path, totals, argparse.Namespace(program=[]))
     assert totals.passed == 0 and "make build" in totals.failures[0]
 
 

@@ -55,7 +55,7 @@ class Authority:
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def issue(self, name, san="IP:127.0.0.1,DNS:localhost", days=30):
-        """days < 0: it has ended that long ago, which `openssl x509` refuses to make from 3.5 on."""
+        """days < 0: it has ended that long ago; `openssl x509` refuses to make that from 3.5 on."""
         made = Certificate(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={san}\nauthorityKeyIdentifier=keyid\n")
