@@ -13,7 +13,7 @@ std::string may_not_access(const std::string& subject, std::string_view what) {
   return subject + " has no permissions to access " + std::string(what);
 }
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 }  // namespace
 
@@ -56,9 +56,9 @@ std::string dry_run_denial(const upstream::ServerUsers& server, std::string_view
     case Kind::kCommand:
       return may_not_run(subject, command);
     case Kind::kKey:
-      return may_not_access(subject, "the " + quoted(argument) + " key");
+      return may_not_access(subject, "the " + in_quotes(argument) + " key");
     case Kind::kChannel:
-      return may_not_access(subject, "the " + quoted(argument) + " channel");
+      return may_not_access(subject, "the " + in_quotes(argument) + " channel");
   }
   return "";
 }
