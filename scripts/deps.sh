@@ -8,7 +8,7 @@ set -euo pipefail
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
 # libmysqlclient is deliberately absent: Connector/C speaks to MySQL and MariaDB alike.
 packages=(
-  g++ cmake make pkg-config ccache
+  g++ cmake make ninja-build pkg-config ccache
   "libboost1.81-dev|libboost1.83-dev|libboost-dev"
   libhiredis-dev libmariadb-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev libgmock-dev

@@ -1,8 +1,11 @@
 """`make run`, the first thing that a newcomer sees: scripts/run from its first line to Ctrl-C."""
 
 import os
+import re
+import runpy
 import signal
 import socket
+import subprocess
 
 import pytest
 import redis as redis_py
@@ -52,10 +55,33 @@ def test_it_plays_a_sale_shows_its_orders_and_can_be_run_again(lab, run):
         process = run(once=True).start()
         assert process.wait(DEMONSTRATION_WITHIN_S) == 0, process.log_tail()
         shown = process.log()
+        assert re.search(r"^build: (everything is up to date|\d+ steps in \d+:\d\d minutes)$",
+                         shown, re.MULTILINE), shown
+        assert "Building CXX object" not in shown
         assert "| orders | buyers | units |" in shown
         assert "|   1000 |   1000 |  1000 |" in shown, shown
         assert "mariadb --no-defaults --protocol=tcp" in shown
         assert all_free(run.ports)
+
+
+def test_it_builds_what_it_starts_and_no_test():
+    """The commands behind its three targets: the sources of those programs and nothing else."""
+    folder = daemons.BIN.parent
+    if not (folder / "build.ninja").exists():
+        pytest.skip("this folder was not made by scripts/build, which configures for Ninja")
+    built = sources(folder, *runpy.run_path(str(daemons.ROOT / "scripts" / "run"))["PROGRAMS"])
+    assert {"proxy/main.cc", "flusher/main.cc", "bench/main.cc"} <= built
+    others = ("tests/", "fuzz/", "ctl/", "bench/micro/")
+    assert [path for path in built if path.startswith(others)] == []
+
+
+def sources(folder, *targets):
+    """The sources of ours that Ninja compiles for them, relative to the tree."""
+    commands = subprocess.run(["ninja", "-C", folder, "-t", "commands", *targets], check=True,
+                              stdout=subprocess.PIPE, text=True, timeout=60).stdout
+    return {path.removeprefix(f"{daemons.ROOT}/")
+            for path in re.findall(r" -c (\S+\.cc)$", commands, re.MULTILINE)
+            if not path.startswith(str(folder))}
 
 
 def test_it_stays_ready_until_ctrl_c_and_then_stops_everything(lab, run):
