@@ -1,11 +1,7 @@
 """The harness itself: what every other test relies on."""
 
-import importlib.machinery
-import importlib.util
-
 import pytest
 
-from harness import daemons
 from harness.waiting import TimedOut, until
 
 
@@ -41,24 +37,3 @@ def test_each_database_of_the_shared_server_is_empty(lab):
     database = lab.database()
     assert database.query("SHOW TABLES") == ()
     assert database.name != lab.database().name
-
-
-def test_a_skipped_unit_test_is_counted_with_its_reason(tmp_path):
-    """scripts/test reads GoogleTest's own report of a skipped, a passed and a failed test."""
-    path = daemons.ROOT / "scripts" / "test"
-    loader = importlib.machinery.SourceFileLoader("scripts_test", str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
-    report = tmp_path / "result.xml"
-    report.write_text("""<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="AllTests"><testsuite name="Bulk">
-  <testcase name="Passes" status="run" result="completed" classname="Bulk" />
-  <testcase name="Fails" status="run" result="completed" classname="Bulk">
-    <failure message="no"><![CDATA[no]]></failure></testcase>
-  <testcase name="DISABLED" status="notrun" result="suppressed" classname="Bulk" />
-  <testcase name="IsSkipped" status="run" result="skipped" classname="Bulk">
-    <skipped message="bulk_rows_test.cc:9&#x0A;this server takes text only"/></testcase>
-</testsuite></testsuites>
-""")
-    assert module.gtest_counts(report) == (
-        1, ["Bulk.Fails"], [("Bulk.IsSkipped", "this server takes text only")])
