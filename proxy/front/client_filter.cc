@@ -37,6 +37,10 @@ bool has_each_of(std::string_view flags, std::string_view wanted) {
 
 }  // namespace
 
+bool ClientFilter::takes_a_number(By by) {
+  return by == By::kAge || by == By::kIdle || by == By::kDatabase;
+}
+
 Result<ClientFilter> ClientFilter::parse(std::span<const std::string_view> options,
                                          bool skips_self) {
   struct Name {
@@ -48,34 +52,44 @@ Result<ClientFilter> ClientFilter::parse(std::span<const std::string_view> optio
       {"ip", By::kIp}, {"user", By::kUser}, {"name", By::kName}, {"lib-name", By::kLibrary},
       {"lib-ver", By::kVersion}, {"maxage", By::kAge}, {"idle", By::kIdle}, {"db", By::kDatabase},
       {"flags", By::kFlags}, {"capa", By::kCapabilities}};
+  const auto wrong = [](std::string_view word, const char* what) {
+    return Error(ErrorClass::kInvalid,
+                 "Sluice: the filter '" + std::string(word.substr(0, 64)) + "' " + what);
+  };
   ClientFilter filter;
   filter.skips_self_ = skips_self;
-  for (size_t i = 0; i + 1 < options.size(); i += 2) {
-    std::string_view word = options[i];
-    if (is(word, "skipme")) {
-      filter.skips_self_ = is(options[i + 1], "yes");
-      continue;
-    }
-    Condition condition{By::kId, word.size() > kNot.size() && is(word.substr(0, 4), kNot),
-                        options[i + 1], 0, {}};
-    if (condition.negated) word.remove_prefix(kNot.size());
+  for (size_t i = 0; i < options.size();) {
+    const std::string_view option = options[i++];
+    std::string_view word = option;
+    const bool negated = word.size() > kNot.size() && is(word.substr(0, kNot.size()), kNot);
+    if (negated) word.remove_prefix(kNot.size());
     const auto* name = std::find_if(std::begin(kNames), std::end(kNames),
                                     [&](const Name& known) { return is(word, known.text); });
-    if (name == std::end(kNames)) {
-      return Error(ErrorClass::kInvalid, "Sluice does not know clients by '" +
-                                             std::string(options[i].substr(0, 64)) +
-                                             "'; leave that filter out");
-    }
-    condition.by = name->by;
-    static_cast<void>(resp::parse_strict_integer(condition.value, condition.number));
-    if (condition.by == By::kId) {
-      condition.ids.push_back(condition.number);
+    Condition condition{By::kId, negated, {}, 0, {}};
+    if (name != std::end(kNames) && name->by == By::kId) {
+      // As many numbers as follow; of none at all, nobody has one.
       int64_t id = 0;
-      while (i + 2 < options.size() && resp::parse_strict_integer(options[i + 2], id)) {
+      while (i < options.size() && resp::parse_strict_integer(options[i], id)) {
         condition.ids.push_back(id);
         ++i;
       }
+      std::sort(condition.ids.begin(), condition.ids.end());
+      filter.add(std::move(condition));
+      continue;
     }
+    const bool skips = is(option, "skipme");
+    if (!skips && name == std::end(kNames)) return wrong(option, "is not known; leave it out");
+    if (i == options.size()) return wrong(option, "has no value; write one");
+    condition.value = options[i++];
+    if (skips) {
+      if (!is(condition.value, "yes") && !is(condition.value, "no"))
+        return wrong(option, "is neither yes nor no");
+      filter.skips_self_ = is(condition.value, "yes");
+      continue;
+    }
+    condition.by = name->by;
+    const bool number = resp::parse_strict_integer(condition.value, condition.number);
+    if (!number && takes_a_number(condition.by)) return wrong(option, "has a value that is no number");
     filter.add(std::move(condition));
   }
   return filter;
@@ -102,8 +116,7 @@ bool ClientFilter::holds(const Condition& condition, const Client& client,
   const std::string_view value = condition.value;
   switch (condition.by) {
     case By::kId:
-      return std::find(condition.ids.begin(), condition.ids.end(), client.id) !=
-             condition.ids.end();
+      return std::binary_search(condition.ids.begin(), condition.ids.end(), client.id);
     case By::kType: return has_type(client, value);
     case By::kAddress: return client.address == value;
     case By::kLocalAddress: return client.local_address == value;

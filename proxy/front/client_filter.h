@@ -18,7 +18,7 @@ namespace sluice::proxy::front {
 class ClientFilter {
  public:
   // `options`: what follows LIST or KILL; its words must outlive the filter. `skips_self`: what
-  // SKIPME is if it is not written. kInvalid: a filter that is not understood here.
+  // SKIPME is if it is not written. kInvalid: a filter or a value that is not understood here.
   static Result<ClientFilter> parse(std::span<const std::string_view> options, bool skips_self);
 
   // Without any filter every client matches but, if it is skipped, the one who asks.
@@ -33,10 +33,11 @@ class ClientFilter {
     bool negated = false;
     std::string_view value;
     int64_t number = 0;
-    std::vector<int64_t> ids;
+    std::vector<int64_t> ids;  // sorted
   };
 
   void add(Condition condition);
+  static bool takes_a_number(By by);
   static bool holds(const Condition& condition, const Client& client, const ClientNames& names,
                     int64_t now_us);
 

@@ -78,7 +78,8 @@ LocalReply kill(Args args, std::string_view server, Client& self, Clients& clien
     ++killed;
   }
   if (!old_form) reply.bytes = integer(killed);
-  else reply.bytes = killed > 0 ? ok() : std::string(server);
+  else if (killed > 0) reply.bytes = ok();
+  else reply.bytes = refuses(server) ? std::string(server) : error("ERR No such client");
   return reply;
 }
 

@@ -286,7 +286,7 @@ bool Session::take_command(Run& run) {
   const bool judged = restricted_ || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
-  if (in_multi_) transaction_->note(kind, parser_.args(), worker_.catalog());
+  if (in_multi_ && !counted_) transaction_->note(kind, parser_.args(), worker_.catalog());
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;
   if (plain && !mute_next_ && !large) {
@@ -299,6 +299,7 @@ bool Session::take_command(Run& run) {
   if (!counted_) Client::count(client_->commands, 1);
   const bool taken = refused ? refuse(kind) : large ? begin_large() : dispatch(kind);
   counted_ = !taken;
+  if (taken) forget_answer();
   if (taken) worker_.services().count(kind, 1);
   parser_.set_authenticated(authenticated());
   return taken;

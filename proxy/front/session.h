@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -171,7 +172,7 @@ class Session final : public sale::ReplySink,
   bool on_auth();
   void on_acl();
   AclAnswer run_acl(Args args);
-  int64_t judged_database() const;
+  std::span<const int64_t> judged_databases() const;
 
   // session_dispatch.cc: which commands are more than bytes, and the ways out for all of them.
   // False: not yet; the command stays.
@@ -197,6 +198,7 @@ class Session final : public sale::ReplySink,
   // session_connection.cc: commands about the client's connection, and replies of Redis with
   // something of the proxy's in it.
   bool asked(const Inquiry& words);
+  void forget_answer();
   bool refused_by_server(const Inquiry& words);
   bool on_hello();
   std::string say_hello(const HelloRequest& request, const ServerHello& server);
@@ -225,6 +227,7 @@ class Session final : public sale::ReplySink,
   bool on_own_client();
   ReplyQueue::Rewrite capa_change(Args args);
   void on_unblock();
+  std::string form_error(Args args, std::string_view server) const;
   std::string run_client(Args args, std::string_view server);
   std::string run_pause(Args args);
   void unblock(bool with_error, std::function<void(bool)> done);

@@ -70,8 +70,11 @@ bool Session::permitted(CommandKind kind) {
     return refusal_.empty();
   }
   const Access& access = worker_.access();
-  if (const upstream::CommandCatalog* catalog = access.catalog()) {
-    refusal_ = refusal(*catalog, permission_.get(), authenticated_, args, judged_database());
+  if (const upstream::CommandCatalog* catalog = worker_.catalog()) {
+    for (const int64_t database : judged_databases()) {
+      refusal_ = refusal(*catalog, permission_.get(), authenticated_, args, database);
+      if (!refusal_.empty()) break;
+    }
     return refusal_.empty();
   }
   const upstream::Pipe& redis = worker_.pipe(2, 0);
@@ -80,7 +83,6 @@ bool Session::permitted(CommandKind kind) {
   } else if (redis.down()) {
     refusal_ = redis.down_error().substr(1, redis.down_error().size() - 3);
   } else if (!access.catalog_error().empty()) {
-    worker_.load_catalog();  // for the next time: a script may have kept Redis busy
     refusal_ =
         "ERR Sluice: the commands of Redis are not known, so it cannot be told whether you "
         "may run this one: " +
@@ -96,7 +98,7 @@ bool Session::refuse(CommandKind kind) {
     return false;
   }
   redirect_ = Redirect::kNone;  // a CLIENT TRACKING that waited for an answer is dropped
-  asked_ = Asked::kNothing;     // so is what the server was asked about
+  forget_answer();              // so is what the server was asked about
   if (relay_) return refuse_relayed();
   if (sticky_ && !in_multi_ && !pushes_are_through()) return false;
   if (kind == CommandKind::kExec) {
@@ -191,7 +193,7 @@ bool Session::on_auth() {
     forward_one();  // Redis says why not
     return true;
   }
-  if (parser_.args().size() > 3) return refused_by_server(auth_inquiry(parser_.args()));
+  if (parser_.args().size() > 3) return refused_by_server(auth_inquiry());
   if (!login_turn_has_come()) return false;
   local(auth(parser_.args(), login_port()));
   login_turn_ = LoginTurn::kNone;
@@ -208,15 +210,17 @@ void Session::on_acl() {
 AclAnswer Session::run_acl(Args args) {
   const Access& access = worker_.access();
   if (access.directory() != nullptr)
-    return acl_command(args, access, {user_->name, client_->protocol.load(), judged_database()});
+    return acl_command(args, access, {user_->name, client_->protocol.load(),
+                                       judged_databases().back()});
   const bool whoami = args.size() == 2 && resp::equals_ignoring_case(args[1], "whoami");
   if (whoami) return {AclAnswer::Place::kHere, "$7\r\ndefault\r\n", nullptr};
   return {AclAnswer::Place::kServer, "", nullptr};
 }
 
-// The database that the command at hand will run in.
-int64_t Session::judged_database() const {
-  return in_multi_ ? transaction_->database().value_or(database_) : database_;
+// The databases that the command at hand may run in.
+std::span<const int64_t> Session::judged_databases() const {
+  if (in_multi_ && !transaction_->databases().empty()) return transaction_->databases();
+  return {&database_, 1};
 }
 
 }  // namespace sluice::proxy::front

@@ -89,21 +89,30 @@ bool Session::on_own_client() {
   if (worker_.pipe(2, 0).down() && (is(args[1], "list") || is(args[1], "kill"))) inquiry.clear();
   if (!inquiry.empty() && !asked(inquiry)) return false;
   const std::string server = inquiry.empty() ? "" : std::exchange(answer_, {});
-  if (client_place(args) == ClientPlace::kUnblock && !refuses(server)) {
+  const std::string error = form_error(args, server);
+  if (error.empty() && client_place(args) == ClientPlace::kUnblock) {
     on_unblock();
     return true;
   }
-  const std::string reply = run_client(args, server);
+  const std::string reply = error.empty() ? run_client(args, server) : error;
   if (!reply.empty()) local(reply);
   return true;
 }
 
-// What is answered here, at once; "" if there is no answer. `server`: what it said to
-// client_inquiry(), "" if it was not asked.
-std::string Session::run_client(Args args, std::string_view server) {
-  const ClientPlace place = client_place(args);
+// The error of a subcommand that is answered here, by what the server said to client_inquiry(); ""
+// if it was not asked. "" if the subcommand is right.
+std::string Session::form_error(Args args, std::string_view server) const {
   const bool old_kill = is(args[1], "kill") && args.size() == 3;  // asks for the words alone
   if (refuses(server) && !old_kill) return std::string(server);
+  const bool judged = !server.empty() && !server.starts_with('-');
+  if (judged || client_is_right(args)) return "";
+  return error_line("ERR Sluice: a word of CLIENT " + std::string(args[1]) +
+                    " is wrong, and Redis may not be asked which; see CLIENT HELP");
+}
+
+// What is answered here, at once; "" if there is no answer. `server` as above.
+std::string Session::run_client(Args args, std::string_view server) {
+  const ClientPlace place = client_place(args);
   if (place == ClientPlace::kPause) return run_pause(args);
   if (place == ClientPlace::kUnblock) {
     // In MULTI: what came of it is not known before EXEC is answered.
@@ -133,7 +142,7 @@ std::string Session::run_pause(Args args) {
   }
   const bool write = args.size() > 3 && is(args[3], "write");
   int64_t ms = 0;
-  static_cast<void>(parse_pause_ms(args[2], ms));
+  if (!parse_pause_ms(args[2], ms)) ms = kPauseMsMax;  // the server has found it right
   pause.begin(write ? Pause::Mode::kWrite : Pause::Mode::kAll,
               base::monotonic_us() + ms * 1000);
   return "+OK\r\n";

@@ -15,7 +15,7 @@ namespace sluice::proxy::front {
 // Puts it to the server, over a shared connection. False: the answer is still to come, and the
 // command stays; true: it is in answer_, an error line if Redis cannot be reached.
 bool Session::asked(const Inquiry& words) {
-  if (question_ != words) asked_ = Asked::kNothing;  // somebody else has learned the answer
+  if (question_ != words) forget_answer();  // what was asked before, somebody else has learned
   if (asked_ == Asked::kWaiting) return false;
   if (std::exchange(asked_, Asked::kNothing) == Asked::kAnswered) return true;
   question_ = words;
@@ -34,6 +34,14 @@ bool Session::asked(const Inquiry& words) {
   return !sent;
 }
 
+// The command at hand is done with: no later one may take the answer for its own.
+void Session::forget_answer() {
+  if (question_.empty()) return;
+  asked_ = Asked::kNothing;
+  question_ = {};
+  answer_ = {};
+}
+
 // A command that is wrong, as the server words it. False: not yet.
 bool Session::refused_by_server(const Inquiry& words) {
   if (!asked(words)) return false;
@@ -44,6 +52,7 @@ bool Session::refused_by_server(const Inquiry& words) {
 // False: not yet. Logging in must wait for its turn, and the server is asked what it calls itself.
 bool Session::on_hello() {
   const Args args = parser_.args();
+  static_cast<void>(worker_.catalog());  // whoever greets will go on
   const auto request = parse_hello(args, client_->protocol.load());
   if (!request) return refused_by_server(hello_inquiry(args));
   if (worker_.server_hello() == nullptr) {

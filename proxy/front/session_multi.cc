@@ -160,7 +160,7 @@ void Session::queue_refused(const Inquiry& inquiry) {
 void Session::queue_auth() {
   const Args args = parser_.args();
   if (args.size() == 1) return forward_one();  // Redis refuses it, and EXEC with it
-  if (args.size() > 3) return queue_refused(auth_inquiry(args));
+  if (args.size() > 3) return queue_refused(auth_inquiry());
   queue_local([this](Args words) { return auth(words, login_port()); });
 }
 
@@ -187,9 +187,12 @@ void Session::queue_select() {
     return forward_one();
   }
   dirty_ = true;
-  // One that is out of range fails when it runs, and moves nobody.
-  const auto& databases = worker_.access().server_users().databases;
-  if (database >= 0 && database < databases.value_or(INT64_MAX)) transaction_->select(database);
+  // One that is out of range fails when it runs, and moves nobody. Where it is not sure that it will
+  // move the client, what follows must be allowed in both databases.
+  const upstream::ServerUsers& server = worker_.access().server_users();
+  const bool sure = server.databases && !server.in_cluster;
+  if (sure && database >= 0 && database < *server.databases) transaction_->select(database);
+  else if (!sure) transaction_->may_select(database, database_);
   queue_changed(command_bytes(), [this, database](std::string_view element) {
     selected(database, element);
     return std::string(element);
@@ -230,7 +233,8 @@ void Session::queue_own_client() {
   queue_judged(inquiry, [this](Args words, std::string_view element) {
     if (is(words[1], "info") || (is(words[1], "list") && words.size() == 2))
       worker_.learn_client_line(element);
-    return run_client(words, element);
+    const std::string error = form_error(words, element);
+    return error.empty() ? run_client(words, element) : error;
   });
 }
 

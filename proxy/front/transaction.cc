@@ -38,6 +38,13 @@ bool Transaction::may_write(const upstream::CommandCatalog* catalog) {
   return writes_;
 }
 
+void Transaction::may_select(int64_t database, int64_t current) {
+  if (databases_.empty()) databases_.push_back(current);
+  if (std::find(databases_.begin(), databases_.end(), database) != databases_.end()) return;
+  databases_.push_back(database);
+  bytes_ += sizeof(database);
+}
+
 std::string Transaction::finish(std::string_view reply, const bool& muted) const {
   const size_t header_end = reply.find("\r\n");
   int64_t elements = -1;

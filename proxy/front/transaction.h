@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,8 +43,11 @@ class Transaction {
   void queued(Change change, size_t bytes);
 
   // The commands behind it will run in this database.
-  void select(int64_t database) { database_ = database; }
-  std::optional<int64_t> database() const { return database_; }  // null: the client's
+  void select(int64_t database) { databases_ = {database}; }
+  // They may, or else where those before it run; the client is in `current`.
+  void may_select(int64_t database, int64_t current);
+  // Those in which the next command may run; empty: the client's.
+  std::span<const int64_t> databases() const { return databases_; }
 
   // A command that may be queued: whether one of them writes is asked during CLIENT PAUSE … WRITE.
   // As long as `catalog` is not known (null), what must be judged is kept.
@@ -71,7 +73,7 @@ class Transaction {
   std::atomic<int64_t>& shown_;
   size_t commands_ = 0;
   bool writes_ = false;
-  std::optional<int64_t> database_;
+  std::vector<int64_t> databases_;
   size_t bytes_ = 0;
   std::vector<std::vector<std::string>> unjudged_;  // name and first argument
   std::vector<Changed> changes_;  // by index

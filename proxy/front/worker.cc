@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "proxy/front/client_inquiry.h"
 #include "proxy/front/session.h"
 #include "resp/names.h"
 
@@ -90,7 +91,10 @@ CommandKind Worker::kind_of(std::string_view name) const {
 }
 
 const upstream::CommandCatalog* Worker::catalog() {
-  if (!std::exchange(wants_catalog_, true)) load_catalog();
+  const std::string& error = access_.catalog_error();
+  // Once more if the server was busy: what is known may be of another one.
+  const bool busy = !error.empty() && refuses("-" + error);
+  if (!std::exchange(wants_catalog_, true) || busy) load_catalog();
   return access_.catalog();
 }
 
@@ -117,7 +121,8 @@ Status Worker::learn_hello(std::string_view reply) {
 }
 
 void Worker::learn_client_line(std::string_view reply) {
-  knows_client_line_ = true;  // or will not say: it is not asked again
+  // One that may not be asked is not asked again; one that is busy is.
+  knows_client_line_ = !refuses(reply);
   if (auto line = ClientLine::learn(reply)) services_.clients.describe_like(*std::move(line));
 }
 

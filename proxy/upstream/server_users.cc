@@ -13,6 +13,7 @@ constexpr std::string_view kQuestions[] = {
     "*2\r\n$4\r\nINFO\r\n$5\r\nstats\r\n",
     "*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$9\r\ndatabases\r\n",
     "*3\r\n$3\r\nACL\r\n$7\r\nGETUSER\r\n$7\r\ndefault\r\n",
+    "*2\r\n$4\r\nINFO\r\n$7\r\ncluster\r\n",
 };
 
 void take_categories(ServerUsers& known, const ReplyValue& reply) {
@@ -60,6 +61,7 @@ void take_answer(ServerUsers& known, size_t question, std::string_view reply) {
     case 1: return take_info(known, value);
     case 2: return take_database_count(known, value);
     case 3: return take_user(known, value);
+    case 4: known.in_cluster = info_value(value.text, "cluster_enabled") == "1"; return;
     default: return;
   }
 }

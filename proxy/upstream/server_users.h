@@ -12,6 +12,7 @@
 //   |                      | the server that brought it (Valkey 9.1) also asks for the login   |
 //   |                      | before it looks whether there is such a command                   |
 //   | CONFIG GET databases | how many databases there are                                      |
+//   | INFO cluster         | whether it is in a cluster: SELECT may be refused then           |
 //   | ACL GETUSER default  | the fields of a user, and whether every user is shown with        |
 //   |                      | "sanitize-payload", or none, or those that were given the word    |
 //
@@ -35,6 +36,7 @@ struct ServerUsers {
   bool has_databases = false;           // rules like db=0,1
   bool login_comes_first = false;       // NOAUTH is told before an unknown command is
   std::optional<int64_t> databases;     // how many there are
+  bool in_cluster = false;
   enum class Sanitize { kAsWritten, kAlways, kNever } sanitize = Sanitize::kAsWritten;
 };
 

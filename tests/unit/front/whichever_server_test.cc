@@ -139,6 +139,15 @@ TEST_F(Filters, OfALaterServerAreRefusedAndNotPassedOver) {
   EXPECT_EQ(matching({"NOT-COLOUR", "red"}), "error");
 }
 
+TEST_F(Filters, ThatAreNotWholeMatchNobodyOrAreRefused) {
+  EXPECT_EQ(matching({"TYPE", "normal", "ID"}), "");
+  EXPECT_EQ(matching({"NOT-ID", "TYPE", "pubsub"}), "3");
+  EXPECT_EQ(matching({"ID", "x"}), "error");
+  for (const Words& wrong : {Words{"TYPE"}, {"ID", "1", "NAME"}, {"MAXAGE", "x"}, {"IDLE", ""},
+                             {"DB", "x"}, {"SKIPME", "x"}, {"NOT-DB"}})
+    EXPECT_EQ(matching(wrong), "error") << wrong[0];
+}
+
 TEST_F(Filters, SkipTheClientThatAsksIfItSaysSo) {
   const Words yes = {"SKIPME", "yes"}, no = {"SKIPME", "no"};
   EXPECT_TRUE(ClientFilter::parse(yes, false)->skips_self());
@@ -170,9 +179,17 @@ TEST(Inquiry, IsNotMadeOfWhatIsRight) {
 
 TEST(Inquiry, HasNoEffectOnTheServer) {
   EXPECT_EQ(asked({"CLIENT", "KILL", "127.0.0.1:7"}), "CLIENT.KILL.-.");
-  EXPECT_EQ(asked({"CLIENT", "KILL", "ID", "7"}), "CLIENT.KILL.ID.7.LADDR.-.");
-  EXPECT_EQ(asked({"CLIENT", "KILL", "USER", "default", "TYPE", "x"}),
-            "CLIENT.KILL.USER.default.TYPE.x.LADDR.-.");
+  EXPECT_EQ(asked({"CLIENT", "KILL", "ID", "7"}), "CLIENT.KILL.LADDR.-.ID.7.");
+  EXPECT_EQ(asked({"CLIENT", "KILL", "USER", "default", "TYPE"}),
+            "CLIENT.KILL.LADDR.-.USER.default.TYPE.");
+  EXPECT_EQ(asked({"CLIENT", "KILL", "laddr", "1.2.3.4:5", "ID", "7"}),
+            "CLIENT.KILL.LADDR.-.laddr.-.ID.7.");
+  EXPECT_EQ(asked({"CLIENT", "KILL", "TYPE", "x", "LADDR"}), "CLIENT.KILL.LADDR.-.TYPE.x.LADDR.");
+  EXPECT_EQ(asked({"CLIENT", "SETNAME", "a b"}), "CLIENT.SETNAME.a b.");
+  EXPECT_EQ(asked({"CLIENT", "SETNAME", std::string_view("a\0b", 3)}), "CLIENT.SETNAME.a b.");
+  EXPECT_EQ(asked({"CLIENT", "SETINFO", "lib-name", std::string_view("a\0", 2)}),
+            "CLIENT.SETINFO.lib-name.a b.");
+  EXPECT_EQ(asked({"CLIENT", "REPLY", "LATER"}), "CLIENT.REPLY.-.");
   EXPECT_EQ(asked({"CLIENT", "PAUSE", "100000", "FOO"}), "CLIENT.PAUSE.0.FOO.");
   EXPECT_EQ(asked({"CLIENT", "PAUSE", "100000", "ALL", "x"}), "CLIENT.PAUSE.0.ALL.x.");
   EXPECT_EQ(asked({"CLIENT", "PAUSE", "9000000000000000000"}),
@@ -185,11 +202,32 @@ TEST(Inquiry, HasNoEffectOnTheServer) {
 TEST(Inquiry, OfHelloShowsNoPasswordAndIsRefusedWhateverTheServerKnows) {
   EXPECT_EQ(hello_asked({"HELLO", "4"}), "HELLO.4....");
   EXPECT_EQ(hello_asked({"HELLO", "3", "FOO", "secret"}), "HELLO.3.FOO....");
-  EXPECT_EQ(hello_asked({"HELLO", "3", "AUTH", "ann", "secret", "FOO"}),
-            "HELLO.3.AUTH.-.-.FOO....");
-  EXPECT_EQ(hello_asked({"HELLO", "3", "SETNAME", "a b", "AUTH", "ann"}),
-            "HELLO.3.SETNAME.a b.AUTH.-.");
+  EXPECT_EQ(hello_asked({"HELLO", "3", "AUTH", "ann", "secret", "SETNAME", "n", "FOO"}),
+            "HELLO.3.FOO....");
+  EXPECT_EQ(hello_asked({"HELLO", "3", "SETNAME", "my name", "AUTH", "ann"}),
+            "HELLO.3.SETNAME.a b....");
+  EXPECT_EQ(hello_asked({"HELLO", "3", "AUTH", "ann"}), "HELLO.3.AUTH.-.");
   EXPECT_EQ(hello_asked({"HELLO", "3", "SETNAME"}), "HELLO.3.SETNAME.");
+}
+
+TEST(Inquiry, IsShortHoweverLongTheCommandIs) {
+  const std::string huge(100'000, 'x'), bad = huge + " ";
+  EXPECT_EQ(asked({"CLIENT", "SETNAME", bad}), "CLIENT.SETNAME.a b.");
+  EXPECT_EQ(asked({"CLIENT", "KILL", "TYPE", huge}), "");
+  EXPECT_EQ(asked({"CLIENT", "LIST", "TYPE", huge}), "");
+  EXPECT_LT(asked({"CLIENT", "SETINFO", huge, "x"}).size(), 1100u);
+  EXPECT_LT(asked({"CLIENT", "PAUSE", "1", huge, huge}).size(), 1100u);
+  EXPECT_LT(hello_asked({"HELLO", "3", huge}).size(), 1100u);
+  EXPECT_LT(hello_asked({"HELLO", huge}).size(), 1100u);
+}
+
+TEST(Inquiry, IsNotNeededToKnowWhatIsWrongByEveryServersRules) {
+  for (const Words& wrong :
+       {Words{"CLIENT", "PAUSE", "x"}, {"CLIENT", "UNBLOCK", "1", "FOO"}, {"CLIENT", "REPLY", "x"},
+        {"CLIENT", "SETNAME", "a b"}, {"CLIENT", "SETINFO", "x", "y"}, {"CLIENT", "NO-EVICT", "x"}})
+    EXPECT_FALSE(client_is_right(wrong)) << wrong[1];
+  const Words right = {"CLIENT", "ID"};
+  EXPECT_TRUE(client_is_right(right));
 }
 
 TEST(Inquiry, IsNoRefusalIfTheProxyItselfMayNotAsk) {

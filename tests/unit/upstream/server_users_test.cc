@@ -32,7 +32,7 @@ ServerUsers answered(const std::string& info, const std::string& user) {
 }
 
 TEST(ServerUsers, QuestionsAreWholeCommands) {
-  ASSERT_EQ(questions_about_users().size(), 4u);
+  ASSERT_EQ(questions_about_users().size(), 5u);
   for (const std::string_view question : questions_about_users())
     EXPECT_TRUE(question.starts_with('*') && question.ends_with("\r\n")) << question;
 }
