@@ -1,5 +1,6 @@
 #include "bench/command_line.h"
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "bench/scenarios.h"
@@ -300,11 +301,21 @@ void add_abuse(CLI::App& app, int& code) {
 
 }  // namespace
 
-void add_scenarios(CLI::App& app, int& code) {
+int run_command_line(int argc, char** argv) {
+  CLI::App app("Load generator and side-by-side benchmark of Sluice.", "sluice-bench");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "sluice-bench " SLUICE_VERSION);
+  int code = 0;  // left by the scenario that is chosen, which runs at the end of app.parse()
   for (const auto add : {add_sale, add_refusals, add_diy, add_mysql, add_passthrough, add_rows,
                          add_compare, add_startup, add_abuse}) {
     add(app, code);
   }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return code;
 }
 
 }  // namespace sluice::bench

@@ -1,12 +1,10 @@
-// The options of every scenario.
+// The command line of sluice-bench: one subcommand a scenario, and the options of each.
 #pragma once
-
-#include <CLI/CLI.hpp>
 
 namespace sluice::bench {
 
-// One subcommand a scenario. The one that is chosen runs at the end of app.parse(), and leaves its
-// exit code in `code`, which must live as long as `app`.
-void add_scenarios(CLI::App& app, int& code);
+// Runs the scenario that was asked for; the exit code, 2 for a command line that means nothing.
+// CLI11 stays behind this function: each file that includes it takes seconds to compile.
+int run_command_line(int argc, char** argv);
 
 }  // namespace sluice::bench

@@ -1,5 +1,4 @@
 // sluice-bench: the load generator and the side-by-side benchmark.
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <string>
 
@@ -20,15 +19,5 @@ void look_in_sbin() {
 int main(int argc, char** argv) {
   sluice::bench::block_interrupts();
   look_in_sbin();
-  CLI::App app("Load generator and side-by-side benchmark of Sluice.", "sluice-bench");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "sluice-bench " SLUICE_VERSION);
-  int code = 0;
-  sluice::bench::add_scenarios(app, code);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return code;
+  return sluice::bench::run_command_line(argc, argv);
 }

@@ -1,12 +1,14 @@
 // The commands of sluice-ctl, one file each. `args` are the words after the command's name.
 // Each prints its result to stdout, problems to stderr, and returns the exit code of the contract:
-// 0 done, 1 failed or a difference found, 2 bad arguments, 3 damaged data.
+// kDone, or what was wrong: failed or a difference found, bad arguments, damaged data.
 #pragma once
 
 #include <span>
 #include <string>
 
 namespace sluice::ctl {
+
+inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
 
 int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump DIR
 int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...

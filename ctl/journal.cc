@@ -18,8 +18,6 @@
 namespace sluice::ctl {
 namespace {
 
-constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
-
 int report(const Error& error) {
   std::fprintf(stderr, "sluice-ctl: %s\n", error.message().c_str());
   if (error.cls() == ErrorClass::kCorrupt) return kDamaged;

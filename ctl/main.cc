@@ -9,8 +9,6 @@
 namespace sluice::ctl {
 namespace {
 
-constexpr int kBadArguments = 2;
-
 struct Command {
   const char* name;
   const char* summary;

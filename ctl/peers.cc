@@ -17,8 +17,6 @@
 namespace sluice::ctl {
 namespace {
 
-constexpr int kExitFailed = 1;
-constexpr int kExitInvalid = 2;
 constexpr auto kBeats = std::chrono::milliseconds(1200);  // a proxy beats twice a second
 constexpr std::string_view kProxies = "sluice:proxies";
 
@@ -159,7 +157,7 @@ int peers_command(std::span<const std::string> args) {
     std::fprintf(stderr,
                  "usage: sluice-ctl peers list [--config FILE | --server HOST:PORT]\n"
                  "       sluice-ctl peers forget ID... [--config FILE | --server HOST:PORT]\n");
-    return kExitInvalid;
+    return kBadArguments;
   }
   const auto arguments = parse(args[0], args.subspan(1));
   if (!arguments && arguments.error().cls() == ErrorClass::kExists) return 0;  // --help
@@ -172,7 +170,7 @@ int peers_command(std::span<const std::string> args) {
   const Status done = run();
   if (done) return 0;
   std::fprintf(stderr, "peers %s: %s\n", args[0].c_str(), done.error().message().c_str());
-  return arguments ? kExitFailed : kExitInvalid;
+  return arguments ? kFailed : kBadArguments;
 }
 
 }  // namespace sluice::ctl

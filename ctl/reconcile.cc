@@ -19,8 +19,6 @@
 namespace sluice::ctl {
 namespace {
 
-constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kRefused = 3;
-
 // What is true at every moment is compared, but a rebuild by the gate or a retried dead letter
 // takes its moment: what differs is looked at again.
 constexpr int kLooks = 4;
@@ -36,14 +34,14 @@ struct Options {
   bool fix = false;
 };
 
-int report(const Error& error) {
+int failed(const Error& error) {
   std::fprintf(stderr, "sluice-ctl reconcile: %s\n", error.message().c_str());
   switch (error.cls()) {
     case ErrorClass::kInvalid:
     case ErrorClass::kNotFound:
       return kBadArguments;
     case ErrorClass::kCorrupt:
-      return kRefused;
+      return kDamaged;
     default:
       return kFailed;
   }
@@ -181,16 +179,16 @@ Status check_asked(const ItemFilter& asked, const Comparison& comparison) {
 
 int reconcile(const Options& options) {
   const auto sources = read_sources(options.configs, options.overrides);
-  if (!sources) return report(sources.error());
+  if (!sources) return failed(sources.error());
   auto redis = RedisConnection::connect(sources->redis);
-  if (!redis) return report(redis.error());
+  if (!redis) return failed(redis.error());
   Reconciler reconciler(*sources, *redis);
   auto comparison = reconciler.compare(options.items);
-  if (!comparison) return report(comparison.error());
-  if (Status asked = check_asked(options.items, *comparison); !asked) return report(asked.error());
+  if (!comparison) return failed(comparison.error());
+  if (Status asked = check_asked(options.items, *comparison); !asked) return failed(asked.error());
   FixReport fix;
   if (options.fix) {
-    if (Status fixed = reconciler.fix(*comparison, fix); !fixed) return report(fixed.error());
+    if (Status fixed = reconciler.fix(*comparison, fix); !fixed) return failed(fixed.error());
   }
   const std::string text =
       options.json ? json_text(*comparison, fix) : table_text(*comparison, fix);
@@ -250,7 +248,7 @@ int reconcile_command(std::span<const std::string> args) {
   for (const std::string& set : sets) {
     const size_t equals = set.find('=');
     if (equals == std::string::npos) {
-      return report(Error(ErrorClass::kInvalid, "--set " + set + ": write KEY=VALUE"));
+      return failed(Error(ErrorClass::kInvalid, "--set " + set + ": write KEY=VALUE"));
     }
     options.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
   }

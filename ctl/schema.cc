@@ -12,9 +12,6 @@
 namespace sluice::ctl {
 namespace {
 
-constexpr int kExitFailed = 1;
-constexpr int kExitInvalid = 2;
-
 struct Target {
   sql::ConnectOptions mysql;
   std::string orders_table;
@@ -70,7 +67,7 @@ int apply(std::span<const std::string> args) {
   if (!target) {
     if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
     std::fprintf(stderr, "schema apply: %s\n", target.error().message().c_str());
-    return kExitInvalid;
+    return kBadArguments;
   }
   sql::Connection connection;
   auto failure = connection.connect(target->mysql);
@@ -81,7 +78,7 @@ int apply(std::span<const std::string> args) {
   if (!failure) failure = sql::apply_schema(connection, target->orders_table);
   if (failure) {
     std::fprintf(stderr, "schema apply: %s\n", failure->text().c_str());
-    return kExitFailed;
+    return kFailed;
   }
   std::printf("tables are in place: %s\n", target->mysql.text().c_str());
   return 0;
@@ -99,7 +96,7 @@ int schema_command(std::span<const std::string> args) {
                "usage: sluice-ctl schema print\n"
                "       sluice-ctl schema apply [--config FILE] [--host H] [--port N]"
                " [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
-  return kExitInvalid;
+  return kBadArguments;
 }
 
 }  // namespace sluice::ctl
