@@ -154,3 +154,14 @@ def test_an_interrupted_build_leaves_nothing_running(tiny):
     child.send_signal(signal.SIGTERM)
     assert child.wait(30) == 130
     until(lambda: not os.path.exists(f"/proc/{pid_file.read_text().strip()}"), 10, "its end")
+
+
+@pytest.mark.parametrize("shortcuts", ["ON", "OFF"])
+def test_precompiled_headers_can_be_left_out(tmp_path, shortcuts):
+    """With SLUICE_SHORTCUTS=OFF each file is compiled alone, and reads what it includes itself."""
+    subprocess.run(["cmake", "-S", ROOT, "-B", tmp_path, f"-DSLUICE_SHORTCUTS={shortcuts}"],
+                   check=True, timeout=120, stdout=subprocess.DEVNULL)
+    commands = json.loads((tmp_path / "compile_commands.json").read_text())
+    assert any("cmake_pch" in entry["command"] for entry in commands) == (shortcuts == "ON")
+    compiled_alone = str(ROOT / "http" / "session.cc") in {entry["file"] for entry in commands}
+    assert compiled_alone == (shortcuts == "OFF")

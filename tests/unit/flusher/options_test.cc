@@ -1,5 +1,7 @@
 #include "flusher/options.h"
 
+#include "source_folder.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
