@@ -140,7 +140,7 @@ Status FlushLoop::prepare() {
   rate_position_ = *lowest;
   status_.update([&](StatusSnapshot& status) {
     status.journal_id = key_.journal_id;
-    status.position = *lowest;
+    status.position = rate_position_;
     status.dead_letter_rows = dead;
     status.mysql_connected = true;
     status.mysql_error.clear();

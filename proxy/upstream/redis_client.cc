@@ -116,7 +116,6 @@ void RedisClient::secure() {
 
 void RedisClient::greet() {
   if (!endpoint_.host.starts_with('/')) {
-    error_code ignored;
     const int one = 1;
     ::setsockopt(stream_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     ::setsockopt(stream_.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
