@@ -202,6 +202,7 @@ class Session final : public sale::ReplySink,
   bool refused_by_server(const Inquiry& words);
   bool on_hello();
   std::string say_hello(const HelloRequest& request, const ServerHello& server);
+  void follow_protocol();
   void on_select();
   void selected(int64_t database, std::string_view reply);
   void on_reset();
@@ -319,6 +320,7 @@ class Session final : public sale::ReplySink,
   bool in_multi_ = false;
   bool multi_broken_ = false; // a command was refused: EXEC must fail
   bool multi_subscribes_ = false;
+  bool multi_greeted_ = false;  // HELLO has run in the EXEC that was answered last
   std::shared_ptr<Transaction> transaction_;  // while in_multi_; EXEC's rewrite keeps it
   bool watching_ = false;
   bool sticky_ = false;       // tied until the connection closes

@@ -63,17 +63,20 @@ bool Session::on_hello() {
     }
   }
   if (request->user && !login_turn_has_come()) return false;
+  const int before = client_->protocol.load();
   local(say_hello(*request, *worker_.server_hello()));
+  if (client_->protocol.load() != before) follow_protocol();
   login_turn_ = LoginTurn::kNone;
   return true;
 }
 
 std::string Session::say_hello(const HelloRequest& request, const ServerHello& server) {
-  const int before = client_->protocol.load();
-  std::string reply =
-      hello(request, *client_, worker_.services().clients, server, login_port(),
-            hello_before_login(worker_.access().server_users()));
-  if (client_->protocol.load() == before) return reply;
+  return hello(request, *client_, worker_.services().clients, server, login_port(),
+               hello_before_login(worker_.access().server_users()));
+}
+
+// The client has changed its protocol, once or, in a transaction, several times.
+void Session::follow_protocol() {
   if (pinned_ && !stateful()) untie(true);
   if (pinned_) {
     // Watching or tracking: the connection changes along.
@@ -90,7 +93,6 @@ std::string Session::say_hello(const HelloRequest& request, const ServerHello& s
     }
   }
   use_shared_pipe();
-  return reply;
 }
 
 // Redis decides whether the database exists; the answer moves the client.

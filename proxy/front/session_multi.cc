@@ -107,7 +107,9 @@ void Session::on_exec() {
   if (transaction_->has_changes()) {
     forward_one([this, transaction = transaction_](std::string_view reply) {
       std::string changed = transaction->finish(reply, muted_);
-      use_shared_pipe();
+      // Redis has run some of the HELLOs, and may not be where the last one leads.
+      if (std::exchange(multi_greeted_, false)) follow_protocol();
+      else use_shared_pipe();
       return changed;
     });
   } else {
@@ -172,6 +174,7 @@ void Session::queue_hello() {
   const auto run = [this](Args words, std::string_view element) {
     const auto server = ServerHello::parse(element);
     if (!server) return std::string(element);
+    multi_greeted_ = true;
     return say_hello(*parse_hello(words, client_->protocol.load()), *server);
   };
   if (args.size() > 2) return queue_judged({"HELLO"}, run);

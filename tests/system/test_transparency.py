@@ -65,6 +65,12 @@ STATES_RESP3 = {
     "CACHING outlives CLIENT": [
         ("SET", "k", 1), ("CLIENT", "TRACKING", "ON", "OPTIN"), ("CLIENT", "CACHING", "YES"),
         ("CLIENT", "GETNAME"), ("GET", "k"), ("SET", "k", 2)],
+    "HELLO there and back in MULTI of a subscriber": [
+        ("SUBSCRIBE", "a"), MULTI, ("HELLO", 2), ("CLIENT", "GETNAME"), ("HELLO", 3), PING, EXEC,
+        PING, ("PUBLISH", "a", "m"), ("UNSUBSCRIBE", "a")],
+    "HELLO in MULTI of one who was a subscriber": [
+        ("SUBSCRIBE", "a"), ("UNSUBSCRIBE",), MULTI, ("HELLO", 2), PING, ("HELLO", 3), EXEC, PING,
+        MULTI, ("HELLO", 2), EXEC, PING, ("GET", "none"), ("HELLO", 3), ("GET", "none")],
     "HELLO 2 of a subscriber": [
         ("SUBSCRIBE", "a"), ("HELLO", 2), PING, ("GET", "k"), ("UNSUBSCRIBE", "a"),
         ("GET", "none")],
