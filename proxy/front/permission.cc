@@ -101,10 +101,10 @@ void find_migrate_keys(Args args, std::vector<KeyUse>& keys) {
 bool reads_only(const CommandInfo& command, Args args) {
   if (command.name != "bitfield") return false;
   for (size_t i = 2; i < args.size(); ++i) {
-    if (is(args[i], "get")) i += 2;
-    else if (is(args[i], "set") || is(args[i], "incrby")) return false;
-    else if (is(args[i], "overflow")) i += 1;
-    else return false;
+    const size_t more = args.size() - i - 1;
+    if (is(args[i], "get") && more >= 2) i += 2;
+    else if (is(args[i], "overflow") && more >= 1) i += 1;
+    else return false;  // SET or INCRBY, or not whole
   }
   return true;
 }

@@ -89,6 +89,9 @@ def test_counts_of_a_client_are_of_its_connection_to_the_proxy(stack):
                            if f" {name}=" in direct}
     other.ask("WATCH", "a", "b")
     other.ask("ECHO", "x" * 1000)
+    # What was sent is counted just after it has left.
+    wait_for(lambda: listed().get("tot-net-out", 1 << 40) > before.get("tot-net-out", 0) + 1000,
+             "it is counted")
     after = listed()
     assert after.get("watch", 2) == 2
     if "tot-cmds" in after:

@@ -125,7 +125,7 @@ def test_a_root_that_a_program_works_on_is_not_removed(tmp_path):
     child = subprocess.Popen(["sh", "-c", "read line", "sh", str(tmp_path)],
                              stdin=subprocess.PIPE)
     try:
-        assert roots.working_on(tmp_path) == [f"process {child.pid}"]
+        until(lambda: roots.working_on(tmp_path) == [f"process {child.pid}"], 10, "it is seen")
         with pytest.raises(roots.CannotMake, match=f"process {child.pid}"):
             roots.remove(tmp_path)
         assert tmp_path.exists()

@@ -67,6 +67,7 @@ AFTER_LOGIN = [
     ("ZUNIONSTORE", "app:z", "2", "app:1", "x"), ("ZUNIONSTORE", "app:z", "2", "ro:a", "ro:b"),
     ("ZUNIONSTORE", "ro:z", "1", "ro:a"), ("ZUNION", "2", "ro:a", "ro:b"),
     ("ZUNION", "2", "ro:a", "wo:b"), ("BITFIELD", "ro:1", "GET", "u8", "0"),
+    ("BITFIELD", "ro:1", "GET", "u8"), ("BITFIELD", "ro:1", "OVERFLOW"),
     ("BITFIELD", "ro:1", "SET", "u8", "0", "1"), ("GEORADIUS", "ro:g", "1", "1", "1", "km"),
     ("GEORADIUS", "ro:g", "1", "1", "1", "km", "STORE", "ro:x"),
     ("GEORADIUS", "ro:g", "1", "1", "1", "km", "STORE", "app:x"),
