@@ -65,7 +65,7 @@ class Collector {
                      "conf/flusher.toml");
     }
     for (const auto& [path, dir] : flusher_dirs_) {
-      const auto same = [&dir = dir](const JournalSource& one) { return one.dir == dir; };
+      const auto same = [&wanted = dir](const JournalSource& one) { return one.dir == wanted; };
       if (std::none_of(sources_.journals.begin(), sources_.journals.end(), same)) {
         return invalid(path + ": journal.dir: " + dir +
                        " is the journal of no proxy given; give that proxy's file too");

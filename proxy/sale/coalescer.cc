@@ -421,9 +421,9 @@ void Coalescer::trim_receipts() {
     item->trimmed = last;
     eval_script(redis_, shared_.scripts.receipts,
                 {"1", item->receipts_key, "trim", std::to_string(last)},
-                [item = item.get()](const Result<upstream::Reply>& reply) {
+                [trimmed_item = item.get()](const Result<upstream::Reply>& reply) {
                   // Its lane has batches: it is never forgotten.
-                  if (reply && reply->is_error()) item->trimmed = 0;
+                  if (reply && reply->is_error()) trimmed_item->trimmed = 0;
                 });
   }
 }
