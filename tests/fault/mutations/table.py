@@ -291,4 +291,23 @@ MUTATIONS = (
         "a REQ that another proxy accepted is sold out", "proxy/sale/sold_out_board.cc",
         "!purchase->request.empty() && !shared_.lanes->alone()", "false",
         (Gtest("test_sale", "SoldOutSaleTest.Requests*"),)),
+    # ---- whichever server stands behind --------------------------------------------------------
+    Mutation(
+        "a question kills the server's own clients", "proxy/front/client_inquiry.cc",
+        '  words.insert(words.begin() + 2, {"LADDR", std::string(kNobody)});\n', "",
+        (Gtest("test_front", "Inquiry.HasNoEffect*"),)),
+    Mutation(
+        "an answer serves the next command", "proxy/front/session.cc",
+        "if (taken) forget_answer();", "",
+        (Pytest("tests/system/test_front_inquiries.py", "answer_is_for"),)),
+    Mutation(
+        "a SELECT that fails opens another database", "proxy/front/session_multi.cc",
+        "const bool sure = server.databases && !server.in_cluster;",
+        "const bool sure = server.databases.has_value();",
+        (Pytest("tests/system/test_front_inquiries.py", "select_that_may_fail"),)),
+    Mutation(
+        "what the server may not be asked is carried out unjudged",
+        "proxy/front/session_client.cc",
+        "if (judged || client_is_right(args)) return \"\";", "if (true) return \"\";",
+        (Pytest("tests/system/test_front_inquiries.py", "is_wrong_is_refused"),)),
 )
