@@ -89,7 +89,8 @@ Result<ClientFilter> ClientFilter::parse(std::span<const std::string_view> optio
     }
     condition.by = name->by;
     const bool number = resp::parse_strict_integer(condition.value, condition.number);
-    if (!number && takes_a_number(condition.by)) return wrong(option, "has a value that is no number");
+    if (!number && takes_a_number(condition.by))
+      return wrong(option, "has a value that is no number");
     filter.add(std::move(condition));
   }
   return filter;

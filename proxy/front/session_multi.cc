@@ -190,8 +190,8 @@ void Session::queue_select() {
     return forward_one();
   }
   dirty_ = true;
-  // One that is out of range fails when it runs, and moves nobody. Where it is not sure that it will
-  // move the client, what follows must be allowed in both databases.
+  // One that is out of range fails when it runs, and moves nobody. Where it is not sure that it
+  // will move the client, what follows must be allowed in both databases.
   const upstream::ServerUsers& server = worker_.access().server_users();
   const bool sure = server.databases && !server.in_cluster;
   if (sure && database >= 0 && database < *server.databases) transaction_->select(database);
