@@ -7,7 +7,7 @@ build_dir = build
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan \
-        matrix portability format clean
+        compilers matrix portability format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
@@ -60,6 +60,9 @@ tsan: deps  ## the unit tests under ThreadSanitizer
 	@scripts/build tsan
 	@scripts/test --build build-tsan unit
 
+compilers: deps  ## everything by each compiler that is installed; a warning is an error
+	@scripts/compilers
+
 matrix: build  ## the tests with each Redis, Valkey, MySQL, MariaDB: SERVERS="valkey-9.1 …"; root
 	@scripts/matrix $(SERVERS)
 
@@ -70,4 +73,4 @@ format:  ## clang-format over the C++ lines that differ from the last commit
 	@git clang-format --extensions cc,h
 
 clean:  ## remove the build folders; var/ (the data of `make run`) stays
-	@rm -rf build build-asan build-tsan build-fuzz build-mutations
+	@rm -rf build build-asan build-tsan build-fuzz build-mutations build-compilers

@@ -5,8 +5,8 @@
 #
 # Each set is compiled once, whatever number of targets uses it. Headers of ours are in none, but
 # for fmt_once.h, so that an edit rebuilds what includes it and no more. A file still includes what
-# it uses: a build with SLUICE_SHORTCUTS=OFF shows what is missing. CLI11 is in none: each file that
-# sees it carries all of its validators, seconds of compiling.
+# it uses: scripts/compilers, with SLUICE_SHORTCUTS=OFF, shows what is missing. CLI11 is in none: each
+# file that sees it carries all of its validators, seconds of compiling.
 
 set(standard <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint>
     <cstring> <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <random> <set>
