@@ -41,9 +41,14 @@ def tiny(tmp_path):
     return tmp_path
 
 
+def surroundings(**environment):
+    """The environment without what CI asks of its own build."""
+    kept = {key: value for key, value in os.environ.items() if key != "SLUICE_WERROR"}
+    return dict(kept, **environment)
+
+
 def build(tree, *arguments, **environment):
-    env = {key: value for key, value in os.environ.items() if key != "SLUICE_WERROR"}
-    return subprocess.run([tree / "scripts" / "build", *arguments], env=dict(env, **environment),
+    return subprocess.run([tree / "scripts" / "build", *arguments], env=surroundings(**environment),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
 
 
@@ -89,7 +94,7 @@ def test_on_a_terminal_progress_is_one_line_that_is_rewritten(tiny):
     """The step, how many are done of all; one line end in all of it, at its end."""
     reader, writer = pty.openpty()
     child = subprocess.Popen([tiny / "scripts" / "build", "--progress"], stdout=writer,
-                             stderr=writer, stdin=subprocess.DEVNULL)
+                             stderr=writer, stdin=subprocess.DEVNULL, env=surroundings())
     os.close(writer)
     shown = b""
     while True:
@@ -148,7 +153,8 @@ def test_an_interrupted_build_leaves_nothing_running(tiny):
         file.write('add_custom_target(wait ALL COMMAND sh -c "echo $$$$ > pid && exec sleep 600"\n'
                    '                  VERBATIM)\n')
     child = subprocess.Popen([tiny / "scripts" / "build", "--progress", "default", "wait"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env=surroundings())
     pid_file = tiny / "build" / "pid"
     until(lambda: pid_file.exists() and pid_file.read_text().strip(), 60, "the step")
     child.send_signal(signal.SIGTERM)
