@@ -108,15 +108,19 @@ def mounted_below(path, mounts):
 
 
 def working_on(path):
-    """Other programs that were told of `path` by name, as debootstrap is, or whose root it is."""
+    """Other programs that were told of `path` by name, as debootstrap is, or whose root it is.
+
+    Where we are inside a root ourselves, the kernel tells the root of a program in another
+    namespace of mounts from the machine's own root on: the end of it counts.
+    """
     found = []
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            words.append(os.readlink(process / "root"))
+            root = os.readlink(process / "root")
         except OSError:
             continue
-        if int(process.name) != os.getpid() and str(path) in words:
+        if int(process.name) != os.getpid() and (str(path) in words or root.endswith(str(path))):
             found.append(f"process {process.name}")
     return found
 
