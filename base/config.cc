@@ -317,6 +317,16 @@ Result<std::string> Config::text(std::string_view name) const {
   return joined(entries);
 }
 
+Result<Config::Overrides> parse_overrides(const std::vector<std::string>& sets) {
+  Config::Overrides overrides;
+  for (const std::string& set : sets) {
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos) return Error(ErrorClass::kInvalid, "--set " + set);
+    overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
+  }
+  return overrides;
+}
+
 std::string describe_keys(const std::vector<ConfigKey>& keys) {
   std::string out;
   for (const ConfigKey& key : keys) {

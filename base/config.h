@@ -81,6 +81,10 @@ class Config {
   std::map<std::string, Value, std::less<>> values_;
 };
 
+// The values of --set, split at their first '='. The error (kInvalid) names the first without one,
+// "--set VALUE"; the program adds what to write.
+Result<Config::Overrides> parse_overrides(const std::vector<std::string>& sets);
+
 // The whole table as `--help` prints it: name, type, range, default, doc.
 std::string describe_keys(const std::vector<ConfigKey>& keys);
 

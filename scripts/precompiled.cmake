@@ -5,8 +5,7 @@
 #
 # Each set is compiled once, whatever number of targets uses it. Headers of ours are in none, but
 # for fmt_once.h, so that an edit rebuilds what includes it and no more. A file still includes what
-# it uses: scripts/compilers, with SLUICE_SHORTCUTS=OFF, shows what is missing. CLI11 is in none: each
-# file that sees it carries all of its validators, seconds of compiling.
+# it uses: scripts/compilers, with SLUICE_SHORTCUTS=OFF, shows what is missing.
 
 set(standard <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint>
     <cstring> <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <random> <set>
@@ -36,6 +35,13 @@ function(sluice_precompile target name)
   if(SLUICE_SHORTCUTS)
     target_precompile_headers(${target} REUSE_FROM sluice_precompiled_${name})
   endif()
+endfunction()
+
+# Files that work once in the life of a program, with libraries of templates that take seconds to
+# optimise. Their flags are not those of a set, so they go without.
+function(sluice_optimise_less)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+                              COMPILE_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1>)
 endfunction()
 
 # Tests are compiled for their own sake: nobody waits for them to be fast, but for their compiler.

@@ -75,6 +75,17 @@ TEST_F(ConfigTest, EveryTypeIsReadFromItsFile) {
   EXPECT_EQ(config->string("listen.address"), "127.0.0.1:6479") << "not in the file: the default";
 }
 
+TEST(OverridesTest, AreSplitAtTheFirstEqualsSignAndTheFirstWithoutOneIsNamed) {
+  const auto overrides = parse_overrides({"a.b=1", "c=", "d=x=y", "=z"});
+  ASSERT_TRUE(overrides.ok());
+  EXPECT_EQ(*overrides, (Config::Overrides{{"a.b", "1"}, {"c", ""}, {"d", "x=y"}, {"", "z"}}));
+  EXPECT_EQ(parse_overrides({})->size(), 0u);
+  const auto wrong = parse_overrides({"a=1", "bad", "worse"});
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().cls(), ErrorClass::kInvalid);
+  EXPECT_EQ(wrong.error().message(), "--set bad");
+}
+
 TEST_F(ConfigTest, AnUnknownKeyIsNamedWithLineAndASuggestion) {
   const std::string message = failure("[proxy]\nid = 1\n[journal]\nsegment_byte = \"1MiB\"\n");
   EXPECT_THAT(message, HasSubstr(path_ + ":4: journal.segment_byte: unknown key"));
