@@ -4,7 +4,6 @@
 namespace sluice::bench {
 
 // Runs the scenario that was asked for; the exit code, 2 for a command line that means nothing.
-// CLI11 stays behind this function: each file that includes it takes seconds to compile.
 int run_command_line(int argc, char** argv);
 
 }  // namespace sluice::bench

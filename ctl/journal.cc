@@ -1,11 +1,11 @@
 // sluice-ctl journal verify | dump: looks at a journal folder and changes nothing.
-#include <CLI/CLI.hpp>
 #include <cinttypes>
 #include <cstdio>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "base/command_line.h"
 #include "base/file.h"
 #include "base/units.h"
 #include "ctl/commands.h"
@@ -144,35 +144,30 @@ int dump_items(const std::string& dir) {
 }  // namespace
 
 int journal_command(std::span<const std::string> args) {
-  CLI::App app("Looks at a journal folder; changes nothing.", "sluice-ctl journal");
-  app.require_subcommand(1);
+  base::CommandLine line("Looks at a journal folder; changes nothing.", "sluice-ctl journal");
   std::string dir;
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
   bool history = false, items = false;
-  CLI::App* verify_app = app.add_subcommand(
+  auto& verify_line = line.command(
       "verify",
       "read snapshot and segments and check every checksum; exit 3 naming file and offset if "
       "anything is damaged. A torn tail is not damage.");
-  CLI::App* dump_app = app.add_subcommand(
+  verify_line.option("DIR", &dir, "the journal's folder").required();
+  verify_line.does([&] { return verify(dir); });
+  auto& dump_line = line.command(
       "dump", "print one JSON object a record. Bytes that are not UTF-8: {\"base64\": \"...\"}.");
-  verify_app->add_option("DIR", dir, "the journal's folder")->required();
-  dump_app->add_option("DIR", dir, "the journal's folder")->required();
-  dump_app->add_option("--from", from,
-                       "sequence to begin with (default: the oldest that is there)");
-  dump_app->add_option("--limit", limit, "print at most so many records");
-  dump_app->add_flag("--history", history,
-                     "begin with the snapshot's records (without fields, without retired items), "
-                     "then those of the segments: what Redis is rebuilt from");
-  dump_app->add_flag("--items", items, "print the snapshot's items instead, with their totals");
-  try {
-    // CLI11 takes the words last first.
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kBadArguments;
-  }
-  if (verify_app->parsed()) return verify(dir);
-  if (items) return dump_items(dir);
-  return history ? dump_history(dir, from, limit) : dump_segments(dir, from, limit);
+  dump_line.option("DIR", &dir, "the journal's folder").required();
+  dump_line.option("--from", &from, "sequence to begin with (default: the oldest that is there)");
+  dump_line.option("--limit", &limit, "print at most so many records");
+  dump_line.flag("--history", &history,
+                 "begin with the snapshot's records (without fields, without retired items), "
+                 "then those of the segments: what Redis is rebuilt from");
+  dump_line.flag("--items", &items, "print the snapshot's items instead, with their totals");
+  dump_line.does([&] {
+    if (items) return dump_items(dir);
+    return history ? dump_history(dir, from, limit) : dump_segments(dir, from, limit);
+  });
+  return line.run(args);
 }
 
 }  // namespace sluice::ctl

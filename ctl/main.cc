@@ -1,9 +1,9 @@
 // sluice-ctl: the operator's tool. Finds the command and leaves the rest to it.
-#include <CLI/CLI.hpp>
 #include <array>
+#include <span>
 #include <string>
-#include <vector>
 
+#include "base/command_line.h"
 #include "ctl/commands.h"
 
 namespace sluice::ctl {
@@ -24,26 +24,16 @@ constexpr std::array kCommands{
 };
 
 int run(int argc, char** argv) {
-  CLI::App app("Operator's tool of Sluice. `sluice-ctl COMMAND --help` tells more about a command.",
-               "sluice-ctl");
-  app.set_version_flag("--version", std::string("sluice-ctl ") + SLUICE_VERSION);
-  app.require_subcommand(1);
-  app.footer(
+  base::CommandLine line(
+      "Operator's tool of Sluice. `sluice-ctl COMMAND --help` tells more about a command.",
+      "sluice-ctl");
+  line.version_flag();
+  line.footer(
       "Exit codes: 0 done; 1 failed, or a difference found; 2 bad arguments; 3 damaged data.");
   for (const Command& command : kCommands) {
-    // The command parses its own words, --help among them.
-    app.add_subcommand(command.name, command.summary)->prefix_command()->set_help_flag();
+    line.forwarding_command(command.name, command.summary, command.run);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadArguments;
-  }
-  const CLI::App* chosen = app.get_subcommands().front();
-  for (const Command& command : kCommands) {
-    if (chosen->get_name() == command.name) return command.run(chosen->remaining());
-  }
-  return kBadArguments;
+  return line.run(argc, argv);
 }
 
 }  // namespace

@@ -1,14 +1,14 @@
 // `sluice-ctl peers list | forget`: the proxies that sell through one Redis, and giving one up that
 // will never come back. What the fields of sluice:proxies mean: proxy/sale/heartbeat.h.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
-#include <iostream>
 #include <map>
 #include <set>
 #include <thread>
 
+#include "base/command_line.h"
 #include "base/error.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
@@ -24,7 +24,7 @@ using Table = std::map<std::string, std::string>;
 
 struct Arguments {
   RedisTarget redis;
-  std::vector<unsigned> lanes;
+  std::vector<uint32_t> lanes;
 };
 
 Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
@@ -33,23 +33,19 @@ Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, m
 Result<Arguments> parse(const std::string& verb, std::span<const std::string> args) {
   Arguments arguments;
   std::string path, server, username, password_file;
-  CLI::App app(verb == "list" ? "Lists the proxies that sell through one Redis."
-                              : "Gives proxies up: no item waits for what they may have sold.",
-               "sluice-ctl peers " + verb);
-  app.add_option("--config", path, "proxy.toml to take the following from");
-  app.add_option("--server", server, "HOST:PORT of Redis, or its unix socket's path");
-  app.add_option("--user", username, "user to log in as");
-  app.add_option("--password-file", password_file, "file whose first line is the password");
+  base::CommandLine line(verb == "list"
+                             ? "Lists the proxies that sell through one Redis."
+                             : "Gives proxies up: no item waits for what they may have sold.",
+                         "sluice-ctl peers " + verb);
+  line.option("--config", &path, "proxy.toml to take the following from");
+  line.option("--server", &server, "HOST:PORT of Redis, or its unix socket's path");
+  line.option("--user", &username, "user to log in as");
+  line.option("--password-file", &password_file, "file whose first line is the password");
   if (verb == "forget") {
-    app.add_option("ID", arguments.lanes, "proxy.id of each")
-        ->required()
-        ->check(CLI::Range(0, 1023));
+    line.option("ID", &arguments.lanes, "proxy.id of each").required().between(0, 1023);
   }
-  try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
-  } catch (const CLI::ParseError& failure) {
-    app.exit(failure, std::cout, std::cerr);
-    if (failure.get_exit_code() == 0) return Error(ErrorClass::kExists, "");
+  if (const auto end = line.parse(args)) {
+    if (*end == kDone) return Error(ErrorClass::kExists, "");
     return invalid("see `sluice-ctl peers " + verb + " --help`");
   }
   base::Config::Overrides overrides;  // flags count over the file
@@ -121,7 +117,7 @@ Status list(RedisConnection& redis) {
   return {};
 }
 
-Status forget(RedisConnection& redis, const std::vector<unsigned>& lanes) {
+Status forget(RedisConnection& redis, const std::vector<uint32_t>& lanes) {
   const auto table = read_table(redis);
   if (!table) return table.error();
   const auto alive = running(redis, *table);

@@ -1,6 +1,5 @@
 // sluice-ctl reconcile: compares Redis, journals and MySQL item by item; --fix repairs what the
 // journal proves.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/command_line.h"
 #include "ctl/commands.h"
 #include "ctl/comparison.h"
 #include "ctl/reconcile_report.h"
@@ -222,36 +222,30 @@ constexpr const char* kFooter =
 }  // namespace
 
 int reconcile_command(std::span<const std::string> args) {
-  CLI::App app(kDescription, "sluice-ctl reconcile");
-  app.footer(kFooter);
+  base::CommandLine line(kDescription, "sluice-ctl reconcile");
+  line.footer(kFooter);
   Options options;
   std::vector<std::string> sets, items;
-  app.add_option("--config", options.configs,
-                 "a proxy's or a flusher's file, recognised by its tables; repeat it for all "
-                 "proxies that sell the same items and their flushers")
-      ->required()
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  app.add_option("--set", sets, "override a key of these files, as the daemons do; repeatable")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  app.add_option("--item", items, "compare this item only; repeatable")
-      ->type_name("NAME")
-      ->allow_extra_args(false);
-  app.add_flag("--json", options.json, "print one JSON object instead of the table");
-  app.add_flag("--fix", options.fix, "repair what the journal proves, then compare again");
-  try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kBadArguments;
+  line.option("--config", &options.configs,
+              "a proxy's or a flusher's file, recognised by its tables; repeat it for all "
+              "proxies that sell the same items and their flushers")
+      .required()
+      .type_name("FILE")
+      .one_value_each();
+  line.option("--set", &sets, "override a key of these files, as the daemons do; repeatable")
+      .type_name("KEY=VALUE")
+      .one_value_each();
+  line.option("--item", &items, "compare this item only; repeatable")
+      .type_name("NAME")
+      .one_value_each();
+  line.flag("--json", &options.json, "print one JSON object instead of the table");
+  line.flag("--fix", &options.fix, "repair what the journal proves, then compare again");
+  if (const auto end = line.parse(args)) return *end;
+  auto overrides = base::parse_overrides(sets);
+  if (!overrides) {
+    return failed(Error(ErrorClass::kInvalid, overrides.error().message() + ": write KEY=VALUE"));
   }
-  for (const std::string& set : sets) {
-    const size_t equals = set.find('=');
-    if (equals == std::string::npos) {
-      return failed(Error(ErrorClass::kInvalid, "--set " + set + ": write KEY=VALUE"));
-    }
-    options.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
-  }
+  options.overrides = std::move(*overrides);
   options.items = ItemFilter(items.begin(), items.end());
   return reconcile(options);
 }

@@ -1,9 +1,9 @@
 // `sluice-ctl schema print | apply`: the tables that the flusher drains into.
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cstdio>
-#include <iostream>
+#include <string>
 
+#include "base/command_line.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
 #include "sql/config.h"
@@ -35,23 +35,20 @@ constexpr std::array kFlags{
 };
 
 Result<Target> parse_target(std::span<const std::string> args) {
-  CLI::App app("Creates the database and the missing tables.", "sluice-ctl schema apply");
+  base::CommandLine line("Creates the database and the missing tables.", "sluice-ctl schema apply");
   std::string path;
   std::array<std::string, kFlags.size()> values;
-  app.add_option("--config", path, "flusher.toml to take the following from");
+  line.option("--config", &path, "flusher.toml to take the following from");
   for (size_t i = 0; i < kFlags.size(); ++i) {
-    app.add_option(kFlags[i].name, values[i], kFlags[i].text);
+    line.option(kFlags[i].name, &values[i], kFlags[i].text);
   }
-  try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
-  } catch (const CLI::ParseError& failure) {
-    app.exit(failure, std::cout, std::cerr);
-    if (failure.get_exit_code() == 0) return Error(ErrorClass::kExists, "");
+  if (const auto end = line.parse(args)) {
+    if (*end == kDone) return Error(ErrorClass::kExists, "");
     return invalid("see `sluice-ctl schema apply --help`");
   }
   base::Config::Overrides overrides;
   for (size_t i = 0; i < kFlags.size(); ++i) {
-    if (app.count(kFlags[i].name) > 0) overrides.emplace_back(kFlags[i].key, values[i]);
+    if (line.given(kFlags[i].name)) overrides.emplace_back(kFlags[i].key, values[i]);
   }
   const auto config = read_config(flusher_keys(), path, overrides);
   if (!config) return config.error();

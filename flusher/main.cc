@@ -5,12 +5,15 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
+#include "base/command_line.h"
 #include "base/config.h"
 #include "base/failpoint.h"
 #include "flusher/admin.h"
@@ -30,36 +33,28 @@ struct Arguments {
   bool once = false;
 };
 
-// nullopt: `exit_code` says how to end.
-std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
-  Arguments arguments;
+// nullopt: go on; else the exit code.
+std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) {
   std::vector<std::string> sets;
-  CLI::App app("Drains a Sluice journal into MySQL or MariaDB.", "sluice-flusher");
-  app.add_option("--config", arguments.config_file, "TOML file; see conf/flusher.toml")
-      ->type_name("FILE");
-  app.add_option("--set", sets, "override one key; may be repeated")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  app.add_flag("--check", arguments.check, "check the configuration and exit");
-  app.add_flag("--once", arguments.once, "drain all there is, whatever the triggers say, and exit");
-  app.set_version_flag("--version", "sluice-flusher " SLUICE_VERSION);
-  app.footer("Keys:\n" + base::describe_keys(config_keys()));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& failure) {
-    exit_code = app.exit(failure) == 0 ? 0 : kExitInvalid;
-    return std::nullopt;
+  base::CommandLine line("Drains a Sluice journal into MySQL or MariaDB.", "sluice-flusher");
+  line.option("--config", &arguments.config_file, "TOML file; see conf/flusher.toml")
+      .type_name("FILE");
+  line.option("--set", &sets, "override one key; may be repeated")
+      .type_name("KEY=VALUE")
+      .one_value_each();
+  line.flag("--check", &arguments.check, "check the configuration and exit");
+  line.flag("--once", &arguments.once, "drain all there is, whatever the triggers say, and exit");
+  line.version_flag();
+  line.footer("Keys:\n" + base::describe_keys(config_keys()));
+  if (const auto end = line.parse(argc, argv)) return end;
+  auto overrides = base::parse_overrides(sets);
+  if (!overrides) {
+    std::fprintf(stderr, "sluice-flusher: %s: must be KEY=VALUE\n",
+                 overrides.error().message().c_str());
+    return kExitInvalid;
   }
-  for (const std::string& set : sets) {
-    const size_t equals = set.find('=');
-    if (equals == std::string::npos) {
-      std::fprintf(stderr, "sluice-flusher: --set %s: must be KEY=VALUE\n", set.c_str());
-      exit_code = kExitInvalid;
-      return std::nullopt;
-    }
-    arguments.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
-  }
-  return arguments;
+  arguments.overrides = std::move(*overrides);
+  return std::nullopt;
 }
 
 Result<Options> load_options(const Arguments& arguments) {
@@ -171,22 +166,21 @@ int run(const Arguments& arguments, const Options& options) {
 int main_of(int argc, char** argv) {
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   SignalThread::block();
-  int exit_code = 0;
-  const auto arguments = parse_arguments(argc, argv, exit_code);
-  if (!arguments) return exit_code;
-  const auto options = load_options(*arguments);
+  Arguments arguments;
+  if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
+  const auto options = load_options(arguments);
   if (!options) {
     std::fprintf(stderr, "sluice-flusher: %s\n", options.error().message().c_str());
     return kExitInvalid;
   }
-  if (arguments->check) {
+  if (arguments.check) {
     std::printf("configuration is valid\n");
     return 0;
   }
   spdlog::set_default_logger(spdlog::stderr_logger_mt("flusher"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
   spdlog::set_level(spdlog::level::from_str(options->log_level));
-  return run(*arguments, *options);
+  return run(arguments, *options);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/command_line.h"
 #include "base/failpoint.h"
 #include "base/metrics.h"
 #include "http/server.h"
@@ -67,31 +67,26 @@ void complain(const std::string& message) {
   std::fprintf(stderr, "sluice-proxy: %s\n", message.c_str());
 }
 
-// An exit code if the program is to end here, else -1.
-int parse_arguments(int argc, char** argv, Arguments& arguments) {
-  CLI::App app("Sells through Redis and a durable journal; passes every other command to Redis.");
-  app.name("sluice-proxy");
+// nullopt: go on; else the exit code.
+std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) {
+  base::CommandLine line(
+      "Sells through Redis and a durable journal; passes every other command to Redis.",
+      "sluice-proxy");
   std::vector<std::string> sets;
-  app.add_option("--config", arguments.config_file, "The TOML file")->required();
-  app.add_option("--set", sets, "KEY=VALUE, in place of what the file says; repeatable")
-      ->allow_extra_args(false);
-  app.add_flag("--check", arguments.check, "Check the configuration and exit");
-  app.set_version_flag("--version", std::string("sluice-proxy ") + SLUICE_VERSION);
-  app.footer("\nKeys of the TOML file:\n" + base::describe_keys(config_keys()));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitDone : kExitBadInput;
+  line.option("--config", &arguments.config_file, "The TOML file").required();
+  line.option("--set", &sets, "KEY=VALUE, in place of what the file says; repeatable")
+      .one_value_each();
+  line.flag("--check", &arguments.check, "Check the configuration and exit");
+  line.version_flag();
+  line.footer("\nKeys of the TOML file:\n" + base::describe_keys(config_keys()));
+  if (const auto end = line.parse(argc, argv)) return end;
+  auto overrides = base::parse_overrides(sets);
+  if (!overrides) {
+    complain(overrides.error().message() + ": write KEY=VALUE");
+    return kExitBadInput;
   }
-  for (const std::string& set : sets) {
-    const size_t equals = set.find('=');
-    if (equals == std::string::npos) {
-      complain("--set " + set + ": write KEY=VALUE");
-      return kExitBadInput;
-    }
-    arguments.overrides.emplace_back(set.substr(0, equals), set.substr(equals + 1));
-  }
-  return -1;
+  arguments.overrides = std::move(*overrides);
+  return std::nullopt;
 }
 
 void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
@@ -223,8 +218,7 @@ int start(int argc, char** argv) {
   ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
   Arguments arguments;
-  const int early = parse_arguments(argc, argv, arguments);
-  if (early >= 0) return early;
+  if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   auto config = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
   if (!config) {
     complain(config.error().message());

@@ -1,7 +1,7 @@
 // sluice-microbench: how fast the parts are, each alone, and whether each is fast enough.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "base/command_line.h"
 #include "bench/micro/report.h"
 #include "bench/micro/suite.h"
 
@@ -14,39 +14,36 @@ struct Arguments {
   bool check = false;
 };
 
-void add_options(CLI::App& app, Arguments& arguments) {
-  app.add_option("--filter", arguments.filter, "only those whose name has this regular expression");
-  app.add_option("--run-seconds", arguments.settings.run_s, "of each repetition")
-      ->check(CLI::Range(0.001, 60.0))
-      ->capture_default_str();
-  app.add_option("--repetitions", arguments.settings.repetitions, "medians are printed")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
-  app.add_option("--folder", arguments.settings.folder,
-                 "where the journals are written; on a real disk")
-      ->check(CLI::ExistingDirectory)
-      ->capture_default_str();
-  app.add_option("--factor", arguments.factor,
-                 "times every limit: below 1 for a slower machine, above for a faster one")
-      ->check(CLI::Range(0.001, 1e9))
-      ->capture_default_str();
-  app.add_flag("--check", arguments.check, "exit code 1 if a figure is below its limit");
-  app.add_flag("--smoke", arguments.settings.smoke,
-               "run each once, to see that it computes what it should; no limits");
+void add_options(sluice::base::CommandLine& line, Arguments& arguments) {
+  line.option("--filter", &arguments.filter, "only those whose name has this regular expression");
+  line.option("--run-seconds", &arguments.settings.run_s, "of each repetition")
+      .between(0.001, 60.0)
+      .show_default();
+  line.option("--repetitions", &arguments.settings.repetitions, "medians are printed")
+      .between(1, 100)
+      .show_default();
+  line.option("--folder", &arguments.settings.folder,
+              "where the journals are written; on a real disk")
+      .existing_folder()
+      .show_default();
+  line.option("--factor", &arguments.factor,
+              "times every limit: below 1 for a slower machine, above for a faster one")
+      .between(0.001, 1e9)
+      .show_default();
+  line.flag("--check", &arguments.check, "exit code 1 if a figure is below its limit");
+  line.flag("--smoke", &arguments.settings.smoke,
+            "run each once, to see that it computes what it should; no limits");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("The parts of Sluice, each alone: figure, limit, verdict.", "sluice-microbench");
-  app.set_version_flag("--version", "sluice-microbench " SLUICE_VERSION);
-  add_options(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  sluice::base::CommandLine line("The parts of Sluice, each alone: figure, limit, verdict.",
+                                 "sluice-microbench");
+  line.version_flag();
+  add_options(line, arguments);
+  if (const auto end = line.parse(argc, argv)) return *end;
 
   using namespace sluice::bench::micro;
   const Suite suite(arguments.settings);
