@@ -16,7 +16,7 @@ using journal::CommitOutcome;
 using journal::FsyncPolicy;
 
 constexpr uint64_t kZerosAhead = 64 << 10;
-constexpr int64_t kSegmentBytes = 1 << 20;
+constexpr int64_t kWholeSegmentBytes = 1 << 20;
 constexpr size_t kGroups = 1000;
 
 std::string purchase(uint64_t order_id, size_t field_bytes) {
@@ -46,7 +46,7 @@ class ZerosAheadTest : public testing::Test {
   void start(FsyncPolicy policy) {
     ASSERT_TRUE(journal::recover(kDir, fs_, [](const journal::Record&) {}).ok());
     journal::WriterOptions options = small_segments(policy);
-    options.segment_bytes = kSegmentBytes;
+    options.segment_bytes = kWholeSegmentBytes;
     auto started = journal::GroupCommit::start(options, fs_, metrics_);
     ASSERT_TRUE(started.ok()) << started.error().message();
     commit_ = std::move(*started);
@@ -121,11 +121,11 @@ TEST_F(ZerosAheadTest, TheyEndWhereTheSegmentEndsAndAreCutWithIt) {
   start(FsyncPolicy::kAlways);
   uint64_t end = 0;
   for (int i = 0; i < 200; ++i) end = std::max(end, write(1, 8000).end());
-  EXPECT_EQ(end, static_cast<uint64_t>(kSegmentBytes));
+  EXPECT_EQ(end, static_cast<uint64_t>(kWholeSegmentBytes));
   ASSERT_TRUE(commit_->stop().ok());
   commit_.reset();
   for (const auto& [name, inode] : fs_.live().folders.at(kDir)) {
-    EXPECT_LT(fs_.live().files.at(inode)->size(), static_cast<size_t>(kSegmentBytes)) << name;
+    EXPECT_LT(fs_.live().files.at(inode)->size(), static_cast<size_t>(kWholeSegmentBytes)) << name;
   }
 }
 

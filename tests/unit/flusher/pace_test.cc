@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/flusher/seconds.h"
+
 namespace sluice::flusher {
 namespace {
 
-constexpr int64_t kSecondUs = 1'000'000;
 constexpr int64_t kIntervalUs = 500'000;
 
 class PaceTest : public testing::Test {

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/flusher/seconds.h"
+
 namespace sluice::flusher {
 namespace {
-
-constexpr int64_t kSecondUs = 1'000'000;
 
 // Everything off; each test switches one trigger on.
 TriggerOptions off() {

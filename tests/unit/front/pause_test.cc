@@ -17,7 +17,7 @@ std::string command_reply(const std::string& name, const std::string& flag,
          "\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n" + subcommands;
 }
 
-const upstream::CommandCatalog& catalog() {
+const upstream::CommandCatalog& known_commands() {
   static const auto parsed = upstream::CommandCatalog::parse(
       "*6\r\n" + command_reply("get", "readonly") + command_reply("set", "write") +
       command_reply("evalsha", "may_replicate") + command_reply("eval_ro", "readonly") +
@@ -29,7 +29,7 @@ const upstream::CommandCatalog& catalog() {
 }
 
 bool holds(Pause& pause, const Words& words, int64_t now_us) {
-  return pause.holds(may_write(classify(words[0]), words, &catalog()), now_us);
+  return pause.holds(may_write(classify(words[0]), words, &known_commands()), now_us);
 }
 
 TEST(Pause, OfWritesHoldsWhatTheServerCallsAWrite) {
