@@ -10,10 +10,13 @@ connection ends; and once Redis leaves the connections alone, every client is se
 import collections
 import pathlib
 import random
+import resource
 import selectors
 import socket
 import sys
 import time
+
+import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "fault")]
@@ -43,6 +46,7 @@ class Echoes:
         self.greeting = {1: ("HELLO", 3), 2: ("SELECT", 1)}.get(number % 5)
         self.sequence = self.right = self.errors = self.ends = 0
         self.rests_until = 0.0
+        self.socket = None
 
     def connect(self):
         self.socket = socket.create_connection(("127.0.0.1", self.port), 10)
@@ -117,6 +121,18 @@ class Echoes:
             self.send_more()
 
 
+@pytest.fixture
+def descriptors():
+    """For as many connections; an ordinary user may have 1,024 until he asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CLIENTS
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"this user may open no more than {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def serve(selector, seconds=0.005):
     for key, _ in selector.select(seconds):
         client = key.data
@@ -130,7 +146,8 @@ def serve(selector, seconds=0.005):
         key.data.wake(now)
 
 
-def test_a_thousand_clients_get_their_own_replies_while_redis_cuts_the_connections():
+def test_a_thousand_clients_get_their_own_replies_while_redis_cuts_the_connections(
+        descriptors):
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = random.Random(seed)
@@ -154,7 +171,8 @@ def test_a_thousand_clients_get_their_own_replies_while_redis_cuts_the_connectio
             assert totals["right"] > 20_000 and totals["errors"] > 1000 and totals["ends"] > 0
         finally:
             for client in clients:
-                client.socket.close()
+                if client.socket:
+                    client.socket.close()
             assert stack.stop() == 0
 
 
