@@ -75,7 +75,7 @@ void scan_replies(benchmark::State& state) {
 void encode_replies(benchmark::State& state) {
   const auto operations = purchase_operations(kCommands);
   proxy::sale::Verdict verdict;
-  verdict.kind = 'A';
+  verdict.kind = proxy::sale::Verdict::Kind::kAccepted;
   verdict.remaining = 123'456;
   size_t bytes = 0;
   std::string reply;

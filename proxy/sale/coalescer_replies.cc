@@ -9,16 +9,20 @@
 namespace sluice::proxy::sale {
 namespace {
 
+using Kind = Verdict::Kind;
+
 // Verdicts that tell a client of an order (or a definition) accepted earlier, possibly a moment
 // ago: they wait with the commits before them, since nothing is told before it is durable.
 bool speaks_of_earlier(const Verdict& verdict) {
-  return verdict.kind == 'R' || verdict.kind == 'L' || verdict.kind == 'F' || verdict.kind == 'D';
+  return verdict.kind == Kind::kRepeated || verdict.kind == Kind::kLimit ||
+         verdict.kind == Kind::kFound || verdict.kind == Kind::kAlready;
 }
 
 // The order that a reply names, for its durability; 0: none.
 uint64_t named_order(const Operation& op, const Verdict& verdict) {
-  if (verdict.kind == 'A') return op.order_id;
-  return verdict.kind == 'R' || verdict.kind == 'F' ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
+  if (verdict.kind == Kind::kAccepted) return op.order_id;
+  const bool names_it = verdict.kind == Kind::kRepeated || verdict.kind == Kind::kFound;
+  return names_it ? static_cast<uint64_t>(verdict.numbers[0]) : 0;
 }
 
 }  // namespace

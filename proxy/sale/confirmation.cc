@@ -12,6 +12,8 @@
 namespace sluice::proxy::sale {
 namespace {
 
+using Kind = Verdict::Kind;
+
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
 bool is_of_item(Verb verb) {
@@ -22,7 +24,7 @@ bool is_of_item(Verb verb) {
 uint64_t order_of(const Operation& op, const Verdict& verdict) {
   if (is_of_item(op.verb)) return 0;
   if (op.verb == Verb::kCancel) return op.order_id;
-  return static_cast<uint64_t>(verdict.numbers[verdict.kind == 'L' ? 1 : 0]);
+  return static_cast<uint64_t>(verdict.numbers[verdict.kind == Kind::kLimit ? 1 : 0]);
 }
 
 // What a receipt has in it if it is of what the answer speaks of: the order, or any change of this

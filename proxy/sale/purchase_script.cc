@@ -13,6 +13,8 @@
 namespace sluice::proxy::sale {
 namespace {
 
+using Kind = Verdict::Kind;
+
 constexpr uint32_t kColumns = 5;
 constexpr size_t kNameBytesMax = 64;
 
@@ -41,21 +43,45 @@ bool parse_number(std::string_view text, Number& number) {
   return failure == std::errc() && rest == text.data() + text.size();
 }
 
-Verdict parse_verdict(std::string_view line) {
+// How many numbers such a verdict on such an operation has.
+size_t numbers_due(Verb verb, Kind kind) {
+  switch (kind) {
+    case Kind::kAccepted:
+      return verb == Verb::kCancel || verb == Verb::kClose || verb == Verb::kReopen ? 1 : 0;
+    case Kind::kRepeated:
+      return verb == Verb::kBuy ? 1 : 0;
+    case Kind::kNotStarted:
+    case Kind::kEnded:
+      return 1;
+    case Kind::kLimit:
+    case Kind::kFound:
+      return 2;
+    case Kind::kDescribed:
+      return 5;
+    default:
+      return 0;
+  }
+}
+
+// nullopt: no verdict on such an operation. A number that is missing must not pass for 0.
+std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
+  const auto kind = Verdict::kind_of(take_until(line, ' '));
+  if (!kind) return {};
   Verdict verdict;
-  const std::string_view kind = take_until(line, ' ');
-  if (kind.size() != 1) return verdict;
-  for (size_t i = 0; !line.empty();) {
+  verdict.kind = *kind;
+  size_t numbers = 0;
+  while (!line.empty()) {
     const std::string_view token = take_until(line, ' ');
     if (token == "placed" || token == "open") {
       verdict.flag = true;
     } else if (token != "cancelled" && token != "closed") {
       // An item that was oversold has less than 0 remaining.
-      if (i == verdict.numbers.size() || !parse_number(token, verdict.numbers[i])) return {};
-      ++i;
+      const bool fits = numbers < verdict.numbers.size();
+      if (!fits || !parse_number(token, verdict.numbers[numbers])) return {};
+      ++numbers;
     }
   }
-  verdict.kind = kind.front();
+  if (numbers != numbers_due(verb, verdict.kind)) return {};
   return verdict;
 }
 
@@ -85,17 +111,18 @@ int64_t remaining_change(const Operation& op, const Verdict& verdict) {
   }
 }
 
-// One verdict an operation; an empty vector if they are not as many.
+// One verdict an operation; an empty vector if the text is anything else.
 std::vector<Verdict> parse_verdicts(std::string_view text, const std::vector<Operation>& operations,
                                     int64_t remaining) {
   std::vector<Verdict> verdicts;
   verdicts.reserve(operations.size());
   for (const Operation& op : operations) {
     if (text.empty()) return {};
-    Verdict verdict = parse_verdict(take_until(text, '\n'));
-    remaining += remaining_change(op, verdict);
-    verdict.remaining = remaining;
-    verdicts.push_back(verdict);
+    std::optional<Verdict> verdict = parse_verdict(op.verb, take_until(text, '\n'));
+    if (!verdict) return {};
+    remaining += remaining_change(op, *verdict);
+    verdict->remaining = remaining;
+    verdicts.push_back(*verdict);
   }
   if (!text.empty()) return {};
   return verdicts;
@@ -183,6 +210,12 @@ std::string encode_details(const std::vector<Operation>& operations) {
 }
 
 }  // namespace
+
+std::optional<Verdict::Kind> Verdict::kind_of(std::string_view letter) {
+  constexpr std::string_view kLetters = "?ARLSBECNDXFT";
+  if (letter.size() != 1 || kLetters.find(letter.front()) == std::string_view::npos) return {};
+  return static_cast<Kind>(letter.front());
+}
 
 Scripts load_scripts() {
   return {make_script(generated::kPurchaseScript), make_script(generated::kGateScript),
@@ -288,7 +321,7 @@ Result<Receipt> parse_receipt(std::string_view text, std::string_view item) {
       parse_verdicts(text.substr(0, verdict_bytes), receipt.operations, remaining);
   if (receipt.verdicts.size() != receipt.operations.size()) return damaged;
   for (const Verdict& verdict : receipt.verdicts) {
-    if (verdict.kind == '?') return damaged;
+    if (verdict.kind == Kind::kUnknown) return damaged;
   }
   return receipt;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,20 +25,32 @@ struct Scripts {
 };
 Scripts load_scripts();
 
-// One line of the script's answer. The kinds and their numbers:
-//   A                         bought, restocked, created
-//   A quantity | A time-ms    cancelled: what came back | closed, reopened: the time of its record
-//   R order | R               the same request was accepted before
-//   L bought last-order       S sold out    B start-ms   E end-ms   C closed   N no item, no order
-//   D cancelled already       X would leave the bounds, or exists with other settings
-//   F order quantity, flag: placed         T stock sold limit start end, flag: open
+// One line of the script's answer: a letter and its numbers.
 struct Verdict {
-  char kind = '?';
+  enum class Kind : char {
+    kUnknown = '?',     // an operation that the script does not know
+    kAccepted = 'A',    // of a cancel: the quantity; of a close or reopen: its record's time in ms
+    kRepeated = 'R',    // the same request was accepted before; of a purchase: its order
+    kLimit = 'L',       // bought so far, the last order
+    kSoldOut = 'S',
+    kNotStarted = 'B',  // starts, ms since 1970
+    kEnded = 'E',       // ended, ms since 1970
+    kClosed = 'C',
+    kNotFound = 'N',    // no such item, no such order
+    kAlready = 'D',     // cancelled already
+    kRefused = 'X',     // would leave the bounds; exists with other settings; closed for too long
+    kFound = 'F',       // an order: id, quantity; flag: placed
+    kDescribed = 'T',   // an item: stock, sold, limit, start, end; flag: open
+  };
+  // Of a verdict's first letter; nullopt: no verdict begins with it.
+  static std::optional<Kind> kind_of(std::string_view letter);
+
+  Kind kind = Kind::kUnknown;
   bool flag = false;
   std::array<int64_t, 5> numbers{};
   int64_t remaining = 0;  // of the item's stock, right after the operation
 
-  bool accepted() const { return kind == 'A'; }
+  bool accepted() const { return kind == Kind::kAccepted; }
 };
 
 // An accepted operation that the journal must have.

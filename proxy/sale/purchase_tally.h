@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/metrics.h"
+#include "proxy/sale/purchase_script.h"
 #include "proxy/sale/shared.h"
 #include "proxy/upstream/io_thread.h"
 
@@ -20,7 +21,7 @@ class PurchaseTally final : upstream::TurnTask {
   ~PurchaseTally() { thread_.forget(*this); }
 
   // A purchase has got a verdict of this kind.
-  void count(char verdict) {
+  void count(Verdict::Kind verdict) {
     ++verdicts_[static_cast<unsigned char>(verdict) % verdicts_.size()];
     thread_.at_turn_end(*this);
   }
@@ -34,7 +35,7 @@ class PurchaseTally final : upstream::TurnTask {
   void turn_ended() override {
     for (size_t i = 0; i < verdicts_.size(); ++i) {
       if (const uint64_t times = std::exchange(verdicts_[i], 0))
-        metrics_.result(static_cast<char>(i)).add(times);
+        metrics_.result(static_cast<Verdict::Kind>(i)).add(times);
     }
     seconds_.move_to(metrics_.purchase_seconds);
   }

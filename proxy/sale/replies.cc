@@ -9,6 +9,8 @@
 namespace sluice::proxy::sale {
 namespace {
 
+using Kind = Verdict::Kind;
+
 void append_error(std::string& out, std::string_view prefix, std::string_view message) {
   std::string line = std::string(prefix) + " " + std::string(message);
   for (char& c : line) {
@@ -62,19 +64,19 @@ void buy_reply(std::string& out, const Operation& op, const Verdict& verdict,
                std::string_view durability) {
   const auto& n = verdict.numbers;
   switch (verdict.kind) {
-    case 'A':
+    case Kind::kAccepted:
       return bought(out, op.order_id, verdict.remaining, durability);
-    case 'R':
+    case Kind::kRepeated:
       return bought(out, static_cast<uint64_t>(n[0]), verdict.remaining, durability);
-    case 'S':
+    case Kind::kSoldOut:
       return outcome(out, "SOLDOUT", verdict.remaining);
-    case 'B':
+    case Kind::kNotStarted:
       return outcome(out, "NOTSTARTED", n[0]);
-    case 'E':
+    case Kind::kEnded:
       return outcome(out, "ENDED", n[0]);
-    case 'C':
+    case Kind::kClosed:
       return outcome(out, "CLOSED");
-    case 'L':
+    case Kind::kLimit:
       resp::append_array_header(out, 3);
       resp::append_bulk(out, "LIMIT");
       resp::append_integer(out, n[0]);
@@ -86,10 +88,10 @@ void buy_reply(std::string& out, const Operation& op, const Verdict& verdict,
 
 void cancel_reply(std::string& out, const Verdict& verdict) {
   switch (verdict.kind) {
-    case 'A':
-    case 'R':
+    case Kind::kAccepted:
+    case Kind::kRepeated:
       return outcome(out, "OK", verdict.remaining);
-    case 'D':
+    case Kind::kAlready:
       return outcome(out, "ALREADY");
     default:
       return outcome(out, "NOORDER");
@@ -98,7 +100,7 @@ void cancel_reply(std::string& out, const Verdict& verdict) {
 
 void order_reply(std::string& out, const Operation& op, const Verdict& verdict,
                  std::string_view durability) {
-  if (verdict.kind != 'F') return outcome(out, "NOORDER");
+  if (verdict.kind != Kind::kFound) return outcome(out, "NOORDER");
   resp::append_array_header(out, 6);
   resp::append_bulk(out, "FOUND");
   append_order_id(out, static_cast<uint64_t>(verdict.numbers[0]));
@@ -109,7 +111,7 @@ void order_reply(std::string& out, const Operation& op, const Verdict& verdict,
 }
 
 void stock_reply(std::string& out, const Operation& op, const Verdict& verdict) {
-  if (verdict.kind != 'T') return outcome(out, "NOITEM");
+  if (verdict.kind != Kind::kDescribed) return outcome(out, "NOITEM");
   const auto& n = verdict.numbers;
   const auto number = [&out](std::string_view name, int64_t value) {
     resp::append_bulk(out, name);
@@ -130,10 +132,10 @@ void stock_reply(std::string& out, const Operation& op, const Verdict& verdict) 
 
 void restock_reply(std::string& out, const Verdict& verdict) {
   switch (verdict.kind) {
-    case 'A':
-    case 'R':
+    case Kind::kAccepted:
+    case Kind::kRepeated:
       return outcome(out, "OK", verdict.remaining);
-    case 'X':
+    case Kind::kRefused:
       return append_error(
           out, "ERR",
           "delta would leave less than 0 remaining or a stock over 2147483647; remaining is " +
@@ -159,7 +161,7 @@ std::string error_reply(std::string_view prefix, std::string_view message) {
 
 void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
                   std::string_view durability) {
-  if (verdict.kind == '?')
+  if (verdict.kind == Kind::kUnknown)
     return append_error(out, "ERR", "Redis answered with a verdict that is not known");
   switch (op.verb) {
     case Verb::kBuy:
@@ -173,13 +175,13 @@ void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
     case Verb::kRestock:
       return restock_reply(out, verdict);
     case Verb::kCreate:
-      if (verdict.kind != 'X') return resp::append_simple(out, "OK");
+      if (verdict.kind != Kind::kRefused) return resp::append_simple(out, "OK");
       return append_error(out, "EXISTS",
                           "item " + op.item + " exists with other settings; see SECKILL.STOCK");
     case Verb::kClose:
     case Verb::kReopen:
-      if (verdict.kind == 'N') return outcome(out, "NOITEM");
-      if (verdict.kind != 'X') return resp::append_simple(out, "OK");
+      if (verdict.kind == Kind::kNotFound) return outcome(out, "NOITEM");
+      if (verdict.kind != Kind::kRefused) return resp::append_simple(out, "OK");
       return append_error(out, "ERR",
                           "item " + op.item +
                               " was closed longer ago than journal.retain; what is known of it may "

@@ -76,23 +76,24 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
       gate_receipts(registry.counter("sluice_gate_imported_receipts_total",
                                      "Batches completed in the journal from Redis's receipts.")) {}
 
-base::Counter& SaleMetrics::result(char verdict) {
+base::Counter& SaleMetrics::result(Verdict::Kind verdict) {
+  using Kind = Verdict::Kind;
   switch (verdict) {
-    case 'A':
+    case Kind::kAccepted:
       return accepted;
-    case 'R':
+    case Kind::kRepeated:
       return repeated;
-    case 'S':
+    case Kind::kSoldOut:
       return soldout;
-    case 'L':
+    case Kind::kLimit:
       return limit;
-    case 'B':
+    case Kind::kNotStarted:
       return notstarted;
-    case 'E':
+    case Kind::kEnded:
       return ended;
-    case 'C':
+    case Kind::kClosed:
       return closed;
-    case 'N':
+    case Kind::kNotFound:
       return noitem;
     default:
       return error;

@@ -33,7 +33,7 @@ struct Limits {
 struct SaleMetrics {
   explicit SaleMetrics(base::Registry& registry);
 
-  base::Counter& result(char verdict);  // of a purchase with a verdict of this kind
+  base::Counter& result(Verdict::Kind verdict);  // of a purchase with a verdict of this kind
 
   base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem,
       &error, &busy, &unknown;

@@ -10,6 +10,8 @@
 namespace sluice::proxy::sale {
 namespace {
 
+using Kind = Verdict::Kind;
+
 // Fields of a buyers hash that Redis looks at for one HSCAN: it is busy with them for about 0.1 ms.
 constexpr std::string_view kScanCount = "500";
 // After a load Redis is left in peace for so many times as long as it took.
@@ -36,8 +38,8 @@ Finding last_word(const Batch& batch, const Answer& answer) {
     if (!writes(verb)) continue;
     if (verdict.accepted()) return {Says::kOther, 0};
     if (verb != Verb::kBuy) continue;
-    if (verdict.kind == 'S') return {Says::kSoldOut, verdict.remaining};
-    const bool is_of_the_buyer = verdict.kind == 'R' || verdict.kind == 'L';
+    if (verdict.kind == Kind::kSoldOut) return {Says::kSoldOut, verdict.remaining};
+    const bool is_of_the_buyer = verdict.kind == Kind::kRepeated || verdict.kind == Kind::kLimit;
     if (!is_of_the_buyer) return {Says::kOther, 0};
   }
   return {};

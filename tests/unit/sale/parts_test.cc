@@ -140,5 +140,31 @@ TEST(PurchaseScript, DamagedAnswersAndReceiptsAreErrorsNeverCrashes) {
   EXPECT_TRUE(parse_answer("OK 1 2 3 0 1 0 -1\nA", operations).ok());
 }
 
+// A number that is missing must not pass for 0: it may be the order that the buyer is told of.
+TEST(PurchaseScript, VerdictWithAnotherNumberOfNumbersIsNoVerdict) {
+  const auto is_answer = [](Verb verb, const std::string& verdict) {
+    Operation op;
+    op.verb = verb, op.user = "u", op.quantity = 1;
+    return parse_answer("OK 1 2 3 0 1 0 -1\n" + verdict, {op}).ok();
+  };
+  const std::pair<Verb, const char*> whole[] = {
+      {Verb::kBuy, "A"},     {Verb::kBuy, "R 5"},    {Verb::kBuy, "L 1 5"},
+      {Verb::kBuy, "B 9"},   {Verb::kBuy, "S"},      {Verb::kCancel, "A 2"},
+      {Verb::kCancel, "R"},  {Verb::kClose, "A 9"},  {Verb::kQuery, "F 5 1 placed"},
+      {Verb::kRestock, "A"}, {Verb::kStock, "T 9 1 0 0 0 open"}};
+  for (const auto& [verb, verdict] : whole) {
+    const std::string text = verdict;
+    EXPECT_TRUE(is_answer(verb, text)) << text;
+    EXPECT_FALSE(is_answer(verb, text + " 7")) << text;
+    const size_t space = text.find(' ');
+    if (space != std::string::npos) {
+      EXPECT_FALSE(is_answer(verb, text.substr(0, space))) << text;
+    }
+  }
+  EXPECT_FALSE(is_answer(Verb::kBuy, "Z"));
+  EXPECT_FALSE(is_answer(Verb::kBuy, "AA"));
+  EXPECT_FALSE(is_answer(Verb::kBuy, ""));
+}
+
 }  // namespace
 }  // namespace sluice::proxy::sale

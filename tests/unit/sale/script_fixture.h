@@ -47,9 +47,9 @@ class ScriptTest : public testing::Test {
   static std::string shown(const Operation& op, const Verdict& verdict, std::string line) {
     const bool changes_stock = op.verb == Verb::kCancel || op.verb == Verb::kRestock;
     const std::string remaining = " " + std::to_string(verdict.remaining);
-    if (op.verb == Verb::kBuy && verdict.kind == 'R') return line + remaining;
-    if ((op.verb == Verb::kBuy && (verdict.kind == 'A' || verdict.kind == 'S')) ||
-        (changes_stock && (verdict.kind == 'A' || verdict.kind == 'R' || verdict.kind == 'X'))) {
+    if (op.verb == Verb::kBuy && verdict.kind == Verdict::Kind::kRepeated) return line + remaining;
+    if ((op.verb == Verb::kBuy && (verdict.kind == Verdict::Kind::kAccepted || verdict.kind == Verdict::Kind::kSoldOut)) ||
+        (changes_stock && (verdict.kind == Verdict::Kind::kAccepted || verdict.kind == Verdict::Kind::kRepeated || verdict.kind == Verdict::Kind::kRefused))) {
       line.insert(1, remaining);
     }
     return line;
