@@ -43,13 +43,11 @@ Error stopping_error() { return Error(ErrorClass::kUnavailable, "Sluice is stopp
 
 }  // namespace
 
-FlusherLink::FlusherLink(Options options, std::function<void(uint64_t)> drained)
-    : options_(std::move(options)), drained_(std::move(drained)) {}
-
 FlusherLink::~FlusherLink() { stop(); }
 
-void FlusherLink::start(std::string journal_id) {
-  options_.journal_id = std::move(journal_id);
+void FlusherLink::start(std::string journal_id, std::function<void(uint64_t)> drained) {
+  journal_id_ = std::move(journal_id);
+  drained_ = std::move(drained);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -139,7 +137,7 @@ void FlusherLink::poll() {
     boost::system::error_code failure;
     const auto parsed = boost::json::parse(*body, failure);
     const boost::json::object* object = failure ? nullptr : parsed.if_object();
-    if (object != nullptr && text(*object, "journal_id") == options_.journal_id) {
+    if (object != nullptr && text(*object, "journal_id") == journal_id_) {
       state = text(*object, "state");
       backlog = number(*object, "backlog_records");
       const int64_t position = number(*object, "position");

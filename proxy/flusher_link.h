@@ -27,13 +27,13 @@ class FlusherLink final : public sale::FlusherPort {
   struct Options {
     std::string url;         // flusher.admin; "" : there is no flusher
     std::string token_file;  // flusher.admin_token_file; "" : none
-    std::string journal_id;  // only a flusher of this journal is believed
   };
-  // `drained(sequence)`: every record up to this one is in MySQL. Called on the link's thread.
-  FlusherLink(Options options, std::function<void(uint64_t)> drained);
+  explicit FlusherLink(Options options) : options_(std::move(options)) {}
   ~FlusherLink() override;
 
-  void start(std::string journal_id);
+  // Only a flusher of this journal is believed. `drained(sequence)`: every record up to this one is
+  // in MySQL; called on the link's thread.
+  void start(std::string journal_id, std::function<void(uint64_t)> drained);
   // Whoever waits for an answer, or asks from now on, gets an error.
   void stop();
 
@@ -53,8 +53,10 @@ class FlusherLink final : public sale::FlusherPort {
   void post(std::string path, Done done);
   Result<std::string> request(std::string_view method, std::string_view path, int64_t timeout_ms);
 
-  Options options_;  // constant after start()
-  const std::function<void(uint64_t)> drained_;
+  const Options options_;
+  // Constant after start().
+  std::string journal_id_;
+  std::function<void(uint64_t)> drained_;
   std::atomic<int64_t> backlog_{-1};
   mutable std::mutex mutex_;
   std::condition_variable wake_;

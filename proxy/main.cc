@@ -19,9 +19,10 @@
 #include "proxy/admin.h"
 #include "proxy/certificates.h"
 #include "proxy/descriptors.h"
+#include "proxy/flusher_link.h"
 #include "proxy/front/server.h"
 #include "proxy/options.h"
-#include "proxy/sale_setup.h"
+#include "proxy/sale_settings.h"
 
 namespace sluice::proxy {
 namespace {
@@ -145,14 +146,19 @@ int refuse_to_start(const Error& error) {
   return exit_code(error);
 }
 
-int run(const Arguments& arguments, const base::Config& config, const Options& options,
-        front::UserDirectory* users) {
-  sigset_t signals;  // blocked before the first thread starts, so that only this one gets them
+// Before the first thread starts, so that only the main thread gets them.
+sigset_t block_signals() {
+  sigset_t signals;
   ::sigemptyset(&signals);
   for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
 
+int run(const Arguments& arguments, const base::Config& config, const Options& options,
+        front::UserDirectory* users) {
+  const sigset_t signals = block_signals();
   base::Registry registry;
   registry.computed(
       "sluice_build_info", "1; the labels tell the version.", [] { return 1.0; }, false,
@@ -170,12 +176,15 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
   for (size_t i = 0; i < options.io_threads; ++i)
     threads.push_back(std::make_unique<upstream::IoThread>(i));
-  auto setup = SaleSetup::open(options, threads, registry,
-                               [&fatal](const Error& error) { fatal.raise(error); });
+  FlusherLink flusher({options.flusher_admin, options.flusher_admin_token_file});
+  auto setup = sale::SaleSetup::open(sale_settings(options), base::posix_file_system(), threads,
+                                     registry, flusher,
+                                     [&fatal](const Error& error) { fatal.raise(error); });
   if (!setup) return refuse_to_start(setup.error());
+  sale::Shared& shared = (*setup)->shared();
   auto admin = http::Server::create({options.admin_address, options.admin_token_file});
   if (!admin) return refuse_to_start(admin.error());
-  add_admin_routes(**admin, registry, (*setup)->sale(), (*setup)->shared(), (*setup)->flusher());
+  add_admin_routes(**admin, registry, (*setup)->sale(), shared, flusher);
   front::Services services{options.redis, limits, clients, live, (*setup)->sale(), users};
   services.register_metrics(registry);
   register_certificate_metrics(options, registry);
@@ -187,6 +196,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
     users->on_change([&server] { (*server)->users_changed(); });
   }
 
+  flusher.start(shared.journal_id,
+                [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); });
   (*setup)->start();
   (*server)->start();
   for (auto& thread : threads) thread->start();
@@ -201,7 +212,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   };
   wait_for_end(signals, on_hangup, fatal);
 
-  const Status stopped = (*setup)->stop();  // this also ends requests that wait for the flusher
+  const Status stopped = (*setup)->stop();
+  flusher.stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();
   (*server)->stop();
   for (auto& thread : threads) thread->stop();

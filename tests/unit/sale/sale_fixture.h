@@ -16,8 +16,7 @@
 #include <vector>
 
 #include "journal/reader.h"
-#include "journal/recovery.h"
-#include "proxy/sale/sale.h"
+#include "proxy/sale/sale_setup.h"
 #include "redis_fixture.h"
 
 namespace sluice::proxy::sale {
@@ -58,61 +57,30 @@ class NoFlusher final : public FlusherPort {
 class Proxy {
  public:
   Proxy(const std::string& dir, const std::string& redis_socket, size_t io_threads,
-        uint64_t lane = 7, const std::function<void(Limits&)>& change_limits = nullptr)
-      : metrics_(registry_), order_ids_(lane) {
-    shared_.lane = std::to_string(lane);
-    shared_.limits.beat_us = shared_.limits.join_poll_us = 20'000;
-    if (change_limits) change_limits(shared_.limits);
-    shared_.journal_dir = dir;
-    shared_.files = &base::posix_file_system();
-    shared_.order_ids = &order_ids_;
-    shared_.metrics = &metrics_;
-    shared_.scripts = load_scripts();
-    shared_.fatal = [this](const Error& error) {
-      const std::lock_guard lock(mutex_);
-      fatal_ = error.message();
-    };
-    std::map<std::string, uint64_t> batches;
-    const auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
-      batches[std::string(record.item)] = record.batch;
-    });
-    EXPECT_TRUE(report.ok());
-    order_ids_.raise_above(report->order_id_max);
-    if (report->snapshot) {
-      for (const auto& [name, item] : report->snapshot->items) {
-        batches.try_emplace(name, item.last_batch);
-      }
-      if (report->snapshot->retired_ms != 0) {
-        shared_.journal_begins_ms = report->snapshot->retired_ms + 1;
-      }
-    }
-    journal::WriterOptions options;
-    options.dir = dir;
-    options.segment_bytes = 4 << 20;
-    auto journal = journal::GroupCommit::start(options, *shared_.files, registry_);
-    EXPECT_TRUE(journal.ok()) << journal.error().message();
-    journal_ = *std::move(journal);
-    shared_.journal = journal_.get();
-    shared_.journal_id = std::to_string(journal_->journal_id());
-    auto lanes = Lanes::open(dir, *shared_.files, lane);
-    EXPECT_TRUE(lanes.ok());
-    lanes_ = *std::move(lanes);
-    shared_.lanes = lanes_.get();
+        uint64_t lane = 7, const std::function<void(Limits&)>& change_limits = nullptr) {
+    Settings settings;
+    settings.proxy_id = lane;
+    settings.limits.beat_us = settings.limits.join_poll_us = 20'000;
+    if (change_limits) change_limits(settings.limits);
+    settings.journal.dir = dir;
+    settings.journal.segment_bytes = 4 << 20;
+    settings.redis.host = redis_socket, settings.redis.port = 0;
+    settings.redis.reconnect_delay_us = 1'000, settings.redis.reconnect_delay_max_us = 10'000;
     for (size_t i = 0; i < io_threads; ++i) {
       threads_.push_back(std::make_unique<upstream::IoThread>(i));
-      inboxes_.push_back(std::make_unique<upstream::Inbox>(*threads_.back()));
     }
-    upstream::Endpoint redis;
-    redis.host = redis_socket, redis.port = 0;
-    redis.reconnect_delay_us = 1'000, redis.reconnect_delay_max_us = 10'000;
-    sale_ = std::make_unique<Sale>(threads_, inboxes_, redis, shared_, flusher_);
-    for (const auto& [name, batch] : batches) sale_->know_item(name, batch, report->last_sequence);
+    auto setup = SaleSetup::open(settings, base::posix_file_system(), threads_, registry_, flusher_,
+                                 [this](const Error& error) {
+                                   const std::lock_guard lock(mutex_);
+                                   fatal_ = error.message();
+                                 });
+    EXPECT_TRUE(setup.ok()) << setup.error().message();
+    setup_ = *std::move(setup);
     for (auto& thread : threads_) thread->start();
-    sale_->start();
+    setup_->start();
   }
   ~Proxy() {
-    sale_->stop();
-    EXPECT_TRUE(journal_->stop().ok());
+    EXPECT_TRUE(setup_->stop().ok());
     for (auto& thread : threads_) thread->stop();
     for (auto& thread : threads_) thread->join();
   }
@@ -121,26 +89,26 @@ class Proxy {
   void set_limits(const std::function<void(Limits&)>& change) {
     std::promise<void> done;
     boost::asio::post(threads_[0]->context(), [&] {
-      change(shared_.limits);
+      change(setup_->shared().limits);
       done.set_value();
     });
     done.get_future().wait();
   }
   bool wait_ready() {
-    for (int i = 0; i < 2000 && !sale_->ready(); ++i)
+    for (int i = 0; i < 2000 && !setup_->sale().ready(); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return sale_->ready();
+    return setup_->sale().ready();
   }
-  bool ready() const { return sale_->ready(); }
+  bool ready() const { return setup_->sale().ready(); }
   // Sends from the I/O thread of this index, as a session does.
   uint64_t send(const std::shared_ptr<Client>& client, std::vector<std::string> words,
                 size_t thread = 0) {
     const uint64_t token = client->next();
-    inboxes_[thread]->push([this, client, words = std::move(words), thread, token] {
+    setup_->inbox(thread).push([this, client, words = std::move(words), thread, token] {
       const std::vector<std::string_view> args(words.begin(), words.end());
-      const std::string_view reply = sale_->answer_at_once(args, thread);
+      const std::string_view reply = setup_->sale().answer_at_once(args, thread);
       if (!reply.empty()) return client->deliver(token, reply);
-      sale_->execute(args, thread, client, token);
+      setup_->sale().execute(args, thread, client, token);
     });
     return token;
   }
@@ -149,10 +117,10 @@ class Proxy {
                                  std::vector<std::vector<std::string>> commands) {
     std::vector<uint64_t> tokens;
     for (size_t i = 0; i < commands.size(); ++i) tokens.push_back(client->next());
-    inboxes_[0]->push([this, client, commands = std::move(commands), tokens] {
+    setup_->inbox(0).push([this, client, commands = std::move(commands), tokens] {
       for (size_t i = 0; i < commands.size(); ++i) {
         const std::vector<std::string_view> args(commands[i].begin(), commands[i].end());
-        sale_->execute(args, 0, client, tokens[i]);
+        setup_->sale().execute(args, 0, client, tokens[i]);
       }
     });
     return tokens;
@@ -174,21 +142,15 @@ class Proxy {
     const std::lock_guard lock(mutex_);
     return fatal_;
   }
-  Shared& shared() { return shared_; }
+  Shared& shared() { return setup_->shared(); }
 
  private:
   base::Registry registry_;
-  SaleMetrics metrics_;
-  OrderIds order_ids_;
-  Shared shared_;
-  std::unique_ptr<Lanes> lanes_;
   NoFlusher flusher_;
   std::mutex mutex_;
   std::string fatal_;
-  std::unique_ptr<journal::GroupCommit> journal_;
   std::vector<std::unique_ptr<upstream::IoThread>> threads_;
-  std::vector<std::unique_ptr<upstream::Inbox>> inboxes_;
-  std::unique_ptr<Sale> sale_;
+  std::unique_ptr<SaleSetup> setup_;
 };
 
 inline std::string array(std::initializer_list<std::string> bulks) {

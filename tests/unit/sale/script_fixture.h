@@ -47,9 +47,12 @@ class ScriptTest : public testing::Test {
   static std::string shown(const Operation& op, const Verdict& verdict, std::string line) {
     const bool changes_stock = op.verb == Verb::kCancel || op.verb == Verb::kRestock;
     const std::string remaining = " " + std::to_string(verdict.remaining);
-    if (op.verb == Verb::kBuy && verdict.kind == Verdict::Kind::kRepeated) return line + remaining;
-    if ((op.verb == Verb::kBuy && (verdict.kind == Verdict::Kind::kAccepted || verdict.kind == Verdict::Kind::kSoldOut)) ||
-        (changes_stock && (verdict.kind == Verdict::Kind::kAccepted || verdict.kind == Verdict::Kind::kRepeated || verdict.kind == Verdict::Kind::kRefused))) {
+    using Kind = Verdict::Kind;
+    const auto is = [&verdict](Kind kind) { return verdict.kind == kind; };
+    if (op.verb == Verb::kBuy && is(Kind::kRepeated)) return line + remaining;
+    if ((op.verb == Verb::kBuy && (is(Kind::kAccepted) || is(Kind::kSoldOut))) ||
+        (changes_stock &&
+         (is(Kind::kAccepted) || is(Kind::kRepeated) || is(Kind::kRefused)))) {
       line.insert(1, remaining);
     }
     return line;

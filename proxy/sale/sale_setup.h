@@ -1,0 +1,65 @@
+// Puts the sale of one proxy together, from the journal's folder up: recovery, journal, peers,
+// owner threads; and takes it apart again in the order that loses nothing. The one way to start a
+// sale, for main.cc and for tests.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/metrics.h"
+#include "journal/recovery.h"
+#include "proxy/sale/sale.h"
+
+namespace sluice::proxy::sale {
+
+struct Settings {
+  uint64_t proxy_id = 0;
+  upstream::Endpoint redis;
+  journal::WriterOptions journal;  // but for `failed`, which the setup fills in
+  Limits limits;
+  int64_t slow_log_us = 10'000;  // as SlowLog::configure()
+  size_t slow_log_entries = 128;
+};
+
+class SaleSetup {
+ public:
+  // Recovers the journal and opens it. kCorrupt, kExists and kRefused: do not start, to protect
+  // data (exit code 3). `fatal` is called at most once, on any thread, when selling must end. All
+  // that is given by reference outlives the setup.
+  static Result<std::unique_ptr<SaleSetup>> open(
+      const Settings& settings, base::FileSystem& files,
+      std::vector<std::unique_ptr<upstream::IoThread>>& threads, base::Registry& metrics,
+      FlusherPort& flusher, Fatal fatal);
+  ~SaleSetup();
+
+  Sale& sale() { return *sale_; }
+  Shared& shared() { return shared_; }
+  upstream::Inbox& inbox(size_t thread) { return *inboxes_[thread]; }
+
+  // Connects to Redis and begins to sell. Before the I/O threads run or while they do.
+  void start();
+  // Refuses what is new, lets what is under way be decided and made durable, and queues its replies
+  // on the I/O threads, which still run.
+  Status stop();
+
+ private:
+  // Each item's last batch in the journal.
+  using Batches = std::unordered_map<std::string, uint64_t>;
+
+  SaleSetup(const Settings& settings, base::FileSystem& files, base::Registry& metrics,
+            Fatal fatal);
+  Result<journal::RecoveryReport> recover(const Settings& settings, Batches& batches);
+  Status open_journal(const Settings& settings, base::Registry& metrics);
+
+  SaleMetrics metrics_;
+  OrderIds order_ids_;
+  Shared shared_;
+  std::unique_ptr<Lanes> lanes_;
+  std::unique_ptr<journal::GroupCommit> journal_;
+  std::vector<std::unique_ptr<upstream::Inbox>> inboxes_;
+  std::unique_ptr<Sale> sale_;
+};
+
+}  // namespace sluice::proxy::sale
