@@ -1,4 +1,4 @@
-// The sale of one proxy: owner threads, routing of commands to them, and the operator's verbs.
+// The sale of one proxy: owner threads, and the routing of commands to them.
 //
 // Built by main.cc over the I/O threads and the opened journal; outlives the front.
 #pragma once
@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "proxy/sale/coalescer.h"
-#include "proxy/sale/command.h"
-#include "proxy/sale/flusher_port.h"
+#include "proxy/sale/operator_verbs.h"
 #include "proxy/sale/purchase_flow.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/sold_out_board.h"
@@ -37,32 +36,24 @@ class Sale final : public PurchaseFlow {
   }
   void execute(std::span<const std::string_view> args, size_t thread,
                std::shared_ptr<ReplySink> sink, uint64_t token) override;
-  std::string info_section() const override;
+  std::string info_section() const override { return operator_verbs_.info_section(); }
 
   // Every thread's gate is open; any thread.
   bool ready() const;
   // Name and value pairs of STATUS, INFO and the admin listener; any thread.
-  std::vector<std::pair<std::string, std::string>> status() const;
+  std::vector<std::pair<std::string, std::string>> status() const {
+    return operator_verbs_.status();
+  }
 
  private:
   size_t owner_of(std::string_view item) const;
   void route(Operation&& op, size_t thread, std::shared_ptr<ReplySink> sink, uint64_t token);
-  void operate(const CommandSpec& spec, std::span<const std::string_view> args, size_t thread,
-               std::shared_ptr<ReplySink> sink, uint64_t token);
-  void list(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
-            uint64_t token);
-  void flush(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
-             uint64_t token);
-  std::string slow_log(std::span<const std::string_view> args);
-  void pause_or_resume(bool pause, std::string_view what, size_t thread,
-                       std::shared_ptr<ReplySink> sink, uint64_t token);
 
   std::vector<std::unique_ptr<upstream::IoThread>>& threads_;
   std::vector<std::unique_ptr<upstream::Inbox>>& inboxes_;
   Shared& shared_;
-  FlusherPort& flusher_;
-  const int64_t started_us_;
   SoldOutBoard sold_out_;
+  OperatorVerbs operator_verbs_;
   std::vector<std::unique_ptr<Coalescer>> coalescers_;
   std::unique_ptr<Heartbeat> heartbeat_;
 };

@@ -1,0 +1,215 @@
+#include "proxy/sale/operator_verbs.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "proxy/sale/replies.h"
+#include "resp/names.h"
+#include "resp/writer.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+constexpr int64_t kFlushWaitMaxMs = 3'600'000;
+constexpr size_t kSlowLogShown = 10;  // without a count
+constexpr size_t kNumberBytesMax = 20;  // of any number of 64 bits
+
+std::string ok_reply() {
+  std::string out;
+  resp::append_simple(out, "OK");
+  return out;
+}
+
+std::string help_reply() {
+  std::string out;
+  const auto specs = command_specs();
+  resp::append_array_header(out, specs.size() * 2);
+  for (const CommandSpec& spec : specs) {
+    std::string name(spec.name);
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    resp::append_simple(out, name + (spec.syntax.empty() ? "" : " " + std::string(spec.syntax)));
+    resp::append_simple(out, "    " + std::string(spec.summary));
+  }
+  return out;
+}
+
+// SSCAN's reply in RESP again.
+std::string scan_reply(const upstream::Reply& reply) {
+  std::string out;
+  resp::append_array_header(out, 2);
+  resp::append_bulk(out, reply.at(0).text());
+  resp::append_array_header(out, reply.at(1).size());
+  for (size_t i = 0; i < reply.at(1).size(); ++i) resp::append_bulk(out, reply.at(1).at(i).text());
+  return out;
+}
+
+}  // namespace
+
+OperatorVerbs::OperatorVerbs(std::vector<std::unique_ptr<upstream::Inbox>>& inboxes, Shared& shared,
+                             FlusherPort& flusher, RedisOf redis, std::function<bool()> ready)
+    : inboxes_(inboxes),
+      shared_(shared),
+      flusher_(flusher),
+      redis_(std::move(redis)),
+      ready_(std::move(ready)),
+      started_us_(base::monotonic_us()) {}
+
+void OperatorVerbs::operate(const CommandSpec& spec, std::span<const std::string_view> args,
+                            size_t thread, std::shared_ptr<ReplySink> sink, uint64_t token) {
+  switch (spec.kind) {
+    case CommandKind::kList:
+      return list(args, thread, std::move(sink), token);
+    case CommandKind::kFlush:
+      return flush(args, thread, std::move(sink), token);
+    case CommandKind::kPause:
+      return pause_or_resume(true, args[1], thread, std::move(sink), token);
+    case CommandKind::kResume:
+      return pause_or_resume(false, args[1], thread, std::move(sink), token);
+    case CommandKind::kSlowLog:
+      return sink->deliver(token, slow_log(args));
+    case CommandKind::kHelp:
+      return sink->deliver(token, help_reply());
+    default:
+      break;
+  }
+  std::string out;
+  const auto pairs = status();
+  resp::append_array_header(out, pairs.size() * 2);
+  for (const auto& [name, value] : pairs) {
+    resp::append_bulk(out, name);
+    resp::append_bulk(out, value);
+  }
+  sink->deliver(token, out);
+}
+
+void OperatorVerbs::list(std::span<const std::string_view> args, size_t thread,
+                         std::shared_ptr<ReplySink> sink, uint64_t token) {
+  std::string_view cursor = "0", count = "10";
+  for (size_t i = 1; i < args.size(); i += 2) {
+    const bool is_cursor = resp::equals_ignoring_case(args[i], "CURSOR");
+    const bool is_count = resp::equals_ignoring_case(args[i], "COUNT");
+    if ((!is_cursor && !is_count) || i + 1 == args.size()) {
+      return sink->deliver(token, error_reply("ERR", "syntax error, see SECKILL.HELP"));
+    }
+    (is_cursor ? cursor : count) = args[i + 1];
+  }
+  // Redis refuses what is no number, but all purchases would wait until it has read it.
+  if (cursor.size() > kNumberBytesMax || count.size() > kNumberBytesMax)
+    return sink->deliver(token, error_reply("ERR", "CURSOR and COUNT must be whole numbers"));
+  upstream::RedisClient& redis = redis_(thread);
+  if (!redis.connected()) {
+    return sink->deliver(token,
+                         error_reply("LOADING", "Redis at " + redis.endpoint().text() +
+                                                    " is not reachable: " + redis.last_error()));
+  }
+  redis.call({"SSCAN", "sluice:items", cursor, "COUNT", count},
+             [sink, token](const Result<upstream::Reply>& reply) {
+               if (!reply)
+                 return sink->deliver(token, error_reply("LOADING", reply.error().message()));
+               if (reply->is_error() || reply->size() != 2) {
+                 return sink->deliver(token, "-" + std::string(reply->text()) + "\r\n");
+               }
+               sink->deliver(token, scan_reply(*reply));
+             });
+}
+
+void OperatorVerbs::flush(std::span<const std::string_view> args, size_t thread,
+                          std::shared_ptr<ReplySink> sink, uint64_t token) {
+  int64_t wait_ms = 0;
+  if (args.size() > 1) {
+    const auto number =
+        args.size() == 3 ? base::parse_integer(args[2]) : Result<int64_t>(int64_t{-1});
+    if (!resp::equals_ignoring_case(args[1], "WAIT") || !number || *number < 0 ||
+        *number > kFlushWaitMaxMs) {
+      return sink->deliver(
+          token, error_reply("ERR", "FLUSH takes WAIT ms, a whole number from 0 to 3600000"));
+    }
+    wait_ms = *number;
+  }
+  const bool waits = args.size() > 1;
+  flusher_.flush(wait_ms, [this, thread, sink, token, waits](const Result<int64_t>& left) {
+    std::string reply = ok_reply();
+    if (!left) {
+      reply = error_reply("ERR", left.error().message());
+    } else if (waits && *left > 0) {
+      reply.clear();
+      resp::append_array_header(reply, 2);
+      resp::append_bulk(reply, "TIMEOUT");
+      resp::append_integer(reply, *left);
+    }
+    inboxes_[thread]->push([sink, token, reply] { sink->deliver(token, reply); });
+  });
+}
+
+std::string OperatorVerbs::slow_log(std::span<const std::string_view> args) {
+  SlowLog& log = shared_.slow_log;
+  std::string out;
+  if (args.size() == 2 && resp::equals_ignoring_case(args[1], "LEN")) {
+    resp::append_integer(out, static_cast<int64_t>(log.size()));
+    return out;
+  }
+  if (args.size() == 2 && resp::equals_ignoring_case(args[1], "RESET")) {
+    log.reset();
+    return ok_reply();
+  }
+  if (!resp::equals_ignoring_case(args[1], "GET"))
+    return error_reply("ERR", "the argument must be GET, LEN or RESET");
+  if (args.size() == 2) return log.get(kSlowLogShown);
+  const auto count = base::parse_integer(args[2]);
+  if (!count || *count < -1)
+    return error_reply("ERR", "count should be greater than or equal to -1");
+  return log.get(*count < 0 ? SIZE_MAX : static_cast<size_t>(*count));
+}
+
+void OperatorVerbs::pause_or_resume(bool pause, std::string_view what, size_t thread,
+                                    std::shared_ptr<ReplySink> sink, uint64_t token) {
+  if (resp::equals_ignoring_case(what, "INTAKE")) {
+    shared_.intake_paused.store(pause, std::memory_order_relaxed);
+    return sink->deliver(token, ok_reply());
+  }
+  if (!resp::equals_ignoring_case(what, "FLUSH")) {
+    return sink->deliver(token, error_reply("ERR", "the argument must be INTAKE or FLUSH"));
+  }
+  const auto done = [this, thread, sink, token](const Status& status) {
+    std::string reply = status ? ok_reply() : error_reply("ERR", status.error().message());
+    inboxes_[thread]->push(
+        [sink, token, reply = std::move(reply)] { sink->deliver(token, reply); });
+  };
+  pause ? flusher_.pause(done) : flusher_.resume(done);
+}
+
+std::vector<std::pair<std::string, std::string>> OperatorVerbs::status() const {
+  const journal::GroupCommit& journal = *shared_.journal;
+  const SaleMetrics& metrics = *shared_.metrics;
+  const auto text = [](auto number) { return std::to_string(number); };
+  return {
+      {"version", SLUICE_VERSION},
+      {"proxy_id", shared_.lane},
+      {"uptime_seconds", text((base::monotonic_us() - started_us_) / 1'000'000)},
+      {"intake", shared_.intake_paused.load() ? "paused"
+                 : ready_()                   ? "open"
+                                              : "loading"},
+      {"items", text(shared_.items.load())},
+      {"purchases_accepted", text(metrics.accepted.value())},
+      {"purchases_repeated", text(metrics.repeated.value())},
+      {"purchases_soldout", text(metrics.soldout.value())},
+      {"purchases_soldout_at_once", text(metrics.soldout_at_once.value())},
+      {"purchases_limit", text(metrics.limit.value())},
+      {"purchases_busy", text(metrics.busy.value())},
+      {"purchases_unknown", text(metrics.unknown.value())},
+      {"journal_id", shared_.journal_id},
+      {"journal_records", text(journal.written_sequence())},
+      {"journal_synced", text(journal.synced_sequence())},
+      {"journal_bytes", text(journal.bytes_used())},
+      {"flusher", flusher_.state()},
+      {"drained_records", text(shared_.drained_sequence.load())},
+      {"backlog_records", text(flusher_.backlog_records())},
+  };
+}
+
+std::string OperatorVerbs::info_section() const {
+  std::string out = "# Sluice\r\n";
+  for (const auto& [name, value] : status()) out += "sluice_" + name + ":" + value + "\r\n";
+  return out;
+}
+
+}  // namespace sluice::proxy::sale
