@@ -43,48 +43,6 @@ bool parse_number(std::string_view text, Number& number) {
   return failure == std::errc() && rest == text.data() + text.size();
 }
 
-// How many numbers such a verdict on such an operation has.
-size_t numbers_due(Verb verb, Kind kind) {
-  switch (kind) {
-    case Kind::kAccepted:
-      return verb == Verb::kCancel || verb == Verb::kClose || verb == Verb::kReopen ? 1 : 0;
-    case Kind::kRepeated:
-      return verb == Verb::kBuy ? 1 : 0;
-    case Kind::kNotStarted:
-    case Kind::kEnded:
-      return 1;
-    case Kind::kLimit:
-    case Kind::kFound:
-      return 2;
-    case Kind::kDescribed:
-      return 5;
-    default:
-      return 0;
-  }
-}
-
-// nullopt: no verdict on such an operation. A number that is missing must not pass for 0.
-std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
-  const auto kind = Verdict::kind_of(take_until(line, ' '));
-  if (!kind) return {};
-  Verdict verdict;
-  verdict.kind = *kind;
-  size_t numbers = 0;
-  while (!line.empty()) {
-    const std::string_view token = take_until(line, ' ');
-    if (token == "placed" || token == "open") {
-      verdict.flag = true;
-    } else if (token != "cancelled" && token != "closed") {
-      // An item that was oversold has less than 0 remaining.
-      const bool fits = numbers < verdict.numbers.size();
-      if (!fits || !parse_number(token, verdict.numbers[numbers])) return {};
-      ++numbers;
-    }
-  }
-  if (numbers != numbers_due(verb, verdict.kind)) return {};
-  return verdict;
-}
-
 std::string definition_text(int64_t limit, int64_t start_ms, int64_t end_ms) {
   return std::to_string(limit) + "," + std::to_string(start_ms) + "," + std::to_string(end_ms);
 }
@@ -93,39 +51,6 @@ void parse_definition(std::string_view text, Operation& op) {
   for (int64_t* field : {&op.limit, &op.start_ms, &op.end_ms}) {
     parse_number(take_until(text, ','), *field);
   }
-}
-
-// What an accepted operation adds to the item's remaining stock.
-int64_t remaining_change(const Operation& op, const Verdict& verdict) {
-  if (!verdict.accepted()) return 0;
-  switch (op.verb) {
-    case Verb::kBuy:
-      return -op.quantity;
-    case Verb::kCancel:
-      return verdict.numbers[0];
-    case Verb::kRestock:
-    case Verb::kCreate:
-      return op.quantity;
-    default:
-      return 0;
-  }
-}
-
-// One verdict an operation; an empty vector if the text is anything else.
-std::vector<Verdict> parse_verdicts(std::string_view text, const std::vector<Operation>& operations,
-                                    int64_t remaining) {
-  std::vector<Verdict> verdicts;
-  verdicts.reserve(operations.size());
-  for (const Operation& op : operations) {
-    if (text.empty()) return {};
-    std::optional<Verdict> verdict = parse_verdict(op.verb, take_until(text, '\n'));
-    if (!verdict) return {};
-    remaining += remaining_change(op, *verdict);
-    verdict->remaining = remaining;
-    verdicts.push_back(*verdict);
-  }
-  if (!text.empty()) return {};
-  return verdicts;
 }
 
 Error not_an_answer(std::string_view text) {
@@ -211,12 +136,6 @@ std::string encode_details(const std::vector<Operation>& operations) {
 
 }  // namespace
 
-std::optional<Verdict::Kind> Verdict::kind_of(std::string_view letter) {
-  constexpr std::string_view kLetters = "?ARLSBECNDXFT";
-  if (letter.size() != 1 || kLetters.find(letter.front()) == std::string_view::npos) return {};
-  return static_cast<Kind>(letter.front());
-}
-
 Scripts load_scripts() {
   return {make_script(generated::kPurchaseScript), make_script(generated::kGateScript),
           make_script(generated::kReplayScript), make_script(generated::kReceiptsScript)};
@@ -268,8 +187,9 @@ Result<Answer> parse_answer(std::string_view text, const std::vector<Operation>&
       !take(answer.ends_in_ms)) {
     return not_an_answer(text);
   }
-  answer.verdicts = parse_verdicts(rest, operations, remaining);
-  if (answer.verdicts.size() != operations.size()) return not_an_answer(text);
+  auto verdicts = parse_verdicts(rest, operations, remaining);
+  if (!verdicts) return not_an_answer(text);
+  answer.verdicts = *std::move(verdicts);
   return answer;
 }
 
@@ -317,9 +237,9 @@ Result<Receipt> parse_receipt(std::string_view text, std::string_view item) {
   }
   MsgpackReader reader(text.substr(verdict_bytes));
   if (!read_operations(reader, item, receipt) || receipt.operations.empty()) return damaged;
-  receipt.verdicts =
-      parse_verdicts(text.substr(0, verdict_bytes), receipt.operations, remaining);
-  if (receipt.verdicts.size() != receipt.operations.size()) return damaged;
+  auto verdicts = parse_verdicts(text.substr(0, verdict_bytes), receipt.operations, remaining);
+  if (!verdicts) return damaged;
+  receipt.verdicts = *std::move(verdicts);
   for (const Verdict& verdict : receipt.verdicts) {
     if (verdict.kind == Kind::kUnknown) return damaged;
   }

@@ -2,9 +2,7 @@
 // receipt. The other side of this file is conf/purchase.lua, embedded at build time.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "base/error.h"
 #include "journal/record.h"
 #include "proxy/sale/operation.h"
+#include "proxy/sale/verdict.h"
 
 namespace sluice::proxy::sale {
 
@@ -24,39 +23,6 @@ struct Scripts {
   Script purchase, gate, replay, receipts;
 };
 Scripts load_scripts();
-
-// One line of the script's answer: a letter and its numbers.
-struct Verdict {
-  enum class Kind : char {
-    kUnknown = '?',     // an operation that the script does not know
-    kAccepted = 'A',    // of a cancel: the quantity; of a close or reopen: its record's time in ms
-    kRepeated = 'R',    // the same request was accepted before; of a purchase: its order
-    kLimit = 'L',       // bought so far, the last order
-    kSoldOut = 'S',
-    kNotStarted = 'B',  // starts, ms since 1970
-    kEnded = 'E',       // ended, ms since 1970
-    kClosed = 'C',
-    kNotFound = 'N',    // no such item, no such order
-    kAlready = 'D',     // cancelled already
-    kRefused = 'X',     // would leave the bounds; exists with other settings; closed for too long
-    kFound = 'F',       // an order: id, quantity; flag: placed
-    kDescribed = 'T',   // an item: stock, sold, limit, start, end; flag: open
-  };
-  // Of a verdict's first letter; nullopt: no verdict begins with it.
-  static std::optional<Kind> kind_of(std::string_view letter);
-
-  Kind kind = Kind::kUnknown;
-  bool flag = false;
-  std::array<int64_t, 5> numbers{};
-  int64_t remaining = 0;  // of the item's stock, right after the operation
-
-  bool accepted() const { return kind == Kind::kAccepted; }
-};
-
-// An accepted operation that the journal must have.
-inline bool is_fact(const Operation& op, const Verdict& verdict) {
-  return verdict.accepted() && writes(op.verb);
-}
 
 struct Answer {
   enum class Kind { kApplied, kGate, kGap, kEdited };

@@ -1,0 +1,106 @@
+#include "proxy/sale/verdict.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace sluice::proxy::sale {
+namespace {
+
+using Kind = Verdict::Kind;
+
+// Removes and returns the text up to the separator (or to the end).
+std::string_view take_until(std::string_view& text, char separator) {
+  const size_t end = std::min(text.find(separator), text.size());
+  const std::string_view token = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return token;
+}
+
+bool parse_number(std::string_view text, int64_t& number) {
+  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failure == std::errc() && rest == text.data() + text.size();
+}
+
+// How many numbers such a verdict on such an operation has.
+size_t numbers_due(Verb verb, Kind kind) {
+  switch (kind) {
+    case Kind::kAccepted:
+      return verb == Verb::kCancel || verb == Verb::kClose || verb == Verb::kReopen ? 1 : 0;
+    case Kind::kRepeated:
+      return verb == Verb::kBuy ? 1 : 0;
+    case Kind::kNotStarted:
+    case Kind::kEnded:
+      return 1;
+    case Kind::kLimit:
+    case Kind::kFound:
+      return 2;
+    case Kind::kDescribed:
+      return 5;
+    default:
+      return 0;
+  }
+}
+
+// nullopt: no verdict on such an operation.
+std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
+  const auto kind = Verdict::kind_of(take_until(line, ' '));
+  if (!kind) return {};
+  Verdict verdict;
+  verdict.kind = *kind;
+  size_t numbers = 0;
+  while (!line.empty()) {
+    const std::string_view token = take_until(line, ' ');
+    if (token == "placed" || token == "open") {
+      verdict.flag = true;
+    } else if (token != "cancelled" && token != "closed") {
+      // An item that was oversold has less than 0 remaining.
+      const bool fits = numbers < verdict.numbers.size();
+      if (!fits || !parse_number(token, verdict.numbers[numbers])) return {};
+      ++numbers;
+    }
+  }
+  if (numbers != numbers_due(verb, verdict.kind)) return {};
+  return verdict;
+}
+
+}  // namespace
+
+std::optional<Verdict::Kind> Verdict::kind_of(std::string_view letter) {
+  constexpr std::string_view kLetters = "?ARLSBECNDXFT";
+  if (letter.size() != 1 || kLetters.find(letter.front()) == std::string_view::npos) return {};
+  return static_cast<Kind>(letter.front());
+}
+
+int64_t remaining_change(const Operation& op, const Verdict& verdict) {
+  if (!verdict.accepted()) return 0;
+  switch (op.verb) {
+    case Verb::kBuy:
+      return -op.quantity;
+    case Verb::kCancel:
+      return verdict.numbers[0];
+    case Verb::kRestock:
+    case Verb::kCreate:
+      return op.quantity;
+    default:
+      return 0;
+  }
+}
+
+std::optional<std::vector<Verdict>> parse_verdicts(std::string_view text,
+                                                   std::span<const Operation> operations,
+                                                   int64_t remaining) {
+  std::vector<Verdict> verdicts;
+  verdicts.reserve(operations.size());
+  for (const Operation& op : operations) {
+    if (text.empty()) return {};
+    std::optional<Verdict> verdict = parse_verdict(op.verb, take_until(text, '\n'));
+    if (!verdict) return {};
+    remaining += remaining_change(op, *verdict);
+    verdict->remaining = remaining;
+    verdicts.push_back(*verdict);
+  }
+  if (!text.empty()) return {};
+  return verdicts;
+}
+
+}  // namespace sluice::proxy::sale
