@@ -30,7 +30,7 @@ inline std::string receipts_key(uint32_t shelf, std::string_view lane) {
   return "sluice:{" + std::to_string(shelf) + "}:receipts:" + std::string(lane);
 }
 
-// Fields of the shelf's hash that are its own begin with it; all others are items under their names.
+// Fields of the shelf's hash that are its own begin with it; the others are items, by their names.
 inline constexpr char kOwnField = '@';
 
 inline std::string lane_field(std::string_view lane) { return "@lane:" + std::string(lane); }

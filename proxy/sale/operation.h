@@ -34,10 +34,13 @@ struct Operation {
   std::string user;
   std::string request;    // "" : none
   int64_t quantity = 0;   // QTY, stock or delta
-  uint64_t order_id = 0;  // kBuy: set when its batch is built; kCancel, kQuery: the client's
+  // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel, kQuery:
+  // the client's.
+  uint64_t order_id = 0;
   int64_t limit = 0;      // kCreate
   int64_t start_ms = 0;   // kCreate
   int64_t end_ms = 0;     // kCreate
+  int64_t hold_ms = 0;    // kCreate
   std::string fields;     // kBuy: journal::append_field()
 
   // Where the reply goes. A sink of nullptr (an order completed from its receipt) gets none.

@@ -1,5 +1,5 @@
-// One call of the purchase script for one shelf: a batch of operations as arguments, the answer, and
-// the receipt that it leaves. The other side is scripts/purchase.lua, embedded at build time.
+// One call of the purchase script for one shelf: a batch of operations as arguments, the answer,
+// and the receipt that it leaves. The other side is scripts/purchase.lua, embedded at build time.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,8 @@ struct CallPayload {
            receipt.substr(0, receipt.size() - details.size()).ends_with(operations);
   }
 };
-// `time_ms`: the records' time. `born`: of the items that are created here, in their order.
+// `time_ms`: the records' time.
 CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operations);
-
-// What stands in a payload, and so in a receipt, that has an operation of this kind on the item as
-// such, and hardly ever in another.
-std::string item_operation_mark(Verb verb);
 
 // An item as the script found it and left it.
 struct ItemAnswer {

@@ -45,8 +45,8 @@ inline bool is_fact(const Operation& op, const Verdict& verdict) {
   return verdict.accepted() && writes(op.verb);
 }
 
-// One verdict for each of these operations, which begin with `remaining` units of their item; lines,
-// separated by \n. nullopt: the text is anything else. A number that is missing must not pass for 0.
+// One verdict for each of these operations, which begin with `remaining` units of their item; in
+// lines. nullopt: the text is anything else. A number that is missing must not pass for 0.
 std::optional<std::vector<Verdict>> parse_verdicts(std::string_view text,
                                                    std::span<const Operation> operations,
                                                    int64_t remaining);

@@ -36,7 +36,7 @@ local users, quantities, texts = operations[5], operations[6], operations[7]
 local item_count = #names
 
 local found = call('HMGET', shelf_key, '@epoch', lane_field, unpack(names))
-local epoch, lane = found[1] or '0', found[2] or '0'
+local epoch, lane = found[1] or '0', found[2] or '0 -'
 if epoch ~= ARGV[2] then return 'GATE ' .. epoch end
 if lane ~= ARGV[3] .. ' ' .. ARGV[5] then
   local sequence, writer = string.match(lane, '^(%d+) ?(.*)$')
@@ -209,7 +209,7 @@ local function other_operations(item, buyers_key, not_on_sale)
     item.exists, item.stock, item.sold, item.fields, item.early = true, quantity, 0, 0, 0
     item.initial, item.limit, item.born = quantity, limit, born
     item.starts, item.ends, item.hold, item.since, item.state = starts, ends, hold, time_ms, OPEN
-    add_field('/', '1')  -- so that the key is there: of a slot that moves, keys are whole or missing
+    add_field('/', '1')  -- so that the key is there: a slot that moves has all of them or none
     item.most = limit == 0 and math.huge or limit
     item.shut = not_on_sale(item)
     item.settings_changed = true

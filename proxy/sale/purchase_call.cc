@@ -1,0 +1,314 @@
+#include "proxy/sale/purchase_call.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <charconv>
+#include <cstring>
+#include <numeric>
+
+#include "base/decimal.h"
+#include "proxy/sale/msgpack.h"
+
+namespace sluice::proxy::sale {
+namespace {
+
+constexpr uint32_t kColumns = 7;
+constexpr size_t kNameBytesMax = 64;
+constexpr size_t kBornBytes = 8;
+
+// Removes and returns the text up to the separator (or to the end).
+std::string_view take_until(std::string_view& text, char separator) {
+  const size_t end = std::min(text.find(separator), text.size());
+  const std::string_view token = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return token;
+}
+
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failure == std::errc() && rest == text.data() + text.size();
+}
+
+// Where so many lines end: at the newline behind the last, or at the end of the text.
+size_t end_of_lines(std::string_view text, size_t count) {
+  size_t end = 0;
+  for (size_t i = 0; i < count && end < text.size(); ++i) {
+    end = std::min(text.find('\n', i == 0 ? 0 : end + 1), text.size());
+  }
+  return end;
+}
+
+Error not_an_answer(std::string_view text) {
+  return Error(ErrorClass::kCorrupt,
+               "not an answer of the purchase script: \"" + std::string(text.substr(0, 80)) + "\"");
+}
+
+// How many operations from this one on are of the same item.
+size_t run_length(std::span<const Operation> operations) {
+  const auto end = std::find_if(operations.begin(), operations.end(), [&](const Operation& op) {
+    return op.item != operations.front().item;
+  });
+  return static_cast<size_t>(end - operations.begin());
+}
+
+std::vector<size_t> run_lengths(std::span<const Operation> operations) {
+  std::vector<size_t> lengths;
+  while (!operations.empty()) {
+    lengths.push_back(run_length(operations));
+    operations = operations.subspan(lengths.back());
+  }
+  return lengths;
+}
+
+// ---- The columns.
+
+// "quantity,order,request"; as text, since Lua's numbers end at 2^53.
+void append_order_text(std::string& out, const Operation& op) {
+  std::array<char, 64 + kNameBytesMax> text;
+  char* at = base::put_decimal(text.data(), op.quantity);
+  *at++ = ',';
+  if (op.order_id != 0) at = base::put_decimal(at, op.order_id);
+  *at++ = ',';
+  at = std::copy(op.request.begin(), op.request.end(), at);
+  append_string(out, std::string_view(text.data(), static_cast<size_t>(at - text.data())));
+}
+
+// "limit,start,end,hold," and the 8 bytes of what the item is born as.
+std::string definition_text(const Operation& op) {
+  std::string text;
+  for (const int64_t number : {op.limit, op.start_ms, op.end_ms, op.hold_ms}) {
+    text += std::to_string(number) + ",";
+  }
+  text.append(reinterpret_cast<const char*>(&op.order_id), kBornBytes);
+  return text;
+}
+
+bool parse_definition(std::string_view text, Operation& op) {
+  for (int64_t* number : {&op.limit, &op.start_ms, &op.end_ms, &op.hold_ms}) {
+    if (!parse_number(take_until(text, ','), *number)) return false;
+  }
+  if (text.size() != kBornBytes) return false;
+  std::memcpy(&op.order_id, text.data(), kBornBytes);
+  return true;
+}
+
+bool parse_text(std::string_view text, Operation& op) {
+  if (op.verb == Verb::kCreate) return parse_definition(text, op);
+  take_until(text, ',');  // the quantity has a column of its own
+  const std::string_view order = take_until(text, ',');
+  op.request = text;
+  return order.empty() || parse_number(order, op.order_id);
+}
+
+// The user's column of an operation on the item as such. '/' is in no user's name.
+std::string item_user(Verb verb) { return {'/', static_cast<char>(verb)}; }
+
+// A letter each; in lower case if an operation before it on the same item has the same user.
+std::string kinds_text(std::span<const Operation> operations) {
+  constexpr char kToLowerCase = 'a' - 'A';
+  std::string kinds;
+  kinds.reserve(operations.size());
+  while (!operations.empty()) {
+    const auto of_item = operations.first(run_length(operations));
+    boost::unordered_flat_set<std::string_view> users(of_item.size());
+    for (const Operation& op : of_item) {
+      const bool first = users.insert(op.user).second;
+      kinds += static_cast<char>(static_cast<char>(op.verb) + (first ? 0 : kToLowerCase));
+    }
+    operations = operations.subspan(of_item.size());
+  }
+  return kinds;
+}
+
+std::string encode_details(const std::vector<Operation>& operations) {
+  std::string out;
+  const auto has_fields = [](const Operation& op) { return !op.fields.empty(); };
+  if (std::none_of(operations.begin(), operations.end(), has_fields)) return out;
+  append_array_header(out, static_cast<uint32_t>(operations.size()));
+  for (const Operation& op : operations) append_string(out, op.fields);
+  return out;
+}
+
+// The columns of a payload, one after the other, into operations that are still to be made.
+class PayloadReader {
+ public:
+  explicit PayloadReader(std::string_view payload) : reader_(payload) {}
+
+  bool read(CallReceipt& receipt) {
+    if (reader_.array_header() != kColumns) return false;
+    receipt.time_ms = reader_.integer();
+    return read_items(receipt.operations) && read_columns(receipt.operations) && reader_.ok();
+  }
+
+ private:
+  bool read_items(std::vector<Operation>& operations) {
+    std::vector<std::string_view> names(std::min<uint32_t>(reader_.array_header(), kItemsMax));
+    for (std::string_view& name : names) name = reader_.string();
+    if (reader_.array_header() != names.size()) return false;
+    for (const std::string_view name : names) {
+      const int64_t count = reader_.integer();
+      if (count < 1 || count > kOperationsMax) return false;
+      for (int64_t i = 0; i < count; ++i) operations.emplace_back().item = name;
+    }
+    return reader_.ok() && !operations.empty();
+  }
+
+  bool read_columns(std::vector<Operation>& operations) {
+    const std::string_view kinds = reader_.string();
+    if (kinds.size() != operations.size()) return false;
+    for (size_t i = 0; i < kinds.size(); ++i) {
+      operations[i].verb = static_cast<Verb>(kinds[i] >= 'a' ? kinds[i] - ('a' - 'A') : kinds[i]);
+    }
+    const auto column = [&](auto&& take) {
+      if (reader_.array_header() != operations.size()) return false;
+      return std::all_of(operations.begin(), operations.end(), take);
+    };
+    return column([this](Operation& op) {
+             const std::string_view user = reader_.string();
+             if (!user.starts_with('/')) op.user = user;
+             return true;
+           }) &&
+           column([this](Operation& op) { return op.quantity = reader_.integer(), true; }) &&
+           column([this](Operation& op) { return parse_text(reader_.string(), op); }) &&
+           (reader_.at_end() ||
+            column([this](Operation& op) { return op.fields = reader_.string(), true; }));
+  }
+
+  static constexpr uint32_t kItemsMax = 4096;
+  static constexpr int64_t kOperationsMax = 65'536;
+
+  MsgpackReader reader_;
+};
+
+bool parse_item_answer(std::string_view line, ItemAnswer& item) {
+  const auto take = [&line](auto& number) { return parse_number(take_until(line, ' '), number); };
+  return take(item.remaining) && take(item.fields_before) && take(item.fields) &&
+         take(item.limit) && take(item.ends_in_ms) && line.empty();
+}
+
+// A line an item, and behind them a line an operation.
+bool parse_outcome(std::string_view heads, std::string_view lines,
+                   std::span<const Operation> operations, std::vector<ItemAnswer>& items,
+                   std::vector<Verdict>& verdicts) {
+  while (!operations.empty()) {
+    const auto of_item = operations.first(run_length(operations));
+    ItemAnswer& item = items.emplace_back();
+    if (!parse_item_answer(take_until(heads, '\n'), item)) return false;
+    const size_t end = end_of_lines(lines, of_item.size());
+    auto its_verdicts = parse_verdicts(lines.substr(0, end), of_item, item.remaining);
+    if (!its_verdicts) return false;
+    verdicts.insert(verdicts.end(), its_verdicts->begin(), its_verdicts->end());
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    operations = operations.subspan(of_item.size());
+  }
+  return heads.empty() && lines.empty();
+}
+
+}  // namespace
+
+void group_by_item(std::vector<Operation>& operations) {
+  if (run_length(operations) == operations.size()) return;  // of one item, as most batches are
+  boost::unordered_flat_map<std::string_view, size_t> groups;  // by item; in order of appearance
+  std::vector<size_t> group_of, next;  // of each operation; of each group, where its next one goes
+  for (const Operation& op : operations) {
+    const size_t group = groups.try_emplace(op.item, groups.size()).first->second;
+    group_of.push_back(group);
+    next.resize(groups.size());
+    ++next[group];
+  }
+  std::exclusive_scan(next.begin(), next.end(), next.begin(), size_t{0});
+  std::vector<Operation> grouped(operations.size());
+  for (size_t i = 0; i < operations.size(); ++i) {
+    grouped[next[group_of[i]]++] = std::move(operations[i]);
+  }
+  operations = std::move(grouped);
+}
+
+CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operations) {
+  const auto count = static_cast<uint32_t>(operations.size());
+  const std::vector<size_t> lengths = run_lengths(operations);
+  CallPayload payload;
+  std::string& out = payload.operations;
+  append_array_header(out, kColumns);
+  append_integer(out, time_ms);
+  append_array_header(out, static_cast<uint32_t>(lengths.size()));
+  size_t first = 0;
+  for (const size_t length : lengths) {
+    payload.items.push_back(operations[first].item);
+    append_string(out, operations[first].item);
+    first += length;
+  }
+  append_array_header(out, static_cast<uint32_t>(lengths.size()));
+  for (const size_t length : lengths) append_integer(out, static_cast<int64_t>(length));
+  append_string(out, kinds_text(operations));
+  append_array_header(out, count);
+  for (const Operation& op : operations) {
+    append_string(out, op.user.empty() ? std::string_view(item_user(op.verb)) : op.user);
+  }
+  append_array_header(out, count);
+  for (const Operation& op : operations) append_integer(out, op.quantity);
+  append_array_header(out, count);
+  for (const Operation& op : operations) {
+    if (op.verb == Verb::kCreate) append_string(out, definition_text(op));
+    else append_order_text(out, op);
+  }
+  payload.details = encode_details(operations);
+  return payload;
+}
+
+Result<CallAnswer> parse_call_answer(std::string_view text,
+                                     const std::vector<Operation>& operations) {
+  using AnswerKind = CallAnswer::Kind;
+  CallAnswer answer;
+  std::string_view rest = text;
+  std::string_view head = take_until(rest, '\n');
+  const std::string_view word = take_until(head, ' ');
+  bool good = !head.empty();
+  if (word == "EDITED" || word == "IMPOSTOR") {
+    answer.kind = word == "EDITED" ? AnswerKind::kEdited : AnswerKind::kImpostor;
+    answer.who = head;
+  } else if (word == "GATE") {
+    answer.kind = AnswerKind::kGate;
+    good = parse_number(head, answer.epoch);
+  } else if (word == "GAP") {
+    answer.kind = AnswerKind::kGap;
+    good = parse_number(head, answer.lane_sequence);
+  } else {
+    const size_t heads_end = end_of_lines(rest, run_lengths(operations).size());
+    good = word == "OK" && parse_number(head, answer.lane_sequence) && heads_end < rest.size() &&
+           parse_outcome(rest.substr(0, heads_end), rest.substr(heads_end + 1), operations,
+                         answer.items, answer.verdicts);
+  }
+  if (!good) return not_an_answer(text);
+  return answer;
+}
+
+Result<CallReceipt> parse_call_receipt(std::string_view text) {
+  const Error damaged(ErrorClass::kCorrupt, "a receipt in Redis is not readable");
+  CallReceipt receipt;
+  size_t head_bytes = 0, verdict_bytes = 0;
+  if (!parse_number(take_until(text, ' '), receipt.lane_sequence) ||
+      !parse_number(take_until(text, ' '), head_bytes) ||
+      !parse_number(take_until(text, ' '), verdict_bytes) || head_bytes > text.size() ||
+      verdict_bytes > text.size() - head_bytes) {
+    return damaged;
+  }
+  if (text.empty()) return receipt;  // of no batch: it keeps the list from being empty
+  const std::string_view heads = text.substr(0, head_bytes);
+  const std::string_view lines = text.substr(head_bytes, verdict_bytes);
+  std::vector<ItemAnswer> items;
+  if (!PayloadReader(text.substr(head_bytes + verdict_bytes)).read(receipt) ||
+      !parse_outcome(heads, lines, receipt.operations, items, receipt.verdicts)) {
+    return damaged;
+  }
+  const bool all_known = std::none_of(
+      receipt.verdicts.begin(), receipt.verdicts.end(),
+      [](const Verdict& verdict) { return verdict.kind == Verdict::Kind::kUnknown; });
+  if (!all_known) return damaged;
+  return receipt;
+}
+
+}  // namespace sluice::proxy::sale
