@@ -34,8 +34,8 @@ struct Operation {
   std::string user;
   std::string request;    // "" : none
   int64_t quantity = 0;   // QTY, stock or delta
-  // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel, kQuery:
-  // the client's.
+  // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel,
+  // kQuery: the client's.
   uint64_t order_id = 0;
   int64_t limit = 0;      // kCreate
   int64_t start_ms = 0;   // kCreate

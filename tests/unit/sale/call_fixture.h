@@ -42,11 +42,13 @@ class CallTest : public testing::Test {
   static constexpr const char* kWriter = "journal-a incarnation-1";
 
   CallTest() {
-    std::ifstream file(std::string(SLUICE_SOURCE_DIR) + "/proxy/sale/scripts/purchase.lua");
+    open("7");
+  }
+  static std::string script(const std::string& name) {
+    std::ifstream file(std::string(SLUICE_SOURCE_DIR) + "/proxy/sale/scripts/" + name + ".lua");
     std::ostringstream text;
     text << file.rdbuf();
-    script_ = text.str();
-    open("7");
+    return text.str();
   }
   // As the gate leaves the shelf for a lane.
   void open(const std::string& lane, uint64_t sequence = 0) {
@@ -129,7 +131,7 @@ class CallTest : public testing::Test {
   const std::string kBuyers = shelves::buyers_key(kShelf, "phone");
   const std::string kReceipts = shelves::receipts_key(kShelf, "7");
   test::RedisServer redis_;
-  std::string script_;
+  const std::string script_ = script("purchase");
   uint64_t epoch_ = 5, sequence_ = 0;
   int64_t time_ms_ = 1000;  // the proxy's clock
 };

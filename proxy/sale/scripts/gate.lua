@@ -1,0 +1,135 @@
+-- One proxy's pass through one shelf's gate. Nothing is sold from a shelf except with its epoch,
+-- and the epoch is handed out only while no lane is known to be behind its journal.
+--
+-- The gate closes for everybody (a new epoch; @wait = all lanes) when the shelf was last opened in
+-- another Redis process or before a flush (@run), when this lane's batches were lost, or when an
+-- item is not what the scripts wrote: then all items are taken away, to be made anew from the
+-- journals of all lanes. Each lane leaves @wait once Redis has all its batches.
+--
+-- KEYS  1 shelf      2 receipts list of this lane
+-- ARGV  1 lane       2 the last lane sequence that its journal holds
+--       3 the lane sequence from which on the journal holds every batch: a lane that Redis has lost
+--         more of can only be replayed into a shelf without items
+--       4 "run_id:replication id" of the Redis process     5 a nonce, for whoever misses it
+--       6 journal id of the lane      7 incarnation of this proxy       8 its host
+--       9 how many shelves there are
+--       10 all lanes known to this proxy, ",1,2,"    11 lanes given up by an operator, ",3," or ","
+--       12 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
+--                 'e' an item was edited
+-- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
+--         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
+--         receipt… }: the receipts above ARGV[2].
+-- Verdicts: OPEN
+--         WAIT      for other lanes
+--         BEHIND    this lane must replay what is above its lane sequence ("sequence")
+--         EDITED    nothing was written: of this lane, or of one that was given up, the items could
+--                   not be made anew
+--         FOREIGN   nothing was written: another journal writes this lane ("journal")
+--         ALIVE     nothing was written: another incarnation does, and lives ("host")
+--         SHELVES   nothing was written: there are another number of them ("number")
+local shelf_key, receipts_key = KEYS[1], KEYS[2]
+local call = redis.call
+local lane, journaled, complete_from = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local journal, incarnation = ARGV[6], ARGV[7]
+local LIVING_MS = 2000  -- a member beats twice a second
+
+local shelf = call('HMGET', shelf_key, '@shelves', '@epoch', '@nonce', '@run', '@wait',
+                   '@lane:' .. lane, '@member:' .. lane)
+local shelves, epoch, nonce, run, wait = shelf[1], shelf[2] or '0', shelf[3], shelf[4], shelf[5]
+local receipts = call('LLEN', receipts_key)
+local oldest = receipts > 0 and call('LINDEX', receipts_key, 0)
+
+local function answer(verdict, about)
+  return {verdict, tostring(epoch), '0', about or '', '', '0', nonce or ''}
+end
+local function flag(letter) return string.find(ARGV[12], letter, 1, true) ~= nil end
+local function has(lanes, one) return string.find(lanes, ',' .. one .. ',', 1, true) ~= nil end
+local function without(lanes, others)
+  local left = ','
+  for each in string.gmatch(lanes, '%d+') do
+    if not has(others, each) then left = left .. each .. ',' end
+  end
+  return left
+end
+
+if shelves and shelves ~= ARGV[9] then return answer('SHELVES', shelves) end
+
+-- Who writes the lane: journal and incarnation stand behind its sequence.
+local sequence_text, its_journal, its_incarnation =
+  string.match(shelf[6] or '', '^(%d+) (%S+) (%S+)$')
+local sequence = tonumber(sequence_text or 0)
+
+-- Receipts carry their lane sequence; the last of them is the lane's last batch even if the shelf,
+-- and with it the lane sequence, is gone.
+local first = oldest and tonumber(string.match(oldest, '^(%d+) ')) or sequence + 1
+local applied = math.max(sequence, first + receipts - 1)
+
+if its_journal and its_journal ~= journal and applied > 0 then
+  return answer('FOREIGN', its_journal)
+end
+local time = call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if its_incarnation and its_incarnation ~= incarnation and shelf[7] then
+  local _, beats, host, beat_ms = string.match(shelf[7], '^(%S+) (%S+) (%S+) (%d+)')
+  if beats == its_incarnation and now_ms - tonumber(beat_ms) < LIVING_MS then
+    return answer('ALIVE', host)
+  end
+end
+
+-- Taking the items away is right only if all that they hold stands in journals that will replay it:
+-- this one's journal and receipts, and those of lanes that somebody still answers for.
+local edited = flag('e')
+local too_old = sequence < complete_from and sequence < math.max(journaled, applied)
+if edited or too_old then
+  local provable = applied <= journaled or first <= journaled + 1
+  local others = call('HKEYS', shelf_key)
+  for _, field in ipairs(others) do
+    local other = string.match(field, '^@lane:(%d+)$')
+    if other and (not has(ARGV[10], other) or has(ARGV[11], other)) then provable = false end
+  end
+  if not provable then return answer('EDITED') end
+  for _, field in ipairs(others) do
+    if string.byte(field) ~= 64 or string.find(field, '^@lane:') then
+      call('HDEL', shelf_key, field)
+    end
+  end
+  sequence, edited = 0, true
+end
+
+nonce = nonce or ARGV[5]
+local identity = ARGV[4] .. ':' .. nonce
+local before = wait
+wait = wait or ','
+local behind = sequence < math.max(journaled, applied)
+local closes = edited or run ~= identity or behind and not has(wait, lane)
+if closes then wait = ARGV[10] .. string.sub(without(wait, ARGV[10]), 2) end
+if closes or flag('r') then
+  epoch = string.format('%d', math.max(tonumber(epoch) + 1, time[1] * 1000000 + time[2]))
+end
+wait = without(wait, ARGV[11])
+if not behind then wait = without(wait, ',' .. lane .. ',') end
+
+call('HSET', shelf_key, '@shelves', ARGV[9], '@epoch', epoch, '@nonce', nonce, '@run', identity,
+     '@lane:' .. lane, string.format('%d %s %s', sequence, journal, incarnation),
+     '@member:' .. lane, string.format('%s %s %s %d', journal, incarnation, ARGV[8], now_ms))
+if wait ~= ',' then
+  call('HSET', shelf_key, '@wait', wait)
+elseif before then
+  call('HDEL', shelf_key, '@wait')
+end
+-- A key that a script needs is always there: a slot that moves has all of a shelf's keys, or none.
+if receipts == 0 then
+  call('RPUSH', receipts_key, string.format('%d 0 0 ', sequence))
+  first, receipts = sequence, 1
+end
+
+local verdict = behind and 'BEHIND' or wait ~= ',' and 'WAIT' or 'OPEN'
+local skip = math.max(0, journaled + 1 - first)
+local reply = {verdict, epoch, string.format('%d', applied), string.format('%d', sequence),
+               string.sub(wait, 2, -2), string.format('%d', first + skip), nonce}
+if skip < receipts then
+  for _, receipt in ipairs(call('LRANGE', receipts_key, skip, -1)) do
+    reply[#reply + 1] = receipt
+  end
+end
+return reply
