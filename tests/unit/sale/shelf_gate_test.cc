@@ -1,5 +1,5 @@
-// The gate and replay scripts of the shelves on a real Redis: who may sell from a shelf, and what is
-// brought back into one that Redis has lost.
+// The gate and replay scripts of the shelves on a real Redis: who may sell from a shelf, and what
+// is brought back into one that Redis has lost.
 #include "call_fixture.h"
 #include "proxy/sale/msgpack.h"
 
