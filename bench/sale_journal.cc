@@ -51,7 +51,7 @@ class SaleWriter {
     journal::Record record;
     record.type = type;
     record.time_ms = start_ms_;
-    record.batch = batches_[item];
+    record.lane_sequence = batches_[item];
     record.item = item_;
     return record;
   }

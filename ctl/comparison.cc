@@ -223,7 +223,7 @@ bool Comparer::judge_lanes(ItemComparison& item) const {
 }
 
 void Comparer::judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence) const {
-  const uint64_t journaled = at(item.journal.last_batch, lane);
+  const uint64_t journaled = at(item.journal.last_lane_sequence, lane);
   const std::string proxy = "proxy.id " + std::to_string(lane);
   if (sequence < journaled) {
     std::string text = "is behind: batch " + std::to_string(sequence) + " of " + proxy +
@@ -254,7 +254,7 @@ bool Comparer::is_retired(const ItemComparison& item) const {
   if (!item.journal.created && !retired.empty()) return true;
   return std::any_of(retired.begin(), retired.end(), [&](const auto& of_lane) {
     const auto& [lane, retired_ms] = of_lane;
-    const uint64_t first = at(item.journal.first_batch, lane);
+    const uint64_t first = at(item.journal.first_lane_sequence, lane);
     if (first != 0) return first > 1;
     return at(item.redis.lanes, lane) > 0 && item.journal.created_ms <= retired_ms;
   });
@@ -266,7 +266,7 @@ bool Comparer::proves_what_was_given(const ItemComparison& item) const {
   const auto ids = totals_->ids();
   const LaneTimes retired = totals_->retired();
   const bool whole = std::none_of(retired.begin(), retired.end(), [&](const auto& of_lane) {
-    return !item.journal.first_batch.contains(of_lane.first) &&
+    return !item.journal.first_lane_sequence.contains(of_lane.first) &&
            item.journal.created_ms <= of_lane.second;
   });
   return whole && journals_not_given_.empty() &&

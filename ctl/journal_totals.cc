@@ -174,8 +174,8 @@ void JournalTotals::count(uint32_t lane, const Record& record, bool in_mysql) {
   } else {
     ++item.waiting;
   }
-  item.first_batch.try_emplace(lane, record.batch);
-  item.last_batch[lane] = record.batch;
+  item.first_lane_sequence.try_emplace(lane, record.lane_sequence);
+  item.last_lane_sequence[lane] = record.lane_sequence;
 }
 
 Status JournalTotals::follow(const std::map<std::string, Lanes, std::less<>>& targets,
@@ -185,7 +185,7 @@ Status JournalTotals::follow(const std::map<std::string, Lanes, std::less<>>& ta
     const auto item = items_.find(target.first);
     return std::all_of(target.second.begin(), target.second.end(), [&](const auto& lane) {
       const uint64_t last =
-          item == items_.end() ? 0 : batch_of(item->second.last_batch, lane.first);
+          item == items_.end() ? 0 : batch_of(item->second.last_lane_sequence, lane.first);
       return last >= lane.second;
     });
   };
@@ -194,7 +194,7 @@ Status JournalTotals::follow(const std::map<std::string, Lanes, std::less<>>& ta
       const auto visited = journal.read([&](const Record& record, bool in_mysql) {
         const auto target = targets.find(record.item);
         if (target == targets.end()) return;
-        if (record.batch > batch_of(target->second, journal.lane())) return;
+        if (record.lane_sequence > batch_of(target->second, journal.lane())) return;
         count(journal.lane(), record, in_mysql);
       });
       if (!visited) return visited.error();

@@ -44,8 +44,8 @@ struct JournalItem {
   Sales all;             // everything counted
   Sales drained;         // that part of it which is in MySQL
   uint64_t waiting = 0;  // records that are not
-  Lanes first_batch;     // 1 where nothing of it was retired
-  Lanes last_batch;
+  Lanes first_lane_sequence;     // 1 where nothing of it was retired
+  Lanes last_lane_sequence;
 };
 using JournalItems = std::map<std::string, JournalItem, std::less<>>;
 

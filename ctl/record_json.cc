@@ -40,7 +40,7 @@ std::string record_json(const journal::Record& record) {
   object["sequence"] = record.sequence;
   object["type"] = orders::type_word(record.type);
   object["time_ms"] = record.time_ms;
-  object["batch"] = record.batch;
+  object["lane_sequence"] = record.lane_sequence;
   object["item"] = text_value(record.item);
   if (!record.user.empty()) object["user"] = text_value(record.user);
   if (!record.request.empty()) object["request"] = text_value(record.request);
@@ -71,7 +71,7 @@ std::string item_json(const std::string& name, const journal::ItemState& item) {
   object["records"] = item.records;
   object["first_sequence"] = item.first_sequence;
   object["last_sequence"] = item.last_sequence;
-  object["last_batch"] = item.last_batch;
+  object["last_lane_sequence"] = item.last_lane_sequence;
   object["last_order_id"] = std::to_string(item.last_order_id);
   return json::serialize(object);
 }

@@ -112,7 +112,7 @@ class Story {
     record.type = static_cast<RecordType>(1 + in_.choice(6));
     record.sequence = next_++;
     record.time_ms = in_.number<int16_t>();
-    record.batch = ++batch_;
+    record.lane_sequence = ++batch_;
     record.item = kNames[in_.choice(3)];
     record.user = "u";
     record.order_id = record.type == RecordType::kBuy ? ++order_id_ : 0;

@@ -25,7 +25,7 @@ int64_t over_since_ms(const ItemState& item) {
   if (item.end_ms != 0) since_ms = std::min(since_ms, item.end_ms);
   // Late cancels of an item that was retired before. (One that was created through another proxy
   // begins with this lane's first batch.)
-  const bool remnant = !item.created && item.first_batch > 1 && item.reopened_ms == 0;
+  const bool remnant = !item.created && item.first_lane_sequence > 1 && item.reopened_ms == 0;
   if (remnant) since_ms = item.last_ms;
   return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
 }

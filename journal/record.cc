@@ -8,7 +8,7 @@ namespace {
 // Offsets within the fixed part.
 constexpr size_t kTypeAt = 0, kItemBytesAt = 1, kUserBytesAt = 2, kRequestBytesAt = 3;
 constexpr size_t kFieldsBytesAt = 4, kReservedAt = 6;
-constexpr size_t kTimeAt = 8, kBatchAt = 16, kOrderIdAt = 24, kQuantityAt = 32;
+constexpr size_t kTimeAt = 8, kLaneSequenceAt = 16, kOrderIdAt = 24, kQuantityAt = 32;
 
 Error malformed(const char* why) {
   return Error(ErrorClass::kCorrupt, std::string("malformed record: ") + why);
@@ -33,7 +33,7 @@ void append_record(std::string& out, const Record& record) {
   put(out, static_cast<uint16_t>(record.fields.size()));
   put(out, uint16_t{0});
   put(out, record.time_ms);
-  put(out, record.batch);
+  put(out, record.lane_sequence);
   put(out, record.order_id);
   put(out, record.quantity);
   if (record.type == RecordType::kCreate) {
@@ -62,7 +62,7 @@ Result<Record> take_record(std::string_view& bytes) {
     return malformed("its lengths go beyond its frame");
   }
   record.time_ms = get<int64_t>(bytes, kTimeAt);
-  record.batch = get<uint64_t>(bytes, kBatchAt);
+  record.lane_sequence = get<uint64_t>(bytes, kLaneSequenceAt);
   record.order_id = get<uint64_t>(bytes, kOrderIdAt);
   record.quantity = get<int64_t>(bytes, kQuantityAt);
   if (record.type == RecordType::kCreate) {

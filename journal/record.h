@@ -28,7 +28,7 @@ struct Record {
   RecordType type = RecordType::kBuy;
   uint64_t sequence = 0;   // place in this journal, from 1, without gaps; set by the reader only
   int64_t time_ms = 0;     // wall clock of the decision, ms since 1970 UTC
-  uint64_t batch = 0;      // the item's lane sequence of the script batch that decided it
+  uint64_t lane_sequence = 0;  // of the script batch that decided it, on its item
   std::string_view item;
   std::string_view user;
   std::string_view request;  // empty: none was given

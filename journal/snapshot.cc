@@ -30,8 +30,8 @@ void put_item(std::string& out, const std::string& name, const ItemState& item) 
                                item.reopened_ms, item.last_ms}) {
     put(out, number);
   }
-  for (const uint64_t number : {item.first_sequence, item.last_sequence, item.first_batch,
-                                item.last_batch, item.last_order_id, item.records}) {
+  for (const uint64_t number : {item.first_sequence, item.last_sequence, item.first_lane_sequence,
+                                item.last_lane_sequence, item.last_order_id, item.records}) {
     put(out, number);
   }
   put(out, item.created ? kCreatedFlag : uint8_t{0});
@@ -68,8 +68,8 @@ bool take_item(Source& in, std::string& name, ItemState& item) {
                           &item.reopened_ms, &item.last_ms}) {
     in.take(*number);
   }
-  for (uint64_t* number : {&item.first_sequence, &item.last_sequence, &item.first_batch,
-                           &item.last_batch, &item.last_order_id, &item.records}) {
+  for (uint64_t* number : {&item.first_sequence, &item.last_sequence, &item.first_lane_sequence,
+                           &item.last_lane_sequence, &item.last_order_id, &item.records}) {
     in.take(*number);
   }
   uint8_t flags = 0, name_bytes = 0;
@@ -134,11 +134,11 @@ Status check_folder(const std::string& dir, const Folder& folder) {
 void ItemState::add(const Record& record) {
   if (records == 0) {
     first_sequence = record.sequence;
-    first_batch = record.batch;
+    first_lane_sequence = record.lane_sequence;
   }
   ++records;
   last_sequence = record.sequence;
-  last_batch = record.batch;
+  last_lane_sequence = record.lane_sequence;
   last_ms = std::max(last_ms, record.time_ms);
   switch (record.type) {
     case RecordType::kCreate:

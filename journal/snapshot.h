@@ -40,8 +40,8 @@ struct ItemState {
   int64_t last_ms = 0;          // the latest time of any record
   uint64_t first_sequence = 0;  // in the journal
   uint64_t last_sequence = 0;
-  uint64_t first_batch = 0;     // lane sequences
-  uint64_t last_batch = 0;
+  uint64_t first_lane_sequence = 0;
+  uint64_t last_lane_sequence = 0;
   uint64_t last_order_id = 0;   // of a purchase; 0: none
   uint64_t records = 0;
 

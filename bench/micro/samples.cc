@@ -54,7 +54,7 @@ SampleRecords::SampleRecords(size_t count) : operations_(purchase_operations(cou
   for (const proxy::sale::Operation& op : operations_) {
     journal::Record record;
     record.time_ms = kTimeMs;
-    record.batch = 1;
+    record.lane_sequence = 1;
     record.item = op.item;
     record.user = op.user;
     record.request = op.request;

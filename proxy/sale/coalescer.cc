@@ -69,7 +69,7 @@ void Coalescer::know_item(const std::string& name, uint64_t journaled_batch,
   shared_.selling.store(true, std::memory_order_relaxed);
   Item& known = item(name);
   known.sequence = journaled_batch;
-  known.synced.set_last_batch(journaled_batch);
+  known.synced.set_last_lane_sequence(journaled_batch);
   known.drained.add(0, journal_sequence, journaled_batch);
 }
 
@@ -239,7 +239,7 @@ void Coalescer::build_batch(Item& item) {
 void Coalescer::call_script(Item& item, Batch& batch, bool by_sha) {
   item.synced.arrived(shared_.journal->synced_sequence());
   const std::string epoch = std::to_string(item.epoch), expected = std::to_string(batch.expected);
-  const std::string synced = std::to_string(item.synced.last_batch());
+  const std::string synced = std::to_string(item.synced.last_lane_sequence());
   const Script& script = shared_.scripts.purchase;
   base::failpoint(base::Failpoint::kSaleBeforeScript);
   batch.answer = Batch::Answer::kDue;
@@ -416,7 +416,7 @@ void Coalescer::trim_receipts() {
   for (auto& [name, item] : items_) {
     if (item->state != Item::State::kOpen || !item->idle()) continue;
     item->synced.arrived(shared_.journal->synced_sequence());
-    const uint64_t last = item->synced.last_batch();
+    const uint64_t last = item->synced.last_lane_sequence();
     if (item->trimmed >= last) continue;
     item->trimmed = last;
     eval_script(redis_, shared_.scripts.receipts,

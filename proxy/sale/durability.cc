@@ -15,7 +15,7 @@ void Trail::add(uint64_t first_order_id, uint64_t sequence, uint64_t batch) {
 
 void Trail::arrived(uint64_t sequence) {
   while (!pending_.empty() && pending_.front().sequence <= sequence) {
-    last_batch_ = pending_.front().batch;
+    last_lane_sequence_ = pending_.front().batch;
     pending_.pop_front();
   }
 }

@@ -24,9 +24,9 @@ class Trail {
   bool has_arrived(uint64_t order_id) const {
     return pending_.empty() || order_id < pending_.front().first_order_id;
   }
-  // The last batch of the item that arrived, with every one before it.
-  uint64_t last_batch() const { return last_batch_; }
-  void set_last_batch(uint64_t batch) { last_batch_ = batch; }
+  // Of the last batch that arrived, with every one before it.
+  uint64_t last_lane_sequence() const { return last_lane_sequence_; }
+  void set_last_lane_sequence(uint64_t sequence) { last_lane_sequence_ = sequence; }
 
  private:
   struct Entry {
@@ -35,7 +35,7 @@ class Trail {
   static constexpr size_t kEntriesMax = 512;
 
   Queue<Entry> pending_;
-  uint64_t last_batch_ = 0;
+  uint64_t last_lane_sequence_ = 0;
 };
 
 }  // namespace sluice::proxy::sale

@@ -201,7 +201,7 @@ void ItemGate::pass_over_journaled(Item& item, const Reply& reply) {
     ++item.sequence;
   }
   item.retired = item.sequence != 0;
-  item.synced.set_last_batch(item.sequence);
+  item.synced.set_last_lane_sequence(item.sequence);
 }
 
 // Redis applied batches that the journal does not have: the proxy died, or the connection broke,

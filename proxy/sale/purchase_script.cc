@@ -257,7 +257,7 @@ uint32_t append_accepted(std::string& records, const std::vector<Operation>& ope
     const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
     record.type = record_type(op.verb);
     record.time_ms = sets_state ? verdicts[i].numbers[0] : time_ms;
-    record.batch = batch;
+    record.lane_sequence = batch;
     record.item = op.item;
     record.user = op.user;
     record.request = op.request;

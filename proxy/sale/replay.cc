@@ -52,9 +52,9 @@ void Replay::run() {
         result.restored.push_back(name);  // and flushed again meanwhile: the gate will see
       } else if (problem != problems_->end()) {
         result.missing.push_back(*problem);
-      } else if (progress.last_batch < progress.target.upto) {
+      } else if (progress.last_lane_sequence < progress.target.upto) {
         result.missing.emplace_back(name, "the journal ends at batch " +
-                                              std::to_string(progress.last_batch) + " of " +
+                                              std::to_string(progress.last_lane_sequence) + " of " +
                                               std::to_string(progress.target.upto));
       } else {
         result.restored.push_back(name);
@@ -88,18 +88,19 @@ Status Replay::read_journal() {
 
 bool Replay::complete() const {
   return std::all_of(items_.begin(), items_.end(), [](const auto& entry) {
-    return entry.second.last_batch >= entry.second.target.upto;
+    return entry.second.last_lane_sequence >= entry.second.target.upto;
   });
 }
 
 // Chunks end between batches: the script skips a batch that is at or below the lane sequence.
 void Replay::add(Progress& progress, const journal::Record& record) {
-  if (record.batch != progress.last_batch && progress.chunk.bytes() > kChunkBytes) send(progress);
+  const bool next_batch = record.lane_sequence != progress.last_lane_sequence;
+  if (next_batch && progress.chunk.bytes() > kChunkBytes) send(progress);
   progress.has_creation |= record.type == journal::RecordType::kCreate;
   const size_t before = progress.chunk.bytes();
   progress.chunk.add(record);
   pending_bytes_ += progress.chunk.bytes() - before;
-  progress.last_batch = record.batch;
+  progress.last_lane_sequence = record.lane_sequence;
   ++records_;
 }
 

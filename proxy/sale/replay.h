@@ -49,7 +49,7 @@ class Replay {
 
   struct Progress {
     Target target;
-    uint64_t last_batch = 0;    // the last one read
+    uint64_t last_lane_sequence = 0;    // the last one read
     bool has_creation = false;  // among what was read
     ReplayChunk chunk;
   };

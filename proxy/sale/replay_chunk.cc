@@ -74,12 +74,12 @@ void ReplayChunk::add(const journal::Record& record) {
 }
 
 void ReplayChunk::add_purchase(const journal::Record& record) {
-  if (run_count_at_ == 0 || record.batch != run_batch_) {
+  if (run_count_at_ == 0 || record.lane_sequence != run_batch_) {
     append_string(bytes_, kind_of(record.type));
-    append_integer(bytes_, static_cast<int64_t>(record.batch));
+    append_integer(bytes_, static_cast<int64_t>(record.lane_sequence));
     run_count_at_ = bytes_.size();
     run_count_ = 0;
-    run_batch_ = record.batch;
+    run_batch_ = record.lane_sequence;
     bytes_.append(kCountBytes, '\0');
     elements_ += 3;
   }
@@ -93,7 +93,7 @@ void ReplayChunk::add_purchase(const journal::Record& record) {
 void ReplayChunk::add_other(const journal::Record& record) {
   run_count_at_ = 0;
   append_string(bytes_, kind_of(record.type));
-  append_integer(bytes_, static_cast<int64_t>(record.batch));
+  append_integer(bytes_, static_cast<int64_t>(record.lane_sequence));
   append_string(bytes_, record.user);
   append_integer(bytes_, record.quantity);
   append_string(bytes_, record.request);

@@ -61,7 +61,7 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings, Bat
   const std::string& dir = settings.journal.dir;
   uint64_t order_id = 0;  // one of the journal's
   auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
-    batches[std::string(record.item)] = record.batch;
+    batches[std::string(record.item)] = record.lane_sequence;
     if (record.type == journal::RecordType::kBuy) order_id = record.order_id;
   });
   if (!report) return report;
@@ -76,7 +76,7 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings, Bat
   if (report->snapshot) {
     // What the tail says of an item is younger than what the snapshot says.
     for (const auto& [name, item] : report->snapshot->items) {
-      batches.try_emplace(name, item.last_batch);
+      batches.try_emplace(name, item.last_lane_sequence);
     }
     // Of an item that was retired, the journal had every record up to this time (gate.cc).
     if (report->snapshot->retired_ms != 0) {

@@ -60,7 +60,7 @@ void Shelf::move(State to, std::string why) {
 void Shelf::know(uint64_t lane_sequence, uint64_t journal_sequence) {
   SLUICE_ASSERT(lane_sequence_ == 0 && idle(), "recovery comes first");
   lane_sequence_ = lane_sequence;
-  synced.set_last_batch(lane_sequence);
+  synced.set_last_lane_sequence(lane_sequence);
   drained.add(0, journal_sequence, lane_sequence);
 }
 

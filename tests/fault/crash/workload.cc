@@ -73,7 +73,7 @@ void Workload::submit_all(SimFileSystem& fs, journal::GroupCommit& commit, int r
                     : place == kBatchesOfItem - 1 ? RecordType::kClose
                                                   : RecordType::kBuy;
       record.time_ms = 1'700'000'000'000 + static_cast<int64_t>(tick) * kRecordStepMs;
-      record.batch = static_cast<uint64_t>(place) + 1;
+      record.lane_sequence = static_cast<uint64_t>(place) + 1;
       record.item = item;
       record.quantity = place == 0 ? 1'000'000 : 1;
       if (record.type == RecordType::kBuy) {

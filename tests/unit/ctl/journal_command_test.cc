@@ -56,7 +56,7 @@ class JournalCommandTest : public testing::Test {
 Record buy(std::string_view fields) {
   Record record;
   record.time_ms = 1'700'000'000'000;
-  record.batch = 9;
+  record.lane_sequence = 9;
   record.item = "phone";
   record.user = "alice";
   record.request = "r1";

@@ -40,7 +40,7 @@ inline journal::Record record(journal::RecordType type, uint64_t batch, int64_t 
   journal::Record one;
   one.type = type;
   one.time_ms = 1'700'000'000'000;
-  one.batch = batch;
+  one.lane_sequence = batch;
   one.item = "phone";
   one.quantity = quantity;
   return one;

@@ -52,8 +52,8 @@ TEST_F(JournalTotalsTest, JournalsOfSeveralProxiesAreAddedUp) {
   EXPECT_EQ(item.all.left(), 44);
   EXPECT_EQ(item.waiting, 5u);
   EXPECT_EQ(item.drained, Sales());
-  EXPECT_EQ(item.first_batch, (Lanes{{1, 1}, {2, 1}}));
-  EXPECT_EQ(item.last_batch, (Lanes{{1, 1}, {2, 2}}));
+  EXPECT_EQ(item.first_lane_sequence, (Lanes{{1, 1}, {2, 1}}));
+  EXPECT_EQ(item.last_lane_sequence, (Lanes{{1, 1}, {2, 2}}));
   EXPECT_TRUE(totals.retired().empty());
 }
 
@@ -110,7 +110,7 @@ TEST_F(JournalTotalsTest, FollowCountsUpToRedissBatchAndNoFurther) {
   writer.join();
   ASSERT_TRUE(followed.ok()) << followed.error().message();
   EXPECT_EQ(totals.items().at("phone").all.sold(), 2);
-  EXPECT_EQ(totals.items().at("phone").last_batch, (Lanes{{1, 2}}));
+  EXPECT_EQ(totals.items().at("phone").last_lane_sequence, (Lanes{{1, 2}}));
 }
 
 TEST_F(JournalTotalsTest, FollowGivesUpOnABatchThatDoesNotCome) {
@@ -119,7 +119,7 @@ TEST_F(JournalTotalsTest, FollowGivesUpOnABatchThatDoesNotCome) {
   JournalTotals totals = open({});
   ASSERT_TRUE(totals.read().ok());
   ASSERT_TRUE(totals.follow({{"phone", {{1, 2}}}, {"radio", {{1, 1}}}}, 20'000).ok());
-  EXPECT_EQ(totals.items().at("phone").last_batch, (Lanes{{1, 1}}));
+  EXPECT_EQ(totals.items().at("phone").last_lane_sequence, (Lanes{{1, 1}}));
 }
 
 TEST_F(JournalTotalsTest, APositionThatTheJournalDoesNotHaveIsRefused) {

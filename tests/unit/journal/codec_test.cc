@@ -13,7 +13,7 @@ Record full_record(RecordType type) {
   Record record;
   record.type = type;
   record.time_ms = 1'700'000'000'123;
-  record.batch = 42;
+  record.lane_sequence = 42;
   record.item = "item";
   record.user = "user";
   record.request = "request-1";

@@ -62,8 +62,8 @@ TEST_F(CompactorTest, TheTableIsWhatTheRecordsComeDownTo) {
   EXPECT_EQ(phone.last_ms, kStartMs + 15);
   EXPECT_EQ(phone.first_sequence, 1u);
   EXPECT_EQ(phone.last_sequence, 16u);
-  EXPECT_EQ(phone.first_batch, 1u);
-  EXPECT_EQ(phone.last_batch, 5u);
+  EXPECT_EQ(phone.first_lane_sequence, 1u);
+  EXPECT_EQ(phone.last_lane_sequence, 5u);
   EXPECT_EQ(phone.last_order_id, last_order);
   EXPECT_EQ(phone.records, 12u);
   EXPECT_FALSE(made.items.at("watch").created);
@@ -118,13 +118,13 @@ TEST_F(CompactorTest, EachBatchStaysWholeAndTheirNumbersHaveNoGap) {
     std::map<std::string, uint64_t> before = last;
     for (const Record& record : (*group)->records) {
       uint64_t& batch = last[std::string(record.item)];
-      ASSERT_GT(record.batch, before[std::string(record.item)]) << "a batch in two groups";
-      ASSERT_LE(record.batch, batch + 1) << "a batch is missing";
-      batch = record.batch;
+      ASSERT_GT(record.lane_sequence, before[std::string(record.item)]) << "a batch in two groups";
+      ASSERT_LE(record.lane_sequence, batch + 1) << "a batch is missing";
+      batch = record.lane_sequence;
     }
   }
   EXPECT_EQ(last, batches_);
-  for (const auto& [name, item] : snapshot().items) EXPECT_EQ(item.first_batch, 1u);
+  for (const auto& [name, item] : snapshot().items) EXPECT_EQ(item.first_lane_sequence, 1u);
 }
 
 TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
@@ -209,7 +209,7 @@ TEST_F(CompactorTest, AnItemPastItsEndIsRetiredAsIfClosed) {
   Record create;
   create.type = RecordType::kCreate;
   create.item = "phone";
-  create.batch = batches_["phone"] = 1;
+  create.lane_sequence = batches_["phone"] = 1;
   create.end_ms = kStartMs + 5000;
   create.time_ms = now_ms_;
   Outcomes outcomes;
@@ -247,7 +247,7 @@ TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
   ASSERT_EQ(snapshot().parts.size(), 2u);
-  EXPECT_EQ(snapshot().items.at("phone").last_batch, batches_["phone"])
+  EXPECT_EQ(snapshot().items.at("phone").last_lane_sequence, batches_["phone"])
       << "the proxy needs it at its start";
   auto late = facts();
   std::erase_if(late, [](const Fact& fact) {

@@ -48,7 +48,7 @@ inline std::string purchase(uint64_t n, size_t field_bytes = 8) {
   const std::string user = "user" + std::to_string(n);
   Record record;
   record.time_ms = 1'700'000'000'000 + static_cast<int64_t>(n);
-  record.batch = n;
+  record.lane_sequence = n;
   record.item = "item";
   record.user = user;
   record.request = "req";

@@ -33,7 +33,7 @@ struct Fact {
   int64_t quantity;
 
   explicit Fact(const Record& record)
-      : type(record.type), sequence(record.sequence), batch(record.batch),
+      : type(record.type), sequence(record.sequence), batch(record.lane_sequence),
         time_ms(record.time_ms), item(record.item), user(record.user), request(record.request),
         order_id(record.order_id), quantity(record.quantity) {}
   bool operator==(const Fact&) const = default;
@@ -67,7 +67,7 @@ class SnapshotTest : public JournalTest {
       Record record;
       record.type = type;
       record.time_ms = now_ms_++;
-      record.batch = batch;
+      record.lane_sequence = batch;
       record.item = item;
       record.quantity = type == RecordType::kCreate ? 1'000'000 : 1;
       if (type == RecordType::kBuy || type == RecordType::kCancel) {

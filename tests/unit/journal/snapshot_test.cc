@@ -46,7 +46,8 @@ TEST_F(SnapshotTest, ManifestComesBackAsItWasWritten) {
   item.created = true;
   item.initial_stock = 1, item.given = 2, item.sold = 3, item.cancelled = 4, item.limit = 5;
   item.start_ms = 6, item.end_ms = 7, item.closed_ms = 8, item.reopened_ms = 9, item.last_ms = 10;
-  item.first_sequence = 11, item.last_sequence = 12, item.first_batch = 13, item.last_batch = 14;
+  item.first_sequence = 11, item.last_sequence = 12;
+  item.first_lane_sequence = 13, item.last_lane_sequence = 14;
   item.last_order_id = 15, item.records = 16;
   snapshot.items.emplace("phone", item);
   snapshot.items.emplace(std::string(64, 'x'), ItemState());
@@ -67,7 +68,7 @@ TEST_F(SnapshotTest, AFrameOfAPartEndsWithAWholeBatchHoweverLargeTheGroups) {
   uint64_t sequence = 0;
   // Groups of one batch each, of up to nearly a megabyte: the next one often has no room left.
   for (const uint64_t records : {700u, 3200u, 1u, 800u, 3300u, 3300u, 10u, 3400u, 850u, 850u}) {
-    ++record.batch;
+    ++record.lane_sequence;
     for (uint64_t i = 0; i < records; ++i) {
       record.sequence = ++sequence;
       ASSERT_TRUE((*writer)->add(record).ok());
@@ -79,12 +80,12 @@ TEST_F(SnapshotTest, AFrameOfAPartEndsWithAWholeBatchHoweverLargeTheGroups) {
   EXPECT_EQ(part->records, sequence);
   auto reader = PartReader::open(dir_, fs_, 7, *part);
   ASSERT_TRUE(reader.ok());
-  uint64_t last_batch = 0, last_sequence = 0;
+  uint64_t last_lane_sequence = 0, last_sequence = 0;
   for (auto group = (*reader)->next();; group = (*reader)->next()) {
     ASSERT_TRUE(group.ok()) << group.error().message();
     if (!*group) break;
-    EXPECT_EQ((*group)->records.front().batch, last_batch + 1);
-    last_batch = (*group)->records.back().batch;
+    EXPECT_EQ((*group)->records.front().lane_sequence, last_lane_sequence + 1);
+    last_lane_sequence = (*group)->records.back().lane_sequence;
     for (const Record& read : (*group)->records) ASSERT_EQ(read.sequence, ++last_sequence);
   }
   EXPECT_EQ(last_sequence, sequence);

@@ -63,7 +63,7 @@ TEST(Trail, OrderArrivesWithItsBatchNotBefore) {
   trail.arrived(10);
   EXPECT_TRUE(trail.has_arrived(150));
   EXPECT_FALSE(trail.has_arrived(200));
-  EXPECT_EQ(trail.last_batch(), 1u);
+  EXPECT_EQ(trail.last_lane_sequence(), 1u);
 }
 
 TEST(Trail, MergingNeverClaimsTooMuch) {
@@ -77,7 +77,7 @@ TEST(Trail, MergingNeverClaimsTooMuch) {
         EXPECT_FALSE(trail.has_arrived(order)) << order << " after " << arrived;
       }
     }
-    EXPECT_LE(trail.last_batch(), arrived);
+    EXPECT_LE(trail.last_lane_sequence(), arrived);
   }
   trail.arrived(kBatches * 10);
   EXPECT_TRUE(trail.has_arrived(kBatches * 10));

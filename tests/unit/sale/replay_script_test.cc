@@ -17,7 +17,7 @@ class ReplayTest : public ScriptTest {
   static journal::Record record(journal::RecordType type, uint64_t batch, std::string_view user,
                                 int64_t quantity, std::string_view request, uint64_t order_id) {
     journal::Record made;
-    made.type = type, made.batch = batch, made.item = "phone", made.user = user;
+    made.type = type, made.lane_sequence = batch, made.item = "phone", made.user = user;
     made.quantity = quantity, made.request = request, made.order_id = order_id;
     return made;
   }
