@@ -97,7 +97,7 @@ class Coalescer final : public upstream::TurnTask {
   void applied(Item& item, Batch& batch, Answer& answer);
   void not_applied(Item& item, Batch& batch, const Answer& answer);
   void settle_refused(Item& item);
-  void committed(Item& item, const journal::CommitOutcome& outcome);
+  void committed(Item& item, uint64_t batch, const journal::CommitOutcome& outcome);
   void answer_or_hold(Item& item, std::vector<Operation> operations, std::vector<Verdict> verdicts,
                       size_t facts);
   void reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us);

@@ -47,10 +47,10 @@ void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<V
   }
   answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count);
   if (count == 0) return;
-  shared_.journal->submit(std::move(records), count, reserved, order_id_max,
-                          [this, &item](const journal::CommitOutcome& outcome) {
-                            inbox_.push([this, &item, outcome] { committed(item, outcome); });
-                          });
+  const auto done = [this, &item, sequence](const journal::CommitOutcome& outcome) {
+    inbox_.push([this, &item, sequence, outcome] { committed(item, sequence, outcome); });
+  };
+  shared_.journal->submit(std::move(records), count, reserved, order_id_max, done);
 }
 
 // Replies that wait for a commit go to the last one; in the common case that is the batch's own,
@@ -92,7 +92,11 @@ void Coalescer::confirmed(Item& item, Operation& op, const Verdict& verdict, boo
   }
 }
 
-void Coalescer::committed(Item& item, const journal::CommitOutcome& outcome) {
+void Coalescer::committed(Item& item, uint64_t batch, const journal::CommitOutcome& outcome) {
+  // Journal and inbox keep the order in which this thread submitted; another batch's clients would
+  // be told that they have bought.
+  SLUICE_ASSERT(!item.commits.empty() && item.commits.front().batch == batch,
+                "commits of an item out of order");
   Commit commit = std::move(item.commits.front());
   item.commits.pop_front();
   if (!outcome.status) {
