@@ -11,7 +11,8 @@ packages=(
   g++ cmake make ninja-build pkg-config ccache
   "libboost1.81-dev|libboost1.83-dev|libboost-dev"
   libhiredis-dev libmariadb-dev libtomlplusplus-dev libcli11-dev
-  libspdlog-dev libisal-dev libssl-dev libbenchmark-dev libgtest-dev libgmock-dev
+  libspdlog-dev libisal-dev libconcurrentqueue-dev libssl-dev
+  libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client openssl
   python3 python3-pytest python3-redis python3-pymysql
   nodejs npm
