@@ -1,17 +1,25 @@
 // What other threads want done on an I/O thread: purchases of an item that another thread's client
 // bought, replies on their way back, commits that the journal has finished.
 //
-//   any thread ──push()──► list ──one asio::post a burst──► the I/O thread takes it whole, runs it
+//   any thread ──push()──► queue ──one asio::post a burst──► the I/O thread takes it whole, runs it
 //
-// A mutex around a vector, not a lock-free queue: the lock is held for a push_back or a swap, the
-// reader takes a burst with one swap, and work runs in one order, whoever pushed it.
+// How no wake-up is lost: push() puts its work into the queue, then sets signalled_, and posts a
+// run() if it was not set. At its end run() resets signalled_, then looks whether the queue is
+// empty. Both exchange, with acquire and release, so one comes first. If it is push(), run() reads
+// what push() wrote, or what a later push() wrote over it, and so finds the work. If it is run(),
+// push() finds false and posts. A plain store in run() would not do: the look may be done before
+// others see the store.
+//
+// Lifetime: the thread is joined, and nobody pushes, before the inbox is destroyed. Work that has
+// not run by then is destroyed and not run. What is bounded is who pushes: operations by
+// limits.purchases_in_flight, commits by the journal's room, replay by its window.
 #pragma once
 
+#include <atomic>
 #include <functional>
-#include <mutex>
-#include <utility>
 #include <vector>
 
+#include "base/concurrent_queue.h"
 #include "proxy/upstream/io_thread.h"
 
 namespace sluice::proxy::upstream {
@@ -22,32 +30,18 @@ class Inbox {
 
   explicit Inbox(IoThread& thread) : thread_(thread) {}
 
-  // Any thread. Work runs in the order in which it was pushed.
-  void push(Work work) {
-    {
-      const std::lock_guard lock(mutex_);
-      work_.push_back(std::move(work));
-      if (std::exchange(signalled_, true)) return;
-    }
-    boost::asio::post(thread_.context(), [this] { run(); });
-  }
+  // Any thread, the inbox's own too. Work that one thread pushes runs in the order in which that
+  // thread pushed it; work of two threads in any order, unless one was pushed by the other's run.
+  void push(Work work);
 
  private:
-  void run() {
-    {
-      const std::lock_guard lock(mutex_);
-      running_.swap(work_);
-      signalled_ = false;
-    }
-    for (Work& work : running_) std::exchange(work, nullptr)();
-    running_.clear();
-  }
+  void wake();
+  void run();
 
   IoThread& thread_;
-  std::mutex mutex_;
-  std::vector<Work> work_;     // guarded by mutex_
-  bool signalled_ = false;     // guarded by mutex_
-  std::vector<Work> running_;  // the I/O thread only
+  base::ConcurrentQueue<Work> queue_;
+  std::atomic<bool> signalled_{false};  // a run() is posted or under way
+  std::vector<Work> running_;           // the I/O thread only
 };
 
 }  // namespace sluice::proxy::upstream
