@@ -24,6 +24,14 @@ inline constexpr Limit kLimits[] = {
     {"reply_scanner", kBytes, 550e6},
     {"reply_scanner", "replies", 17e6},
     {"reply_encode", "replies", 4.5e6},
+    // Work handed to an I/O thread, by number of threads and burst. Waking it is most of the small
+    // ones.
+    {"inbox/1/1", "tasks", 10e3},
+    {"inbox/1/16", "tasks", 120e3},
+    {"inbox/1/512", "tasks", 2.5e6},
+    {"inbox/2/1", "tasks", 10e3},
+    {"inbox/2/16", "tasks", 100e3},
+    {"inbox/2/512", "tasks", 2.5e6},
     // From the batch to Redis and back.
     {"script_encode", "purchases", 7.5e6},
     {"script_answer", "purchases", 18e6},

@@ -47,8 +47,8 @@ int main(int argc, char** argv) {
 
   using namespace sluice::bench::micro;
   const Suite suite(arguments.settings);
-  for (const auto add :
-       {add_resp, add_script, add_coalescer, add_journal, add_recovery, add_commit, add_rows}) {
+  for (const auto add : {add_resp, add_script, add_inbox, add_coalescer, add_journal, add_recovery,
+                         add_commit, add_rows}) {
     add(suite);
   }
   Report report;

@@ -41,6 +41,7 @@ void expect(benchmark::State& state, bool holds, const std::string& what);
 
 void add_resp(const Suite& suite);
 void add_script(const Suite& suite);
+void add_inbox(const Suite& suite);
 void add_coalescer(const Suite& suite);
 void add_journal(const Suite& suite);
 void add_recovery(const Suite& suite);
