@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "base/failpoint.h"
 #include "base/units.h"
 #include "journal/background_sync.h"
+#include "journal/batch_queue.h"
 #include "journal/room.h"
 #include "journal/segment.h"
 #include "journal/segment_log.h"
@@ -24,15 +24,6 @@ namespace {
 // One write and one sync cover at most this much, so that the first batch of a long queue is not
 // kept waiting for the last.
 constexpr size_t kGroupBytesMax = size_t{4} << 20;
-
-struct Batch {
-  std::string records;
-  uint32_t count = 0;
-  size_t reserved = 0;
-  uint64_t order_id_max = 0;
-  GroupCommit::Done done;
-  uint64_t last_sequence = 0;  // once it is in a frame
-};
 
 // Small segments (of tests) must still take a few frames each.
 int64_t frame_limit(const WriterOptions& options) {
@@ -72,6 +63,7 @@ class GroupCommitThread final : public GroupCommit {
   void acknowledge();
   bool may_acknowledge() const;
   void background_synced(const Status& status, uint64_t sequence);
+  void take_sync_report();
 
   const WriterOptions options_;
   const int64_t frame_bytes_max_;
@@ -89,17 +81,13 @@ class GroupCommitThread final : public GroupCommit {
   std::atomic<uint64_t> written_{0};
   std::atomic<bool> broken_{false};
 
+  BatchQueue queue_;  // signalled when a background sync has ended
   std::mutex mutex_;
-  std::condition_variable work_;
-  std::vector<Batch> queue_;           // guarded by mutex_
-  bool idle_ = false;                  // the commit thread waits for work_; guarded by mutex_
-  bool stop_ = false;                  // guarded by mutex_
-  bool sync_reported_ = false;         // a background sync has ended; guarded by mutex_
-  uint64_t background_sequence_ = 0;   // … up to here; guarded by mutex_
-  std::optional<Error> sync_failure_;  // … with this; guarded by mutex_
+  uint64_t background_sequence_ = 0;   // a background sync came up to here; guarded by mutex_
+  std::optional<Error> sync_failure_;  // … and ended with this; guarded by mutex_
 
   // Commit thread only.
-  std::vector<Batch> taken_;           // from the queue, in submission order
+  std::vector<Batch> taken_;           // from the queue; those of a thread in its order
   size_t group_begin_ = 0;             // taken_[group_begin_, group_end_) is being committed
   size_t group_end_ = 0;
   std::deque<Batch> written_batches_;  // written, not yet acknowledged
@@ -149,29 +137,14 @@ void GroupCommitThread::submit(std::string records, uint32_t count, size_t reser
   SLUICE_ASSERT(count > 0, "a batch without records");
   SLUICE_ASSERT(static_cast<int64_t>(frame_bytes(records.size())) <= frame_bytes_max_,
                 "a batch larger than a frame may be");
-  bool wake = false, stopped = false;
-  {
-    const std::lock_guard lock(mutex_);
-    stopped = stop_;
-    if (!stopped) {
-      queue_.push_back({std::move(records), count, reserved, order_id_max, std::move(done)});
-      wake = std::exchange(idle_, false);
-    }
-  }
-  if (wake) work_.notify_one();
-  if (!stopped) return;
+  Batch batch{std::move(records), count, reserved, order_id_max, std::move(done)};
+  if (queue_.push(batch)) return;
   room_.release(reserved);
-  done({Error(ErrorClass::kUnavailable, "the journal has stopped"), 0, false});
+  batch.done({Error(ErrorClass::kUnavailable, "the journal has stopped"), 0, false});
 }
 
 Status GroupCommitThread::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (stop_ || !thread_.joinable()) return stopped_;
-    stop_ = true;
-    idle_ = false;
-  }
-  work_.notify_one();
+  if (!thread_.joinable() || !queue_.close()) return stopped_;
   thread_.join();
   if (failure_) stopped_ = *failure_;
   return stopped_;
@@ -199,19 +172,16 @@ void GroupCommitThread::run() {
 
 // Sleeps until there is something to do; false when there will never be again.
 bool GroupCommitThread::wait_for_work() {
-  std::unique_lock lock(mutex_);
-  while (queue_.empty() && !sync_reported_ && !stop_) {
-    idle_ = true;
-    work_.wait(lock);
-  }
-  idle_ = false;
-  taken_.swap(queue_);
-  if (std::exchange(sync_reported_, false)) {
-    log_.set_synced(background_sequence_);
-    if (sync_failure_ && !failure_) break_journal(*sync_failure_);
-    publish();
-  }
-  return !taken_.empty() || !stop_;
+  const BatchQueue::Taken found = queue_.take(taken_);
+  if (found.signalled) take_sync_report();
+  return !found.ended;
+}
+
+void GroupCommitThread::take_sync_report() {
+  const std::lock_guard lock(mutex_);
+  log_.set_synced(background_sequence_);
+  if (sync_failure_ && !failure_) break_journal(*sync_failure_);
+  publish();
 }
 
 // Takes as many batches as one write and one sync may cover, and sees them through both.
@@ -305,12 +275,10 @@ void GroupCommitThread::acknowledge() {
 void GroupCommitThread::background_synced(const Status& status, uint64_t sequence) {
   {
     const std::lock_guard lock(mutex_);
-    sync_reported_ = true;
     if (status) background_sequence_ = sequence;
     if (!status) sync_failure_ = status.error();
-    idle_ = false;
   }
-  work_.notify_one();
+  queue_.signal();
 }
 
 Status check_options(const WriterOptions& options) {

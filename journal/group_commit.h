@@ -61,9 +61,11 @@ class GroupCommit {
   // Queues `count` encoded records (append_record, concatenated) as one unit: they share a frame,
   // so after a crash either all or none of them are there. `reserved` is given back once they are
   // written. At most kFrameBytesMax. `done` runs on the commit thread, must not block, and is
-  // called exactly once, in submission order, when the policy lets the batch be acknowledged.
-  // `order_id_max`: the highest order id in the batch, or 0. Any thread. After stop() `done` runs
-  // at once, on the caller's thread, with kUnavailable.
+  // called exactly once, in the order of the journal, when the policy lets the batch be
+  // acknowledged. `order_id_max`: the highest order id in the batch, or 0. Any thread; what one
+  // thread submits is journaled in that order, what two do in any, even if one waits for the
+  // other's submit(): only after its `done` will it come later. After stop() `done` runs at once,
+  // on the caller's thread, with kUnavailable.
   virtual void submit(std::string records, uint32_t count, size_t reserved, uint64_t order_id_max,
                       Done done) = 0;
 

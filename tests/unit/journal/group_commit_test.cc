@@ -1,6 +1,7 @@
 // Group commit: order, density, policies, units, idling.
 #include "journal_fixture.h"
 
+#include <atomic>
 #include <ctime>
 #include <random>
 #include <thread>
@@ -38,13 +39,13 @@ TEST_F(GroupCommitTest, RecordsComeBackInOrderAfterAnOrderlyStop) {
   EXPECT_EQ(segments(dir_, fs_)->size(), 1u) << "an orderly restart needs no new segment";
 }
 
-TEST_F(GroupCommitTest, SeveralThreadsGetDenseSequencesAndCallbacksInSubmissionOrder) {
+TEST_F(GroupCommitTest, SeveralThreadsGetDenseSequencesAndCallbacksEachInItsOwnOrder) {
   options_.fsync = FsyncPolicy::kNo;
   auto commit = open();
   constexpr int kThreads = 4, kEach = 2000;
   std::mutex mutex;
   std::vector<uint64_t> acknowledged;
-  std::vector<std::vector<uint64_t>> per_thread(kThreads);
+  std::vector<std::vector<int>> per_thread(kThreads);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
@@ -52,10 +53,10 @@ TEST_F(GroupCommitTest, SeveralThreadsGetDenseSequencesAndCallbacksInSubmissionO
         const uint32_t count = 1 + i % 3;
         std::string records;
         for (uint32_t k = 0; k < count; ++k) records += purchase(t * 100000 + i * 3 + k);
-        commit->submit(std::move(records), count, 0, 0, [&, t](const CommitOutcome& outcome) {
+        commit->submit(std::move(records), count, 0, 0, [&, t, i](const CommitOutcome& outcome) {
           const std::lock_guard lock(mutex);
           acknowledged.push_back(outcome.last_sequence);
-          per_thread[t].push_back(outcome.last_sequence);
+          per_thread[t].push_back(i);
         });
       }
     });
@@ -64,7 +65,10 @@ TEST_F(GroupCommitTest, SeveralThreadsGetDenseSequencesAndCallbacksInSubmissionO
   EXPECT_TRUE(commit->stop().ok());
   ASSERT_EQ(acknowledged.size(), size_t{kThreads * kEach});
   EXPECT_TRUE(std::is_sorted(acknowledged.begin(), acknowledged.end()));
-  for (const auto& own : per_thread) EXPECT_EQ(own.size(), size_t{kEach});
+  for (const auto& own : per_thread) {
+    EXPECT_EQ(own.size(), size_t{kEach});
+    EXPECT_TRUE(std::is_sorted(own.begin(), own.end()));
+  }
   EXPECT_EQ(orders().size(), acknowledged.back());
 }
 
@@ -141,6 +145,38 @@ TEST_F(GroupCommitTest, SubmitAfterStopIsAnsweredWithAnError) {
   auto commit = open();
   EXPECT_TRUE(commit->stop().ok());
   EXPECT_EQ(write(*commit, 1).status.error().cls(), ErrorClass::kUnavailable);
+}
+
+// Whoever submits while the journal stops is in it or is told that it has stopped, never neither.
+TEST_F(GroupCommitTest, AStopAmongSubmissionsAnswersEachOnceAndTruly) {
+  options_.fsync = FsyncPolicy::kNo;
+  constexpr int kThreads = 3, kRounds = 8;
+  uint64_t accepted_before = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    auto commit = open();
+    std::atomic<uint64_t> submitted{0}, accepted{0}, refused{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&] {
+        for (bool stopped = false; !stopped;) {
+          const uint64_t n = ++submitted;
+          const auto thread = std::this_thread::get_id();
+          commit->submit(purchase(n), 1, 0, 0, [&, thread](const CommitOutcome& outcome) {
+            ++(outcome.status ? accepted : refused);
+            if (thread == std::this_thread::get_id()) stopped = true;
+          });
+        }
+      });
+    }
+    while (accepted < 20) std::this_thread::yield();
+    EXPECT_TRUE(commit->stop().ok());
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(refused, uint64_t{kThreads});
+    EXPECT_EQ(accepted + refused, submitted);
+    commit.reset();
+    accepted_before += accepted;
+    ASSERT_EQ(orders().size(), accepted_before) << "in round " << round;
+  }
 }
 
 TEST_F(GroupCommitTest, AnIdleJournalUsesNoCpu) {
