@@ -77,10 +77,10 @@ TEST(BatchQueueTest, WhatWasPushedBeforeItClosedIsTakenWhatComesLaterIsLeftToIts
 }
 
 // Takes on a thread of its own, which the destructor ends, and tells of each batch and signal.
-class Reader {
+class Taker {
  public:
-  explicit Reader(BatchQueue& queue) : queue_(queue), thread_([this] { run(); }) {}
-  ~Reader() {
+  explicit Taker(BatchQueue& queue) : queue_(queue), thread_([this] { run(); }) {}
+  ~Taker() {
     queue_.close();
     thread_.join();
   }
@@ -107,7 +107,7 @@ class Reader {
 // The pauses are for the reader to fall asleep in: it looks a few times before.
 TEST(BatchQueueTest, ASleepingReaderIsWokenByABatchASignalAndTheEnd) {
   BatchQueue queue;
-  Reader reader(queue);
+  Taker reader(queue);
   for (int i = 0; i < 20; ++i) {
     std::this_thread::sleep_for(2ms);
     Batch batch = batch_of("", 0);
@@ -125,7 +125,7 @@ TEST(BatchQueueTest, ASleepingReaderIsWokenByABatchASignalAndTheEnd) {
 TEST(BatchQueueTest, NoWakeUpIsLost) {
   constexpr int kThreads = 2, kRounds = 5'000;
   BatchQueue queue;
-  Reader reader(queue);
+  Taker reader(queue);
   std::atomic<int> lost{0};
   std::barrier round(kThreads);
   std::vector<std::thread> threads;
