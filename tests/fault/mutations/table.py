@@ -310,4 +310,48 @@ MUTATIONS = (
         "proxy/front/session_client.cc",
         "if (judged || client_is_right(args)) return \"\";", "if (true) return \"\";",
         (Pytest("tests/system/test_front_inquiries.py", "is_wrong_is_refused"),)),
+    # ---- shelves -------------------------------------------------------------------------------
+    Mutation(
+        "shelf: an item's checksum is not compared", "proxy/sale/scripts/purchase.lua",
+        "if is ~= should_be or struct", "if struct",
+        (Gtest("test_sale", "CallTest.Whatever*"),)),
+    Mutation(
+        "shelf: another writer of the lane is not noticed", "proxy/sale/scripts/purchase.lua",
+        "if writer ~= ARGV[5] then", "if false then",
+        (Gtest("test_sale", "CallTest.AnotherEpoch*"),)),
+    Mutation(
+        "shelf: the receipts' type is not looked at before the first write",
+        "proxy/sale/scripts/purchase.lua",
+        "local receipts = call('LLEN', receipts_key)", "local receipts = 0",
+        (Gtest("test_sale", "CallTest.KeyOfAnotherType*"),)),
+    Mutation(
+        "shelf: a lane that must pass is forgotten", "proxy/sale/scripts/gate.lua",
+        "if closes then wait = ARGV[10] .. string.sub(without(wait, ARGV[10]), 2) end", "",
+        (Gtest("test_sale", "ShelfGateTest.AfterARestart*"),)),
+    Mutation(
+        "shelf: a living writer loses its lane", "proxy/sale/scripts/gate.lua",
+        "return answer('ALIVE', host)", "",
+        (Gtest("test_sale", "ShelfGateTest.ALivingWriter*"),)),
+    Mutation(
+        "shelf: items that cannot be made anew are taken away", "proxy/sale/scripts/gate.lua",
+        "if not provable then return answer('EDITED') end", "",
+        (Gtest("test_sale", "ShelfGateTest.AnEditedShelf*"),)),
+    Mutation(
+        "shelf: a lane's sequence ends with its last record", "proxy/sale/scripts/replay.lua",
+        "local last = waits_at and waits_at - 1 or to",
+        "local last = waits_at and waits_at - 1 or sequence",
+        (Gtest("test_sale", "ShelfReplayTest.ALaneStands*"),)),
+    Mutation(
+        "shelf: records of an earlier item of the name are applied",
+        "proxy/sale/scripts/replay.lua",
+        "elseif kind == 'N' or item.born ~= born then", "elseif kind == 'N' then",
+        (Gtest("test_sale", "ShelfReplayTest.RecordsOfAnEarlier*"),)),
+    Mutation(
+        "shelf: a batch that was settled may be missing", "proxy/sale/shelf.cc",
+        'SLUICE_ASSERT(sequence == lane_sequence_ + 1, "settled lane sequences are consecutive");',
+        "", (Gtest("test_sale", "ShelfDeath.*"),)),
+    Mutation(
+        "shelf: what goes back to the queue keeps its order ids", "proxy/sale/shelf.cc",
+        "op.order_id = 0;", ";",
+        (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
 )
