@@ -16,9 +16,12 @@ constexpr int64_t kRequestTimeoutMs = 2'000;
 constexpr int64_t kWaitSliceMs = 500;
 constexpr size_t kJobsMax = 64;
 
+// -1: there is none. Another program may answer there: a fraction, or what no 64 bits hold, is none.
 int64_t number(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
-  return value && value->is_number() ? value->to_number<int64_t>() : -1;
+  boost::system::error_code failure;
+  const int64_t found = value == nullptr ? -1 : value->to_number<int64_t>(failure);
+  return failure ? -1 : found;
 }
 
 std::string text(const boost::json::object& object, std::string_view name) {

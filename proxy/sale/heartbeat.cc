@@ -35,6 +35,7 @@ std::string joined_with_commas(const Ids& ids) {
 struct Heartbeat::Table {
   std::string nonce;
   std::map<uint64_t, std::string> members;
+  std::set<uint64_t> nonsense;  // fields of members whose value is no journal's id
   std::set<std::pair<uint64_t, uint64_t>> knows;  // N, M of N>M
   std::set<uint64_t> forgotten;
   std::map<uint64_t, std::string> passed;
@@ -53,7 +54,8 @@ struct Heartbeat::Table {
     } else if (name.starts_with("forget:")) {
       if (parse_id(name.substr(7), id)) forgotten.insert(id);
     } else if (parse_id(name, id)) {
-      members.emplace(id, value);
+      if (Lanes::is_journal_id(value)) members.emplace(id, value);
+      else nonsense.insert(id);
     } else if (const size_t arrow = name.find('>'); arrow != std::string_view::npos) {
       if (parse_id(name.substr(0, arrow), id) && parse_id(name.substr(arrow + 1), other)) {
         knows.emplace(id, other);
@@ -156,6 +158,8 @@ void Heartbeat::check_process() {
 }
 
 void Heartbeat::looked(const Table& table) {
+  complain_of_nonsense(table);
+  if (table.nonsense.contains(own_)) return;  // written anew; the next look finds it
   if (is_rewound(table) || is_impostor(table)) return;
   shared_.lanes->set_forgotten(table.forgotten);
   if (update_peers(table)) return;
@@ -163,6 +167,18 @@ void Heartbeat::looked(const Table& table) {
   judge(table);
   pulse();
   look_for_waiting_items();
+}
+
+// Somebody has written into the table by hand. Each proxy puts its own field right.
+void Heartbeat::complain_of_nonsense(const Table& table) {
+  if (table.nonsense.empty()) return;
+  if (table.nonsense.contains(own_)) {
+    redis_.call({"HSET", kProxiesKey, shared_.lane, shared_.journal_id}, [](const auto&) {});
+  }
+  const std::string complaint = std::string(kProxiesKey) + " names no journal for " +
+                                proxies_text(joined_with_commas(table.nonsense)) +
+                                ": what stands there is no journal's id, and is ignored";
+  if (std::exchange(complaint_, complaint) != complaint) spdlog::error("{}", complaint);
 }
 
 bool Heartbeat::is_rewound(const Table& table) {

@@ -66,6 +66,7 @@ class Heartbeat {
   void beat();
   void check_process();
   void looked(const Table& table);
+  void complain_of_nonsense(const Table& table);
   bool is_rewound(const Table& table);
   bool is_impostor(const Table& table);
   bool update_peers(const Table& table);

@@ -52,6 +52,12 @@ Result<Lanes::Peers> decode(std::string_view text) {
   return peers;
 }
 
+template <class Id>
+bool parse_whole(std::string_view text, Id& id) {
+  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
+  return failure == std::errc() && rest == text.data() + text.size();
+}
+
 template <class Ids>
 std::string list_text(const Ids& ids) {
   std::string text = ",";
@@ -79,6 +85,11 @@ Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSys
   lanes->peers_ = *std::move(peers);
   lanes->alone_ = lanes->peers_.empty();
   return lanes;
+}
+
+bool Lanes::is_journal_id(std::string_view text) {
+  uint64_t id = 0;
+  return parse_whole(text, id) && id != 0;
 }
 
 Lanes::Peers Lanes::peers() const {

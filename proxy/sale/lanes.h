@@ -28,6 +28,8 @@ inline constexpr std::string_view kItemsKey = "sluice:items";      // set: every
 class Lanes {
  public:
   using Peers = std::map<uint64_t, std::string>;  // proxy.id → journal id, without this proxy
+  // Whether a text can be a journal's id; what others wrote into Redis may be anything.
+  static bool is_journal_id(std::string_view text);
 
   // Reads `dir`/peers. kCorrupt: the file is damaged, the message says what to do (exit code 3).
   static Result<std::unique_ptr<Lanes>> open(const std::string& dir, base::FileSystem& fs,

@@ -261,6 +261,37 @@ def test_who_waits_for_the_flusher_does_not_hold_up_the_end(made):
     assert time.monotonic() - begun < 8
 
 
+class Foreign(Silent):
+    """Another program at the flusher's address: it answers each request with the same JSON."""
+
+    body = b"{}"
+
+    def read(self, connection):
+        super().read(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                           b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
+                           % (len(self.body), self.body))
+        connection.close()
+
+
+@pytest.mark.parametrize("numbers", [
+    '"backlog_records": 1.5, "position": 2.5', '"backlog_records": 1e30, "position": -1e30',
+    '"backlog_records": "7", "position": [1]', '"backlog_records": 18446744073709551615',
+    '"backlog_records": null, "position": {}'])
+def test_numbers_of_another_program_at_the_flushers_address_harm_nobody(made, numbers):
+    flusher = Foreign()
+    stack = made(f"flusher.admin={flusher.url}", io_threads=1)
+    client = stack.via()
+    journal = dict(line.split(":", 1) for line in client.ask("INFO", "sluice").decode().split()
+                   if ":" in line)["sluice_journal_id"]
+    flusher.body = ('{"journal_id": "%s", "state": "HOLDING", %s}' % (journal, numbers)).encode()
+    wait_for(lambda: b"sluice_flusher:HOLDING" in client.ask("INFO", "sluice"), "it is believed")
+    info = client.ask("INFO", "sluice")
+    assert b"sluice_backlog_records:-1\r\n" in info and b"sluice_drained_records:0\r\n" in info
+    assert client.ask("SECKILL.FLUSH", "WAIT", 10)[:1] in b"-*+"
+    assert client.ask("PING") == b"+PONG\r\n"
+
+
 def test_a_pause_overtakes_those_who_wait_for_a_drain(made):
     flusher = Silent()
     stack = made(f"flusher.admin={flusher.url}", io_threads=1)

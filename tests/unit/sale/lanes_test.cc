@@ -78,6 +78,25 @@ TEST_F(LanesTest, MemberThatIsGivenUpIsWaitedForNoMoreAndJoinsAnewWhenItComesBac
   EXPECT_EQ(remaining(*a), "9");
 }
 
+// The peers file is of lines: a newline in a value would make it one that no start reads again.
+TEST_F(LanesTest, ValueThatIsNoJournalsIdIsIgnoredAndNeverReachesThePeersFile) {
+  auto a = start(7);
+  a->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  for (const char* value : {"12\n13 14", "x", "", "0", "99999999999999999999", "-1"}) {
+    redis_.run({"HSET", "sluice:proxies", "9", value, "7", value});
+    for (int i = 0; i < 2000 && redis_.run({"HGET", "sluice:proxies", "7"}) == value; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(redis_.run({"HGET", "sluice:proxies", "7"}), a->shared().journal_id) << value;
+    EXPECT_EQ(a->shared().lanes->known(), ",7,") << value;
+    EXPECT_FALSE(buy(*a, std::string("u") + std::to_string(value[0])).empty());
+  }
+  redis_.run({"HDEL", "sluice:proxies", "9"});
+  EXPECT_EQ(a->fatal(), "");
+  a.reset();
+  EXPECT_TRUE(start(7)->ready());
+}
+
 TEST_F(LanesTest, FlushedRedisGetsTheOrdersOfAllLanesBackBeforeAnybodySells) {
   const auto a = start(7), b = start(8, 2);
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5", "LIMIT", "1"});
