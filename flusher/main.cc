@@ -164,8 +164,8 @@ int run(const Arguments& arguments, const Options& options) {
 }
 
 int main_of(int argc, char** argv) {
-  if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   SignalThread::block();
+  if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   Arguments arguments;
   if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   const auto options = load_options(arguments);

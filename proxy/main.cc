@@ -146,7 +146,8 @@ int refuse_to_start(const Error& error) {
   return exit_code(error);
 }
 
-// Before the first thread starts, so that only the main thread gets them.
+// First of all, so that one which comes early ends the program in order, and only the main thread
+// gets them.
 sigset_t block_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -157,8 +158,7 @@ sigset_t block_signals() {
 }
 
 int run(const Arguments& arguments, const base::Config& config, const Options& options,
-        front::UserDirectory* users) {
-  const sigset_t signals = block_signals();
+        front::UserDirectory* users, const sigset_t& signals) {
   base::Registry registry;
   registry.computed(
       "sluice_build_info", "1; the labels tell the version.", [] { return 1.0; }, false,
@@ -226,6 +226,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
 }
 
 int start(int argc, char** argv) {
+  const sigset_t signals = block_signals();
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
   ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
   spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
@@ -250,7 +251,7 @@ int start(int argc, char** argv) {
     std::printf("%s: the configuration is good\n", arguments.config_file.c_str());
     return kExitDone;
   }
-  return run(arguments, *config, *options, users->get());
+  return run(arguments, *config, *options, users->get(), signals);
 }
 
 }  // namespace
