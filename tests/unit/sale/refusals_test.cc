@@ -61,7 +61,7 @@ class RefusedCallTest : public CallTest {
 };
 
 TEST_F(RefusedCallTest, OfARealRedisEachIsKnownAndNothingHasHappened) {
-  redis_.run({"CONFIG", "SET", "maxmemory", "1mb"});
+  redis_.run({"CONFIG", "SET", "maxmemory", "1"});
   EXPECT_EQ(kind_of_refusal(purchase()), RefusalKind::kPasses) << purchase();
   redis_.run({"CONFIG", "SET", "maxmemory", "0"});
   redis_.run({"CONFIG", "SET", "min-replicas-to-write", "1"});
