@@ -16,7 +16,8 @@ constexpr int64_t kRequestTimeoutMs = 2'000;
 constexpr int64_t kWaitSliceMs = 500;
 constexpr size_t kJobsMax = 64;
 
-// -1: there is none. Another program may answer there: a fraction, or what no 64 bits hold, is none.
+// -1: there is none. Another program may answer there: a fraction, or what 64 bits do not hold, is
+// none.
 int64_t number(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   boost::system::error_code failure;
