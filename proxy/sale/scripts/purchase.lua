@@ -22,7 +22,7 @@
 -- to look at its buyers and one to write them; all items are read by one HMGET and written by one
 -- HSET, with the lane's sequence.
 --
--- An item is packed as item.h says. The checksum is of every number in it, so that whatever is
+-- An item is packed as packed_item.lua says. The checksum is of every number in it, so that whatever is
 -- edited by hand is noticed before anything is sold by it; and the number of fields of the buyers
 -- hash is one of them. It is a weighted sum: exact in a double, and linear, so that the next one is
 -- the last one and what changed.
@@ -46,30 +46,11 @@ end
 
 -- ---- Look: nothing is written yet.
 
--- stock, sold, fields, early; born; initial, limit; start, end, hold, since; state; two that are 0;
--- checksum.
-local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
-local WORDS = '<' .. string.rep('I4', 19) .. 'I8'
-local OPEN, CLOSED = 1, 2
-
--- The sum over the 19 words before the checksum, and the checksum.
-local function checksums(packed)
-  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, sum = struct.unpack(WORDS, packed)
-  return a * 3 + b * 5 + c * 7 + d * 11 + e * 13 + f * 17 + g * 19 + h * 23 + i * 29 + j * 31 +
-         k * 37 + l * 41 + m * 43 + n * 47 + o * 53 + p * 59 + q * 61 + r * 67 + s * 71, sum
-end
-
 local bought = {}
 local from = 1
 for k = 1, item_count do
   local packed, fields = found[k + 2], call('HLEN', KEYS[k + 2])
-  if packed then
-    if #packed ~= PACKED_BYTES then return 'EDITED ' .. names[k] end
-    local is, should_be = checksums(packed)
-    if is ~= should_be or struct.unpack('<I4', packed, 9) ~= fields then
-      return 'EDITED ' .. names[k]
-    end
-  end
+  if packed and not is_whole(packed, fields) then return 'EDITED ' .. names[k] end
   bought[k] = call('HMGET', KEYS[k + 2], unpack(users, from, from + counts[k] - 1))
   from = from + counts[k]
 end
@@ -265,17 +246,9 @@ local function read_item(packed)
   if not packed then
     return {exists = false, stock = 0, sold = 0, fields = 0, limit = 0, ends_in_ms = -1}
   end
-  local item = {exists = true, ends_in_ms = -1}
-  item.stock, item.sold, item.fields, item.early, item.born, item.initial, item.limit, item.starts,
-    item.ends, item.hold, item.since, item.state = struct.unpack(PACKED, packed)
+  local item = unpack_item(packed)
+  item.exists, item.ends_in_ms = true, -1
   return item
-end
-
-local function pack_item(item)
-  local packed = struct.pack(PACKED, item.stock, item.sold, item.fields, item.early, item.born,
-                             item.initial, item.limit, item.starts, item.ends, item.hold,
-                             item.since, item.state, 0, 0, 0)
-  return string.sub(packed, 1, -9) .. struct.pack('<I8', (checksums(packed)))
 end
 
 local only_first_buys = not string.find(kinds, '[^B]')

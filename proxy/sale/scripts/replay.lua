@@ -23,28 +23,6 @@ local lane_field = '@lane:' .. ARGV[1]
 local from, to = tonumber(ARGV[3]), tonumber(ARGV[4])
 local names, records = cmsgpack.unpack(ARGV[5]), cmsgpack.unpack(ARGV[6])
 
--- As in purchase.lua.
-local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
-local WORDS = '<' .. string.rep('I4', 19) .. 'I8'
-local OPEN, CLOSED = 1, 2
-local function checksums(packed)
-  local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, sum = struct.unpack(WORDS, packed)
-  return a * 3 + b * 5 + c * 7 + d * 11 + e * 13 + f * 17 + g * 19 + h * 23 + i * 29 + j * 31 +
-         k * 37 + l * 41 + m * 43 + n * 47 + o * 53 + p * 59 + q * 61 + r * 67 + s * 71, sum
-end
-local function read_item(packed)
-  local item = {}
-  item.stock, item.sold, item.fields, item.early, item.born, item.initial, item.limit, item.starts,
-    item.ends, item.hold, item.since, item.state = struct.unpack(PACKED, packed)
-  return item
-end
-local function pack_item(item)
-  local packed = struct.pack(PACKED, item.stock, item.sold, item.fields, item.early, item.born,
-                             item.initial, item.limit, item.starts, item.ends, item.hold,
-                             item.since, item.state, 0, 0, 0)
-  return string.sub(packed, 1, -9) .. struct.pack('<I8', (checksums(packed)))
-end
-
 -- ---- Look: nothing is written yet.
 
 local found = call('HMGET', shelf_key, lane_field, unpack(names))
@@ -56,12 +34,8 @@ local items = {}
 for k = 1, #names do
   local packed, fields = found[k + 1], call('HLEN', KEYS[k + 2])
   if packed then
-    if #packed ~= PACKED_BYTES then return 'EDITED ' .. names[k] end
-    local is, should_be = checksums(packed)
-    if is ~= should_be or struct.unpack('<I4', packed, 9) ~= fields then
-      return 'EDITED ' .. names[k]
-    end
-    items[k] = read_item(packed)
+    if not is_whole(packed, fields) then return 'EDITED ' .. names[k] end
+    items[k] = unpack_item(packed)
   end
 end
 

@@ -312,8 +312,8 @@ MUTATIONS = (
         (Pytest("tests/system/test_front_inquiries.py", "is_wrong_is_refused"),)),
     # ---- shelves -------------------------------------------------------------------------------
     Mutation(
-        "shelf: an item's checksum is not compared", "proxy/sale/scripts/purchase.lua",
-        "if is ~= should_be or struct", "if struct",
+        "shelf: an item's checksum is not compared", "proxy/sale/scripts/packed_item.lua",
+        "return is == should_be and struct", "return struct",
         (Gtest("test_sale", "CallTest.Whatever*"),)),
     Mutation(
         "shelf: another writer of the lane is not noticed", "proxy/sale/scripts/purchase.lua",
