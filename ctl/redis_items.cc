@@ -1,7 +1,8 @@
 #include "ctl/redis_items.h"
 
 #include <algorithm>
-#include <charconv>
+
+#include "base/decimal.h"
 
 namespace sluice::ctl {
 namespace {
@@ -11,12 +12,6 @@ constexpr std::string_view kScanCount = "1000";
 
 std::string key_of(const std::string& item, std::string_view part) {
   return "sluice:{" + item + "}:" + std::string(part);
-}
-
-template <class Number>
-bool parse(std::string_view text, Number& number) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failure == std::errc() && rest == text.data() + text.size();
 }
 
 std::string_view take_until(std::string_view& text, std::string_view separators) {
@@ -31,16 +26,16 @@ void read_field(RedisItem& item, std::string_view field, std::string_view value)
   uint32_t lane = 0;
   if (field == "stock") {
     item.exists = true;
-    parse(value, item.stock);
+    base::parse_decimal(value, item.stock);
   } else if (field == "sold") {
-    parse(value, item.sold);
+    base::parse_decimal(value, item.sold);
   } else if (field == "wait") {
     while (value.starts_with(',')) value.remove_prefix(1);
     while (value.ends_with(',')) value.remove_suffix(1);
     item.waits_for = value;
-  } else if (field.starts_with("lane:") && parse(field.substr(5), lane)) {
-    parse(value, item.lanes[lane]);
-  } else if (field.starts_with("journal:") && parse(field.substr(8), lane)) {
+  } else if (field.starts_with("lane:") && base::parse_decimal(field.substr(5), lane)) {
+    base::parse_decimal(value, item.lanes[lane]);
+  } else if (field.starts_with("journal:") && base::parse_decimal(field.substr(8), lane)) {
     item.journals[lane] = value;
   }
 }
@@ -49,7 +44,7 @@ bool add_order(Sales& buyers, std::string_view user, std::string_view order,
                std::string_view quantity, bool cancelled) {
   uint64_t order_id = 0;
   int64_t units = 0;
-  if (!parse(order, order_id) || !parse(quantity, units)) return false;
+  if (!base::parse_decimal(order, order_id) || !base::parse_decimal(quantity, units)) return false;
   buyers.bought.add(order_id, user, units);
   if (cancelled) buyers.cancelled.add(order_id, user, units);
   return true;

@@ -3,9 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <random>
 
+#include "base/decimal.h"
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/gate.h"
 #include "proxy/upstream/info.h"
@@ -16,11 +16,6 @@ namespace {
 using upstream::Reply;
 
 constexpr std::string_view kWaitingItemsABeat = "200";
-
-bool parse_id(std::string_view text, uint64_t& id) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
-  return failure == std::errc() && rest == text.data() + text.size();
-}
 
 template <class Ids>
 std::string joined_with_commas(const Ids& ids) {
@@ -52,18 +47,19 @@ struct Heartbeat::Table {
     if (name == "nonce") {
       nonce = value;
     } else if (name.starts_with("forget:")) {
-      if (parse_id(name.substr(7), id)) forgotten.insert(id);
-    } else if (parse_id(name, id)) {
+      if (base::parse_decimal(name.substr(7), id)) forgotten.insert(id);
+    } else if (base::parse_decimal(name, id)) {
       if (Lanes::is_journal_id(value)) members.emplace(id, value);
       else nonsense.insert(id);
     } else if (const size_t arrow = name.find('>'); arrow != std::string_view::npos) {
-      if (parse_id(name.substr(0, arrow), id) && parse_id(name.substr(arrow + 1), other)) {
+      if (base::parse_decimal(name.substr(0, arrow), id) &&
+          base::parse_decimal(name.substr(arrow + 1), other)) {
         knows.emplace(id, other);
       }
     } else if (const size_t colon = name.find(':'); colon != std::string_view::npos) {
-      if (!parse_id(name.substr(0, colon), id)) return;
+      if (!base::parse_decimal(name.substr(0, colon), id)) return;
       if (name.substr(colon) == ":passed") passed.emplace(id, value);
-      if (name.substr(colon) == ":beat" && id == own) parse_id(value, own_beat);
+      if (name.substr(colon) == ":beat" && id == own) base::parse_decimal(value, own_beat);
     }
   }
 };
@@ -178,7 +174,7 @@ void Heartbeat::complain_of_nonsense(const Table& table) {
   const std::string complaint = std::string(kProxiesKey) + " names no journal for " +
                                 proxies_text(joined_with_commas(table.nonsense)) +
                                 ": what stands there is no journal's id, and is ignored";
-  if (std::exchange(complaint_, complaint) != complaint) spdlog::error("{}", complaint);
+  if (std::exchange(nonsense_complaint_, complaint) != complaint) spdlog::error("{}", complaint);
 }
 
 bool Heartbeat::is_rewound(const Table& table) {

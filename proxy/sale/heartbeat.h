@@ -91,6 +91,7 @@ class Heartbeat {
   uint64_t beat_ = 0;                     // last one sent
   uint64_t beat_confirmed_ = 0;           // last one that Redis is known to have taken
   std::string complaint_;                 // last one logged about the table
+  std::string nonsense_complaint_;        // … about values in it that mean nothing
   bool joined_ = false;
   bool saving_ = false;
   bool stopped_ = false;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/crc32c.h"
+#include "base/decimal.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -52,12 +53,6 @@ Result<Lanes::Peers> decode(std::string_view text) {
   return peers;
 }
 
-template <class Id>
-bool parse_whole(std::string_view text, Id& id) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
-  return failure == std::errc() && rest == text.data() + text.size();
-}
-
 template <class Ids>
 std::string list_text(const Ids& ids) {
   std::string text = ",";
@@ -89,7 +84,7 @@ Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSys
 
 bool Lanes::is_journal_id(std::string_view text) {
   uint64_t id = 0;
-  return parse_whole(text, id) && id != 0;
+  return base::parse_decimal(text, id) && id != 0;
 }
 
 Lanes::Peers Lanes::peers() const {

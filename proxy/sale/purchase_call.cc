@@ -1,36 +1,20 @@
 #include "proxy/sale/purchase_call.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
-#include <charconv>
 #include <cstring>
 #include <numeric>
 
 #include "base/decimal.h"
 #include "proxy/sale/msgpack.h"
+#include "proxy/sale/operation_text.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
 constexpr uint32_t kColumns = 7;
-constexpr size_t kNameBytesMax = 64;
 constexpr size_t kBornBytes = 8;
-
-// Removes and returns the text up to the separator (or to the end).
-std::string_view take_until(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view token = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return token;
-}
-
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failure == std::errc() && rest == text.data() + text.size();
-}
 
 // Where so many lines end: at the newline behind the last, or at the end of the text.
 size_t end_of_lines(std::string_view text, size_t count) {
@@ -65,17 +49,6 @@ std::vector<size_t> run_lengths(std::span<const Operation> operations) {
 
 // ---- The columns.
 
-// "quantity,order,request"; as text, since Lua's numbers end at 2^53.
-void append_order_text(std::string& out, const Operation& op) {
-  std::array<char, 64 + kNameBytesMax> text;
-  char* at = base::put_decimal(text.data(), op.quantity);
-  *at++ = ',';
-  if (op.order_id != 0) at = base::put_decimal(at, op.order_id);
-  *at++ = ',';
-  at = std::copy(op.request.begin(), op.request.end(), at);
-  append_string(out, std::string_view(text.data(), static_cast<size_t>(at - text.data())));
-}
-
 // "limit,start,end,hold," and the 8 bytes of what the item is born as.
 std::string definition_text(const Operation& op) {
   std::string text;
@@ -88,7 +61,7 @@ std::string definition_text(const Operation& op) {
 
 bool parse_definition(std::string_view text, Operation& op) {
   for (int64_t* number : {&op.limit, &op.start_ms, &op.end_ms, &op.hold_ms}) {
-    if (!parse_number(take_until(text, ','), *number)) return false;
+    if (!base::parse_decimal(take_until(text, ','), *number)) return false;
   }
   if (text.size() != kBornBytes) return false;
   std::memcpy(&op.order_id, text.data(), kBornBytes);
@@ -96,15 +69,8 @@ bool parse_definition(std::string_view text, Operation& op) {
 }
 
 bool parse_text(std::string_view text, Operation& op) {
-  if (op.verb == Verb::kCreate) return parse_definition(text, op);
-  take_until(text, ',');  // the quantity has a column of its own
-  const std::string_view order = take_until(text, ',');
-  op.request = text;
-  return order.empty() || parse_number(order, op.order_id);
+  return op.verb == Verb::kCreate ? parse_definition(text, op) : parse_order_text(text, op);
 }
-
-// The user's column of an operation on the item as such. '/' is in no user's name.
-std::string item_user(Verb verb) { return {'/', static_cast<char>(verb)}; }
 
 // A letter each; in lower case if an operation before it on the same item has the same user.
 std::string kinds_text(std::span<const Operation> operations) {
@@ -121,15 +87,6 @@ std::string kinds_text(std::span<const Operation> operations) {
     operations = operations.subspan(of_item.size());
   }
   return kinds;
-}
-
-std::string encode_details(const std::vector<Operation>& operations) {
-  std::string out;
-  const auto has_fields = [](const Operation& op) { return !op.fields.empty(); };
-  if (std::none_of(operations.begin(), operations.end(), has_fields)) return out;
-  append_array_header(out, static_cast<uint32_t>(operations.size()));
-  for (const Operation& op : operations) append_string(out, op.fields);
-  return out;
 }
 
 // The columns of a payload, one after the other, into operations that are still to be made.
@@ -184,7 +141,9 @@ class PayloadReader {
 };
 
 bool parse_item_answer(std::string_view line, ItemAnswer& item) {
-  const auto take = [&line](auto& number) { return parse_number(take_until(line, ' '), number); };
+  const auto take = [&line](auto& number) {
+    return base::parse_decimal(take_until(line, ' '), number);
+  };
   return take(item.remaining) && take(item.fields_before) && take(item.fields) &&
          take(item.limit) && take(item.ends_in_ms) && line.empty();
 }
@@ -272,13 +231,14 @@ Result<CallAnswer> parse_call_answer(std::string_view text,
     answer.who = head;
   } else if (word == "GATE") {
     answer.kind = AnswerKind::kGate;
-    good = parse_number(head, answer.epoch);
+    good = base::parse_decimal(head, answer.epoch);
   } else if (word == "GAP") {
     answer.kind = AnswerKind::kGap;
-    good = parse_number(head, answer.lane_sequence);
+    good = base::parse_decimal(head, answer.lane_sequence);
   } else {
     const size_t heads_end = end_of_lines(rest, run_lengths(operations).size());
-    good = word == "OK" && parse_number(head, answer.lane_sequence) && heads_end < rest.size() &&
+    good = word == "OK" && base::parse_decimal(head, answer.lane_sequence) &&
+           heads_end < rest.size() &&
            parse_outcome(rest.substr(0, heads_end), rest.substr(heads_end + 1), operations,
                          answer.items, answer.verdicts);
   }
@@ -290,9 +250,9 @@ Result<CallReceipt> parse_call_receipt(std::string_view text) {
   const Error damaged(ErrorClass::kCorrupt, "a receipt in Redis is not readable");
   CallReceipt receipt;
   size_t head_bytes = 0, verdict_bytes = 0;
-  if (!parse_number(take_until(text, ' '), receipt.lane_sequence) ||
-      !parse_number(take_until(text, ' '), head_bytes) ||
-      !parse_number(take_until(text, ' '), verdict_bytes) || head_bytes > text.size() ||
+  if (!base::parse_decimal(take_until(text, ' '), receipt.lane_sequence) ||
+      !base::parse_decimal(take_until(text, ' '), head_bytes) ||
+      !base::parse_decimal(take_until(text, ' '), verdict_bytes) || head_bytes > text.size() ||
       verdict_bytes > text.size() - head_bytes) {
     return damaged;
   }

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <boost/unordered/unordered_flat_set.hpp>
-#include <charconv>
 
 #include "base/decimal.h"
 #include "proxy/sale/msgpack.h"
+#include "proxy/sale/operation_text.h"
 #include "scripts.h"
 
 namespace sluice::proxy::sale {
@@ -16,7 +16,6 @@ namespace {
 using Kind = Verdict::Kind;
 
 constexpr uint32_t kColumns = 5;
-constexpr size_t kNameBytesMax = 64;
 
 Script make_script(std::string_view text) {
   unsigned char digest[SHA_DIGEST_LENGTH];
@@ -29,27 +28,13 @@ Script make_script(std::string_view text) {
   return {text, sha};
 }
 
-// Removes and returns the text up to the separator (or to the end).
-std::string_view take_until(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view token = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return token;
-}
-
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failure == std::errc() && rest == text.data() + text.size();
-}
-
 std::string definition_text(int64_t limit, int64_t start_ms, int64_t end_ms) {
   return std::to_string(limit) + "," + std::to_string(start_ms) + "," + std::to_string(end_ms);
 }
 
 void parse_definition(std::string_view text, Operation& op) {
   for (int64_t* field : {&op.limit, &op.start_ms, &op.end_ms}) {
-    parse_number(take_until(text, ','), *field);
+    base::parse_decimal(take_until(text, ','), *field);
   }
 }
 
@@ -75,17 +60,6 @@ journal::RecordType record_type(Verb verb) {
   }
 }
 
-// "quantity,order,request"; as text, since Lua's numbers end at 2^53.
-void append_order_text(std::string& out, const Operation& op) {
-  std::array<char, 64 + kNameBytesMax> text;
-  char* at = base::put_decimal(text.data(), op.quantity);
-  *at++ = ',';
-  if (op.order_id != 0) at = base::put_decimal(at, op.order_id);
-  *at++ = ',';
-  at = std::copy(op.request.begin(), op.request.end(), at);
-  append_string(out, std::string_view(text.data(), static_cast<size_t>(at - text.data())));
-}
-
 void append_text(std::string& out, const Operation& op, std::string_view identity,
                  int64_t retain_ms) {
   if (op.verb == Verb::kCreate) {
@@ -104,14 +78,8 @@ bool parse_text(std::string_view text, Operation& op) {
     parse_definition(text, op);
     return true;
   }
-  take_until(text, ',');  // the quantity has a column of its own
-  const std::string_view order = take_until(text, ',');
-  op.request = text;
-  return order.empty() || parse_number(order, op.order_id);
+  return parse_order_text(text, op);
 }
-
-// The user's column of an operation on the item as such. '/' is in no user's name.
-std::string item_user(Verb verb) { return {'/', static_cast<char>(verb)}; }
 
 std::string kinds_text(const std::vector<Operation>& operations) {
   constexpr char kToLowerCase = 'a' - 'A';
@@ -123,15 +91,6 @@ std::string kinds_text(const std::vector<Operation>& operations) {
     kinds += static_cast<char>(static_cast<char>(op.verb) + (first ? 0 : kToLowerCase));
   }
   return kinds;
-}
-
-std::string encode_details(const std::vector<Operation>& operations) {
-  std::string out;
-  const auto has_fields = [](const Operation& op) { return !op.fields.empty(); };
-  if (std::none_of(operations.begin(), operations.end(), has_fields)) return out;
-  append_array_header(out, static_cast<uint32_t>(operations.size()));
-  for (const Operation& op : operations) append_string(out, op.fields);
-  return out;
 }
 
 }  // namespace
@@ -176,12 +135,14 @@ Result<Answer> parse_answer(std::string_view text, const std::vector<Operation>&
   }
   if (word == "GATE" || word == "GAP") {
     answer.kind = word == "GATE" ? Answer::Kind::kGate : Answer::Kind::kGap;
-    if (!parse_number(head, word == "GATE" ? answer.epoch : answer.sequence))
+    if (!base::parse_decimal(head, word == "GATE" ? answer.epoch : answer.sequence))
       return not_an_answer(text);
     return answer;
   }
   int64_t remaining = 0;
-  const auto take = [&head](auto& number) { return parse_number(take_until(head, ' '), number); };
+  const auto take = [&head](auto& number) {
+    return base::parse_decimal(take_until(head, ' '), number);
+  };
   if (word != "OK" || !take(answer.sequence) || !take(answer.epoch) || !take(remaining) ||
       !take(answer.fields_before) || !take(answer.fields) || !take(answer.limit) ||
       !take(answer.ends_in_ms)) {
@@ -230,9 +191,9 @@ Result<Receipt> parse_receipt(std::string_view text, std::string_view item) {
   Receipt receipt;
   uint64_t verdict_bytes = 0;
   int64_t remaining = 0;
-  if (!parse_number(take_until(text, ' '), receipt.batch) ||
-      !parse_number(take_until(text, ' '), remaining) ||
-      !parse_number(take_until(text, ' '), verdict_bytes) || verdict_bytes > text.size()) {
+  if (!base::parse_decimal(take_until(text, ' '), receipt.batch) ||
+      !base::parse_decimal(take_until(text, ' '), remaining) ||
+      !base::parse_decimal(take_until(text, ' '), verdict_bytes) || verdict_bytes > text.size()) {
     return damaged;
   }
   MsgpackReader reader(text.substr(verdict_bytes));

@@ -113,20 +113,22 @@ ShelfBatch& Shelf::send(ShelfBatch batch) {
 }
 
 ShelfBatch* Shelf::find(uint64_t batch_number) {
-  const auto found = std::find_if(in_flight_.begin(), in_flight_.end(), [&](const auto& batch) {
-    return batch.number == batch_number;
-  });
+  const auto found = place_of(batch_number);
   return found == in_flight_.end() ? nullptr : &*found;
 }
 
 ShelfBatch Shelf::take(uint64_t batch_number) {
-  const auto found = std::find_if(in_flight_.begin(), in_flight_.end(), [&](const auto& batch) {
-    return batch.number == batch_number;
-  });
+  const auto found = place_of(batch_number);
   SLUICE_ASSERT(found != in_flight_.end(), "a batch is taken out of flight once");
   ShelfBatch batch = std::move(*found);
   in_flight_.erase(found);
   return batch;
+}
+
+Queue<ShelfBatch>::iterator Shelf::place_of(uint64_t batch_number) {
+  return std::find_if(in_flight_.begin(), in_flight_.end(), [=](const ShelfBatch& batch) {
+    return batch.number == batch_number;
+  });
 }
 
 void Shelf::put_back(size_t (*bytes_of)(const Operation&)) {

@@ -10,10 +10,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "proxy/sale/durability.h"
@@ -141,6 +139,8 @@ class Shelf {
     uint64_t first_order_id = 0;
     ShelfReplies replies;
   };
+
+  Queue<ShelfBatch>::iterator place_of(uint64_t batch_number);
 
   State state_ = State::kShut;
   std::string why_;

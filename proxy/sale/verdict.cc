@@ -1,25 +1,12 @@
 #include "proxy/sale/verdict.h"
 
-#include <algorithm>
-#include <charconv>
+#include "base/decimal.h"
+#include "proxy/sale/operation_text.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
 using Kind = Verdict::Kind;
-
-// Removes and returns the text up to the separator (or to the end).
-std::string_view take_until(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view token = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return token;
-}
-
-bool parse_number(std::string_view text, int64_t& number) {
-  const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failure == std::errc() && rest == text.data() + text.size();
-}
 
 // How many numbers such a verdict on such an operation has.
 size_t numbers_due(Verb verb, Kind kind) {
@@ -55,7 +42,7 @@ std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
     } else if (token != "cancelled" && token != "closed") {
       // An item that was oversold has less than 0 remaining.
       const bool fits = numbers < verdict.numbers.size();
-      if (!fits || !parse_number(token, verdict.numbers[numbers])) return {};
+      if (!fits || !base::parse_decimal(token, verdict.numbers[numbers])) return {};
       ++numbers;
     }
   }

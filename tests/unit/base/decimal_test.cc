@@ -42,5 +42,17 @@ TEST(Decimal, NumbersOfEveryLength) {
   }
 }
 
+TEST(Decimal, AllOfATextIsANumberOrItIsNone) {
+  uint64_t number = 0;
+  EXPECT_TRUE(parse_decimal("18446744073709551615", number));
+  EXPECT_EQ(number, std::numeric_limits<uint64_t>::max());
+  for (const char* text : {"", "18446744073709551616", "-1", "+1", " 1", "1 ", "1x", "x", "0x1"}) {
+    EXPECT_FALSE(parse_decimal(text, number)) << text;
+  }
+  int64_t with_sign = 0;
+  EXPECT_TRUE(parse_decimal("-5", with_sign));
+  EXPECT_EQ(with_sign, -5);
+}
+
 }  // namespace
 }  // namespace sluice::base
