@@ -1,5 +1,5 @@
 // An item's whole state as the scripts keep it, in one field of the shelf's hash. The other side is
-// proxy/sale/scripts/purchase.lua; a test lets each read what the other wrote.
+// proxy/sale/scripts/packed_item.lua; a test lets each read what the other wrote.
 //
 //   offset  bytes            little-endian
 //   0       4  stock         given in all

@@ -22,10 +22,10 @@
 -- to look at its buyers and one to write them; all items are read by one HMGET and written by one
 -- HSET, with the lane's sequence.
 --
--- An item is packed as packed_item.lua says. The checksum is of every number in it, so that whatever is
--- edited by hand is noticed before anything is sold by it; and the number of fields of the buyers
--- hash is one of them. It is a weighted sum: exact in a double, and linear, so that the next one is
--- the last one and what changed.
+-- An item is packed as packed_item.lua says. The checksum is of every number in it, so that
+-- whatever is edited by hand is noticed before anything is sold by it; and the number of fields of
+-- the buyers hash is one of them. It is a weighted sum: exact in a double, and linear, so that the
+-- next one is the last one and what changed.
 local shelf_key, receipts_key = KEYS[1], KEYS[2]
 local call = redis.call
 local lane_field = '@lane:' .. ARGV[1]
