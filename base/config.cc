@@ -11,8 +11,6 @@
 namespace sluice::base {
 namespace {
 
-Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
-
 std::string_view type_name(ConfigType type) {
   switch (type) {
     case ConfigType::kBool: return "true or false";

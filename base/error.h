@@ -40,6 +40,11 @@ class [[nodiscard]] Error {
   std::string message_;
 };
 
+// An error of the commonest class.
+inline Error invalid(std::string message) {
+  return Error(ErrorClass::kInvalid, std::move(message));
+}
+
 // "what: strerror(error_number)"; ENOSPC and EDQUOT become kNoSpace, everything else kIo.
 Error errno_error(int error_number, std::string_view what);
 

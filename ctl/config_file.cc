@@ -14,7 +14,7 @@ namespace {
 using base::ConfigKey;
 using base::ConfigType;
 
-Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+using base::invalid;
 
 Result<toml::table> parse(const std::string& path) {
   std::ifstream readable(path);

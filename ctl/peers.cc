@@ -27,7 +27,7 @@ struct Arguments {
   std::vector<uint32_t> lanes;
 };
 
-Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+using base::invalid;
 
 // kExists: help was asked for and printed.
 Result<Arguments> parse(const std::string& verb, std::span<const std::string> args) {

@@ -17,7 +17,7 @@ struct Target {
   std::string orders_table;
 };
 
-Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+using base::invalid;
 
 // A flag is another name of a key of flusher.toml, and counts over the file.
 struct Flag {

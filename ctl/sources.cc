@@ -9,7 +9,7 @@
 namespace sluice::ctl {
 namespace {
 
-Error invalid(const std::string& message) { return Error(ErrorClass::kInvalid, message); }
+using base::invalid;
 
 // Two spellings of one folder are one journal.
 std::string canonical(const std::string& dir) {

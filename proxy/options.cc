@@ -130,7 +130,7 @@ const std::vector<ConfigKey> kKeys = {
 
 using TlsContextPtr = std::shared_ptr<net::TlsContext>;
 
-Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
+using base::invalid;
 
 Error not_supported(std::string_view key, std::string_view instead) {
   return invalid(std::string(key) + ": not supported in this version; " + std::string(instead));

@@ -12,7 +12,6 @@
 namespace sluice::bench::table {
 namespace {
 
-constexpr int kConnections = 50;
 constexpr int kConnectionsBusy = 200;  // so that a stall finds requests that are due, not waiting
 constexpr double kLightLoad = 0.1;     // of what the closed loop reaches with 50 connections
 constexpr double kHeavyLoad = 0.7;

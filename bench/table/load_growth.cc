@@ -6,7 +6,6 @@
 namespace sluice::bench::table {
 namespace {
 
-constexpr int kConnections = 50;
 constexpr int kInFlight[] = {1, 16, 64};  // a connection
 constexpr size_t kLevels = std::size(kInFlight);
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kItems = 1000;
 constexpr double kExponent = 0.99;  // as in YCSB: the hottest item takes 13 %, the coldest 0.01 %
-constexpr double kWanted = 0.7;
+constexpr double kManyItemsWanted = 0.7;
 
 class ManyItems : public Measure {
  public:
@@ -42,7 +42,7 @@ class ManyItems : public Measure {
     goal.figure = many_.rate.median();
     goal.reference = "one hot item";
     goal.reference_value = hot_.rate.median();
-    goal.wanted = kWanted;
+    goal.wanted = kManyItemsWanted;
     return {goal};
   }
 

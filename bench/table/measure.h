@@ -16,6 +16,8 @@ namespace sluice::bench::table {
 
 class Rig;
 
+inline constexpr int kConnections = 50;  // of a load, where a measure does not say otherwise
+
 // How much is measured.
 struct Effort {
   int rounds = 5;

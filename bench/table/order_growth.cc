@@ -9,10 +9,10 @@
 namespace sluice::bench::table {
 namespace {
 
-constexpr uint64_t kLevels[] = {10'000, 1'000'000, 10'000'000};
+constexpr uint64_t kOrderLevels[] = {10'000, 1'000'000, 10'000'000};
 constexpr uint64_t kRunOrders = 50'000;  // few beside the level that is measured
 constexpr double kFillSecondsMax = 120;
-constexpr double kWanted = 1.1;
+constexpr double kGrowthWanted = 1.1;
 constexpr uint64_t kBytesPerOrder = 400;  // Redis's memory, the page cache of journal and table
 
 uint64_t available_bytes() {
@@ -33,7 +33,7 @@ class OrderGrowth : public Measure {
 
   Status round(Rig& rig, int number) override {
     if (number + 1 < effort_.rounds) return {};
-    for (const uint64_t orders : kLevels) {
+    for (const uint64_t orders : kOrderLevels) {
       if (orders > effort_.orders_max || orders * kBytesPerOrder > available_bytes()) continue;
       levels_.push_back({orders, {}, 0, {}, {}});
     }
@@ -114,16 +114,16 @@ std::vector<Section> OrderGrowth::sections() const {
 
 std::vector<Goal> OrderGrowth::goals() const {
   std::vector<Goal> goals;
-  for (size_t i = 1; i < std::size(kLevels); ++i) {
-    Goal goal{"CPU per purchase, " + text_of(kLevels[i]) + " orders in item", Unit::kMicroseconds};
-    goal.reference = "with " + text_of(kLevels[0]);
-    goal.wanted = kWanted;
+  for (size_t i = 1; i < std::size(kOrderLevels); ++i) {
+    Goal goal{"CPU per purchase, " + text_of(kOrderLevels[i]) + " orders in item", Unit::kMicroseconds};
+    goal.reference = "with " + text_of(kOrderLevels[0]);
+    goal.wanted = kGrowthWanted;
     goal.at_most = true;
     if (i < levels_.size()) {
       goal.figure = levels_[i].cpu_us.median();
       goal.reference_value = levels_[0].cpu_us.median();
     } else {
-      goal.missing = kLevels[i] > effort_.orders_max ? "only without --quick" : "too little memory";
+      goal.missing = kOrderLevels[i] > effort_.orders_max ? "only without --quick" : "too little memory";
     }
     goals.push_back(goal);
   }

@@ -26,7 +26,6 @@ struct Load {
   }
 };
 constexpr Load kLoads[] = {{true, 1}, {false, 1}, {true, 16}, {false, 16}};
-constexpr int kConnections = 50;
 constexpr double kWantedOfTwemproxy = 1.1;
 constexpr double kWantedPipelined = 1'000'000;
 constexpr const char* kMissing = "twemproxy is not installed (package nutcracker)";

@@ -9,9 +9,8 @@ namespace sluice::bench::table {
 namespace {
 
 constexpr uint64_t kStock = 10'000;  // sold before the measured run begins
-constexpr int kConnections = 50;
 constexpr int kPipeline = 16;
-constexpr double kWanted = 1'000'000;
+constexpr double kRefusalsWanted = 1'000'000;
 
 // Every buyer came too late, and was told so.
 Status only_sold_out(const LoadResult& result, const std::string& who) {
@@ -35,7 +34,7 @@ class Refusals : public Measure {
   std::vector<Goal> goals() const override {
     Goal goal{"refusals/s, sold out, 50 connections x 16"};
     goal.figure = sluice_.per_second.median();
-    goal.wanted = kWanted;
+    goal.wanted = kRefusalsWanted;
     return {goal};
   }
 

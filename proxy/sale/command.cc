@@ -53,7 +53,7 @@ constexpr std::array kSpecs{
 constexpr const CommandSpec& kBuySpec = kSpecs[2];
 static_assert(kBuySpec.kind == Kind::kBuy);
 
-Error invalid(std::string message) { return Error(ErrorClass::kInvalid, std::move(message)); }
+using base::invalid;
 
 constexpr std::array<bool, 256> kNameBytes = [] {
   std::array<bool, 256> allowed{};
