@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/front/args.h"
 #include "proxy/front/reply_rewrite.h"
 #include "proxy/front/server_words.h"
 #include "resp/names.h"
@@ -12,10 +13,6 @@
 
 namespace sluice::proxy::front {
 namespace {
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 std::string error(std::string_view text) {
   std::string reply;
@@ -104,7 +101,7 @@ AclAnswer here(std::string reply) { return {AclAnswer::Place::kHere, std::move(r
 
 AclAnswer as_the_server_says() { return {AclAnswer::Place::kServer, "", nullptr}; }
 
-AclAnswer not_known_yet() {
+AclAnswer unknown_server() {
   return here(error("ERR Sluice: the commands of Redis are not known yet; retry later"));
 }
 
@@ -156,7 +153,7 @@ AclAnswer dry_run(Args args, const Access& access, int64_t database) {
       return here(error("ERR " + status.error().message()));
     return judged(access, *user, permission.check(*spec, command), spec->name, command);
   }
-  if (access.catalog() == nullptr) return not_known_yet();
+  if (access.catalog() == nullptr) return unknown_server();
   const upstream::CommandInfo* info = access.catalog()->lookup(command);
   if (info == nullptr || !arity_fits(*info, command.size())) return tried_by_the_server(command);
   if (user->allows_everything()) return here("+OK\r\n");
@@ -197,7 +194,7 @@ std::string load(const Access& access) {
 
 AclAnswer acl_command(Args args, const Access& access, const AclAsker& asker) {
   if (access.catalog() == nullptr) {
-    if (!needs_no_server(args)) return not_known_yet();
+    if (!needs_no_server(args)) return unknown_server();
   } else if (server_refuses(args, *access.catalog())) {
     return as_the_server_says();
   }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/front/args.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
 
@@ -11,10 +12,6 @@ namespace sluice::proxy::front {
 namespace {
 
 constexpr std::string_view kNot = "not-";
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 int64_t whole_seconds(int64_t us) { return us / 1'000'000; }
 

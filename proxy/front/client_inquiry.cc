@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/front/args.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
 
@@ -12,10 +13,6 @@ constexpr std::string_view kNobody = "-";    // no client's address, no user's p
 constexpr std::string_view kBadName = "a b";  // refused by every server
 constexpr size_t kWordMax = 1024;  // of a word that is shown in an error
 constexpr size_t kBytesMax = 64 * 1024;
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 std::string shortened(std::string_view word) { return std::string(word.substr(0, kWordMax)); }
 

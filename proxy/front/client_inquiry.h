@@ -17,11 +17,11 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/front/args.h"
 #include "proxy/front/clients.h"
 
 namespace sluice::proxy::front {
 
-using Args = std::span<const std::string_view>;
 using Inquiry = std::vector<std::string>;
 
 // Of a subcommand that is answered here. Empty: there is nothing to ask.

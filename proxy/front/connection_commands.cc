@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "proxy/front/args.h"
 #include "proxy/front/client_filter.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
@@ -25,10 +26,6 @@ std::string integer(int64_t value) {
   std::string reply;
   resp::append_integer(reply, value);
   return reply;
-}
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
 }
 
 bool is_sluice_key(std::string_view name) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "proxy/front/args.h"
 #include "proxy/front/glob.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
@@ -12,10 +13,6 @@ namespace {
 
 using upstream::CommandInfo;
 using upstream::KeySpec;
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 bool runs_a_script(std::string_view command) {
   for (std::string_view name : {"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"})

@@ -20,13 +20,12 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/front/args.h"
 #include "proxy/front/users.h"
 #include "proxy/sale/command.h"
 #include "proxy/upstream/command_catalog.h"
 
 namespace sluice::proxy::front {
-
-using Args = std::span<const std::string_view>;
 
 // A decision. Of two denials by two selectors the later one in this list is told, as in Redis.
 struct Verdict {

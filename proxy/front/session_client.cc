@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "proxy/front/args.h"
 #include "proxy/front/session.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
@@ -12,10 +13,6 @@
 
 namespace sluice::proxy::front {
 namespace {
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 std::string integer(int64_t value) {
   std::string reply;

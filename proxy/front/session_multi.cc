@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/front/args.h"
 #include "proxy/front/reply_rewrite.h"
 #include "proxy/front/session.h"
 #include "resp/names.h"
@@ -11,10 +12,6 @@
 
 namespace sluice::proxy::front {
 namespace {
-
-bool is(std::string_view arg, std::string_view word) {
-  return resp::equals_ignoring_case(arg, word);
-}
 
 size_t bytes_of(Args args) {
   size_t bytes = 128;
