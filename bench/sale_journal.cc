@@ -12,18 +12,20 @@
 #include "journal/group_commit.h"
 #include "journal/record.h"
 #include "journal/recovery.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::bench {
 namespace {
 
 constexpr uint64_t kBatchPurchases = 16;
+constexpr uint32_t kShelves = 64;
 constexpr int64_t kOrderEpochMs = 1'704'067'200'000;  // 2024, as the proxy's order ids count
 constexpr useconds_t kRoomWaitUs = 200;
 
 class SaleWriter {
  public:
   SaleWriter(const SaleJournalOptions& options, journal::GroupCommit& commit)
-      : options_(options), commit_(commit), batches_(options.items, 0) {
+      : options_(options), commit_(commit), born_(options.items, 0), sequences_(kShelves, 0) {
     journal::append_field(fields_, "address", "12 Long Lane, Bath");
   }
 
@@ -36,7 +38,7 @@ class SaleWriter {
     }
     for (uint64_t sold = 0; sold < options_.purchases;) {
       const auto item = static_cast<uint32_t>(sold / kBatchPurchases % options_.items);
-      ++batches_[item];
+      ++sequence_of(item);
       for (uint64_t i = 0; i < kBatchPurchases && sold < options_.purchases; ++i) buy(item, sold++);
       SLUICE_TRY(submit());
     }
@@ -45,13 +47,21 @@ class SaleWriter {
   bool failed() const { return failed_.load(); }
 
  private:
+  static std::string name_of(uint32_t item) { return "item-" + std::to_string(item); }
+  uint64_t& sequence_of(uint32_t item) {
+    return sequences_[shelves::shelf_of(name_of(item), kShelves)];
+  }
   journal::Record record_of(journal::RecordType type, uint32_t item) {
-    if (type == journal::RecordType::kCreate) batches_[item] = 1;
-    item_ = "item-" + std::to_string(item);
+    if (type == journal::RecordType::kCreate) {
+      ++sequence_of(item);
+      born_[item] = item + 1;
+    }
+    item_ = name_of(item);
     journal::Record record;
     record.type = type;
     record.time_ms = start_ms_;
-    record.lane_sequence = batches_[item];
+    record.lane_sequence = sequence_of(item);
+    record.born = born_[item];
     record.item = item_;
     return record;
   }
@@ -92,7 +102,8 @@ class SaleWriter {
   const SaleJournalOptions& options_;
   journal::GroupCommit& commit_;
   const int64_t start_ms_ = base::wall_ms() - 3'600'000;  // an hour ago: ids are not of the future
-  std::vector<uint64_t> batches_;                         // the last one of each item
+  std::vector<uint64_t> born_;                            // by item
+  std::vector<uint64_t> sequences_;                       // the lane's, by shelf
   std::string item_, fields_, records_;
   uint32_t count_ = 0;
   uint64_t order_id_ = 0;
@@ -107,6 +118,7 @@ Status write_sale_journal(const SaleJournalOptions& options) {
   if (!recovered) return recovered.error();
   journal::WriterOptions writer;
   writer.dir = options.dir;
+  writer.shelves = kShelves;
   writer.fsync = journal::FsyncPolicy::kNo;
   base::Registry metrics;
   auto commit = journal::GroupCommit::start(writer, fs, metrics);

@@ -135,8 +135,8 @@ int dump_items(const std::string& dir) {
   if (!folder->snapshot) {
     return report(Error(ErrorClass::kNotFound, "no snapshot in " + dir + " yet"));
   }
-  for (const auto& [name, item] : folder->snapshot->items) {
-    std::puts(item_json(name, item).c_str());
+  for (const auto& [key, item] : folder->snapshot->items) {
+    std::puts(item_json(key, item).c_str());
   }
   return kDone;
 }

@@ -32,6 +32,8 @@ void add(Sales& sales, const Record& record) {
       break;
     case RecordType::kClose:
     case RecordType::kReopen:
+    case RecordType::kChange:
+    case RecordType::kDelete:
       break;
   }
 }
@@ -40,6 +42,8 @@ void define(JournalItem& item, const Record& record) {
   if (record.type == RecordType::kCreate) {
     item.created = true;
     item.created_ms = record.time_ms;
+  }
+  if (journal::has_settings(record.type)) {
     item.limit = record.limit;
     item.start_ms = record.start_ms;
     item.end_ms = record.end_ms;

@@ -22,6 +22,11 @@ json::value text_value(std::string_view text) {
   return json::object{{"base64", base64(text)}};
 }
 
+bool has_quantity(RecordType type) {
+  return type == RecordType::kCreate || type == RecordType::kRestock || type == RecordType::kBuy ||
+         type == RecordType::kCancel;
+}
+
 json::object fields_object(std::string_view fields) {
   json::object object;
   std::string_view name, value;
@@ -42,24 +47,27 @@ std::string record_json(const journal::Record& record) {
   object["time_ms"] = record.time_ms;
   object["lane_sequence"] = record.lane_sequence;
   object["item"] = text_value(record.item);
+  object["born"] = std::to_string(record.born);
   if (!record.user.empty()) object["user"] = text_value(record.user);
   if (!record.request.empty()) object["request"] = text_value(record.request);
   if (record.order_id != 0) object["order_id"] = std::to_string(record.order_id);
-  if (record.type != RecordType::kClose && record.type != RecordType::kReopen) {
+  if (has_quantity(record.type)) {
     object["quantity"] = record.quantity;
   }
-  if (record.type == RecordType::kCreate) {
+  if (journal::has_settings(record.type)) {
     object["limit"] = record.limit;
     object["start_ms"] = record.start_ms;
     object["end_ms"] = record.end_ms;
+    object["hold_ms"] = record.hold_ms;
   }
   if (record.type == RecordType::kBuy) object["fields"] = fields_object(record.fields);
   return json::serialize(object);
 }
 
-std::string item_json(const std::string& name, const journal::ItemState& item) {
+std::string item_json(const journal::ItemKey& key, const journal::ItemState& item) {
   json::object object;
-  object["item"] = text_value(name);
+  object["item"] = text_value(key.name);
+  object["born"] = std::to_string(key.born);
   object["created"] = item.created;
   object["stock"] = item.given;
   object["sold"] = item.sold;

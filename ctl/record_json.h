@@ -13,6 +13,6 @@ namespace sluice::ctl {
 // nothing for the record's type are left out. A text that is not valid UTF-8 becomes
 // {"base64": "…"}, so that every line is valid JSON and no byte is lost.
 std::string record_json(const journal::Record& record);
-std::string item_json(const std::string& name, const journal::ItemState& item);
+std::string item_json(const journal::ItemKey& key, const journal::ItemState& item);
 
 }  // namespace sluice::ctl

@@ -33,6 +33,8 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
       break;
     case RecordType::kBuy:
     case RecordType::kCancel:
+    case RecordType::kChange:  // this one and the next are not written yet
+    case RecordType::kDelete:
       break;
   }
 }

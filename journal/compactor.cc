@@ -38,7 +38,7 @@ uint64_t records_in(const std::vector<PartInfo>& parts) {
 
 uint64_t records_of(const ItemTable& items) {
   uint64_t records = 0;
-  for (const auto& [name, item] : items) records += item.records;
+  for (const auto& [key, item] : items) records += item.records;
   return records;
 }
 
@@ -85,6 +85,7 @@ Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int
   SLUICE_TRY(check_journal(journal_id));
   Snapshot snapshot = std::move(folder->snapshot).value_or(Snapshot());
   snapshot.journal_id = segments_.back().header.journal_id;
+  snapshot.shelves.resize(segments_.back().header.shelves);
   covered_ = snapshot.end_sequence;
   SLUICE_TRY(make_sure_of(snapshot));
   SLUICE_TRY(remove_unnamed(snapshot));
@@ -179,18 +180,20 @@ size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) 
   std::set<std::string> over;
   if (find_over_) {
     std::vector<std::string> quiet;
-    for (const auto& [name, item] : snapshot.items) {
-      if (item.last_ms <= until_ms) quiet.push_back(name);
+    for (const auto& [key, item] : snapshot.items) {
+      if (item.last_ms <= until_ms) quiet.push_back(key.name);
     }
     auto found = find_over_(quiet, until_ms);
     if (found) over = std::move(*found);
   }
-  return std::erase_if(snapshot.items, [&](const auto& entry) {
-    const ItemState& item = entry.second;
-    if (find_over_ ? !over.contains(entry.first) : over_since_ms(item) > until_ms) return false;
-    snapshot.retired_ms = std::max(snapshot.retired_ms, item.last_ms);
-    return true;
-  });
+  const size_t before = snapshot.items.size();
+  for (auto item = snapshot.items.begin(); item != snapshot.items.end();) {
+    const bool is_quiet = item->second.last_ms <= until_ms;
+    const bool is_over = find_over_ ? is_quiet && over.contains(item->first.name)
+                                    : over_since_ms(item->second) <= until_ms;
+    item = is_over ? snapshot.retire(item) : std::next(item);
+  }
+  return before - snapshot.items.size();
 }
 
 Result<Compactor::Plan> Compactor::make_plan(const Snapshot& snapshot, uint64_t position) const {

@@ -10,7 +10,7 @@ namespace sluice::journal {
 
 static_assert(std::endian::native == std::endian::little, "the journal is written little-endian");
 
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;
 
 // Sequences stay below it, so that none wraps around however many records a frame says it has.
 inline constexpr uint64_t kSequenceEnd = uint64_t{1} << 63;
@@ -24,13 +24,14 @@ inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'
 inline constexpr size_t kSegmentHeaderBytes = 64;
 
 // Snapshot: the manifest, and the parts' header at offset 0 of every part.
-inline constexpr uint32_t kSnapshotVersion = 1;
+inline constexpr uint32_t kSnapshotVersion = 2;
 inline constexpr char kSnapshotMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'N'};
 inline constexpr char kPartMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'P'};
 inline constexpr size_t kPartHeaderBytes = 64;
 inline constexpr size_t kManifestHeaderBytes = 96;
 inline constexpr size_t kManifestPartBytes = 40;
-inline constexpr size_t kManifestItemBytes = 136;  // and then the item's name
+inline constexpr size_t kManifestShelfBytes = 16;
+inline constexpr size_t kManifestItemBytes = 152;  // and then the item's name
 inline constexpr size_t kManifestBytesMax = size_t{1} << 30;
 
 // Frame: header, payload, zeros up to a multiple of kFrameAlignment.
@@ -40,9 +41,9 @@ inline constexpr size_t kFrameAlignment = 8;
 inline constexpr size_t kFrameBytesMax = size_t{1} << 20;  // header and padding included
 inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 
-// Record: fixed part, for kCreate three more numbers, then item, user, request, fields.
-inline constexpr size_t kRecordFixedBytes = 40;
-inline constexpr size_t kRecordCreateBytes = 24;
+// Record: fixed part, for kCreate and kChange four more numbers, then item, user, request, fields.
+inline constexpr size_t kRecordFixedBytes = 48;
+inline constexpr size_t kRecordSettingsBytes = 32;
 inline constexpr size_t kShortTextMax = 0xff;   // item, user, request, field name
 inline constexpr size_t kLongTextMax = 0xffff;  // fields, field value
 

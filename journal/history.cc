@@ -21,6 +21,9 @@ class SnapshotThenTail final : public History {
   // Reads the manifest and opens what it names; reading goes on at wanted_.
   Status begin();
   Result<std::optional<Group>> next() override;
+  ShelfState shelf(uint32_t number) const override {
+    return number < snapshot_.shelves.size() ? snapshot_.shelves[number] : ShelfState();
+  }
 
  private:
   Result<bool> open_parts();

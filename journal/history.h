@@ -14,6 +14,7 @@
 #include <string>
 
 #include "journal/reader.h"
+#include "journal/snapshot.h"
 
 namespace sluice::journal {
 
@@ -25,6 +26,10 @@ class History {
 
   // The next records; nullopt: nothing more for now (a live writer may still add).
   virtual Result<std::optional<Group>> next() = 0;
+
+  // The journal's lane on a shelf, as of the snapshot that is read now; it may be another one after
+  // next(). `number` may be any.
+  virtual ShelfState shelf(uint32_t number) const = 0;
 };
 
 }  // namespace sluice::journal

@@ -8,7 +8,8 @@ namespace {
 // Offsets within the fixed part.
 constexpr size_t kTypeAt = 0, kItemBytesAt = 1, kUserBytesAt = 2, kRequestBytesAt = 3;
 constexpr size_t kFieldsBytesAt = 4, kReservedAt = 6;
-constexpr size_t kTimeAt = 8, kLaneSequenceAt = 16, kOrderIdAt = 24, kQuantityAt = 32;
+constexpr size_t kTimeAt = 8, kLaneSequenceAt = 16, kOrderIdAt = 24, kQuantityAt = 32,
+                 kBornAt = 40;
 
 Error malformed(const char* why) {
   return Error(ErrorClass::kCorrupt, std::string("malformed record: ") + why);
@@ -36,10 +37,12 @@ void append_record(std::string& out, const Record& record) {
   put(out, record.lane_sequence);
   put(out, record.order_id);
   put(out, record.quantity);
-  if (record.type == RecordType::kCreate) {
-    put(out, record.limit);
-    put(out, record.start_ms);
-    put(out, record.end_ms);
+  put(out, record.born);
+  if (has_settings(record.type)) {
+    for (const int64_t number :
+         {record.limit, record.start_ms, record.end_ms, record.hold_ms}) {
+      put(out, number);
+    }
   }
   out.append(record.item).append(record.user).append(record.request).append(record.fields);
 }
@@ -47,14 +50,14 @@ void append_record(std::string& out, const Record& record) {
 Result<Record> take_record(std::string_view& bytes) {
   if (bytes.size() < kRecordFixedBytes) return malformed("cut short in its fixed part");
   const auto type = get<uint8_t>(bytes, kTypeAt);
-  if (type < uint8_t(RecordType::kCreate) || type > uint8_t(RecordType::kReopen)) {
+  if (type < uint8_t(RecordType::kCreate) || type > uint8_t(RecordType::kDelete)) {
     return malformed("unknown type");
   }
   if (get<uint16_t>(bytes, kReservedAt) != 0) return malformed("reserved bytes are not zero");
   Record record;
   record.type = static_cast<RecordType>(type);
   const size_t numbers =
-      kRecordFixedBytes + (record.type == RecordType::kCreate ? kRecordCreateBytes : 0);
+      kRecordFixedBytes + (has_settings(record.type) ? kRecordSettingsBytes : 0);
   const size_t item = get<uint8_t>(bytes, kItemBytesAt), user = get<uint8_t>(bytes, kUserBytesAt);
   const size_t request = get<uint8_t>(bytes, kRequestBytesAt);
   const size_t fields = get<uint16_t>(bytes, kFieldsBytesAt);
@@ -65,10 +68,13 @@ Result<Record> take_record(std::string_view& bytes) {
   record.lane_sequence = get<uint64_t>(bytes, kLaneSequenceAt);
   record.order_id = get<uint64_t>(bytes, kOrderIdAt);
   record.quantity = get<int64_t>(bytes, kQuantityAt);
-  if (record.type == RecordType::kCreate) {
-    record.limit = get<int64_t>(bytes, kRecordFixedBytes);
-    record.start_ms = get<int64_t>(bytes, kRecordFixedBytes + 8);
-    record.end_ms = get<int64_t>(bytes, kRecordFixedBytes + 16);
+  record.born = get<uint64_t>(bytes, kBornAt);
+  if (has_settings(record.type)) {
+    size_t at = kRecordFixedBytes;
+    for (int64_t* number : {&record.limit, &record.start_ms, &record.end_ms, &record.hold_ms}) {
+      *number = get<int64_t>(bytes, at);
+      at += sizeof *number;
+    }
   }
   bytes.remove_prefix(numbers);
   record.item = take_text(bytes, item);

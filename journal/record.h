@@ -15,12 +15,14 @@
 namespace sluice::journal {
 
 enum class RecordType : uint8_t {
-  kCreate = 1,   // quantity = stock given; limit, start_ms, end_ms
+  kCreate = 1,   // quantity = stock given; limit, start_ms, end_ms, hold_ms
   kRestock = 2,  // quantity = delta, may be negative
   kBuy = 3,      // user, request, order_id, quantity, fields
   kCancel = 4,   // user, request (of the cancel), order_id, quantity = what comes back
   kClose = 5,
   kReopen = 6,
+  kChange = 7,  // limit, start_ms, end_ms, hold_ms: as they are from now on
+  kDelete = 8,  // of this lane nothing more of the item is to come
 };
 
 // Views point into the bytes that were decoded, or wherever the encoder's caller keeps them.
@@ -28,19 +30,26 @@ struct Record {
   RecordType type = RecordType::kBuy;
   uint64_t sequence = 0;   // place in this journal, from 1, without gaps; set by the reader only
   int64_t time_ms = 0;     // wall clock of the decision, ms since 1970 UTC
-  uint64_t lane_sequence = 0;  // of the script batch that decided it, on its item
+  uint64_t lane_sequence = 0;  // of the script batch that decided it, on its shelf
+  uint64_t born = 0;           // an id of the lane that created the item: which of one name it is
   std::string_view item;
   std::string_view user;
   std::string_view request;  // empty: none was given
   uint64_t order_id = 0;
   int64_t quantity = 0;
-  int64_t limit = 0;     // kCreate; 0: none
-  int64_t start_ms = 0;  // kCreate; 0: none
-  int64_t end_ms = 0;    // kCreate; 0: none
+  int64_t limit = 0;     // kCreate, kChange; 0: none, like those below
+  int64_t start_ms = 0;
+  int64_t end_ms = 0;
+  int64_t hold_ms = 0;
   std::string_view fields;  // kBuy: encoded by append_field(), possibly empty
 
   bool operator==(const Record&) const = default;
 };
+
+// Whether it sets limit, start_ms, end_ms and hold_ms.
+constexpr bool has_settings(RecordType type) {
+  return type == RecordType::kCreate || type == RecordType::kChange;
+}
 
 // Appends the record's bytes (without sequence, which its frame implies).
 void append_record(std::string& out, const Record& record);

@@ -144,6 +144,8 @@ Result<RecoveryReport> recover(const std::string& dir, base::FileSystem& fs,
   if (found->segments.empty()) return report;
   const SegmentReport& newest = found->segments.back();
   report.journal_id = newest.info.header.journal_id;
+  report.proxy_id = newest.info.header.proxy_id;
+  report.shelves = newest.info.header.shelves;
   report.last_sequence = found->last_sequence;
   report.order_id_max = found->order_id_max;
   report.snapshot = std::move(found->snapshot);

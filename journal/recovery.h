@@ -17,6 +17,8 @@ namespace sluice::journal {
 
 struct RecoveryReport {
   uint64_t journal_id = 0;       // 0: the folder was empty
+  uint32_t proxy_id = 0;         // of its writer; like the next, of a folder that was not
+  uint32_t shelves = 0;
   uint64_t last_sequence = 0;    // 0: no record yet
   uint64_t order_id_max = 0;     // the highest order id ever written
   uint64_t records = 0;          // visited

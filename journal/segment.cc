@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kNamePrefix = "journal-";
 constexpr std::string_view kNameSuffix = ".segment";
 
-constexpr size_t kVersionAt = 8, kJournalIdAt = 16, kSegmentAt = 24, kFirstSequenceAt = 32;
+constexpr size_t kVersionAt = 8, kProxyIdAt = 12, kShelvesAt = 14, kJournalIdAt = 16, kSegmentAt = 24, kFirstSequenceAt = 32;
 constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
 
 Error corrupt(const std::string& what) {
@@ -41,7 +41,7 @@ Result<SegmentInfo> read_info(const std::string& dir, base::FileSystem& fs,
 Status check_neighbours(const SegmentInfo& before, const SegmentInfo& after) {
   const SegmentHeader& a = before.header;
   const SegmentHeader& b = after.header;
-  if (a.journal_id != b.journal_id) {
+  if (a.journal_id != b.journal_id || a.proxy_id != b.proxy_id || a.shelves != b.shelves) {
     return corrupt(after.path + ", offset 0: this segment belongs to another journal than " +
                    before.path);
   }
@@ -62,7 +62,8 @@ Status check_neighbours(const SegmentInfo& before, const SegmentInfo& after) {
 std::string encode_segment_header(const SegmentHeader& header) {
   std::string out(kSegmentMagic, sizeof kSegmentMagic);
   put(out, kFormatVersion);
-  put(out, uint32_t{0});  // reserved
+  put(out, static_cast<uint16_t>(header.proxy_id));
+  put(out, static_cast<uint16_t>(header.shelves));
   put(out, header.journal_id);
   put(out, header.segment);
   put(out, header.first_sequence);
@@ -88,12 +89,15 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
                std::to_string(kFormatVersion));
   }
   SegmentHeader header;
+  header.proxy_id = get<uint16_t>(bytes, kProxyIdAt);
+  header.shelves = get<uint16_t>(bytes, kShelvesAt);
   header.journal_id = get<uint64_t>(bytes, kJournalIdAt);
   header.segment = get<uint64_t>(bytes, kSegmentAt);
   header.first_sequence = get<uint64_t>(bytes, kFirstSequenceAt);
   header.order_id_max = get<uint64_t>(bytes, kOrderIdMaxAt);
   header.created_ms = get<int64_t>(bytes, kCreatedAt);
-  if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0) {
+  if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0 ||
+      header.shelves == 0) {
     return bad("a number in the segment's header is zero");
   }
   if (header.segment > kFileNumberMax) return bad("no segment has so high a number");

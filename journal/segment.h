@@ -18,11 +18,13 @@
 namespace sluice::journal {
 
 struct SegmentHeader {
-  uint64_t journal_id = 0;      // random, the same in all segments of a journal
+  uint64_t journal_id = 0;      // random; the same in all segments, like the last two
   uint64_t segment = 0;         // its number, from 1, without gaps
   uint64_t first_sequence = 0;  // of its first record
   uint64_t order_id_max = 0;    // the highest order id in all segments before
   int64_t created_ms = 0;       // wall clock
+  uint32_t proxy_id = 0;        // who writes it
+  uint32_t shelves = 1;         // how many there are
 };
 
 std::string encode_segment_header(const SegmentHeader& header);

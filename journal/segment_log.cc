@@ -39,6 +39,8 @@ Status SegmentLog::open() {
   if (!listed) return listed.error();
   if (!listed->empty()) return open_newest(listed->back());
   header_.journal_id = random_journal_id();
+  header_.proxy_id = options_.proxy_id;
+  header_.shelves = options_.shelves;
   return begin_segment();
 }
 

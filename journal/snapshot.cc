@@ -5,13 +5,14 @@
 
 #include "base/crc32c.h"
 #include "journal/bytes.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::journal {
 namespace {
 
-constexpr size_t kVersionAt = 8, kFileBytesAt = 88;
+constexpr size_t kVersionAt = 8, kShelvesAt = 12, kFileBytesAt = 88;
 constexpr size_t kCrcBytes = 4;
-constexpr uint8_t kCreatedFlag = 1;
+constexpr uint8_t kCreatedFlag = 1, kDeletedFlag = 2;
 constexpr size_t kItemNameMax = 0xff;
 
 // How often a folder that does not fit together is looked at again: a writer, or the flusher, may
@@ -23,21 +24,23 @@ Error corrupt(const std::string& what, const std::string& what_to_do) {
                                          ", or see docs/journal_format.md, \"Damage\"");
 }
 
-void put_item(std::string& out, const std::string& name, const ItemState& item) {
-  SLUICE_ASSERT(name.size() <= kItemNameMax, "an item's name is longer than its length can tell");
+void put_item(std::string& out, const ItemKey& key, const ItemState& item) {
+  SLUICE_ASSERT(key.name.size() <= kItemNameMax, "an item's name is longer than its length can tell");
   for (const int64_t number : {item.initial_stock, item.given, item.sold, item.cancelled,
-                               item.limit, item.start_ms, item.end_ms, item.closed_ms,
-                               item.reopened_ms, item.last_ms}) {
+                               item.limit, item.start_ms, item.end_ms, item.hold_ms,
+                               item.closed_ms, item.reopened_ms, item.last_ms}) {
     put(out, number);
   }
   for (const uint64_t number : {item.first_sequence, item.last_sequence, item.first_lane_sequence,
-                                item.last_lane_sequence, item.last_order_id, item.records}) {
+                                item.last_lane_sequence, item.last_order_id, item.records,
+                                key.born}) {
     put(out, number);
   }
-  put(out, item.created ? kCreatedFlag : uint8_t{0});
-  put(out, static_cast<uint8_t>(name.size()));
+  put(out, static_cast<uint8_t>((item.created ? kCreatedFlag : 0) |
+                                (item.deleted ? kDeletedFlag : 0)));
+  put(out, static_cast<uint8_t>(key.name.size()));
   out.append(6, '\0');
-  out.append(name);
+  out.append(key.name);
 }
 
 // Takes numbers off the front of what is left; the caller checks that they are there.
@@ -61,15 +64,16 @@ class Source {
   std::string_view bytes_;
 };
 
-bool take_item(Source& in, std::string& name, ItemState& item) {
+bool take_item(Source& in, ItemKey& key, ItemState& item) {
   if (in.left() < kManifestItemBytes) return false;
   for (int64_t* number : {&item.initial_stock, &item.given, &item.sold, &item.cancelled,
-                          &item.limit, &item.start_ms, &item.end_ms, &item.closed_ms,
-                          &item.reopened_ms, &item.last_ms}) {
+                          &item.limit, &item.start_ms, &item.end_ms, &item.hold_ms,
+                          &item.closed_ms, &item.reopened_ms, &item.last_ms}) {
     in.take(*number);
   }
   for (uint64_t* number : {&item.first_sequence, &item.last_sequence, &item.first_lane_sequence,
-                           &item.last_lane_sequence, &item.last_order_id, &item.records}) {
+                           &item.last_lane_sequence, &item.last_order_id, &item.records,
+                           &key.born}) {
     in.take(*number);
   }
   uint8_t flags = 0, name_bytes = 0;
@@ -78,7 +82,8 @@ bool take_item(Source& in, std::string& name, ItemState& item) {
   (void)in.take_bytes(6);
   if (in.left() < name_bytes) return false;
   item.created = (flags & kCreatedFlag) != 0;
-  name = in.take_bytes(name_bytes);
+  item.deleted = (flags & kDeletedFlag) != 0;
+  key.name = in.take_bytes(name_bytes);
   return true;
 }
 
@@ -145,9 +150,13 @@ void ItemState::add(const Record& record) {
       created = true;
       initial_stock = record.quantity;
       given += record.quantity;
-      limit = record.limit;
-      start_ms = record.start_ms;
-      end_ms = record.end_ms;
+      set(record);
+      break;
+    case RecordType::kChange:
+      set(record);
+      break;
+    case RecordType::kDelete:
+      deleted = true;
       break;
     case RecordType::kRestock:
       given += record.quantity;
@@ -171,24 +180,43 @@ void ItemState::add(const Record& record) {
   }
 }
 
+void ItemState::set(const Record& record) {
+  limit = record.limit;
+  start_ms = record.start_ms;
+  end_ms = record.end_ms;
+  hold_ms = record.hold_ms;
+}
+
 void Snapshot::add(const Record& record) {
-  auto item = items.find(record.item);
-  if (item == items.end()) item = items.emplace(record.item, ItemState()).first;
+  const ItemView view{record.item, record.born};
+  auto item = items.find(view);
+  if (item == items.end()) {
+    item = items.emplace(ItemKey{std::string(record.item), record.born}, ItemState()).first;
+  }
   item->second.add(record);
+  ShelfState& shelf = shelves[shelves::shelf_of(record.item, shelf_count())];
+  shelf.last_lane_sequence = std::max(shelf.last_lane_sequence, record.lane_sequence);
   if (record.type == RecordType::kBuy) order_id_max = std::max(order_id_max, record.order_id);
   end_ms = std::max(end_ms, record.time_ms);
   end_sequence = record.sequence + 1;
 }
 
 bool Snapshot::holds(const Record& record) const {
-  const auto item = items.find(record.item);
+  const auto item = items.find(ItemView{record.item, record.born});
   return item != items.end() && record.sequence >= item->second.first_sequence;
+}
+
+ItemTable::iterator Snapshot::retire(ItemTable::iterator item) {
+  retired_ms = std::max(retired_ms, item->second.last_ms);
+  ShelfState& shelf = shelves[shelves::shelf_of(item->first.name, shelf_count())];
+  shelf.condensed = std::max(shelf.condensed, item->second.last_lane_sequence);
+  return items.erase(item);
 }
 
 std::string encode_snapshot(const Snapshot& snapshot) {
   std::string out(kSnapshotMagic, sizeof kSnapshotMagic);
   put(out, kSnapshotVersion);
-  put(out, uint32_t{0});  // reserved
+  put(out, snapshot.shelf_count());
   put(out, snapshot.journal_id);
   put(out, snapshot.generation);
   put(out, snapshot.end_sequence);
@@ -205,7 +233,11 @@ std::string encode_snapshot(const Snapshot& snapshot) {
       put(out, number);
     }
   }
-  for (const auto& [name, item] : snapshot.items) put_item(out, name, item);
+  for (const ShelfState& shelf : snapshot.shelves) {
+    put(out, shelf.last_lane_sequence);
+    put(out, shelf.condensed);
+  }
+  for (const auto& [key, item] : snapshot.items) put_item(out, key, item);
   const uint64_t bytes = out.size() + kCrcBytes;
   std::memcpy(out.data() + kFileBytesAt, &bytes, sizeof bytes);
   put(out, base::crc32c(out));
@@ -237,8 +269,10 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
   in.take(snapshot.end_ms);
   in.take(snapshot.retired_ms);
   for (uint64_t* number : {&snapshot.next_part, &parts, &items, &file_bytes}) in.take(*number);
+  const auto shelves = get<uint32_t>(bytes, kShelvesAt);
   if (file_bytes != bytes.size() || parts > in.left() / kManifestPartBytes ||
-      items > in.left() / kManifestItemBytes) {
+      items > in.left() / kManifestItemBytes ||
+      parts * kManifestPartBytes + shelves * kManifestShelfBytes > in.left()) {
     return bad("its counts do not fit its size");
   }
   snapshot.parts.resize(parts);
@@ -248,12 +282,17 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
       in.take(*number);
     }
   }
+  snapshot.shelves.resize(shelves);
+  for (ShelfState& shelf : snapshot.shelves) {
+    in.take(shelf.last_lane_sequence);
+    in.take(shelf.condensed);
+  }
   snapshot.items.reserve(items);
-  std::string name;
+  ItemKey key;
   for (uint64_t i = 0; i < items; ++i) {
     ItemState item;
-    if (!take_item(in, name, item)) return bad("its item table is cut short");
-    snapshot.items.emplace(name, item);
+    if (!take_item(in, key, item)) return bad("its item table is cut short");
+    snapshot.items.emplace(key, item);
   }
   if (in.left() != 0 || snapshot.items.size() != items) return bad("its item table is malformed");
   if (snapshot.next_part > kFileNumberMax) return bad("no part has so high a number");

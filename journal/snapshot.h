@@ -26,6 +26,7 @@ namespace sluice::journal {
 
 // What the records of one item, as far as this journal has them, come down to.
 struct ItemState {
+  bool deleted = false;         // its DELETE is among them
   bool created = false;         // its CREATE is among them; else another proxy's journal has it, or
                                 // the item was retired and these records came later
   int64_t initial_stock = 0;    // of CREATE
@@ -35,6 +36,7 @@ struct ItemState {
   int64_t limit = 0;            // 0: none, like start and end
   int64_t start_ms = 0;
   int64_t end_ms = 0;
+  int64_t hold_ms = 0;
   int64_t closed_ms = 0;        // time of the CLOSE that holds; 0: open
   int64_t reopened_ms = 0;      // time of the last REOPEN; 0: none
   int64_t last_ms = 0;          // the latest time of any record
@@ -48,13 +50,44 @@ struct ItemState {
   // Takes in the item's next record, in the journal's order.
   void add(const Record& record);
   bool operator==(const ItemState&) const = default;
+
+ private:
+  void set(const Record& record);
 };
 
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+// Items of one name, made anew after one was deleted, are told apart by what they were born as.
+struct ItemView {
+  std::string_view name;
+  uint64_t born = 0;
 };
-using ItemTable = std::unordered_map<std::string, ItemState, TextHash, std::equal_to<>>;
+struct ItemKey {
+  std::string name;
+  uint64_t born = 0;
+
+  operator ItemView() const { return {name, born}; }  // NOLINT: implicit
+  bool operator==(const ItemKey&) const = default;
+};
+struct ItemHash {
+  using is_transparent = void;
+  size_t operator()(ItemView item) const {
+    return std::hash<std::string_view>{}(item.name) ^ item.born;
+  }
+};
+struct ItemEqual {
+  using is_transparent = void;
+  bool operator()(ItemView a, ItemView b) const { return a.born == b.born && a.name == b.name; }
+};
+using ItemTable = std::unordered_map<ItemKey, ItemState, ItemHash, ItemEqual>;
+
+// The journal's lane on one shelf.
+struct ShelfState {
+  uint64_t last_lane_sequence = 0;
+  // Up to here records may have been left out, those of retired items: what Redis lacks from below
+  // it on cannot be brought back by adding to what it has.
+  uint64_t condensed = 0;
+
+  bool operator==(const ShelfState&) const = default;
+};
 
 // One file of records. Parts follow each other without gaps in [first_sequence, end_sequence).
 struct PartInfo {
@@ -76,12 +109,17 @@ struct Snapshot {
   int64_t retired_ms = 0;        // the latest time of any record of the items that were retired
   uint64_t next_part = 1;        // number of the next part to be written
   std::vector<PartInfo> parts;   // oldest first
+  std::vector<ShelfState> shelves;  // by number; never empty once a record was added
   ItemTable items;               // without the retired ones
 
-  // Takes in the record that follows the last one covered.
+  uint32_t shelf_count() const { return static_cast<uint32_t>(shelves.size()); }
+
+  // Takes in the record that follows the last one covered, its shelf's table being there.
   void add(const Record& record);
   // False for what is left in the parts of an item that was retired.
   bool holds(const Record& record) const;
+  // The item's history is let go.
+  ItemTable::iterator retire(ItemTable::iterator item);
 
   bool operator==(const Snapshot&) const = default;
 };

@@ -129,6 +129,10 @@ std::string_view type_word(journal::RecordType type) {
       return "close";
     case journal::RecordType::kReopen:
       return "reopen";
+    case journal::RecordType::kChange:
+      return "change";
+    case journal::RecordType::kDelete:
+      return "delete";
   }
   return "unknown";
 }

@@ -47,7 +47,7 @@ void add_admin_routes(http::Server& server, const base::Registry& metrics, sale:
   server.route("GET", "/readyz", [&sale](const http::Request&) {
     return sale.ready()
                ? json(200, {{"status", "ready"}})
-               : json(503, {{"status", "loading"}, {"reason", "the gate to Redis is not open"}});
+               : json(503, {{"status", "loading"}, {"reason", sale.why_not_ready()}});
   });
   server.route("GET", "/metrics", [&metrics](const http::Request&) {
     return http::Response{200, "text/plain; version=0.0.4; charset=utf-8", metrics.render()};

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "http/server.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy {
 namespace {
@@ -59,6 +60,8 @@ const std::vector<ConfigKey> kKeys = {
      "Certificate (PEM) to show to Redis; empty: none. SIGHUP reads it again."},
     {"redis.tls_key_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "Private key of that certificate (PEM, without a passphrase)."},
+    {"sale.shelves", ConfigType::kInteger, "64", 1, shelves::kCountMax, {}, false,
+     "Groups of items that are decided together; fixed when the journal is begun."},
     {"journal.dir", ConfigType::kString, "journal", 0, INT64_MAX, {}, false,
      "Folder of the journal, on a local disk."},
     {"journal.fsync", ConfigType::kString, "always", 0, INT64_MAX, {"always", "everysec", "no"},
@@ -105,9 +108,9 @@ const std::vector<ConfigKey> kKeys = {
     {"limits.script_cache", ConfigType::kSize, "32MiB", 0, kTiB, {}, false,
      "Scripts of clients that are remembered, to be loaded again after a restart of Redis."},
     {"limits.items", ConfigType::kInteger, "100000", 1, 100'000'000, {}, false,
-     "Items that the proxy keeps in memory at a time."},
+     "Items that exist in Redis at a time."},
     {"limits.batch_purchases", ConfigType::kInteger, "512", 1, 4096, {}, false,
-     "Purchases of one item in one script call."},
+     "Purchases of one shelf in one script call."},
     {"limits.purchases_in_flight", ConfigType::kInteger, "1000000", 1, 100'000'000, {}, false,
      "Purchases that wait for Redis, for each I/O thread; more are refused with -BUSY."},
     {"limits.redis_timeout", ConfigType::kDuration, "5s", 100'000, 600'000'000, {}, false,
@@ -231,6 +234,7 @@ Result<Options> make_options(const base::Config& config) {
   Options options;
   options.redis = std::move(*redis);
   options.proxy_id = config.integer("proxy.id");
+  options.shelves = config.integer("sale.shelves");
   const int64_t threads = config.integer("proxy.io_threads");
   options.io_threads = threads > 0 ? static_cast<size_t>(threads) : default_threads();
   auto tls = listen_tls(config);

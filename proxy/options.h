@@ -20,6 +20,7 @@ const std::vector<base::ConfigKey>& config_keys();
 
 struct Options {
   int64_t proxy_id = 0;
+  int64_t shelves = 64;
   size_t io_threads = 1;
   front::ListenOptions listen;
   std::string users_file;     // "": everybody may do everything

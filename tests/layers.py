@@ -18,7 +18,7 @@ ALLOWED = {
     "net": {"base"},
     "resp": {"base"},
     "shelves": {"base"},
-    "journal": {"base"},
+    "journal": {"base", "shelves"},
     "sql": {"base"},
     "orders": {"base", "journal", "sql"},
     "http": {"base"},
@@ -26,11 +26,11 @@ ALLOWED = {
     "proxy/sale": {"base", "resp", "shelves", "journal", "proxy/upstream"},
     "proxy/front": {"base", "net", "resp", "journal", "proxy/upstream", "proxy/sale"},
     # main.cc, options and admin wire everything that the proxy is made of.
-    "proxy": {"base", "net", "resp", "journal", "http", "proxy/upstream", "proxy/sale",
+    "proxy": {"base", "net", "resp", "shelves", "journal", "http", "proxy/upstream", "proxy/sale",
               "proxy/front"},
     "flusher": {"base", "journal", "sql", "orders", "http"},
     "ctl": {"base", "net", "journal", "sql", "orders", "resp"},
-    "bench": {"base", "journal", "sql", "resp"},
+    "bench": {"base", "shelves", "journal", "sql", "resp"},
     # It takes each part as the part's own caller does, so it may include all of them.
     "bench/micro": {"base", "bench", "journal", "orders", "resp", "proxy/sale", "proxy/upstream"},
 }

@@ -89,7 +89,7 @@ class NoSession final : public sale::ReplySink {
   void deliver(uint64_t, std::string_view) override {}
 };
 
-// One coalescer with an open item, on the calling thread.
+// One coalescer with an open shelf, on the calling thread.
 class OpenItem {
  public:
   OpenItem(const std::string& dir, size_t batch)
@@ -101,22 +101,27 @@ class OpenItem {
     shared_.metrics = &metrics_;
     shared_.scripts = sale::load_scripts();
     shared_.fatal = [](const Error&) {};
-    auto lanes = sale::Lanes::open(dir, base::posix_file_system(), kLane);
+    shared_.shelves = 1;
+    shared_.condensed.resize(1);
+    auto lanes = sale::Lanes::open(dir, base::posix_file_system(), kLane, shared_.fatal);
     SLUICE_ASSERT(lanes, "an empty folder has no damaged file of peers");
     lanes_ = *std::move(lanes);
     shared_.lanes = lanes_.get();
-    upstream::Endpoint redis;
-    redis.host = dir + "/redis";
-    coalescer_ =
-        std::make_unique<sale::Coalescer>(thread_, inbox_, redis, shared_, sold_out_,
-                                          [this](const sale::Operation&, std::string_view reply) {
-                                            accepted_ += reply.starts_with("*4\r\n");
-                                            ++answered_;
-                                          });
-    coalescer_->redis().start({[this] { connected_ = true; }, [](const Error&) {}});
+    upstream::Endpoint endpoint;
+    endpoint.host = dir + "/redis";
+    redis_ = std::make_unique<upstream::RedisClient>(thread_, endpoint);
+    coalescer_ = std::make_unique<sale::Coalescer>(
+        thread_, inbox_, *redis_, shared_, shelves_, *gate_, sold_out_,
+        [this](const sale::Operation&, std::string_view reply) {
+          accepted_ += reply.starts_with("*4\r\n");
+          ++answered_;
+        });
+    gate_ = std::make_unique<sale::Gate>(thread_, inbox_, *redis_, shared_, shelves_, refusals_,
+                                         *coalescer_, sale::Gate::Hooks{});
+    redis_->start({[this] { connected_ = true; }, [](const Error&) {}});
     while (!connected_) thread_.context().run_one();
-    coalescer_->item("item-1").state = sale::Item::State::kOpen;
-    coalescer_->set_ready(true);
+    shelves_.at(0).move(sale::Shelf::State::kAsking);
+    shelves_.at(0).move(sale::Shelf::State::kOpen);
   }
 
   // Submits copies of all, and waits for their replies.
@@ -147,6 +152,10 @@ class OpenItem {
   bool connected_ = false;
   size_t answered_ = 0, accepted_ = 0;
   sale::SoldOutBoard sold_out_{no_threads_, no_inboxes_, shared_};
+  sale::ShelfMap shelves_{1, 1, 0, "0"};
+  sale::RefusalLog refusals_;
+  std::unique_ptr<upstream::RedisClient> redis_;
+  std::unique_ptr<sale::Gate> gate_;
   std::unique_ptr<sale::Coalescer> coalescer_;
 };
 

@@ -45,7 +45,7 @@ std::vector<proxy::sale::Operation> purchase_operations(size_t count) {
 
 std::string accepting_answer(uint64_t sequence, size_t count) {
   std::string answer =
-      "OK " + std::to_string(sequence) + " 1 1000000 0 " + std::to_string(count) + " 1 -1";
+      "OK " + std::to_string(sequence) + "\n1000000 0 " + std::to_string(count) + " 1 -1 7 0";
   for (size_t i = 0; i < count; ++i) answer += "\nA";
   return answer;
 }

@@ -1,7 +1,7 @@
 // What the purchase script's and the replay script's wire forms cost the proxy.
 #include "bench/micro/samples.h"
 #include "bench/micro/suite.h"
-#include "proxy/sale/purchase_script.h"
+#include "proxy/sale/purchase_call.h"
 #include "proxy/sale/replay_chunk.h"
 
 namespace sluice::bench::micro {
@@ -9,7 +9,6 @@ namespace {
 
 constexpr size_t kBatch = 64;
 constexpr int64_t kTimeMs = 1'795'000'000'000;
-constexpr std::string_view kIdentity = "run_id:replication_id:nonce";
 
 void count_purchases(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kBatch));
@@ -19,7 +18,7 @@ void encode_batch(benchmark::State& state) {
   const auto operations = purchase_operations(kBatch);
   size_t bytes = 0;
   for (auto _ : state) {
-    bytes += proxy::sale::encode_operations(kTimeMs, operations, kIdentity, 0).operations.size();
+    bytes += proxy::sale::encode_call(kTimeMs, operations).operations.size();
   }
   expect(state, bytes > 0, "nothing was encoded");
   count_purchases(state);
@@ -30,7 +29,7 @@ void parse_batch_answer(benchmark::State& state) {
   const auto operations = purchase_operations(kBatch);
   size_t verdicts = 0;
   for (auto _ : state) {
-    const auto answer = proxy::sale::parse_answer(text, operations);
+    const auto answer = proxy::sale::parse_call_answer(text, operations);
     if (answer) verdicts += answer->verdicts.size();
   }
   expect(state, verdicts == kBatch * static_cast<size_t>(state.iterations()),
@@ -44,7 +43,7 @@ void encode_replay(benchmark::State& state) {
   for (auto _ : state) {
     proxy::sale::ReplayChunk chunk;
     for (const journal::Record& record : samples.records()) chunk.add(record);
-    bytes += chunk.take().size();
+    bytes += chunk.take().records.size();
   }
   expect(state, bytes > 0, "nothing was encoded");
   count_purchases(state);

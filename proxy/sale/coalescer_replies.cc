@@ -27,38 +27,39 @@ uint64_t named_order(const Operation& op, const Verdict& verdict) {
 
 }  // namespace
 
-void Coalescer::settle(Item& item, uint64_t sequence, Batch batch, std::vector<Verdict> verdicts) {
+void Coalescer::settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
+                       const std::vector<ItemAnswer>& items, std::vector<Verdict> verdicts) {
   std::string records;
   uint64_t order_id_max = 0;
-  const uint32_t count =
-      append_accepted(records, batch.operations, verdicts, sequence, batch.time_ms, order_id_max);
-  item.selling = count > 0;
+  const uint32_t count = append_facts(records, batch.operations, items, verdicts, lane_sequence,
+                                      batch.time_ms, order_id_max);
   if (count > 0) {
-    item.sequence = sequence;
-    item.commits.push_back({sequence, batch.first_order_id, {}});
+    shelf.settle(lane_sequence, batch.first_order_id);
+  } else {
+    shelf.settle_nothing();
   }
   size_t reserved = 0;
   for (size_t i = 0; i < batch.operations.size(); ++i) {
     Operation& op = batch.operations[i];
     if (!is_fact(op, verdicts[i])) continue;
     reserved += std::exchange(op.reserved, 0);
-    if (op.verb == Verb::kCreate)
-      redis_.call({"SADD", "sluice:items", op.item}, [](const auto&) {});
+    if (op.verb == Verb::kCreate) shared_.items.fetch_add(1, std::memory_order_relaxed);
   }
-  answer_or_hold(item, std::move(batch.operations), std::move(verdicts), count);
+  answer_or_hold(shelf, std::move(batch.operations), std::move(verdicts), count);
   if (count == 0) return;
-  const auto done = [this, &item, sequence](const journal::CommitOutcome& outcome) {
-    inbox_.push([this, &item, sequence, outcome] { committed(item, sequence, outcome); });
+  const auto done = [this, &shelf, lane_sequence](const journal::CommitOutcome& outcome) {
+    inbox_.push(
+        [this, &shelf, lane_sequence, outcome] { committed(shelf, lane_sequence, outcome); });
   };
   shared_.journal->submit(std::move(records), count, reserved, order_id_max, done);
 }
 
 // Replies that wait for a commit go to the last one; in the common case that is the batch's own,
 // and it takes all of them as they are.
-void Coalescer::answer_or_hold(Item& item, std::vector<Operation> operations,
+void Coalescer::answer_or_hold(Shelf& shelf, std::vector<Operation> operations,
                                std::vector<Verdict> verdicts, size_t facts) {
   if (facts == operations.size()) {
-    item.commits.back().replies = {std::move(operations), std::move(verdicts)};
+    shelf.last_replies() = {std::move(operations), std::move(verdicts)};
     return;
   }
   const int64_t now_us = base::monotonic_us();
@@ -66,43 +67,42 @@ void Coalescer::answer_or_hold(Item& item, std::vector<Operation> operations,
     Operation& op = operations[i];
     const Verdict& verdict = verdicts[i];
     if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
-      confirmation_.hold(item, std::move(op), verdict);
-    } else if (!item.commits.empty() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {
-      item.commits.back().replies.push_back(std::move(op), verdict);
+      confirmation_.hold(shelf, std::move(op), verdict);
+    } else if (shelf.has_commits() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {
+      shelf.last_replies().push_back(std::move(op), verdict);
     } else if (journal_failed_ && speaks_of_earlier(verdict)) {
       refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
     } else {
-      reply(item, op, verdict, now_us);
+      reply(shelf, op, verdict, now_us);
     }
   }
 }
 
 // What another proxy accepted is durable there (or not known to be); what this one did meanwhile
 // waits for its commits as ever.
-void Coalescer::confirmed(Item& item, Operation& op, const Verdict& verdict, bool is_durable) {
+void Coalescer::confirmed(Shelf& shelf, Operation& op, const Verdict& verdict, bool is_durable) {
   if (!is_durable) {
     refuse(op, "UNKNOWNSTATE",
            "another proxy has accepted it and is not known to have recorded it; ask again");
-  } else if (!item.commits.empty()) {
-    item.commits.back().replies.push_back(std::move(op), verdict);
+  } else if (shelf.has_commits()) {
+    shelf.last_replies().push_back(std::move(op), verdict);
   } else if (journal_failed_) {
     refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
   } else {
-    reply(item, op, verdict, base::monotonic_us());
+    reply(shelf, op, verdict, base::monotonic_us());
   }
 }
 
-void Coalescer::committed(Item& item, uint64_t batch, const journal::CommitOutcome& outcome) {
+void Coalescer::committed(Shelf& shelf, uint64_t lane_sequence,
+                          const journal::CommitOutcome& outcome) {
   // Journal and inbox keep the order in which this thread submitted; another batch's clients would
   // be told that they have bought.
-  SLUICE_ASSERT(!item.commits.empty() && item.commits.front().batch == batch,
-                "commits of an item out of order");
-  Commit commit = std::move(item.commits.front());
-  item.commits.pop_front();
+  ShelfReplies replies =
+      shelf.commit_done(lane_sequence, outcome.status.ok(), outcome.last_sequence);
   if (!outcome.status) {
     journal_failed_ = true;  // from here on Redis knows of orders that may never be durable
     sold_out_.stop();
-    for (Operation& op : commit.replies.operations) {
+    for (Operation& op : replies.operations) {
       refuse(op, "UNKNOWNSTATE",
              "the journal failed after Redis accepted: " + outcome.status.error().message() +
                  "; ask with SECKILL.ORDER item user REQ id");
@@ -110,24 +110,14 @@ void Coalescer::committed(Item& item, uint64_t batch, const journal::CommitOutco
     return shared_.fatal(outcome.status.error().at("journal"));
   }
   base::failpoint(base::Failpoint::kSaleBeforeReply);
-  item.synced.add(commit.first_order_id, outcome.last_sequence, commit.batch);
-  item.synced.arrived(shared_.journal->synced_sequence());
-  item.drained.add(commit.first_order_id, outcome.last_sequence, commit.batch);
+  shelf.synced.arrived(shared_.journal->synced_sequence());
   const int64_t now_us = base::monotonic_us();
-  auto& [operations, verdicts] = commit.replies;
-  for (size_t i = 0; i < operations.size(); ++i) reply(item, operations[i], verdicts[i], now_us);
-  reuse(std::move(operations));
+  auto& [operations, verdicts] = replies;
+  for (size_t i = 0; i < operations.size(); ++i) reply(shelf, operations[i], verdicts[i], now_us);
+  shelf.reuse(std::move(operations));
 }
 
-// Their memory is what the next gathering needs.
-void Coalescer::reuse(std::vector<Operation>&& operations) {
-  constexpr size_t kSpareMax = 4;
-  if (spare_.size() == kSpareMax) return;
-  operations.clear();
-  spare_.push_back(std::move(operations));
-}
-
-void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict, int64_t now_us) {
+void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64_t now_us) {
   release(op);
   if (op.verb == Verb::kBuy) {
     tally_.count(verdict.kind);
@@ -136,7 +126,7 @@ void Coalescer::reply(Item& item, Operation& op, const Verdict& verdict, int64_t
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);
   reply_.clear();
-  append_reply(reply_, op, verdict, order_id == 0 ? "" : durability(item, order_id));
+  append_reply(reply_, op, verdict, order_id == 0 ? "" : durability(shelf, order_id));
   const int64_t took_us = now_us - op.received_us;
   if (op.verb == Verb::kBuy) tally_.took(took_us);
   shared_.slow_log.note(op, took_us);
@@ -160,13 +150,13 @@ void Coalescer::release(Operation& op) {
   if (op.reserved != 0) shared_.journal->release(std::exchange(op.reserved, 0));
 }
 
-std::string_view Coalescer::durability(Item& item, uint64_t order_id) {
+std::string_view Coalescer::durability(Shelf& shelf, uint64_t order_id) {
   // What another proxy's journal holds is not known here: claim the least.
   if (!shared_.order_ids->is_own(order_id)) return "memory";
-  item.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-  if (item.drained.has_arrived(order_id)) return "database";
-  item.synced.arrived(shared_.journal->synced_sequence());
-  return item.synced.has_arrived(order_id) ? "disk" : "memory";
+  shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
+  if (shelf.drained.has_arrived(order_id)) return "database";
+  shelf.synced.arrived(shared_.journal->synced_sequence());
+  return shelf.synced.has_arrived(order_id) ? "disk" : "memory";
 }
 
 }  // namespace sluice::proxy::sale

@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
+#include "proxy/sale/purchase_call.h"
 #include "proxy/sale/script_call.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -28,7 +30,7 @@ uint64_t order_of(const Operation& op, const Verdict& verdict) {
 }
 
 // What a receipt has in it if it is of what the answer speaks of: the order, or any change of this
-// kind to the item.
+// kind to an item of the shelf.
 std::string mark_of(const Operation& op, const Verdict& verdict) {
   return is_of_item(op.verb) ? item_operation_mark(op.verb)
                              : std::to_string(order_of(op, verdict));
@@ -49,68 +51,68 @@ bool Confirmation::needed(const Operation& op, const Verdict& verdict) const {
   return order != 0 && !(own && op.verb == Verb::kBuy);
 }
 
-void Confirmation::hold(Item& item, Operation op, const Verdict& verdict) {
+void Confirmation::hold(Shelf& shelf, Operation op, const Verdict& verdict) {
   ++held_;
   const int64_t deadline_us = base::monotonic_us() + shared_.limits.unknown_after_us;
-  gathering_[&item].push_back({std::move(op), verdict, item.epoch, deadline_us});
+  gathering_[&shelf].push_back({std::move(op), verdict, shelf.epoch(), deadline_us});
   ask_all();
 }
 
 void Confirmation::ask_all() {
   if (under_way_ > 0) return;
-  std::unordered_map<Item*, Batch> due;
+  std::unordered_map<Shelf*, Batch> due;
   due.swap(gathering_);
-  for (auto& [item, batch] : due) ask(*item, std::move(batch));
+  for (auto& [shelf, batch] : due) ask(*shelf, std::move(batch));
 }
 
 // All other lanes: an order may be one lane's and its cancellation another's.
-void Confirmation::ask(Item& item, Batch batch) {
+void Confirmation::ask(Shelf& shelf, Batch batch) {
   const auto asked = std::make_shared<Batch>();  // std::function copies
   for (Held& held : batch) {
-    if (redis_.connected() && held.epoch == item.epoch) {
+    if (redis_.connected() && held.epoch == shelf.epoch()) {
       asked->push_back(std::move(held));
     } else {
-      finish(item, held, false);
+      finish(shelf, held, false);
     }
   }
   if (asked->empty()) return;
-  std::vector<std::string> words{"", item.item_key};
+  std::vector<std::string> words{"", shelf.key};
   for (const auto& [id, journal] : shared_.lanes->peers()) {
-    words.push_back("sluice:{" + item.name + "}:receipts:" + std::to_string(id));
+    words.push_back(shelves::receipts_key(shelf.number, std::to_string(id)));
   }
   words[0] = std::to_string(words.size() - 1);
   words.push_back("find");
-  words.push_back(std::to_string(item.epoch));
+  words.push_back(std::to_string(shelf.epoch()));
   for (const Held& held : *asked) {
     words.push_back(mark_of(held.op, held.verdict));
   }
   ++under_way_;
   eval_script(redis_, shared_.scripts.receipts, std::move(words),
-              [this, &item, asked](const Result<upstream::Reply>& reply) {
+              [this, &shelf, asked](const Result<upstream::Reply>& reply) {
                 --under_way_;
-                answered(item, *asked, reply);
+                answered(shelf, *asked, reply);
                 ask_all();
               });
 }
 
-void Confirmation::answered(Item& item, Batch& batch, const Result<upstream::Reply>& reply) {
+void Confirmation::answered(Shelf& shelf, Batch& batch, const Result<upstream::Reply>& reply) {
   const bool asked = reply && reply->size() == batch.size();
   for (size_t i = 0; i < batch.size(); ++i) {
     Held& held = batch[i];
     if (asked && reply->at(i).integer() == 0) {
-      finish(item, held, true);
+      finish(shelf, held, true);
     } else if (!asked || base::monotonic_us() > held.deadline_us) {
-      finish(item, held, false);
+      finish(shelf, held, false);
     } else {
-      to_poll_[&item].push_back(std::move(held));
+      to_poll_[&shelf].push_back(std::move(held));
       poll_later();
     }
   }
 }
 
-void Confirmation::finish(Item& item, Held& held, bool confirmed) {
+void Confirmation::finish(Shelf& shelf, Held& held, bool confirmed) {
   --held_;
-  done_(item, held.op, held.verdict, confirmed);
+  done_(shelf, held.op, held.verdict, confirmed);
 }
 
 void Confirmation::poll_later() {
@@ -119,8 +121,8 @@ void Confirmation::poll_later() {
   timer_.async_wait([this](boost::system::error_code failure) {
     polling_ = false;
     if (failure) return;
-    for (auto& [item, batch] : to_poll_) {
-      Batch& gathering = gathering_[item];
+    for (auto& [shelf, batch] : to_poll_) {
+      Batch& gathering = gathering_[shelf];
       std::move(batch.begin(), batch.end(), std::back_inserter(gathering));
     }
     to_poll_.clear();
@@ -130,8 +132,8 @@ void Confirmation::poll_later() {
 
 void Confirmation::lost() {
   for (auto* batches : {&gathering_, &to_poll_}) {
-    for (auto& [item, batch] : *batches) {
-      for (Held& held : batch) finish(*item, held, false);
+    for (auto& [shelf, batch] : *batches) {
+      for (Held& held : batch) finish(*shelf, held, false);
     }
     batches->clear();
   }

@@ -7,7 +7,7 @@
 //
 // A receipt is dropped once its batch is fsynced in its lane's journal; so what is in no receipt is
 // a fact that survives, unless Redis lost the receipt itself: what is asked after the connection or
-// the item's epoch has changed is not confirmed. Owned by a coalescer, on its thread. A proxy that
+// the shelf's epoch has changed is not confirmed. Owned by a coalescer, on its thread. A proxy that
 // is alone asks nothing.
 #pragma once
 
@@ -17,8 +17,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/sale/item.h"
 #include "proxy/sale/shared.h"
+#include "proxy/sale/shelf.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/redis_client.h"
 
@@ -26,15 +26,14 @@ namespace sluice::proxy::sale {
 
 class Confirmation {
  public:
-  using Done = std::function<void(Item&, Operation&, const Verdict&, bool confirmed)>;
+  using Done = std::function<void(Shelf&, Operation&, const Verdict&, bool confirmed)>;
 
   // `done` is called once for each that is held.
   Confirmation(upstream::IoThread& thread, upstream::RedisClient& redis, Shared& shared, Done done);
 
-  // True if the answer must be held; then this is for hold(). The item stays where it is: one that
-  // speaks of an order is never forgotten.
+  // True if the answer must be held; then this is for hold().
   bool needed(const Operation& op, const Verdict& verdict) const;
-  void hold(Item& item, Operation op, const Verdict& verdict);
+  void hold(Shelf& shelf, Operation op, const Verdict& verdict);
   bool idle() const { return held_ == 0; }
   // The connection is gone: what is held is not confirmed.
   void lost();
@@ -48,20 +47,20 @@ class Confirmation {
     int64_t deadline_us;
   };
 
-  using Batch = std::vector<Held>;  // of one item
+  using Batch = std::vector<Held>;  // of one shelf
 
   void ask_all();
-  void ask(Item& item, Batch batch);
-  void answered(Item& item, Batch& batch, const Result<upstream::Reply>& reply);
-  void finish(Item& item, Held& held, bool confirmed);
+  void ask(Shelf& shelf, Batch batch);
+  void answered(Shelf& shelf, Batch& batch, const Result<upstream::Reply>& reply);
+  void finish(Shelf& shelf, Held& held, bool confirmed);
   void poll_later();
 
   upstream::RedisClient& redis_;
   Shared& shared_;
   const Done done_;
   boost::asio::steady_timer timer_;
-  // While questions are under way the next gather: one call an item, however many ask.
-  std::unordered_map<Item*, Batch> gathering_, to_poll_;
+  // While questions are under way the next gather: one call a shelf, however many ask.
+  std::unordered_map<Shelf*, Batch> gathering_, to_poll_;
   size_t under_way_ = 0;  // calls
   size_t held_ = 0;
   bool polling_ = false;

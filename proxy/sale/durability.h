@@ -1,9 +1,9 @@
-// How far an item's orders have come: which are on disk, which are in MySQL.
+// How far a shelf's orders have come: which are on disk, which are in MySQL.
 //
 // A trail holds (first order id of a batch, journal sequence of its last record) in rising order of
 // both, for the batches that have not arrived yet. An order has arrived if it is older than the
 // oldest batch on the trail. Bounded: a full trail merges neighbours, which can only make the
-// answer more careful, never wrong. One thread: the item's owner.
+// answer more careful, never wrong. One thread: the shelf's owner.
 #pragma once
 
 #include <cstddef>

@@ -3,11 +3,16 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
 
 #include "base/clock.h"
-#include "proxy/sale/coalescer.h"
-#include "proxy/sale/heartbeat.h"
+#include "base/decimal.h"
+#include "base/failpoint.h"
 #include "proxy/sale/lanes.h"
+#include "proxy/sale/operation_text.h"
+#include "proxy/sale/script_call.h"
 #include "proxy/upstream/info.h"
 
 namespace sluice::proxy::sale {
@@ -15,265 +20,494 @@ namespace {
 
 using upstream::info_value;
 using upstream::Reply;
+using State = Shelf::State;
 
-constexpr size_t kAskedMax = 512;        // gates under way at a time
-constexpr size_t kWaitingPerBeat = 256;  // items asked again a beat
+// The places of gate.lua's reply.
+constexpr size_t kVerdict = 0, kEpoch = 1, kApplied = 2, kAbout = 3, kWait = 4, kFirst = 5,
+                 kReceipts = 7;
+
+constexpr int64_t kRetryFirstUs = 250'000, kRetryLastUs = 5'000'000;
+constexpr int64_t kQuietUs = 1'000'000;  // between two bursts of log lines
+constexpr auto kRetryTick = std::chrono::milliseconds(50);
+
+std::string new_nonce() {
+  std::random_device device;
+  return std::to_string(uint64_t{device()} << 32 | device());
+}
+
+// "1,2,3" without one of them.
+std::string without(std::string_view lanes, std::string_view lane) {
+  std::string left;
+  while (!lanes.empty()) {
+    const std::string_view each = take_until(lanes, ',');
+    if (each != lane) left += (left.empty() ? "" : ",") + std::string(each);
+  }
+  return left;
+}
+
+std::string place(const Shelf& shelf) {
+  return "shelf " + std::to_string(shelf.number) + " (" + shelf.key + ")";
+}
 
 }  // namespace
 
-void Gate::lost() {
-  identity_.clear();
-  queue_.clear();
-  behind_.clear();
-  waiting_.clear();
-  under_way_ = 0;
-  dormant_ = opening_ = entered_ = false;
+Gate::Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisClient& redis,
+           Shared& shared, ShelfMap& shelves, RefusalLog& refusals, ShelfEvents& events,
+           Hooks hooks)
+    : thread_(thread),
+      inbox_(inbox),
+      redis_(redis),
+      shared_(shared),
+      shelves_(shelves),
+      refusals_(refusals),
+      events_(events),
+      hooks_(std::move(hooks)),
+      timer_(thread.context()),
+      entries_(shared.shelves) {
+  for (const auto& shelf : shelves_)
+    entry_of(*shelf).complete_from = shared.condensed[shelf->number];
+  why_ = "the connection to Redis is being established";
+}
+
+void Gate::lost(const std::string& why) {
+  process_.clear();
+  dormant_ = opening_ = false;
+  asked_ = 0;
   replay_.reset();
-  if (coalescer_.thread().index() == 0) coalescer_.heartbeat().lost();
+  timer_.cancel();
+  refusals_.clear();
+  for (const auto& shelf : shelves_) {
+    Entry& entry = entry_of(*shelf);
+    entry = Entry{.complete_from = entry.complete_from};
+    shelf->move(State::kShut, why);
+    events_.doubted(*shelf);
+    events_.closed(*shelf);
+  }
+  judge();
 }
 
 void Gate::connected() {
-  auto& redis = coalescer_.redis();
-  redis.call({"INFO"}, [this](const Result<Reply>& reply) {
+  schedule_retries();
+  redis_.call({"INFO"}, [this](const Result<Reply>& reply) {
     if (!reply) return;
     if (!reply->is_error()) return check_server(reply->text());
     // Without it every Redis looks like the one before, and like one that evicts nothing.
-    coalescer_.redis().reconnect(
+    redis_.reconnect(
         Error(ErrorClass::kUnavailable, "Redis refused INFO: " + std::string(reply->text())));
   });
-  const Scripts& scripts = coalescer_.shared().scripts;
-  for (const Script* script :
-       {&scripts.purchase, &scripts.gate, &scripts.replay, &scripts.receipts}) {
-    redis.call({"SCRIPT", "LOAD", script->text}, [](const Result<Reply>& reply) {
-      if (reply && reply->is_error()) spdlog::error("Redis refused a script: {}", reply->text());
-    });
+  const Scripts& scripts = shared_.scripts;
+  for (const Script* script : {&scripts.purchase, &scripts.gate, &scripts.replay,
+                               &scripts.receipts, &scripts.beat}) {
+    // One that is refused here is refused where it is needed, with the same words.
+    redis_.call({"SCRIPT", "LOAD", script->text}, [](const auto&) {});
   }
 }
 
 void Gate::check_server(std::string_view info) {
-  auto& redis = coalescer_.redis();
   if (info_value(info, "loading") == "1") {
-    return redis.reconnect(Error(ErrorClass::kUnavailable, "Redis is loading its data"));
+    return redis_.reconnect(Error(ErrorClass::kUnavailable, "Redis is loading its data"));
   }
   const std::string role = info_value(info, "role");
   if (role == "slave") {
-    return redis.reconnect(Error(ErrorClass::kUnavailable, "it is a read-only replica"));
+    return redis_.reconnect(Error(ErrorClass::kUnavailable, "it is a read-only replica"));
   }
   const std::string policy = info_value(info, "maxmemory_policy");
   if (!policy.empty() && policy != "noeviction") {
-    return coalescer_.shared().fatal(Error(
-        ErrorClass::kRefused, "Redis at " + redis.endpoint().text() +
+    return shared_.fatal(Error(
+        ErrorClass::kRefused, "Redis at " + redis_.endpoint().text() +
                                   " runs with maxmemory-policy " + policy +
                                   " and may evict what is on sale; set it to noeviction "
                                   "(CONFIG SET maxmemory-policy noeviction, and in redis.conf)"));
   }
-  const std::string process = info_value(info, "run_id") + ":" + info_value(info, "master_replid");
-  if (coalescer_.thread().index() == 0) {
+  const std::string replication_id = info_value(info, "master_replid");
+  process_ = info_value(info, "run_id") + ":" + replication_id;
+  if (thread_.index() == 0) {
     spdlog::info("Redis at {}: version {}, run_id:replication id {} ({}), role {}",
-                 redis.endpoint().text(), info_value(info, "redis_version"), process,
-                 last_process_.empty()      ? "first seen"
-                 : last_process_ == process ? "the same as before"
-                                            : "was " + last_process_,
+                 redis_.endpoint().text(), info_value(info, "redis_version"), process_,
+                 last_process_.empty()       ? "first seen"
+                 : last_process_ == process_ ? "the same as before"
+                                             : "was " + last_process_,
                  role);
   }
-  last_process_ = process;
+  last_process_ = process_;
+  hooks_.connected(replication_id);
   identify();
 }
 
 // An application that only passes through must find no key that it did not write.
 void Gate::identify() {
-  if (coalescer_.shared().selling.load(std::memory_order_relaxed)) return take_nonce();
-  coalescer_.redis().call({"EXISTS", kProxiesKey}, [this](const Result<Reply>& reply) {
-    if (!reply) return;
-    if (reply->is_error() || reply->integer() != 0 || coalescer_.shared().selling.load()) {
-      // From now on others may wait for this proxy, whatever Redis forgets.
-      coalescer_.shared().selling.store(true, std::memory_order_relaxed);
-      return take_nonce();
-    }
-    dormant_ = true;
-    coalescer_.set_ready(true);
-  });
+  if (shared_.selling.load(std::memory_order_relaxed)) return ask_all();
+  const auto left = std::make_shared<size_t>(shelves_.size());
+  if (*left == 0) return ask_all();
+  for (const auto& shelf : shelves_) {
+    redis_.call({"EXISTS", shelf->key}, [this, left](const Result<Reply>& reply) {
+      if (!reply) return;
+      if (reply->is_error() || reply->integer() != 0) shared_.selling.store(true);
+      if (--*left > 0) return;
+      // There is a sale: other threads may not have seen it on their shelves.
+      if (shared_.selling.load()) return wake_all();
+      dormant_ = true;
+      judge();
+    });
+  }
+  dormant_ = false;
 }
 
 void Gate::wake() {
-  if (std::exchange(dormant_, false)) take_nonce();
-}
-
-void Gate::take_nonce() {
-  auto& redis = coalescer_.redis();
-  redis.call({"HSETNX", kProxiesKey, "nonce", new_nonce()}, [this](const Result<Reply>& reply) {
-    if (!reply || !reply->is_error()) return;
-    coalescer_.redis().reconnect(Error(ErrorClass::kUnavailable, std::string(reply->text())));
+  shared_.selling.store(true, std::memory_order_relaxed);
+  if (process_.empty() || opening_) return;
+  const bool asleep = std::all_of(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
+    return shelf->state() == State::kShut;
   });
-  redis.call({"HGET", kProxiesKey, "nonce"}, [this](const Result<Reply>& reply) {
-    if (!reply) return;
-    const std::string nonce(reply->text());
-    identity_ = last_process_ + ":" + nonce;
-    if (coalescer_.thread().index() == 0) coalescer_.heartbeat().connected(identity_, nonce);
-    join();
-  });
+  if (asleep) ask_all();
 }
 
-// Begins when the heartbeat has made this proxy known to the others, on this same Redis.
-void Gate::join() {
-  if (entered_ || identity_.empty()) return;
-  const Lanes::Standing standing = coalescer_.shared().lanes->standing();
-  if (standing.identity == identity_ && standing.joined) {
-    entered_ = true;
-    return open_known_items();
-  }
-  if (standing.waits_for.empty() || standing.identity != identity_)
-    return coalescer_.set_unavailable("the gate is being passed");
-  coalescer_.make_unavailable(standing.waits_for);
-}
-
-// What the journal knows and what Redis's index names: the latter covers items whose creation was
-// applied but not yet journaled when a proxy died.
-void Gate::open_known_items() {
+void Gate::ask_all() {
+  dormant_ = false;
+  opening_ = true;
   began_us_ = base::monotonic_us();
   count_ = {};
-  opening_ = true;
-  coalescer_.set_unavailable("Redis and the journal are being compared");
-  coalescer_.redis().call({"SMEMBERS", kItemsKey}, [this](const Result<Reply>& reply) {
-    if (!reply) return;
-    for (size_t i = 0; i < reply->size(); ++i) {
-      const std::string name(reply->at(i).text());
-      if (coalescer_.owns(name)) coalescer_.item(name);
+  for (const auto& shelf : shelves_) ask(*shelf, "");
+  progress();
+}
+
+void Gate::ask(Shelf& shelf, std::string flags) {
+  const State state = shelf.state();
+  const bool is_replayed = state == State::kReplaying && replay_;
+  if (process_.empty() || state == State::kAsking || is_replayed) return;
+  // A batch whose answer never came may still arrive; with the epoch that it carries it must not be
+  // applied once it is settled here.
+  if (!shelf.in_flight().empty()) flags += 'r';
+  events_.doubted(shelf);
+  shelf.move(State::kAsking, "Redis and the journal are being compared");
+  ++asked_;
+  eval_script(redis_, shared_.scripts.gate,
+              {"2", shelf.key, shelf.receipts_key, shared_.lane,
+               std::to_string(shelf.lane_sequence()),
+               std::to_string(entry_of(shelf).complete_from), process_, new_nonce(),
+               shared_.journal_id, shared_.incarnation, shared_.host,
+               std::to_string(shared_.shelves), shared_.lanes->known(), flags,
+               std::to_string(base::monotonic_us())},
+              [this, &shelf](const Result<Reply>& reply) {
+                if (!reply) return;
+                --asked_;
+                answered(shelf, *reply);
+                progress();
+                judge();
+              });
+}
+
+void Gate::answered(Shelf& shelf, const Reply& reply) {
+  if (shelf.state() != State::kAsking) return;  // it was refused otherwise meanwhile
+  if (reply.is_error()) return refused(shelf, reply.text());
+  uint64_t epoch = 0, applied = 0;
+  if (reply.size() < kReceipts || !base::parse_decimal(reply.at(kEpoch).text(), epoch) ||
+      !base::parse_decimal(reply.at(kApplied).text(), applied)) {
+    return contradicts(shelf, "Redis answers the gate's script with what is no answer");
+  }
+  base::failpoint(base::Failpoint::kGateAfterEpoch);
+  refusals_.over(place(shelf), base::monotonic_us());
+  const std::string_view verdict = reply.at(kVerdict).text(), about = reply.at(kAbout).text();
+  if (refuses(shelf, verdict, about)) return;
+  shelf.set_epoch(epoch);
+  if (applied > shelf.lane_sequence() && !import_receipts(shelf, reply, applied)) return;
+  // What is still in flight was not applied, and with the epoch raised it cannot be any more.
+  events_.put_back(shelf);
+  const std::string lanes = without(reply.at(kWait).text(), shared_.lane);
+  if (verdict == "BEHIND") return behind(shelf, lanes);
+  if (verdict == "WAIT") return wait(shelf, lanes);
+  open(shelf);
+}
+
+// Verdicts with which nothing was written.
+bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view about) {
+  if (verdict == "FOREIGN") {
+    shared_.fatal(Error(
+        ErrorClass::kRefused,
+        "Redis at " + redis_.endpoint().text() + " knows proxy.id " + shared_.lane +
+            " with another journal (" + std::string(about) + ", this one is " +
+            shared_.journal_id +
+            "); start with the journal.dir that holds it, or take a proxy.id that was never used "
+            "with this Redis"));
+    return true;
+  }
+  if (verdict == "SHELVES") {
+    shared_.fatal(Error(ErrorClass::kRefused,
+                        "Redis at " + redis_.endpoint().text() + " has a sale with " +
+                            std::string(about) + " shelves, sale.shelves is " +
+                            std::to_string(shared_.shelves) + "; set it to " +
+                            std::string(about)));
+    return true;
+  }
+  if (verdict == "ALIVE") {
+    alive(shelf, about);
+  } else if (verdict == "JOIN") {
+    hold(shelf, State::kWaiting,
+         "waiting for " + proxies_text(about) + " to learn of this one (" + forget_hint(about) +
+             ")");
+  } else if (verdict == "EDITED") {
+    contradicts(shelf, place(shelf) + " was edited in Redis, or is older there than the journal "
+                       "can make good, and not all of its orders can be brought back: undo it");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// Another incarnation of this lane wrote a moment ago. If it beats again it lives, and this one
+// must not; else it has just died, and this one takes over once its beat is old.
+void Gate::alive(Shelf& shelf, std::string_view about) {
+  Entry& entry = entry_of(shelf);
+  if (!entry.living.empty() && entry.living != about) {
+    return shared_.fatal(Error(
+        ErrorClass::kRefused,
+        "another process sells as proxy.id " + shared_.lane + " with this journal's id (" +
+            shared_.journal_id + "), on host " + std::string(about.substr(0, about.find(' '))) +
+            ", this one is on " + shared_.host + ": one of the two is a copy; stop it"));
+  }
+  entry.living = about;
+  entry.delay_us = 0;
+  unable(shelf, "the process that had this proxy.id before wrote a moment ago", "LOADING");
+}
+
+// Redis applied batches that the journal does not have: the proxy died, or the connection broke,
+// between the script and the journal. Their receipts complete the orders.
+bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
+  uint64_t first = 0;
+  const bool good = base::parse_decimal(reply.at(kFirst).text(), first) &&
+                    first <= shelf.lane_sequence() + 1 &&
+                    reply.size() - kReceipts == applied + 1 - first;
+  if (!good) {
+    contradicts(shelf, place(shelf) + ": Redis has applied batches up to " +
+                           std::to_string(applied) + ", the journal ends at " +
+                           std::to_string(shelf.lane_sequence()) +
+                           ", and receipts are missing; run sluice-ctl journal verify");
+    return false;
+  }
+  for (size_t i = kReceipts + shelf.lane_sequence() + 1 - first; i < reply.size(); ++i) {
+    const std::string_view text = reply.at(i).text();
+    auto receipt = parse_call_receipt(text);
+    if (!receipt || receipt->operations.empty() ||
+        receipt->lane_sequence != shelf.lane_sequence() + 1) {
+      contradicts(shelf, place(shelf) + ": " +
+                             (receipt ? "a receipt in Redis is out of order"
+                                      : receipt.error().message()));
+      return false;
     }
-    for (auto& [name, item] : coalescer_.items()) open(*item);
-    progress();
-  });
-}
-
-void Gate::open(Item& item) {
-  if (dormant_) coalescer_.heartbeat().wake();
-  if (!entered_) return;  // the pass to come takes it with all others
-  if (item.state == Item::State::kGating || item.state == Item::State::kReplaying) return;
-  item.state = Item::State::kGating;
-  queue_.push_back(&item);
-  pump();
-}
-
-void Gate::beat(bool changed) {
-  // Threads connect one by one, and Redis may become another between two of them.
-  if (!identity_.empty() && identity_ != coalescer_.shared().lanes->standing().identity) {
-    return coalescer_.redis().reconnect(
-        Error(ErrorClass::kUnavailable, "it is not any more what the heartbeat knows"));
-  }
-  join();
-  if (!entered_ || opening_) return;
-  const size_t turns = changed ? waiting_.size() : std::min(waiting_.size(), kWaitingPerBeat);
-  for (size_t i = 0; i < turns; ++i) {
-    Item& item = *waiting_.front();
-    waiting_.pop_front();
-    item.polled = false;
-    if (item.state != Item::State::kWaiting) continue;
-    // So that a proxy which never asks for this item learns that it is waited for.
-    if (!std::exchange(item.listed, true)) {
-      coalescer_.redis().call({"SADD", kWaitingKey, item.name}, [](const auto&) {});
-    }
-    open(item);
-  }
-}
-
-void Gate::look_at(const std::vector<std::string>& items) {
-  if (!entered_ || opening_) return;
-  for (const std::string& name : items) {
-    if (!coalescer_.owns(name)) continue;
-    Item& item = coalescer_.item(name);
-    item.listed = true;
-    // One that sells learns by itself, from GATE, that it has to wait.
-    if (item.state != Item::State::kRefused && item.idle()) open(item);
-  }
-}
-
-void Gate::pump() {
-  while (under_way_ < kAskedMax && !queue_.empty()) {
-    Item& item = *queue_.front();
-    queue_.pop_front();
-    ++under_way_;
-    item_gate_.ask(item, [this](Item& asked, ItemGate::Outcome outcome) {
-      --under_way_;
-      item_done(asked, outcome);
-      progress();
+    base::failpoint(base::Failpoint::kGateImport);
+    ShelfBatch batch;
+    batch.time_ms = receipt->time_ms;
+    const auto& sent = shelf.in_flight();
+    const auto same = std::find_if(sent.begin(), sent.end(), [&](const ShelfBatch& each) {
+      return each.payload.ends(text);
     });
+    if (same != sent.end()) {
+      batch = shelf.take(same->number);
+    } else {
+      batch.operations = std::move(receipt->operations);
+    }
+    ++count_.receipts;
+    shared_.metrics->gate_receipts.add();
+    for (const Operation& op : batch.operations) {
+      // A cancel's or a query's id is what a client wrote there.
+      if (op.verb == Verb::kBuy || op.verb == Verb::kCreate)
+        shared_.order_ids->raise_above(op.order_id);
+    }
+    events_.settle(shelf, receipt->lane_sequence, std::move(batch), receipt->items,
+                   std::move(receipt->verdicts));
   }
+  return true;
 }
 
-void Gate::item_done(Item& item, ItemGate::Outcome outcome) {
-  if (outcome == ItemGate::Outcome::kOpened) {
-    coalescer_.item_opened(item);
-  } else if (outcome == ItemGate::Outcome::kBehind) {
-    coalescer_.item_waits(item, Item::State::kReplaying,
-                          "item " + item.name + " is being rebuilt from the journal");
-    behind_.push_back(&item);
-  } else if (outcome == ItemGate::Outcome::kWaits && !std::exchange(item.polled, true)) {
-    waiting_.push_back(&item);
-  }
+void Gate::open(Shelf& shelf) {
+  entry_of(shelf) = Entry{.opened = true, .complete_from = entry_of(shelf).complete_from};
+  shelf.move(State::kOpen);
+  events_.opened(shelf);
 }
 
-// While all items are asked their replays gather, to read the journal once for all of them.
+void Gate::wait(Shelf& shelf, std::string_view lanes) {
+  hold(shelf, State::kWaiting,
+       "waiting for " + proxies_text(lanes) + " to bring back what Redis may have lost (" +
+           forget_hint(lanes) + ")");
+}
+
+void Gate::behind(Shelf& shelf, std::string_view lanes) {
+  Entry& entry = entry_of(shelf);
+  // The last replay ended where an item is missing that another lane has created.
+  const bool stuck = !entry.waits_for_item.empty();
+  entry.without_orphans = stuck && lanes.empty();
+  if (stuck && !lanes.empty()) return wait(shelf, lanes);
+  ++count_.behind;
+  hold(shelf, State::kReplaying, "Redis lost data, which is being brought back from the journal");
+}
+
+void Gate::refused(Shelf& shelf, std::string_view error) {
+  refusals_.met(place(shelf), error, base::monotonic_us());
+  if (kind_of_refusal(error) == RefusalKind::kElsewhere) {
+    return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(error)));
+  }
+  const RefusalReply reply = refusal_reply(error);
+  unable(shelf, reply.message, reply.prefix);
+  judge();
+}
+
+void Gate::contradicts(Shelf& shelf, const std::string& why) {
+  if (shelf.why() != why) spdlog::error("not sold: {}", why);
+  unable(shelf, why, "LOADING");
+  judge();
+}
+
+// It does not sell for a while.
+void Gate::hold(Shelf& shelf, State state, std::string why, std::string_view prefix) {
+  entry_of(shelf).opened = false;
+  shelf.move(state, std::move(why), prefix);
+  events_.doubted(shelf);
+  events_.closed(shelf);
+}
+
+void Gate::unable(Shelf& shelf, std::string why, std::string_view prefix) {
+  if (!Shelf::may_move(shelf.state(), State::kUnable)) return;  // it does not sell as it is
+  Entry& entry = entry_of(shelf);
+  entry.delay_us =
+      entry.delay_us == 0 ? kRetryFirstUs : std::min(2 * entry.delay_us, kRetryLastUs);
+  entry.retry_us = base::monotonic_us() + entry.delay_us;
+  hold(shelf, State::kUnable, std::move(why), prefix);
+}
+
+void Gate::edited(Shelf& shelf, std::string_view item) {
+  spdlog::warn("item {}: not as Sluice left it in Redis; shelf {} is brought back from the journal",
+               item, shelf.number);
+  ask(shelf, "e");
+}
+
+void Gate::beaten(Shelf& shelf, uint64_t epoch) {
+  if (shelf.state() == State::kWaiting) return ask_again(shelf);
+  // Somebody has closed it, and waits for this lane too.
+  if (shelf.state() == State::kOpen && epoch != shelf.epoch()) ask(shelf, "");
+}
+
+// Of a shelf whose replay waits for an item the journal is read again only once the item is there.
+void Gate::ask_again(Shelf& shelf) {
+  Entry& entry = entry_of(shelf);
+  if (entry.waits_for_item.empty()) return ask(shelf, "");
+  redis_.call({"HEXISTS", shelf.key, entry.waits_for_item},
+              [this, &shelf, &entry](const Result<Reply>& reply) {
+                if (!reply || shelf.state() != State::kWaiting) return;
+                if (!reply->is_error() && reply->integer() == 1) entry.waits_for_item.clear();
+                ask(shelf, "");
+              });
+}
+
+void Gate::rewound(Shelf& shelf, const std::string& why, bool went_back) {
+  if (shelf.state() != State::kOpen && shelf.state() != State::kWaiting) return;
+  // Most often many at once: one line for all of them.
+  const int64_t now_us = base::monotonic_us();
+  if (now_us - std::exchange(rewound_us_, now_us) > kQuietUs) {
+    spdlog::warn("Redis at {} {}: {} and perhaps others pass the gate again",
+                 redis_.endpoint().text(), why, place(shelf));
+  }
+  ask(shelf, went_back ? "w" : "");
+}
+
+void Gate::changed(const std::string& why) {
+  redis_.reconnect(Error(ErrorClass::kUnavailable, why));
+}
+
+// While all shelves are asked their replays gather, to read the journal once for all of them.
 void Gate::progress() {
-  pump();
-  const bool asking = under_way_ > 0 || !queue_.empty();
-  if (!behind_.empty() && !replay_ && !(opening_ && asking)) return start_replay();
-  if (!opening_ || asking || replay_) return;
-  opening_ = false;
-  coalescer_.set_ready(true);
+  if (replay_ || (opening_ && asked_ > 0)) return;
+  const bool any = std::any_of(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
+    return shelf->state() == State::kReplaying;
+  });
+  if (any) return start_replay();
+  if (!std::exchange(opening_, false)) return;
   report();
-  coalescer_.heartbeat().passed(coalescer_.thread().index(), identity_);
 }
 
 void Gate::report() {
-  coalescer_.shared().metrics->gate_passes.add();
+  shared_.metrics->gate_passes.add();
+  const auto open = std::count_if(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
+    return shelf->state() == State::kOpen;
+  });
   spdlog::info(
-      "Redis at {}: gate passed in {:.3f} s: {} items compared, {} batches completed from "
-      "receipts, {} "
-      "items rebuilt with {} records, {} wait for other proxies",
-      coalescer_.redis().endpoint().text(),
-      static_cast<double>(base::monotonic_us() - began_us_) / 1e6, coalescer_.items().size(),
-      count_.receipts, count_.behind, count_.records, waiting_.size());
+      "Redis at {}: gate passed in {:.3f} s: {} of {} shelves are open, {} batches completed from "
+      "receipts, {} shelves rebuilt with {} records",
+      redis_.endpoint().text(), static_cast<double>(base::monotonic_us() - began_us_) / 1e6, open,
+      shelves_.size(), count_.receipts, count_.behind, count_.records);
 }
 
 void Gate::start_replay() {
   std::vector<Replay::Target> targets;
-  for (const Item* item : behind_) {
-    targets.push_back(
-        {item->name, item->item_key, item->buyers_key, item->receipts_key, item->sequence});
+  for (const auto& shelf : shelves_) {
+    if (shelf->state() != State::kReplaying) continue;
+    targets.push_back({shelf->number, shelf->lane_sequence(), entry_of(*shelf).complete_from,
+                       entry_of(*shelf).without_orphans});
   }
-  behind_.clear();
-  replay_ = std::make_unique<Replay>(coalescer_.shared(), coalescer_.inbox(), coalescer_.redis(),
-                                     std::move(targets),
+  replay_ = std::make_unique<Replay>(shared_, inbox_, redis_, std::move(targets),
                                      [this](const Replay::Result& result) { replayed(result); });
 }
 
 void Gate::replayed(const Replay::Result& result) {
   replay_.reset();
-  if (!result.status)
-    return coalescer_.shared().fatal(result.status.error().at("replaying the journal"));
-  for (const auto& [name, why] : result.missing) {
-    if (item_gate_.waits_for_server(why)) return;
-  }
+  if (!result.status) return shared_.fatal(result.status.error().at("replaying the journal"));
   count_.records += result.records;
-  coalescer_.shared().metrics->gate_records.add(result.records);
-  spdlog::info("replayed {} records into Redis: {} items restored, {} not", result.records,
-               result.restored.size(), result.missing.size());
-  const auto ask_again = [this](const std::string& name) -> Item& {
-    Item& item = coalescer_.item(name);
-    item.state = Item::State::kGating;
-    queue_.push_back(&item);
-    return item;
-  };
-  for (const std::string& name : result.restored) ask_again(name);
-  for (const auto& [name, why] : result.missing) {
-    if (why == "MISSING") {
-      ask_again(name).needs_creation = true;
-    } else {
-      coalescer_.item_refused(coalescer_.item(name),
-                              "Redis lost it and it cannot be rebuilt: " + why);
+  shared_.metrics->gate_records.add(result.records);
+  spdlog::info("replayed {} records into Redis, of {} shelves", result.records,
+               result.outcomes.size());
+  for (const auto& [number, outcome] : result.outcomes) replayed(shelves_.at(number), outcome);
+  progress();
+  judge();
+}
+
+void Gate::replayed(Shelf& shelf, const Replay::Outcome& outcome) {
+  Entry& entry = entry_of(shelf);
+  entry.complete_from = std::max(entry.complete_from, outcome.condensed);
+  entry.waits_for_item = outcome.waits_for_item;
+  if (!outcome.error.empty()) return refused(shelf, outcome.error);
+  if (!outcome.edited.empty()) return edited(shelf, outcome.edited);
+  ask(shelf, "");
+}
+
+void Gate::judge() {
+  std::string why;
+  bool passes = true;  // by itself, in a moment
+  if (!dormant_) {
+    for (const auto& shelf : shelves_) {
+      const bool sells = shelf->state() == State::kOpen ||
+                         (shelf->state() == State::kAsking && entry_of(*shelf).opened);
+      if (sells) continue;
+      if (passes) why = shelf->why();
+      passes &= shelf->state() == State::kAsking;
+      if (!passes) break;
     }
   }
-  progress();
+  const bool is_ready = why.empty();
+  const std::lock_guard lock(mutex_);
+  if (!passes && why != told_) spdlog::info("purchases are refused: {}", why);
+  if (is_ready || !passes) told_ = why;
+  why_ = std::move(why);
+  ready_.store(is_ready, std::memory_order_relaxed);
+}
+
+std::string Gate::why_not_ready() const {
+  const std::lock_guard lock(mutex_);
+  return why_;
+}
+
+void Gate::schedule_retries() {
+  timer_.expires_after(kRetryTick);
+  timer_.async_wait([this](boost::system::error_code failure) {
+    if (failure) return;
+    retry();
+    schedule_retries();
+  });
+}
+
+void Gate::retry() {
+  const int64_t now_us = base::monotonic_us();
+  for (const auto& shelf : shelves_) {
+    if (shelf->state() == State::kUnable && entry_of(*shelf).retry_us <= now_us) ask(*shelf, "");
+  }
 }
 
 }  // namespace sluice::proxy::sale

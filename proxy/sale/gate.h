@@ -1,82 +1,143 @@
-// The gate: nothing is sold to an item until Redis and the journals of all proxies agree about it.
+// The gate: nothing is sold from a shelf until Redis and the journals of all proxies agree about it.
 //
-// On every (re)connect the thread's connection finds out which Redis this is, waits until the other
-// proxies know this one (heartbeat.h), and passes every known item through its gate; later it does
-// so for single items: on first use, on GATE, GAP or EDITED, and for those that others wait for.
+// On every (re)connect the thread's connection finds out which Redis this is and asks for each of
+// its shelves (scripts/gate.lua); later for single ones: when a purchase is answered GATE, GAP or
+// EDITED, when a beat finds that others wait or that Redis went back, and when what refused it may
+// be over.
 //
-//   queue_ ─(a window of them)─► item gate (item_gate.h) ─► open
-//                                        ├─ behind the journal ─► behind_ ─► replay ─► queue_
-//                                        └─ waits for other lanes ─► waiting_ ─(a beat)─► queue_
+//   ask() ─► gate.lua ─► open
+//                ├─ behind the journal ─► replay ─► ask()
+//                ├─ waits for other lanes ─(a beat)─► ask()
+//                └─ refused, or a contradiction ─(back-off)─► ask()
 //
-// The identity of a Redis process is run_id:master_replid:nonce. It is new after a restart, a
-// failover and a flush; an item that was last opened under another one may have been rewound.
-// Before the first SECKILL command of all there is nothing to pass, and Redis is left as it is
-// found: the gate is dormant. Until an item is open purchases get -LOADING. Same thread and
-// lifetime as the coalescer that owns it.
+// The identity of a shelf's history is run_id:master_replid:nonce. It is new after a restart, a
+// failover and a flush; a shelf that was last opened under another one may have been rewound.
+// Before the first SECKILL command of all there is nothing to ask, and Redis is left as it is
+// found: the gate is dormant. It alone moves shelves (shelf.h). One an owner thread.
 #pragma once
 
-#include <deque>
+#include <boost/asio/steady_timer.hpp>
+#include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "proxy/sale/item.h"
-#include "proxy/sale/item_gate.h"
+#include "proxy/sale/beat_events.h"
+#include "proxy/sale/refusals.h"
 #include "proxy/sale/replay.h"
+#include "proxy/sale/shared.h"
+#include "proxy/sale/shelf_events.h"
+#include "proxy/sale/shelf_map.h"
+#include "proxy/upstream/inbox.h"
+#include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/redis_client.h"
 
 namespace sluice::proxy::sale {
 
-class Coalescer;
-
-class Gate {
+class Gate final : public BeatEvents {
  public:
-  explicit Gate(Coalescer& coalescer) : coalescer_(coalescer), item_gate_(coalescer, count_) {}
+  // What the thread does besides: beats on this Redis from now on; every thread's gate wakes.
+  struct Hooks {
+    std::function<void(const std::string& replication_id)> connected;
+    std::function<void()> wake_all;
+  };
 
-  // The connection is up: checks the server, then passes every known item.
+  // All that is given by reference outlives it.
+  Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisClient& redis,
+       Shared& shared, ShelfMap& shelves, RefusalLog& refusals, ShelfEvents& events, Hooks hooks);
+
+  // The connection is up: checks the server, then asks for every shelf.
   void connected();
   // The connection is gone: whatever was under way here is void.
-  void lost();
-  // A sale begins: makes this proxy known, and passes every known item.
+  void lost(const std::string& why);
+  // There is no sale yet, and nothing of it in Redis.
+  bool dormant() const { return dormant_; }
+  // A sale begins: asks for every shelf, here and on the other threads.
+  void wake_all() { hooks_.wake_all(); }
   void wake();
-  // One item, unless it is on its way already.
-  void open(Item& item);
-  // The heartbeat has beaten. `changed`: other proxies have joined, or brought back what they knew.
-  void beat(bool changed);
-  // Other proxies hold these items back for some lane, perhaps this one.
-  void look_at(const std::vector<std::string>& items);
 
-  // Of the Redis that this thread is connected to; empty until it is known.
-  const std::string& identity() const { return identity_; }
+  // A purchase was answered that the shelf has another epoch or sequence; or that an item of it is
+  // not what the scripts wrote.
+  void ask(Shelf& shelf) { ask(shelf, ""); }
+  void edited(Shelf& shelf, std::string_view item);
+  // Redis refuses a call for the shelf, with these words; or answers what it cannot.
+  void refused(Shelf& shelf, std::string_view error) override;
+  void contradicts(Shelf& shelf, const std::string& why);
+
+  void beaten(Shelf& shelf, uint64_t epoch) override;
+  void rewound(Shelf& shelf, const std::string& why, bool went_back) override;
+  void changed(const std::string& why) override;
+
+  // Every shelf of the thread sells, or none has to. Any thread, like the next.
+  bool ready() const { return ready_.load(std::memory_order_relaxed); }
+  // Why it is not; for people.
+  std::string why_not_ready() const;
 
  private:
+  // What the gate knows of a shelf besides its state.
+  struct Entry {
+    bool opened = false;         // since the connection came up, and sells but for a moment
+    int64_t retry_us = 0;        // unable: when it is asked again
+    int64_t delay_us = 0;
+    std::string living;          // the other incarnation's beat, as last told
+    std::string waits_for_item;  // replay: whose creation another lane has to bring
+    uint64_t complete_from = 0;  // the journal has every batch of the lane above it
+    bool without_orphans = false;  // replay leaves out items whose creation is in no journal
+  };
+
   void check_server(std::string_view info);
   void identify();
-  void take_nonce();
-  void join();
-  void open_known_items();
-  void pump();
-  void item_done(Item& item, ItemGate::Outcome outcome);
+  void ask_all();
+  void ask(Shelf& shelf, std::string flags);
+  void answered(Shelf& shelf, const upstream::Reply& reply);
+  bool refuses(Shelf& shelf, std::string_view verdict, std::string_view about);
+  void alive(Shelf& shelf, std::string_view about);
+  bool import_receipts(Shelf& shelf, const upstream::Reply& reply, uint64_t applied);
+  void open(Shelf& shelf);
+  void wait(Shelf& shelf, std::string_view lanes);
+  void behind(Shelf& shelf, std::string_view lanes);
+  void hold(Shelf& shelf, Shelf::State state, std::string why,
+            std::string_view prefix = "LOADING");
+  void unable(Shelf& shelf, std::string why, std::string_view prefix);
+  void ask_again(Shelf& shelf);
   void progress();
-  void report();
   void start_replay();
   void replayed(const Replay::Result& result);
+  void replayed(Shelf& shelf, const Replay::Outcome& outcome);
+  void judge();
+  void report();
+  void schedule_retries();
+  void retry();
+  Entry& entry_of(const Shelf& shelf) { return entries_[shelf.number]; }
 
-  Coalescer& coalescer_;
-  ItemGate::Count count_;  // since the pass began
-  ItemGate item_gate_;
-  std::string identity_;
-  std::string last_process_;   // run_id:master_replid of the connection before
-  std::deque<Item*> queue_;    // to be asked
-  size_t under_way_ = 0;       // asked, not answered
-  std::vector<Item*> behind_;  // for the next replay
-  std::deque<Item*> waiting_;  // for other lanes
+  upstream::IoThread& thread_;
+  upstream::Inbox& inbox_;
+  upstream::RedisClient& redis_;
+  Shared& shared_;
+  ShelfMap& shelves_;
+  RefusalLog& refusals_;
+  ShelfEvents& events_;
+  const Hooks hooks_;
+  boost::asio::steady_timer timer_;
+  std::vector<Entry> entries_;  // by number of the shelf
+  std::string process_;         // run_id:master_replid of the connection; empty until it is known
+  std::string last_process_;    // of the one before
   std::unique_ptr<Replay> replay_;
-  bool dormant_ = false;  // there is no sale yet: nothing is written to Redis
+  size_t asked_ = 0;  // not answered yet
+  int64_t rewound_us_ = 0;  // when the last one was found so
+  std::string told_;        // to the log: why it is not ready
+  bool dormant_ = false;
   bool opening_ = false;  // the first pass after a connect
-  bool entered_ = false;  // that pass has begun
   int64_t began_us_ = 0;
+  struct {
+    uint64_t receipts = 0, behind = 0, records = 0;
+  } count_;  // since the pass began
+  std::atomic<bool> ready_{false};
+  mutable std::mutex mutex_;
+  std::string why_;  // guarded by mutex_
 };
 
 }  // namespace sluice::proxy::sale

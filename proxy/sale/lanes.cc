@@ -1,7 +1,11 @@
 #include "proxy/sale/lanes.h"
 
+#include <spdlog/spdlog.h>
+
 #include <charconv>
 #include <cstdio>
+#include <set>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "base/decimal.h"
@@ -53,33 +57,48 @@ Result<Lanes::Peers> decode(std::string_view text) {
   return peers;
 }
 
-template <class Ids>
-std::string list_text(const Ids& ids) {
-  std::string text = ",";
-  for (const uint64_t id : ids) text += std::to_string(id) + ",";
-  return text;
-}
-
 }  // namespace
 
+Lanes::Lanes(std::string dir, base::FileSystem& fs, uint64_t proxy_id, Peers peers,
+             std::function<void(const Error&)> failed)
+    : dir_(std::move(dir)),
+      fs_(fs),
+      proxy_id_(proxy_id),
+      failed_(std::move(failed)),
+      alone_(peers.empty()),
+      peers_(peers),
+      wanted_(std::move(peers)),
+      writer_([this] { write_on(); }) {}
+
+Lanes::~Lanes() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  writer_.join();
+}
+
 Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSystem& fs,
-                                           uint64_t proxy_id) {
-  std::unique_ptr<Lanes> lanes(new Lanes(dir, fs, proxy_id));
+                                           uint64_t proxy_id,
+                                           std::function<void(const Error&)> failed) {
   const std::string path = dir + "/peers";
   const auto text = base::read_file(fs, path, kFileBytesMax);
-  if (!text && text.error().cls() == ErrorClass::kNotFound) return lanes;
-  if (!text) return text.error();
-  auto peers = decode(*text);
-  if (!peers) {
-    return Error(ErrorClass::kCorrupt,
-                 path + ": " + peers.error().message() +
-                     "; it names the proxies that may have sold through the same Redis. Put it "
-                     "back from a backup, or start all the others, see that they are ready, and "
-                     "delete it");
+  if (!text && text.error().cls() != ErrorClass::kNotFound) return text.error();
+  Peers peers;
+  if (text) {
+    auto decoded = decode(*text);
+    if (!decoded) {
+      return Error(ErrorClass::kCorrupt,
+                   path + ": " + decoded.error().message() +
+                       "; it names the proxies that may have sold through the same Redis. Put it "
+                       "back from a backup, or start all the others, see that they are ready, and "
+                       "delete it");
+    }
+    peers = *std::move(decoded);
   }
-  lanes->peers_ = *std::move(peers);
-  lanes->alone_ = lanes->peers_.empty();
-  return lanes;
+  return std::unique_ptr<Lanes>(
+      new Lanes(dir, fs, proxy_id, std::move(peers), std::move(failed)));
 }
 
 bool Lanes::is_journal_id(std::string_view text) {
@@ -92,42 +111,64 @@ Lanes::Peers Lanes::peers() const {
   return peers_;
 }
 
-Status Lanes::save(const Peers& peers) {
-  const std::string next = dir_ + "/peers.next";
-  SLUICE_TRY(base::write_file(fs_, next, encode(peers)));
-  SLUICE_TRY(fs_.rename(next, dir_ + "/peers"));
-  SLUICE_TRY(fs_.sync_dir(dir_));
-  const std::lock_guard lock(mutex_);
-  peers_ = peers;
-  alone_ = peers_.empty();
-  return {};
-}
-
 std::string Lanes::known() const {
   const std::lock_guard lock(mutex_);
   std::set<uint64_t> ids{proxy_id_};
   for (const auto& [id, journal] : peers_) ids.insert(id);
-  return list_text(ids);
+  std::string text = ",";
+  for (const uint64_t id : ids) text += std::to_string(id) + ",";
+  return text;
 }
 
-std::string Lanes::forgotten() const {
-  const std::lock_guard lock(mutex_);
-  return list_text(forgotten_);
+void Lanes::learn(uint64_t id, const std::string& journal) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [known, is_new] = wanted_.emplace(id, journal);
+    if (!is_new && known->second == journal) return;
+    if (!is_new) return complain(id, known->second, journal);
+  }
+  spdlog::info("proxy {} (journal {}) sells through this Redis too", id, journal);
+  changed_.notify_one();
 }
 
-void Lanes::set_forgotten(const std::set<uint64_t>& lanes) {
-  const std::lock_guard lock(mutex_);
-  forgotten_ = lanes;
+void Lanes::complain(uint64_t id, const std::string& known, const std::string& journal) {
+  if (std::exchange(complaints_[id], journal) == journal) return;
+  spdlog::error(
+      "proxy {0} has journal {1} now, and may have sold with journal {2} before; if that is gone "
+      "for good: sluice-ctl peers forget {0}",
+      id, journal, known);
 }
 
-Lanes::Standing Lanes::standing() const {
-  const std::lock_guard lock(mutex_);
-  return standing_;
+void Lanes::forget(uint64_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    complaints_.erase(id);
+    if (wanted_.erase(id) == 0) return;
+  }
+  spdlog::warn("proxy {} was given up with sluice-ctl peers forget: nothing waits for it", id);
+  changed_.notify_one();
 }
 
-void Lanes::set_standing(Standing standing) {
-  const std::lock_guard lock(mutex_);
-  standing_ = std::move(standing);
+void Lanes::write_on() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || wanted_ != peers_; });
+    if (stopping_) return;
+    const Peers next = wanted_;
+    lock.unlock();
+    const Status saved = save(next);
+    if (!saved) return failed_(saved.error().at("peers"));
+    lock.lock();
+    peers_ = next;
+    alone_ = peers_.empty();
+  }
+}
+
+Status Lanes::save(const Peers& peers) {
+  const std::string next = dir_ + "/peers.next";
+  SLUICE_TRY(base::write_file(fs_, next, encode(peers)));
+  SLUICE_TRY(fs_.rename(next, dir_ + "/peers"));
+  return fs_.sync_dir(dir_);
 }
 
 std::string proxies_text(std::string_view lanes) {

@@ -1,29 +1,29 @@
-// Which proxies may have sold through this Redis: the lanes that an item waits for after a rewind.
+// Which proxies may have sold through this Redis: the lanes that a shelf waits for after a rewind.
 //
 // Redis may lose everything, also who sold through it, and a proxy may be down when it does. So the
 // membership is durable in each journal folder, in the file `peers`, and a proxy sells only after
-// all others have it there (heartbeat.h does the handshake). One Lanes a proxy, owned by main's
-// SaleSetup; any thread may ask, only the heartbeat changes it.
+// all others have it there: each tells on every shelf whom it has (beat.h), and the gate looks.
+//
+//   a thread's beat ──learn(), forget()──► the writer's thread: the file ──► peers(), known()
+//
+// One Lanes a proxy, owned by main's SaleSetup; any thread.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
 
 namespace sluice::proxy::sale {
-
-// Keys in Redis that belong to no item.
-inline constexpr std::string_view kProxiesKey = "sluice:proxies";  // hash: see heartbeat.h
-inline constexpr std::string_view kWaitingKey = "sluice:waiting";  // set: items that wait for lanes
-inline constexpr std::string_view kItemsKey = "sluice:items";      // set: every item's name
 
 class Lanes {
  public:
@@ -32,42 +32,45 @@ class Lanes {
   static bool is_journal_id(std::string_view text);
 
   // Reads `dir`/peers. kCorrupt: the file is damaged, the message says what to do (exit code 3).
+  // `failed` is called, on any thread, if the file cannot be written.
   static Result<std::unique_ptr<Lanes>> open(const std::string& dir, base::FileSystem& fs,
-                                             uint64_t proxy_id);
+                                             uint64_t proxy_id,
+                                             std::function<void(const Error&)> failed);
+  // Ends the writer's thread; what it has not begun to write is not written.
+  ~Lanes();
 
+  // Those that are in the file.
   Peers peers() const;
   // No other proxy has ever sold through this Redis. Lock-free.
   bool alone() const { return alone_.load(std::memory_order_relaxed); }
-  // Replaces the peers, on disk first: when this returns, a crash forgets none of them. Blocks.
-  Status save(const Peers& peers);
-
-  // Lists for gate.lua: ",1,2,". All lanes, this one included; those that an operator gave up.
+  // For scripts: ",1,2,": all lanes, this one included.
   std::string known() const;
-  std::string forgotten() const;
-  void set_forgotten(const std::set<uint64_t>& lanes);
 
-  // What the handshake with the Redis process of this identity has come to.
-  struct Standing {
-    std::string identity;
-    bool joined = false;     // every other proxy has this one in its file
-    std::string waits_for;   // not joined: why, for people
-    std::string not_passed;  // "1, 2": those that may still bring back items; empty: none
-  };
-  Standing standing() const;
-  void set_standing(Standing standing);
+  // Another member was met, or an operator has given one up. They return at once: the file is
+  // written first, and then peers() tells it; a crash forgets none of them.
+  void learn(uint64_t id, const std::string& journal);
+  void forget(uint64_t id);
 
  private:
-  Lanes(std::string dir, base::FileSystem& fs, uint64_t proxy_id)
-      : dir_(std::move(dir)), fs_(fs), proxy_id_(proxy_id) {}
+  Lanes(std::string dir, base::FileSystem& fs, uint64_t proxy_id, Peers peers,
+        std::function<void(const Error&)> failed);
+  void write_on();
+  void complain(uint64_t id, const std::string& known, const std::string& journal);
+  Status save(const Peers& peers);
 
   const std::string dir_;
   base::FileSystem& fs_;
   const uint64_t proxy_id_;
+  const std::function<void(const Error&)> failed_;
   std::atomic<bool> alone_{true};
   mutable std::mutex mutex_;
-  Peers peers_;  // guarded by mutex_, like all below
-  std::set<uint64_t> forgotten_;
-  Standing standing_;
+  std::condition_variable changed_;
+  // Guarded by mutex_, like all below but for the thread.
+  Peers peers_;       // in the file
+  Peers wanted_;      // to be in the file
+  Peers complaints_;  // other journals of theirs, of which the log has been told
+  bool stopping_ = false;
+  std::thread writer_;
 };
 
 // For messages; `lanes`: "3,5". "proxies 3, 5", and what an operator can do about them.

@@ -40,7 +40,7 @@ struct Operation {
   int64_t limit = 0;      // kCreate
   int64_t start_ms = 0;   // kCreate
   int64_t end_ms = 0;     // kCreate
-  int64_t hold_ms = 0;    // kCreate
+  int64_t hold_ms = 0;    // kCreate; kReopen: journal.retain, set when its batch is built
   std::string fields;     // kBuy: journal::append_field()
 
   // Where the reply goes. A sink of nullptr (an order completed from its receipt) gets none.

@@ -1,10 +1,12 @@
 #include "proxy/sale/operator_verbs.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/units.h"
 #include "proxy/sale/replies.h"
 #include "resp/names.h"
 #include "resp/writer.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -32,17 +34,43 @@ std::string help_reply() {
   return out;
 }
 
-// SSCAN's reply in RESP again.
-std::string scan_reply(const upstream::Reply& reply) {
-  std::string out;
-  resp::append_array_header(out, 2);
-  resp::append_bulk(out, reply.at(0).text());
-  resp::append_array_header(out, reply.at(1).size());
-  for (size_t i = 0; i < reply.at(1).size(); ++i) resp::append_bulk(out, reply.at(1).at(i).text());
-  return out;
-}
-
 }  // namespace
+
+// A SECKILL.LIST under way. Its cursor is that of HSCAN in a shelf, times the shelves, and the
+// shelf's number.
+struct OperatorVerbs::Listing {
+  std::shared_ptr<ReplySink> sink;
+  uint64_t token = 0;
+  uint32_t shelf = 0;
+  std::string cursor;
+  size_t wanted = 0;
+  std::vector<std::string> names;
+  std::string next;  // the cursor to go on with; "0": that was all
+
+  // Takes in a reply of HSCAN; true if there are enough, or no more.
+  bool take(const upstream::Reply& reply, uint32_t shelves) {
+    const upstream::Reply pairs = reply.at(1);
+    for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+      const std::string_view field = pairs.at(i).text();
+      if (!field.starts_with(shelves::kOwnField)) names.emplace_back(field);
+    }
+    cursor = reply.at(0).text();
+    if (cursor == "0") ++shelf;
+    int64_t place = 0;
+    base::parse_decimal(cursor, place);
+    next = shelf == shelves ? "0" : std::to_string(place * shelves + shelf);
+    return shelf == shelves || names.size() >= wanted;
+  }
+
+  std::string reply() const {
+    std::string out;
+    resp::append_array_header(out, 2);
+    resp::append_bulk(out, next);
+    resp::append_array_header(out, names.size());
+    for (const std::string& name : names) resp::append_bulk(out, name);
+    return out;
+  }
+};
 
 OperatorVerbs::OperatorVerbs(std::vector<std::unique_ptr<upstream::Inbox>>& inboxes, Shared& shared,
                              FlusherPort& flusher, RedisOf redis, std::function<bool()> ready)
@@ -95,20 +123,40 @@ void OperatorVerbs::list(std::span<const std::string_view> args, size_t thread,
   // Redis refuses what is no number, but all purchases would wait until it has read it.
   if (cursor.size() > kNumberBytesMax || count.size() > kNumberBytesMax)
     return sink->deliver(token, error_reply("ERR", "CURSOR and COUNT must be whole numbers"));
+  const auto position = base::parse_integer(cursor), wanted = base::parse_integer(count);
+  if (!position || !wanted || *position < 0 || *wanted < 1)
+    return sink->deliver(token, error_reply("ERR", "CURSOR and COUNT must be whole numbers"));
+  const auto listing = std::make_shared<Listing>();
+  listing->sink = std::move(sink);
+  listing->token = token;
+  listing->shelf = static_cast<uint32_t>(*position % shared_.shelves);
+  listing->cursor = std::to_string(*position / shared_.shelves);
+  listing->wanted = static_cast<size_t>(*wanted);
+  list_on(listing, thread);
+}
+
+// Shelf after shelf, until there are enough.
+void OperatorVerbs::list_on(const std::shared_ptr<Listing>& listing, size_t thread) {
   upstream::RedisClient& redis = redis_(thread);
   if (!redis.connected()) {
-    return sink->deliver(token,
-                         error_reply("LOADING", "Redis at " + redis.endpoint().text() +
-                                                    " is not reachable: " + redis.last_error()));
+    return listing->sink->deliver(
+        listing->token, error_reply("LOADING", "Redis at " + redis.endpoint().text() +
+                                                   " is not reachable: " + redis.last_error()));
   }
-  redis.call({"SSCAN", "sluice:items", cursor, "COUNT", count},
-             [sink, token](const Result<upstream::Reply>& reply) {
+  const std::string count = std::to_string(listing->wanted);
+  redis.call({"HSCAN", shelves::shelf_key(listing->shelf), listing->cursor, "COUNT", count},
+             [this, listing, thread](const Result<upstream::Reply>& reply) {
+               ReplySink& client = *listing->sink;
                if (!reply)
-                 return sink->deliver(token, error_reply("LOADING", reply.error().message()));
-               if (reply->is_error() || reply->size() != 2) {
-                 return sink->deliver(token, "-" + std::string(reply->text()) + "\r\n");
+                 return client.deliver(listing->token,
+                                       error_reply("LOADING", reply.error().message()));
+               if (reply->is_error() || reply->size() != 2)
+                 return client.deliver(listing->token, "-" + std::string(reply->text()) + "\r\n");
+               if (listing->take(*reply, shared_.shelves)) {
+                 client.deliver(listing->token, listing->reply());
+               } else {
+                 list_on(listing, thread);
                }
-               sink->deliver(token, scan_reply(*reply));
              });
 }
 

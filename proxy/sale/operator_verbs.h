@@ -44,6 +44,8 @@ class OperatorVerbs {
  private:
   void list(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
             uint64_t token);
+  struct Listing;
+  void list_on(const std::shared_ptr<Listing>& listing, size_t thread);
   void flush(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
              uint64_t token);
   std::string slow_log(std::span<const std::string_view> args);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/decimal.h"
+#include "journal/record.h"
 #include "proxy/sale/msgpack.h"
 #include "proxy/sale/operation_text.h"
 
@@ -28,14 +29,6 @@ size_t end_of_lines(std::string_view text, size_t count) {
 Error not_an_answer(std::string_view text) {
   return Error(ErrorClass::kCorrupt,
                "not an answer of the purchase script: \"" + std::string(text.substr(0, 80)) + "\"");
-}
-
-// How many operations from this one on are of the same item.
-size_t run_length(std::span<const Operation> operations) {
-  const auto end = std::find_if(operations.begin(), operations.end(), [&](const Operation& op) {
-    return op.item != operations.front().item;
-  });
-  return static_cast<size_t>(end - operations.begin());
 }
 
 std::vector<size_t> run_lengths(std::span<const Operation> operations) {
@@ -68,7 +61,18 @@ bool parse_definition(std::string_view text, Operation& op) {
   return true;
 }
 
+void append_text(std::string& out, const Operation& op) {
+  if (op.verb == Verb::kCreate) {
+    append_string(out, definition_text(op));
+  } else if (op.verb == Verb::kReopen) {
+    append_string(out, std::to_string(op.hold_ms));
+  } else {
+    append_order_text(out, op);
+  }
+}
+
 bool parse_text(std::string_view text, Operation& op) {
+  if (op.verb == Verb::kReopen) return base::parse_decimal(text, op.hold_ms);
   return op.verb == Verb::kCreate ? parse_definition(text, op) : parse_order_text(text, op);
 }
 
@@ -144,8 +148,12 @@ bool parse_item_answer(std::string_view line, ItemAnswer& item) {
   const auto take = [&line](auto& number) {
     return base::parse_decimal(take_until(line, ' '), number);
   };
-  return take(item.remaining) && take(item.fields_before) && take(item.fields) &&
-         take(item.limit) && take(item.ends_in_ms) && line.empty();
+  uint32_t low = 0, high = 0;  // Lua's numbers end at 2^53
+  const bool good = take(item.remaining) && take(item.fields_before) && take(item.fields) &&
+                    take(item.limit) && take(item.ends_in_ms) && take(low) && take(high) &&
+                    line.empty();
+  item.born = uint64_t{high} << 32 | low;
+  return good;
 }
 
 // A line an item, and behind them a line an operation.
@@ -167,6 +175,13 @@ bool parse_outcome(std::string_view heads, std::string_view lines,
 }
 
 }  // namespace
+
+size_t run_length(std::span<const Operation> operations) {
+  const auto end = std::find_if(operations.begin(), operations.end(), [&](const Operation& op) {
+    return op.item != operations.front().item;
+  });
+  return static_cast<size_t>(end - operations.begin());
+}
 
 void group_by_item(std::vector<Operation>& operations) {
   if (run_length(operations) == operations.size()) return;  // of one item, as most batches are
@@ -210,10 +225,7 @@ CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operation
   append_array_header(out, count);
   for (const Operation& op : operations) append_integer(out, op.quantity);
   append_array_header(out, count);
-  for (const Operation& op : operations) {
-    if (op.verb == Verb::kCreate) append_string(out, definition_text(op));
-    else append_order_text(out, op);
-  }
+  for (const Operation& op : operations) append_text(out, op);
   payload.details = encode_details(operations);
   return payload;
 }
@@ -259,9 +271,8 @@ Result<CallReceipt> parse_call_receipt(std::string_view text) {
   if (text.empty()) return receipt;  // of no batch: it keeps the list from being empty
   const std::string_view heads = text.substr(0, head_bytes);
   const std::string_view lines = text.substr(head_bytes, verdict_bytes);
-  std::vector<ItemAnswer> items;
   if (!PayloadReader(text.substr(head_bytes + verdict_bytes)).read(receipt) ||
-      !parse_outcome(heads, lines, receipt.operations, items, receipt.verdicts)) {
+      !parse_outcome(heads, lines, receipt.operations, receipt.items, receipt.verdicts)) {
     return damaged;
   }
   const bool all_known = std::none_of(
@@ -269,6 +280,67 @@ Result<CallReceipt> parse_call_receipt(std::string_view text) {
       [](const Verdict& verdict) { return verdict.kind == Verdict::Kind::kUnknown; });
   if (!all_known) return damaged;
   return receipt;
+}
+
+namespace {
+
+journal::RecordType record_type(Verb verb) {
+  switch (verb) {
+    case Verb::kCreate:
+      return journal::RecordType::kCreate;
+    case Verb::kRestock:
+      return journal::RecordType::kRestock;
+    case Verb::kCancel:
+      return journal::RecordType::kCancel;
+    case Verb::kClose:
+      return journal::RecordType::kClose;
+    case Verb::kReopen:
+      return journal::RecordType::kReopen;
+    default:
+      return journal::RecordType::kBuy;
+  }
+}
+
+}  // namespace
+
+uint32_t append_facts(std::string& records, const std::vector<Operation>& operations,
+                      const std::vector<ItemAnswer>& items, const std::vector<Verdict>& verdicts,
+                      uint64_t lane_sequence, int64_t time_ms, uint64_t& order_id_max) {
+  uint32_t count = 0;
+  size_t item = 0;
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& op = operations[i];
+    if (i > 0 && op.item != operations[i - 1].item) ++item;
+    if (!is_fact(op, verdicts[i])) continue;
+    journal::Record record;
+    const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
+    record.type = record_type(op.verb);
+    record.time_ms = sets_state ? verdicts[i].numbers[0] : time_ms;
+    record.lane_sequence = lane_sequence;
+    record.born = items[item].born;
+    record.item = op.item;
+    record.user = op.user;
+    record.request = op.request;
+    record.order_id = op.verb == Verb::kCreate ? 0 : op.order_id;
+    record.quantity = op.verb == Verb::kCancel ? verdicts[i].numbers[0] : op.quantity;
+    record.limit = op.limit;
+    record.start_ms = op.start_ms;
+    record.end_ms = op.end_ms;
+    record.hold_ms = op.hold_ms;
+    record.fields = op.fields;
+    journal::append_record(records, record);
+    // A cancel's id is what a client wrote there.
+    if (op.verb == Verb::kBuy || op.verb == Verb::kCreate)
+      order_id_max = std::max(order_id_max, op.order_id);
+    ++count;
+  }
+  return count;
+}
+
+std::string item_operation_mark(Verb verb) {
+  std::string mark;
+  append_string(mark, item_user(verb));
+  return mark;
 }
 
 }  // namespace sluice::proxy::sale

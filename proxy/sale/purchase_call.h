@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ namespace sluice::proxy::sale {
 // Puts the operations of each item one after the other, in their order; items in the order of their
 // first operations. The other functions here want them so.
 void group_by_item(std::vector<Operation>& operations);
+
+// How many operations from the first on are of the same item.
+size_t run_length(std::span<const Operation> operations);
 
 // The script's ARGV[6] and [7].
 struct CallPayload {
@@ -36,6 +40,7 @@ struct ItemAnswer {
   uint64_t fields_before = 0, fields = 0;  // of the buyers hash
   int64_t limit = 0;
   int64_t ends_in_ms = -1;  // -1: never
+  uint64_t born = 0;        // 0: there is no such item
 };
 
 struct CallAnswer {
@@ -62,9 +67,20 @@ struct CallReceipt {
   uint64_t lane_sequence = 0;
   int64_t time_ms = 0;
   std::vector<Operation> operations;  // none: it only keeps the list from being empty
+  std::vector<ItemAnswer> items;      // one an item
   std::vector<Verdict> verdicts;
 };
 // kCorrupt: it is none.
 Result<CallReceipt> parse_call_receipt(std::string_view receipt);
+
+// Appends the facts of an applied batch, its accepted operations that write, as journal records;
+// returns how many. order_id_max is raised to the highest id that the lane has given out in them.
+uint32_t append_facts(std::string& records, const std::vector<Operation>& operations,
+                      const std::vector<ItemAnswer>& items, const std::vector<Verdict>& verdicts,
+                      uint64_t lane_sequence, int64_t time_ms, uint64_t& order_id_max);
+
+// What stands in a payload, and so in a receipt, that has an operation of this kind on an item as
+// such, and hardly ever in another.
+std::string item_operation_mark(Verb verb);
 
 }  // namespace sluice::proxy::sale

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/metrics.h"
-#include "proxy/sale/purchase_script.h"
+#include "proxy/sale/verdict.h"
 #include "proxy/sale/shared.h"
 #include "proxy/upstream/io_thread.h"
 

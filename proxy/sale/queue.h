@@ -1,5 +1,5 @@
 // A double-ended queue that allocates nothing until something is put in: std::deque takes over half
-// a kilobyte at once, and a proxy may know 100,000 items with four queues each.
+// a kilobyte at once, and a proxy has up to thousands of shelves with several queues each.
 #pragma once
 
 #include <boost/container/deque.hpp>

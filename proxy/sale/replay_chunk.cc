@@ -37,6 +37,10 @@ std::string_view kind_of(RecordType type) {
       return "X";
     case RecordType::kReopen:
       return "O";
+    case RecordType::kChange:
+      return "H";
+    case RecordType::kDelete:
+      return "D";
   }
   return "";
 }
@@ -68,12 +72,21 @@ class BuyerField {
 
 }  // namespace
 
-void ReplayChunk::add(const journal::Record& record) {
+void ItemChunk::add(const journal::Record& record) {
   if (bytes_.empty()) bytes_.resize(kCountBytes);
+  if (record.born != born_ || elements_ == 0) add_born(record.born);
   record.type == RecordType::kBuy ? add_purchase(record) : add_other(record);
 }
 
-void ReplayChunk::add_purchase(const journal::Record& record) {
+void ItemChunk::add_born(uint64_t born) {
+  append_string(bytes_, "G");
+  append_string(bytes_, {reinterpret_cast<const char*>(&born), sizeof born});
+  elements_ += 2;
+  born_ = born;
+  run_count_at_ = 0;
+}
+
+void ItemChunk::add_purchase(const journal::Record& record) {
   if (run_count_at_ == 0 || record.lane_sequence != run_batch_) {
     append_string(bytes_, kind_of(record.type));
     append_integer(bytes_, static_cast<int64_t>(record.lane_sequence));
@@ -90,7 +103,7 @@ void ReplayChunk::add_purchase(const journal::Record& record) {
   elements_ += 3;
 }
 
-void ReplayChunk::add_other(const journal::Record& record) {
+void ItemChunk::add_other(const journal::Record& record) {
   run_count_at_ = 0;
   append_string(bytes_, kind_of(record.type));
   append_integer(bytes_, static_cast<int64_t>(record.lane_sequence));
@@ -99,19 +112,44 @@ void ReplayChunk::add_other(const journal::Record& record) {
   append_string(bytes_, record.request);
   // As text: Lua's numbers end at 2^53.
   append_string(bytes_, record.order_id == 0 ? "" : std::to_string(record.order_id));
-  append_string(bytes_, record.type == RecordType::kCreate
-                            ? std::to_string(record.limit) + "," + std::to_string(record.start_ms) +
-                                  "," + std::to_string(record.end_ms)
-                            : std::string());
+  std::string settings;
+  if (journal::has_settings(record.type)) {
+    settings = std::to_string(record.limit) + "," + std::to_string(record.start_ms) + "," +
+               std::to_string(record.end_ms) + "," + std::to_string(record.hold_ms);
+  }
+  append_string(bytes_, settings);
   append_integer(bytes_, record.time_ms);
   elements_ += 8;
 }
 
-std::string ReplayChunk::take() {
-  if (bytes_.empty()) bytes_.resize(kCountBytes);
-  set_count(bytes_, 0, kArray32, std::exchange(elements_, 0));
-  run_count_at_ = 0;
-  return std::exchange(bytes_, {});
+std::string ItemChunk::take() {
+  set_count(bytes_, 0, kArray32, elements_);
+  return std::move(bytes_);
+}
+
+void ReplayChunk::add(const journal::Record& record) {
+  const auto [item, is_new] = items_.try_emplace(std::string(record.item));
+  if (is_new) order_.push_back(item->first);
+  const size_t before = item->second.bytes_.size();
+  item->second.add(record);
+  bytes_ += item->second.bytes_.size() - before;
+  last_lane_sequence_ = record.lane_sequence;
+}
+
+ReplayChunk::Arguments ReplayChunk::take() {
+  Arguments arguments;
+  const auto count = static_cast<uint32_t>(order_.size());
+  append_array_header(arguments.names, count);
+  append_array_header(arguments.records, count);
+  for (const std::string_view name : order_) {
+    append_string(arguments.names, name);
+    arguments.records += items_.find(std::string(name))->second.take();
+    arguments.items.emplace_back(name);
+  }
+  order_.clear();
+  items_.clear();
+  bytes_ = 0;
+  return arguments;
 }
 
 }  // namespace sluice::proxy::sale

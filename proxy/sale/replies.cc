@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/decimal.h"
+#include "base/error.h"
 #include "resp/writer.h"
 
 namespace sluice::proxy::sale {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "proxy/sale/operation.h"
-#include "proxy/sale/purchase_script.h"
+#include "proxy/sale/verdict.h"
 
 namespace sluice::proxy::sale {
 

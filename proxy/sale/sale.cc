@@ -1,8 +1,8 @@
 #include "proxy/sale/sale.h"
 
+#include <algorithm>
 #include <future>
 
-#include "proxy/sale/heartbeat.h"
 #include "proxy/sale/replies.h"
 
 namespace sluice::proxy::sale {
@@ -16,8 +16,11 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
       sold_out_(threads, inboxes, shared),
       operator_verbs_(
           inboxes, shared, flusher,
-          [this](size_t thread) -> upstream::RedisClient& { return coalescers_[thread]->redis(); },
+          [this](size_t thread) -> upstream::RedisClient& { return sellers_[thread]->redis(); },
           [this] { return ready(); }) {
+  const auto wake_all = [this] {
+    for (size_t i = 0; i < sellers_.size(); ++i) inboxes_[i]->push([this, i] { sellers_[i]->wake(); });
+  };
   for (size_t i = 0; i < threads.size(); ++i) {
     const auto deliver = [this, i](const Operation& op, std::string_view reply) {
       if (op.thread == i) return op.sink->deliver(op.token, reply);
@@ -25,49 +28,43 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
         sink->deliver(token, reply);
       });
     };
-    coalescers_.push_back(
-        std::make_unique<Coalescer>(*threads[i], *inboxes[i], redis, shared, sold_out_, deliver));
-    coalescers_.back()->set_owner_test(
-        [this, i](std::string_view item) { return owner_of(item) == i; });
+    sellers_.push_back(std::make_unique<SaleThread>(*threads[i], *inboxes[i], redis, shared,
+                                                    threads.size(), sold_out_, deliver, wake_all));
   }
-  heartbeat_ = std::make_unique<Heartbeat>(
-      *threads[0], *inboxes[0], coalescers_[0]->redis(), shared, coalescers_.size(),
-      [this](const std::function<void(Coalescer&)>& work) {
-        for (size_t i = 0; i < coalescers_.size(); ++i) {
-          inboxes_[i]->push([this, i, work] { work(*coalescers_[i]); });
-        }
-      });
-  for (auto& coalescer : coalescers_) coalescer->set_heartbeat(*heartbeat_);
 }
 
 Sale::~Sale() = default;
 
-size_t Sale::owner_of(std::string_view item) const { return name_hash(item) % coalescers_.size(); }
-
-void Sale::know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence) {
-  coalescers_[owner_of(name)]->know_item(name, journaled_batch, journal_sequence);
+void Sale::know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t journal_sequence) {
+  shared_.selling.store(true, std::memory_order_relaxed);
+  sellers_[shelf % sellers_.size()]->know_shelf(shelf, lane_sequence, journal_sequence);
 }
 
 void Sale::start() {
-  for (size_t i = 0; i < coalescers_.size(); ++i) {
-    inboxes_[i]->push([this, i] { coalescers_[i]->start(); });
+  for (size_t i = 0; i < sellers_.size(); ++i) {
+    inboxes_[i]->push([this, i] { sellers_[i]->start(); });
   }
 }
 
 void Sale::stop() {
-  std::vector<std::promise<void>> stopped(coalescers_.size());
-  for (size_t i = 0; i < coalescers_.size(); ++i) {
+  std::vector<std::promise<void>> stopped(sellers_.size());
+  for (size_t i = 0; i < sellers_.size(); ++i) {
     inboxes_[i]->push(
-        [this, i, &stopped] { coalescers_[i]->stop([&stopped, i] { stopped[i].set_value(); }); });
+        [this, i, &stopped] { sellers_[i]->stop([&stopped, i] { stopped[i].set_value(); }); });
   }
   for (std::promise<void>& each : stopped) each.get_future().wait();
 }
 
 bool Sale::ready() const {
-  for (const auto& coalescer : coalescers_) {
-    if (!coalescer->ready()) return false;
+  return std::all_of(sellers_.begin(), sellers_.end(),
+                     [](const auto& seller) { return seller->ready(); });
+}
+
+std::string Sale::why_not_ready() const {
+  for (const auto& seller : sellers_) {
+    if (std::string why = seller->why_not_ready(); !why.empty()) return why;
   }
-  return true;
+  return "";
 }
 
 void Sale::execute(std::span<const std::string_view> args, size_t thread,
@@ -100,10 +97,10 @@ void Sale::route(Operation&& op, size_t thread, std::shared_ptr<ReplySink> sink,
   } else if (writes(op.verb)) {
     op.under_way = shared_.under_way.change(item_hash);
   }
-  const size_t owner = item_hash % coalescers_.size();
-  if (owner == thread) return coalescers_[owner]->submit(std::move(op));
+  const size_t owner = ShelfMap::owner_of(op.item, shared_.shelves, sellers_.size());
+  if (owner == thread) return sellers_[owner]->submit(std::move(op));
   auto moved = std::make_shared<Operation>(std::move(op));  // std::function wants copyable work
-  inboxes_[owner]->push([this, owner, moved] { coalescers_[owner]->submit(std::move(*moved)); });
+  inboxes_[owner]->push([this, owner, moved] { sellers_[owner]->submit(std::move(*moved)); });
 }
 
 }  // namespace sluice::proxy::sale

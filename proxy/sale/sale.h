@@ -7,15 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "proxy/sale/coalescer.h"
 #include "proxy/sale/operator_verbs.h"
 #include "proxy/sale/purchase_flow.h"
+#include "proxy/sale/sale_thread.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/sold_out_board.h"
 
 namespace sluice::proxy::sale {
-
-class Heartbeat;
 
 class Sale final : public PurchaseFlow {
  public:
@@ -26,7 +24,7 @@ class Sale final : public PurchaseFlow {
   ~Sale() override;
 
   // What recovery found; before start().
-  void know_item(const std::string& name, uint64_t journaled_batch, uint64_t journal_sequence);
+  void know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t journal_sequence);
   void start();
   // Refuses what is new, answers what waits; returns when every I/O thread has done so.
   void stop();
@@ -38,15 +36,15 @@ class Sale final : public PurchaseFlow {
                std::shared_ptr<ReplySink> sink, uint64_t token) override;
   std::string info_section() const override { return operator_verbs_.info_section(); }
 
-  // Every thread's gate is open; any thread.
+  // Every shelf sells, or none has to yet; and why not, for people. Any thread.
   bool ready() const;
+  std::string why_not_ready() const;
   // Name and value pairs of STATUS, INFO and the admin listener; any thread.
   std::vector<std::pair<std::string, std::string>> status() const {
     return operator_verbs_.status();
   }
 
  private:
-  size_t owner_of(std::string_view item) const;
   void route(Operation&& op, size_t thread, std::shared_ptr<ReplySink> sink, uint64_t token);
 
   std::vector<std::unique_ptr<upstream::IoThread>>& threads_;
@@ -54,8 +52,7 @@ class Sale final : public PurchaseFlow {
   Shared& shared_;
   SoldOutBoard sold_out_;
   OperatorVerbs operator_verbs_;
-  std::vector<std::unique_ptr<Coalescer>> coalescers_;
-  std::unique_ptr<Heartbeat> heartbeat_;
+  std::vector<std::unique_ptr<SaleThread>> sellers_;  // one an I/O thread
 };
 
 }  // namespace sluice::proxy::sale

@@ -1,19 +1,51 @@
 #include "proxy/sale/sale_setup.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
 
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
-// Another lane in Redis would look empty, and the journal would be replayed into it once more.
-Error not_its_journal(const std::string& dir, uint64_t writer, uint64_t proxy_id) {
-  return Error(ErrorClass::kRefused, "the journal in " + dir + " was written by proxy.id " +
-                                         std::to_string(writer) + ", this is proxy.id " +
-                                         std::to_string(proxy_id) +
-                                         "; set it back, or take another journal.dir");
+// Another lane in Redis would look empty, and the journal would be replayed into it once more; with
+// another number of shelves its items would be elsewhere.
+Status check_writer(const Settings& settings, const journal::RecoveryReport& report) {
+  const std::string& dir = settings.journal.dir;
+  if (report.journal_id == 0) return {};
+  if (report.proxy_id != settings.proxy_id) {
+    return Error(ErrorClass::kRefused, "the journal in " + dir + " was written by proxy.id " +
+                                           std::to_string(report.proxy_id) +
+                                           ", this is proxy.id " +
+                                           std::to_string(settings.proxy_id) +
+                                           "; set it back, or take another journal.dir");
+  }
+  if (report.shelves != settings.shelves) {
+    return Error(ErrorClass::kRefused,
+                 "the journal in " + dir + " was written with sale.shelves = " +
+                     std::to_string(report.shelves) + ", now it is " +
+                     std::to_string(settings.shelves) + "; set it back");
+  }
+  return {};
+}
+
+std::string random_number() {
+  std::random_device device;
+  return std::to_string(uint64_t{device()} << 32 | device());
+}
+
+// In Redis it stands in a line of words.
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  std::string host;
+  for (const char c : std::string_view(name)) host += c > ' ' && c < 127 ? c : '?';
+  return host.empty() ? "unknown" : host;
 }
 
 }  // namespace
@@ -22,6 +54,10 @@ SaleSetup::SaleSetup(const Settings& settings, base::FileSystem& files, base::Re
                      Fatal fatal)
     : metrics_(metrics), order_ids_(settings.proxy_id) {
   shared_.lane = std::to_string(settings.proxy_id);
+  shared_.shelves = settings.shelves;
+  shared_.incarnation = random_number();
+  shared_.host = host_name();
+  shared_.condensed.resize(settings.shelves);
   shared_.journal_dir = settings.journal.dir;
   shared_.files = &files;
   shared_.order_ids = &order_ids_;
@@ -39,8 +75,8 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
     std::vector<std::unique_ptr<upstream::IoThread>>& threads, base::Registry& metrics,
     FlusherPort& flusher, Fatal fatal) {
   std::unique_ptr<SaleSetup> setup(new SaleSetup(settings, files, metrics, std::move(fatal)));
-  Batches batches;
-  const auto report = setup->recover(settings, batches);
+  Sequences sequences(settings.shelves);
+  const auto report = setup->recover(settings, sequences);
   if (!report) return report.error();
   SLUICE_TRY(setup->open_journal(settings, metrics));
   for (auto& thread : threads) {
@@ -48,39 +84,32 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
   }
   setup->sale_ = std::make_unique<Sale>(threads, setup->inboxes_, settings.redis, setup->shared_,
                                         flusher);
-  for (const auto& [name, batch] : batches) {
-    setup->sale_->know_item(name, batch, report->last_sequence);
+  for (uint32_t shelf = 0; shelf < settings.shelves; ++shelf) {
+    if (sequences[shelf] == 0) continue;
+    setup->sale_->know_shelf(shelf, sequences[shelf], report->last_sequence);
   }
-  spdlog::info("journal {} in {}: {} records read, the last is {}; {} items",
-               setup->shared_.journal_id, settings.journal.dir, report->records,
-               report->last_sequence, batches.size());
+  spdlog::info("journal {} in {}: {} records read, the last is {}", setup->shared_.journal_id,
+               settings.journal.dir, report->records, report->last_sequence);
   return setup;
 }
 
-Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings, Batches& batches) {
+Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings,
+                                                   Sequences& sequences) {
   const std::string& dir = settings.journal.dir;
-  uint64_t order_id = 0;  // one of the journal's
   auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
-    batches[std::string(record.item)] = record.lane_sequence;
-    if (record.type == journal::RecordType::kBuy) order_id = record.order_id;
+    sequences[shelves::shelf_of(record.item, settings.shelves)] = record.lane_sequence;
   });
   if (!report) return report;
-  if (order_id == 0 && report->snapshot) order_id = report->snapshot->order_id_max;
-  if (order_id != 0 && OrderIds::proxy_of(order_id) != settings.proxy_id) {
-    return not_its_journal(dir, OrderIds::proxy_of(order_id), settings.proxy_id);
-  }
+  SLUICE_TRY(check_writer(settings, *report));
   if (report->torn_bytes > 0) {
     spdlog::warn("journal: a torn tail of {} bytes was cut; it is kept in {}", report->torn_bytes,
                  report->torn_copy);
   }
   if (report->snapshot) {
-    // What the tail says of an item is younger than what the snapshot says.
-    for (const auto& [name, item] : report->snapshot->items) {
-      batches.try_emplace(name, item.last_lane_sequence);
-    }
-    // Of an item that was retired, the journal had every record up to this time (gate.cc).
-    if (report->snapshot->retired_ms != 0) {
-      shared_.journal_begins_ms = report->snapshot->retired_ms + 1;
+    const auto& known = report->snapshot->shelves;
+    for (size_t shelf = 0; shelf < std::min(known.size(), sequences.size()); ++shelf) {
+      sequences[shelf] = std::max(sequences[shelf], known[shelf].last_lane_sequence);
+      shared_.condensed[shelf] = known[shelf].condensed;
     }
   }
   order_ids_.raise_above(report->order_id_max);
@@ -89,13 +118,16 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings, Bat
 
 Status SaleSetup::open_journal(const Settings& settings, base::Registry& metrics) {
   journal::WriterOptions writing = settings.journal;
+  writing.proxy_id = static_cast<uint32_t>(settings.proxy_id);
+  writing.shelves = settings.shelves;
   writing.failed = [this](const Error& error) { shared_.fatal(error.at("journal")); };
   auto journal = journal::GroupCommit::start(writing, *shared_.files, metrics);
   if (!journal) return journal.error();
   journal_ = *std::move(journal);
   shared_.journal = journal_.get();
   shared_.journal_id = std::to_string(journal_->journal_id());
-  auto lanes = Lanes::open(writing.dir, *shared_.files, settings.proxy_id);
+  auto lanes = Lanes::open(writing.dir, *shared_.files, settings.proxy_id,
+                           [this](const Error& error) { shared_.fatal(error); });
   if (!lanes) return lanes.error();
   lanes_ = *std::move(lanes);
   shared_.lanes = lanes_.get();

@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/metrics.h"
@@ -16,6 +15,7 @@ namespace sluice::proxy::sale {
 
 struct Settings {
   uint64_t proxy_id = 0;
+  uint32_t shelves = 64;
   upstream::Endpoint redis;
   journal::WriterOptions journal;  // but for `failed`, which the setup fills in
   Limits limits;
@@ -45,12 +45,12 @@ class SaleSetup {
   Status stop();
 
  private:
-  // Each item's last batch in the journal.
-  using Batches = std::unordered_map<std::string, uint64_t>;
+  // By shelf, the lane's last sequence in the journal.
+  using Sequences = std::vector<uint64_t>;
 
   SaleSetup(const Settings& settings, base::FileSystem& files, base::Registry& metrics,
             Fatal fatal);
-  Result<journal::RecoveryReport> recover(const Settings& settings, Batches& batches);
+  Result<journal::RecoveryReport> recover(const Settings& settings, Sequences& sequences);
   Status open_journal(const Settings& settings, base::Registry& metrics);
 
   SaleMetrics metrics_;

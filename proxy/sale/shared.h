@@ -5,15 +5,17 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/metrics.h"
 #include "journal/group_commit.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
-#include "proxy/sale/purchase_script.h"
+#include "proxy/sale/script_call.h"
 #include "proxy/sale/slow_log.h"
 #include "proxy/sale/under_way.h"
+#include "proxy/sale/verdict.h"
 
 namespace sluice::proxy::sale {
 
@@ -21,13 +23,13 @@ struct Limits {
   size_t batch_operations = 512;       // limits.batch_purchases
   size_t batch_bytes = 256 << 10;      // of records in one script call; they share a journal frame
   size_t queued_operations = 100'000;  // limits.purchases_in_flight, per I/O thread
-  size_t items = 100'000;              // limits.items, per proxy
+  size_t items = 100'000;              // limits.items, in Redis
   int64_t unknown_after_us = 5'000'000;  // limits.redis_timeout
   int64_t retain_ms = 86'400'000;        // journal.retain; how long a closed item may be reopened
   int64_t sold_out_lease_us = 100'000;   // limits.soldout_lease; 0: all refusals are Redis's
   size_t sold_out_bytes = 64 << 20;      // limits.soldout_memory: filters of buyers, in all
   int64_t beat_us = 500'000;             // of the heartbeat; a flush is noticed within it
-  int64_t join_poll_us = 200'000;        // the same, until the other proxies know this one
+  int64_t join_poll_us = 200'000;        // the same, while a shelf waits for other proxies
 };
 
 struct SaleMetrics {
@@ -49,11 +51,13 @@ using Fatal = std::function<void(const Error&)>;
 
 struct Shared {
   std::string lane;  // proxy.id as text
+  uint32_t shelves = 64;
   std::string journal_dir;
-  std::string journal_id;  // as text, as Redis keeps it
-  // Nonzero if items were retired (drained, closed for long): of such an item, what is older than
-  // this was journaled, ms since 1970.
-  int64_t journal_begins_ms = 0;
+  std::string journal_id;   // as text, as Redis keeps it
+  std::string incarnation;  // of this process: random, as text
+  std::string host;
+  // By shelf, as the start found the snapshot: ShelfState::condensed.
+  std::vector<uint64_t> condensed;
   base::FileSystem* files = nullptr;
   journal::GroupCommit* journal = nullptr;
   OrderIds* order_ids = nullptr;
@@ -67,9 +71,12 @@ struct Shared {
   std::atomic<bool> selling{false};
   std::atomic<bool> intake_paused{false};
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
-  std::atomic<size_t> items{0};
+  std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
   UnderWay under_way;
+
+  // As Redis has it behind a lane's sequence.
+  std::string writer() const { return journal_id + " " + incarnation; }
 };
 
 }  // namespace sluice::proxy::sale

@@ -48,12 +48,13 @@ Shelf::Shelf(uint32_t shelf_number, std::string_view lane)
       key(shelves::shelf_key(shelf_number)),
       receipts_key(shelves::receipts_key(shelf_number, lane)) {}
 
-void Shelf::move(State to, std::string why) {
+void Shelf::move(State to, std::string why, std::string_view prefix) {
   SLUICE_ASSERT(may_move(state_, to), "a shelf moves only as its table allows");
   SLUICE_ASSERT(to != State::kOpen || in_flight_.empty(),
                 "what was in flight is settled before a shelf opens");
   state_ = to;
   why_ = std::move(why);
+  prefix_ = prefix;
   if (to != State::kOpen) selling_ = false;
 }
 
@@ -68,10 +69,18 @@ void Shelf::gather(Operation&& op, size_t bytes, size_t operations_max, size_t b
   SLUICE_ASSERT(op.verb != Verb::kBuy || op.order_id == 0, "what waits has no order id yet");
   const bool fits = !waiting_.empty() && waiting_.back().operations.size() < operations_max &&
                     waiting_.back().bytes + bytes <= bytes_max;
-  if (!fits) waiting_.emplace_back();
+  if (!fits) {
+    waiting_.emplace_back();
+    waiting_.back().operations = std::exchange(spare_, {});
+  }
   waiting_.back().operations.push_back(std::move(op));
   waiting_.back().bytes += bytes;
   ++waiting_operations_;
+}
+
+void Shelf::reuse(std::vector<Operation>&& operations) {
+  operations.clear();
+  spare_ = std::move(operations);
 }
 
 bool Shelf::many_wait(size_t many) const {

@@ -43,6 +43,11 @@ struct ShelfBatch {
 struct ShelfReplies {
   std::vector<Operation> operations;
   std::vector<Verdict> verdicts;
+
+  void push_back(Operation op, const Verdict& verdict) {
+    operations.push_back(std::move(op));
+    verdicts.push_back(verdict);
+  }
 };
 
 class Shelf {
@@ -69,10 +74,11 @@ class Shelf {
   const std::string key, receipts_key;
 
   State state() const { return state_; }
-  // Why it is not open, for people.
+  // Why it is not open, for people; and the error that a client gets with it, "BUSY" or "LOADING".
   const std::string& why() const { return why_; }
+  std::string_view prefix() const { return prefix_; }
   // Asserts the table of moves. To kOpen `why` is empty.
-  void move(State to, std::string why = {});
+  void move(State to, std::string why = {}, std::string_view prefix = "LOADING");
 
   // The epoch that batches carry; told by the gate.
   uint64_t epoch() const { return epoch_; }
@@ -80,7 +86,8 @@ class Shelf {
 
   // The lane's sequence of the last applied batch that was handed to the journal.
   uint64_t lane_sequence() const { return lane_sequence_; }
-  // What recovery found in the journal; before anything else.
+  // What recovery found in the journal, whose last record is `journal_sequence`; before anything
+  // else.
   void know(uint64_t lane_sequence, uint64_t journal_sequence);
 
   // ---- The queue before Redis.
@@ -88,6 +95,8 @@ class Shelf {
   // What comes joins the last gathering while it has room; `bytes`: about, of the op's record.
   void gather(Operation&& op, size_t bytes, size_t operations_max, size_t bytes_max);
   bool has_waiting() const { return !waiting_.empty(); }
+  // Its memory is what the next gathering needs.
+  void reuse(std::vector<Operation>&& operations);
   size_t waiting_operations() const { return waiting_operations_; }
   // Many wait: so many that another call costs Redis next to nothing beside them.
   bool many_wait(size_t many) const;
@@ -144,10 +153,12 @@ class Shelf {
 
   State state_ = State::kShut;
   std::string why_;
+  std::string_view prefix_ = "LOADING";
   uint64_t epoch_ = 0;
   uint64_t lane_sequence_ = 0;
   bool selling_ = false;  // the last applied batch wrote something, so the next one will
   Queue<Gathering> waiting_;  // none of them empty
+  std::vector<Operation> spare_;  // empty, with room
   size_t waiting_operations_ = 0;
   Queue<ShelfBatch> in_flight_;  // oldest first
   Queue<Commit> commits_;        // oldest first; each the lane sequence behind the one before

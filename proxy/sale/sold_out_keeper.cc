@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -31,10 +32,10 @@ struct Finding {
   int64_t remaining = 0;
 };
 
-Finding last_word(const Batch& batch, const Answer& answer) {
-  for (size_t i = answer.verdicts.size(); i-- > 0;) {
-    const Verdict& verdict = answer.verdicts[i];
-    const Verb verb = batch.operations[i].verb;
+Finding last_word(std::span<const Operation> operations, std::span<const Verdict> verdicts) {
+  for (size_t i = verdicts.size(); i-- > 0;) {
+    const Verdict& verdict = verdicts[i];
+    const Verb verb = operations[i].verb;
     if (!writes(verb)) continue;
     if (verdict.accepted()) return {Says::kOther, 0};
     if (verb != Verb::kBuy) continue;
@@ -47,39 +48,56 @@ Finding last_word(const Batch& batch, const Answer& answer) {
 
 }  // namespace
 
-void SoldOutKeeper::answered(Item& item, const Batch& batch, const Answer& answer) {
+void SoldOutKeeper::answered(const Shelf& shelf, const ShelfBatch& batch,
+                             const CallAnswer& answer) {
   if (stopped_ || shared_.limits.sold_out_lease_us == 0) return;
-  const Finding finding = last_word(batch, answer);
-  if (!item.sold_out) {
-    if (finding.says != Says::kSoldOut) return;
-    item.sold_out = std::make_unique<SoldOutWatch>();
-    items_.insert(&item);
+  std::span<const Operation> operations = batch.operations;
+  std::span<const Verdict> verdicts = answer.verdicts;
+  for (const ItemAnswer& item : answer.items) {
+    const size_t count = run_length(operations);
+    answered(shelf, {operations.first(count), verdicts.first(count), item, shelf.epoch(),
+                     batch.sent_us});
+    operations = operations.subspan(count);
+    verdicts = verdicts.subspan(count);
   }
-  SoldOutWatch& watch = *item.sold_out;
-  if (watch.view && !follows(watch, answer)) drop_view(watch);
-  if (watch.view) add_buyers(watch, batch, answer);
+}
+
+void SoldOutKeeper::answered(const Shelf& shelf, const Part& part) {
+  const std::string& name = part.operations.front().item;
+  const Finding finding = last_word(part.operations, part.verdicts);
+  auto found = watches_.find(name);
+  if (found == watches_.end()) {
+    if (finding.says != Says::kSoldOut) return;
+    found = watches_.emplace(name, std::make_unique<Watch>()).first;
+    found->second->name = name;
+    found->second->buyers_key = shelves::buyers_key(shelf.number, name);
+    found->second->shelf = shelf.number;
+  }
+  Watch& watch = *found->second;
+  if (watch.view && !follows(watch, part)) drop_view(watch);
+  if (watch.view) add_buyers(watch, part);
   if (finding.says == Says::kSoldOut) {
-    watch.renewed_us = batch.sent_us;
-    if (!watch.view) return load(item, answer, base::monotonic_us());
-    if (watch.loaded) renew(*watch.view, finding.remaining, batch.sent_us, answer.ends_in_ms);
+    watch.renewed_us = part.sent_us;
+    if (!watch.view) return load(watch, part, base::monotonic_us());
+    if (watch.loaded) renew(*watch.view, finding.remaining, part.sent_us, part.item.ends_in_ms);
   } else if (watch.view && finding.says == Says::kOther) {
     watch.view->revoke();
   }
 }
 
 // Whether the filter had all buyers when the batch came.
-bool SoldOutKeeper::follows(const SoldOutWatch& watch, const Answer& answer) {
-  return answer.epoch == watch.epoch && answer.fields_before == watch.fields &&
-         answer.limit == watch.view->limit();
+bool SoldOutKeeper::follows(const Watch& watch, const Part& part) {
+  return part.epoch == watch.epoch && part.item.born == watch.born &&
+         part.item.fields_before == watch.fields && part.item.limit == watch.view->limit();
 }
 
-void SoldOutKeeper::add_buyers(SoldOutWatch& watch, const Batch& batch, const Answer& answer) {
-  watch.fields = answer.fields;
-  for (size_t i = 0; i < answer.verdicts.size(); ++i) {
-    if (batch.operations[i].verb != Verb::kBuy || !answer.verdicts[i].accepted()) continue;
+void SoldOutKeeper::add_buyers(Watch& watch, const Part& part) {
+  watch.fields = part.item.fields;
+  for (size_t i = 0; i < part.verdicts.size(); ++i) {
+    if (part.operations[i].verb != Verb::kBuy || !part.verdicts[i].accepted()) continue;
     if (watch.room == 0) return drop_view(watch);
     --watch.room;
-    watch.view->buyers().add(name_hash(batch.operations[i].user));
+    watch.view->buyers().add(name_hash(part.operations[i].user));
   }
 }
 
@@ -92,69 +110,68 @@ void SoldOutKeeper::renew(SoldOut& view, int64_t remaining, int64_t asked_us, in
   view.renew(remaining, asked_us + lease_us / 2, asked_us + lease_us);
 }
 
-void SoldOutKeeper::load(Item& item, const Answer& answer, int64_t now_us) {
-  SoldOutWatch& watch = *item.sold_out;
+void SoldOutKeeper::load(Watch& watch, const Part& part, int64_t now_us) {
   if (!loading_.expired() || now_us < watch.next_load_us) return;
-  const uint64_t room = answer.fields / kRoomPart + kRoomMin;
-  const size_t bytes = SoldOut::bytes_for(answer.fields + room);
+  const uint64_t room = part.item.fields / kRoomPart + kRoomMin;
+  const size_t bytes = SoldOut::bytes_for(part.item.fields + room);
   if (shared_.sold_out_bytes.fetch_add(bytes) + bytes > shared_.limits.sold_out_bytes) {
     shared_.sold_out_bytes.fetch_sub(bytes);
     watch.next_load_us = now_us + kRetryUs;
     return;
   }
-  watch.view = std::make_shared<SoldOut>(item.name, answer.limit, answer.fields + room,
+  watch.view = std::make_shared<SoldOut>(watch.name, part.item.limit, part.item.fields + room,
                                          shared_.sold_out_bytes);
   watch.loaded = false;
-  watch.epoch = answer.epoch;
-  watch.fields = answer.fields;
+  watch.epoch = part.epoch;
+  watch.born = part.item.born;
+  watch.fields = part.item.fields;
   watch.room = room;
   watch.load_began_us = now_us;
   loading_ = watch.view;
-  scan(item, "0");
+  scan(watch, "0");
 }
 
 // Whoever is in the hash when the first chunk is asked for is in one of them; who comes later is
 // added from the answers.
-void SoldOutKeeper::scan(Item& item, std::string_view cursor) {
-  redis_.call({"HSCAN", item.buyers_key, cursor, "COUNT", kScanCount},
-              [this, &item, scanning = std::weak_ptr(item.sold_out->view)](
-                  const Result<upstream::Reply>& reply) {
+void SoldOutKeeper::scan(Watch& watch, std::string_view cursor) {
+  redis_.call({"HSCAN", watch.buyers_key, cursor, "COUNT", kScanCount},
+              [this, &watch,
+               scanning = std::weak_ptr(watch.view)](const Result<upstream::Reply>& reply) {
                 // Else it was dropped meanwhile, and perhaps another load has begun.
-                if (!scanning.expired() && reply) scanned(item, *reply);
+                if (!scanning.expired() && reply) scanned(watch, *reply);
               });
 }
 
-void SoldOutKeeper::scanned(Item& item, const upstream::Reply& reply) {
-  if (reply.is_error() || reply.size() != 2) return drop_view(*item.sold_out);
+void SoldOutKeeper::scanned(Watch& watch, const upstream::Reply& reply) {
+  if (reply.is_error() || reply.size() != 2) return drop_view(watch);
   const upstream::Reply pairs = reply.at(1);
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
     const std::string_view field = pairs.at(i).text();
     // What has a '/' belongs to a user who has a field of his own.
-    if (field.find('/') == field.npos) item.sold_out->view->buyers().add(name_hash(field));
+    if (field.find('/') == field.npos) watch.view->buyers().add(name_hash(field));
   }
   const std::string_view cursor = reply.at(0).text();
-  if (cursor != "0") return scan(item, std::string(cursor));
-  loaded(item);
+  if (cursor != "0") return scan(watch, std::string(cursor));
+  loaded(watch);
 }
 
-void SoldOutKeeper::loaded(Item& item) {
-  SoldOutWatch& watch = *item.sold_out;
+void SoldOutKeeper::loaded(Watch& watch) {
   const int64_t took_us = rest(watch, base::monotonic_us());
   watch.loaded = true;
   loading_.reset();
   board_.publish(watch.view);
-  spdlog::debug("item {} is sold out: {} fields of its buyers loaded in {:.3f} s", item.name,
+  spdlog::debug("item {} is sold out: {} fields of its buyers loaded in {:.3f} s", watch.name,
                 watch.fields, static_cast<double>(took_us) / 1e6);
 }
 
 // A load has ended, either way. Returns how long it took.
-int64_t SoldOutKeeper::rest(SoldOutWatch& watch, int64_t now_us) {
+int64_t SoldOutKeeper::rest(Watch& watch, int64_t now_us) {
   const int64_t took_us = now_us - watch.load_began_us;
   watch.next_load_us = now_us + kPauseFactor * took_us;
   return took_us;
 }
 
-void SoldOutKeeper::drop_view(SoldOutWatch& watch) {
+void SoldOutKeeper::drop_view(Watch& watch) {
   if (!watch.view) return;
   watch.view->revoke();
   if (watch.loaded) {
@@ -165,12 +182,14 @@ void SoldOutKeeper::drop_view(SoldOutWatch& watch) {
   watch.view.reset();
 }
 
-void SoldOutKeeper::drop(Item& item) {
-  if (item.sold_out) drop_view(*item.sold_out);
+void SoldOutKeeper::drop(const Shelf& shelf) {
+  for (const auto& [name, watch] : watches_) {
+    if (watch->shelf == shelf.number) drop_view(*watch);
+  }
 }
 
 void SoldOutKeeper::drop_all() {
-  for (Item* item : items_) drop(*item);
+  for (const auto& [name, watch] : watches_) drop_view(*watch);
 }
 
 void SoldOutKeeper::stop() {
@@ -181,15 +200,14 @@ void SoldOutKeeper::stop() {
 void SoldOutKeeper::forget_idle(int64_t now_us) {
   if (now_us < next_idle_look_us_) return;
   next_idle_look_us_ = now_us + kIdleUs / 6;
-  for (auto each = items_.begin(); each != items_.end();) {
-    Item& item = **each;
-    if (now_us - item.sold_out->renewed_us < kIdleUs) {
+  for (auto each = watches_.begin(); each != watches_.end();) {
+    Watch& watch = *each->second;
+    if (now_us - watch.renewed_us < kIdleUs) {
       ++each;
       continue;
     }
-    drop(item);
-    item.sold_out.reset();
-    each = items_.erase(each);
+    drop_view(watch);
+    each = watches_.erase(each);
   }
 }
 

@@ -9,16 +9,18 @@
 // number is the one that was loaded, and grows only by purchases seen here, the filter has them
 // all. If it grew otherwise another proxy has sold: the filter is dropped and loaded anew.
 //
-// One per coalescer, called by it, on its thread.
+// One an owner thread, called by its coalescer.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
-#include "proxy/sale/item.h"
 #include "proxy/sale/shared.h"
+#include "proxy/sale/shelf.h"
 #include "proxy/sale/sold_out_board.h"
 #include "proxy/upstream/redis_client.h"
 
@@ -30,9 +32,9 @@ class SoldOutKeeper {
       : redis_(redis), shared_(shared), board_(board) {}
 
   // Redis has applied the batch. In the order of the batches, and before anybody is told.
-  void answered(Item& item, const Batch& batch, const Answer& answer);
-  // What is known of the item, or of all, may not be true any more.
-  void drop(Item& item);
+  void answered(const Shelf& shelf, const ShelfBatch& batch, const CallAnswer& answer);
+  // What is known of the shelf's items, or of all, may not be true any more.
+  void drop(const Shelf& shelf);
   void drop_all();
   // … and nothing is learned from now on.
   void stop();
@@ -40,21 +42,44 @@ class SoldOutKeeper {
   void forget_idle(int64_t now_us);
 
  private:
-  static bool follows(const SoldOutWatch& watch, const Answer& answer);
-  void add_buyers(SoldOutWatch& watch, const Batch& batch, const Answer& answer);
+  // What is kept of an item that was sold out lately.
+  struct Watch {
+    std::string name, buyers_key;
+    uint32_t shelf = 0;
+    std::shared_ptr<SoldOut> view;  // null: nothing is known
+    bool loaded = false;            // all buyers are in it, and it is published
+    uint64_t epoch = 0, born = 0;
+    uint64_t fields = 0;  // of the buyers hash, as of the last answer
+    uint64_t room = 0;    // buyers who may still be added
+    int64_t load_began_us = 0;
+    int64_t next_load_us = 0;  // not before
+    int64_t renewed_us = 0;    // when Redis was last asked and said so
+  };
+  // An item's part of a batch: its operations, their verdicts, and what else Redis told.
+  struct Part {
+    std::span<const Operation> operations;
+    std::span<const Verdict> verdicts;
+    const ItemAnswer& item;
+    uint64_t epoch;
+    int64_t sent_us;
+  };
+
+  void answered(const Shelf& shelf, const Part& part);
+  static bool follows(const Watch& watch, const Part& part);
+  void add_buyers(Watch& watch, const Part& part);
   void renew(SoldOut& view, int64_t remaining, int64_t asked_us, int64_t ends_in_ms);
-  void load(Item& item, const Answer& answer, int64_t now_us);
-  void scan(Item& item, std::string_view cursor);
-  void scanned(Item& item, const upstream::Reply& reply);
-  void loaded(Item& item);
-  static int64_t rest(SoldOutWatch& watch, int64_t now_us);
-  void drop_view(SoldOutWatch& watch);
+  void load(Watch& watch, const Part& part, int64_t now_us);
+  void scan(Watch& watch, std::string_view cursor);
+  void scanned(Watch& watch, const upstream::Reply& reply);
+  void loaded(Watch& watch);
+  static int64_t rest(Watch& watch, int64_t now_us);
+  void drop_view(Watch& watch);
 
   upstream::RedisClient& redis_;
   Shared& shared_;
   SoldOutBoard& board_;
-  std::unordered_set<Item*> items_;  // those with Item::sold_out
-  std::weak_ptr<SoldOut> loading_;   // one at a time: Redis has purchases to decide
+  std::unordered_map<std::string, std::unique_ptr<Watch>> watches_;  // by item
+  std::weak_ptr<SoldOut> loading_;  // one at a time: Redis has purchases to decide
   int64_t next_idle_look_us_ = 0;
   bool stopped_ = false;
 };

@@ -13,9 +13,10 @@
 --       4 "run_id:replication id" of the Redis process     5 a nonce, for whoever misses it
 --       6 journal id of the lane      7 incarnation of this proxy       8 its host
 --       9 how many shelves there are
---       10 all lanes known to this proxy, ",1,2,"    11 lanes given up by an operator, ",3," or ","
---       12 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
---                 'e' an item was edited
+--       10 all lanes known to this proxy, ",1,2,"
+--       11 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
+--                 'e' an item was edited;      'w' Redis went back in time
+--       12 a number that rises with each call of this proxy
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
 --         receipt… }: the receipts above ARGV[2].
@@ -24,8 +25,9 @@
 --         BEHIND    this lane must replay what is above its lane sequence ("sequence")
 --         EDITED    nothing was written: of this lane, or of one that was given up, the items could
 --                   not be made anew
+--         JOIN      first some members must learn of this lane ("lanes"); it is told to all
 --         FOREIGN   nothing was written: another journal writes this lane ("journal")
---         ALIVE     nothing was written: another incarnation does, and lives ("host")
+--         ALIVE     nothing was written: another incarnation does, and lives ("host time")
 --         SHELVES   nothing was written: there are another number of them ("number")
 local shelf_key, receipts_key = KEYS[1], KEYS[2]
 local call = redis.call
@@ -34,19 +36,20 @@ local journal, incarnation = ARGV[6], ARGV[7]
 local LIVING_MS = 2000  -- a member beats twice a second
 
 local shelf = call('HMGET', shelf_key, '@shelves', '@epoch', '@nonce', '@run', '@wait',
-                   '@lane:' .. lane, '@member:' .. lane)
+                   '@lane:' .. lane, '@member:' .. lane, '@lanes')
 local shelves, epoch, nonce, run, wait = shelf[1], shelf[2] or '0', shelf[3], shelf[4], shelf[5]
+local lanes = shelf[8] or ','
 local receipts = call('LLEN', receipts_key)
 local oldest = receipts > 0 and call('LINDEX', receipts_key, 0)
 
 local function answer(verdict, about)
   return {verdict, tostring(epoch), '0', about or '', '', '0', nonce or ''}
 end
-local function flag(letter) return string.find(ARGV[12], letter, 1, true) ~= nil end
-local function has(lanes, one) return string.find(lanes, ',' .. one .. ',', 1, true) ~= nil end
-local function without(lanes, others)
+local function flag(letter) return string.find(ARGV[11], letter, 1, true) ~= nil end
+local function has(list, one) return string.find(list, ',' .. one .. ',', 1, true) ~= nil end
+local function without(list, others)
   local left = ','
-  for each in string.gmatch(lanes, '%d+') do
+  for each in string.gmatch(list, '%d+') do
     if not has(others, each) then left = left .. each .. ',' end
   end
   return left
@@ -72,7 +75,20 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 if its_incarnation and its_incarnation ~= incarnation and shelf[7] then
   local _, beats, host, beat_ms = string.match(shelf[7], '^(%S+) (%S+) (%S+) (%d+)')
   if beats == its_incarnation and now_ms - tonumber(beat_ms) < LIVING_MS then
-    return answer('ALIVE', host)
+    return answer('ALIVE', host .. ' ' .. beat_ms)
+  end
+end
+
+-- Members, those that an operator has given up, and those that do not know this one yet.
+local forgotten, deaf = ',', ','
+for other in string.gmatch(lanes, '%d+') do
+  if other ~= lane then
+    local fields = call('HMGET', shelf_key, '@forget:' .. other, '@knows:' .. other)
+    if fields[1] then
+      forgotten = forgotten .. other .. ','
+    elseif not has(fields[2] or ',', lane) then
+      deaf = deaf .. other .. ','
+    end
   end
 end
 
@@ -85,7 +101,7 @@ if edited or too_old then
   local others = call('HKEYS', shelf_key)
   for _, field in ipairs(others) do
     local other = string.match(field, '^@lane:(%d+)$')
-    if other and (not has(ARGV[10], other) or has(ARGV[11], other)) then provable = false end
+    if other and (not has(ARGV[10], other) or has(forgotten, other)) then provable = false end
   end
   if not provable then return answer('EDITED') end
   for _, field in ipairs(others) do
@@ -98,20 +114,30 @@ end
 
 nonce = nonce or ARGV[5]
 local identity = ARGV[4] .. ':' .. nonce
+if not has(lanes, lane) then lanes = lanes .. lane .. ',' end
+local member = string.format('%s %s %s %d %s', journal, incarnation, ARGV[8], now_ms, ARGV[12])
+call('HDEL', shelf_key, '@forget:' .. lane)
+local has_joined = its_incarnation == incarnation and run == identity
+if deaf ~= ',' and not has_joined then
+  call('HSET', shelf_key, '@shelves', ARGV[9], '@lanes', lanes, '@member:' .. lane, member,
+       '@knows:' .. lane, ARGV[10])
+  return answer('JOIN', string.sub(deaf, 2, -2))
+end
+
 local before = wait
 wait = wait or ','
 local behind = sequence < math.max(journaled, applied)
-local closes = edited or run ~= identity or behind and not has(wait, lane)
+local closes = edited or flag('w') or run ~= identity or behind and not has(wait, lane)
 if closes then wait = ARGV[10] .. string.sub(without(wait, ARGV[10]), 2) end
 if closes or flag('r') then
   epoch = string.format('%d', math.max(tonumber(epoch) + 1, time[1] * 1000000 + time[2]))
 end
-wait = without(wait, ARGV[11])
+wait = without(wait, forgotten)
 if not behind then wait = without(wait, ',' .. lane .. ',') end
 
 call('HSET', shelf_key, '@shelves', ARGV[9], '@epoch', epoch, '@nonce', nonce, '@run', identity,
      '@lane:' .. lane, string.format('%d %s %s', sequence, journal, incarnation),
-     '@member:' .. lane, string.format('%s %s %s %d', journal, incarnation, ARGV[8], now_ms))
+     '@member:' .. lane, member, '@lanes', lanes, '@knows:' .. lane, ARGV[10])
 if wait ~= ',' then
   call('HSET', shelf_key, '@wait', wait)
 elseif before then

@@ -14,8 +14,9 @@
 -- Reply, with nothing written: "GATE epoch" | "GAP sequence" | "IMPOSTOR journal incarnation" |
 --       "EDITED item"
 --       or "OK sequence", for each item a line
---       "remaining fields-before fields limit ends-in-ms" (remaining: before the batch; fields: of
---       the buyers hash; ends-in-ms -1: never), and for each operation a line of verdict.
+--       "remaining fields-before fields limit ends-in-ms born-low born-high" (remaining: before the
+--       batch; fields: of the buyers hash; ends-in-ms -1: never; born: of the item afterwards), and
+--       for each operation a line of verdict.
 --
 -- Everything is read, and by that its type and our rights are checked, before anything is written:
 -- what a script has written stays, also when it ends in an error. An item costs two calls of Redis
@@ -218,7 +219,13 @@ local function other_operations(item, buyers_key, not_on_sale)
   local decide = {
     B = buy, C = cancel, Q = query, T = describe, R = restock, N = create,
     X = function() return set_state(CLOSED) end,
-    O = function() return set_state(OPEN) end,
+    -- Closed for longer, it may be retired from journals already.
+    O = function(_, _, _, _, retain_ms)
+      if item.exists and item.state == CLOSED and time_ms - item.since > tonumber(retain_ms) then
+        return 'X'
+      end
+      return set_state(OPEN)
+    end,
   }
   return function(kind, user, quantity, text)
     local order, request = string.match(text, '^[^,]*,([^,]*),([^,]*)$')
@@ -252,6 +259,7 @@ local function read_item(packed)
 end
 
 local only_first_buys = not string.find(kinds, '[^B]')
+local NO_BORN = '\0\0\0\0\0\0\0\0'
 local first_orders = {}  -- user, text, user, text, …: not yet written
 from = 1
 for k = 1, item_count do
@@ -300,8 +308,8 @@ for k = 1, item_count do
   end
   write_first_orders()
   from = from + counts[k]
-  heads[k] = string.format('%d %d %d %d %d', remaining, fields_before, fields, item.limit,
-                           item.ends_in_ms)
+  heads[k] = string.format('%d %d %d %d %d %d %d', remaining, fields_before, fields, item.limit,
+                           item.ends_in_ms, struct.unpack('<I4I4', item.born or NO_BORN))
   if writes > before then
     local at = #changed
     changed[at + 1] = names[k]

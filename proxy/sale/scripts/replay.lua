@@ -13,6 +13,7 @@
 --         the purchases that follow each other in one batch (lane sequence): 'B', batch, count, and
 --           for each of them: user, quantity, the field of a buyer with this order alone
 --         any other record: kind, batch, user, quantity, request, order id, extra, time in ms
+--       7 'orphans': records of an item whose creation is in no journal are left out
 -- Reply "OK records applied" | "GAP lane sequence" (it is below ARGV[3]; nothing was written) |
 --       "EDITED item" (nothing was written) |
 --       "WAITS lane sequence item": applied up to there; the batch after it speaks of an item that
@@ -69,6 +70,7 @@ for k = 1, #names do
     at = behind(list, at)
   end
 end
+if ARGV[7] == 'orphans' then waits_at = nil end
 local last = waits_at and waits_at - 1 or to
 
 -- ---- Apply what is above the lane sequence, up to `last`.
@@ -201,8 +203,8 @@ for k = 1, #names do
         apply = replayer(KEYS[k + 2], item)
         apply.N(unpack(list, at + 2, after - 1))
         applied = applied + 1
-      elseif kind == 'N' or item.born ~= born then
-        -- it is here already; or the record is of an item of this name that was deleted since
+      elseif kind == 'N' or not item or item.born ~= born then
+        -- it is here already; or the record is an orphan's, or that of another item of this name
       elseif kind == 'B' then
         for i = at + 3, after - 1, 3 do apply.buy(list[i], list[i + 1], list[i + 2]) end
         applied = applied + list[at + 2]

@@ -19,17 +19,20 @@ Record full_record(RecordType type) {
   record.request = "request-1";
   record.order_id = 0xfedcba9876543210;
   record.quantity = -7;
+  record.born = 0x123456789abcdef0;
   record.fields = "";
   return record;
 }
 
 TEST(RecordTest, EveryTypeComesBackAsItWas) {
   for (const auto type : {RecordType::kCreate, RecordType::kRestock, RecordType::kBuy,
-                          RecordType::kCancel, RecordType::kClose, RecordType::kReopen}) {
+                          RecordType::kCancel, RecordType::kClose, RecordType::kReopen,
+                          RecordType::kChange, RecordType::kDelete}) {
     Record record = full_record(type);
-    if (type == RecordType::kCreate) {
+    if (has_settings(type)) {
       record.limit = 3;
       record.start_ms = 5;
+      record.hold_ms = 6;
       record.end_ms = INT64_MAX;
     }
     const std::string bytes = encoded(record) + "next";

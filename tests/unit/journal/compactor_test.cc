@@ -52,7 +52,7 @@ TEST_F(CompactorTest, TheTableIsWhatTheRecordsComeDownTo) {
   fill(*commit, "other", 2);
   compact();
   const Snapshot made = snapshot();
-  const ItemState& phone = made.items.at("phone");
+  const ItemState& phone = made.items.at(ItemKey{"phone"});
   EXPECT_TRUE(phone.created);
   EXPECT_EQ(phone.initial_stock, 1'000'000);
   EXPECT_EQ(phone.given, 1'000'003);
@@ -66,8 +66,8 @@ TEST_F(CompactorTest, TheTableIsWhatTheRecordsComeDownTo) {
   EXPECT_EQ(phone.last_lane_sequence, 5u);
   EXPECT_EQ(phone.last_order_id, last_order);
   EXPECT_EQ(phone.records, 12u);
-  EXPECT_FALSE(made.items.at("watch").created);
-  EXPECT_EQ(made.items.at("watch").sold, 4);
+  EXPECT_FALSE(made.items.at(ItemKey{"watch"}).created);
+  EXPECT_EQ(made.items.at(ItemKey{"watch"}).sold, 4);
   EXPECT_EQ(made.end_ms, kStartMs + static_cast<int64_t>(made.end_sequence) - 2);
   EXPECT_EQ(made.order_id_max, 1000 + made.end_sequence - 1);
 }
@@ -124,7 +124,7 @@ TEST_F(CompactorTest, EachBatchStaysWholeAndTheirNumbersHaveNoGap) {
     }
   }
   EXPECT_EQ(last, batches_);
-  for (const auto& [name, item] : snapshot().items) EXPECT_EQ(item.first_lane_sequence, 1u);
+  for (const auto& [key, item] : snapshot().items) EXPECT_EQ(item.first_lane_sequence, 1u);
 }
 
 TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
@@ -138,7 +138,7 @@ TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(500).items_retired, 1u);
   const Snapshot made = snapshot();
-  EXPECT_FALSE(made.items.contains("phone"));
+  EXPECT_FALSE(made.items.contains(ItemKey{"phone"}));
   EXPECT_GT(made.retired_ms, closed_ms);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
   // What is left of it in the parts goes once it is more than half of them.
@@ -148,7 +148,7 @@ TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
     retire(500);
   }
   for (const PartInfo& part : snapshot().parts) held += part.records;
-  EXPECT_EQ(held, snapshot().items.at("other").records);
+  EXPECT_EQ(held, snapshot().items.at(ItemKey{"other"}).records);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
 }
 
@@ -162,7 +162,7 @@ TEST_F(CompactorTest, GarbageIsWrittenAwayOnceItIsOverHalf) {
   ASSERT_GT(snapshot().parts[0].records, 1000u);
   fill(*commit, "other", 1);
   retire(1000);
-  EXPECT_EQ(snapshot().parts[0].records, snapshot().items.at("other").records);
+  EXPECT_EQ(snapshot().parts[0].records, snapshot().items.at(ItemKey{"other"}).records);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
 }
 
@@ -188,7 +188,7 @@ TEST_F(CompactorTest, AReopenThatIsDrainedLateIsNotOverlooked) {
   EXPECT_EQ(compactor.pass(drained, now_ms_, 100'000)->items_retired, 0u);
   fill(*commit, "other", 1);
   EXPECT_EQ(compactor.pass(end(), now_ms_, 100'000)->items_retired, 0u);
-  EXPECT_EQ(snapshot().items.at("phone").closed_ms, 0);
+  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).closed_ms, 0);
   EXPECT_THAT(history(), AreTheFacts(facts()));
 }
 
@@ -200,7 +200,7 @@ TEST_F(CompactorTest, AnItemThatSellsAfterItsCloseWasReopenedThroughAnotherProxy
   now_ms_ += 1'000'000;
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
-  EXPECT_EQ(snapshot().items.at("phone").closed_ms, 0);
+  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).closed_ms, 0);
   EXPECT_THAT(history(), AreTheFacts(facts()));
 }
 
@@ -233,7 +233,7 @@ TEST_F(CompactorTest, AnItemOfAnotherProxyIsNotRetiredWithoutItsClose) {
   now_ms_ += 1'000'000;
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(0).items_retired, 0u);
-  EXPECT_TRUE(snapshot().items.contains("foreign"));
+  EXPECT_TRUE(snapshot().items.contains(ItemKey{"foreign"}));
 }
 
 TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
@@ -247,7 +247,7 @@ TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
   ASSERT_EQ(snapshot().parts.size(), 2u);
-  EXPECT_EQ(snapshot().items.at("phone").last_lane_sequence, batches_["phone"])
+  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).last_lane_sequence, batches_["phone"])
       << "the proxy needs it at its start";
   auto late = facts();
   std::erase_if(late, [](const Fact& fact) {

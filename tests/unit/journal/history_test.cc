@@ -153,7 +153,7 @@ TEST_F(TailRecoveryTest, OnlyTheSegmentsBehindTheSnapshotAreRead) {
   EXPECT_LT(bytes_read, headers + kSegmentBytesMin) << "headers, and one segment";
   ASSERT_TRUE(report->snapshot.has_value());
   EXPECT_EQ(*report->snapshot, snapshot());
-  EXPECT_FALSE(report->snapshot->items.contains("watch")) << "it is in the tail";
+  EXPECT_FALSE(report->snapshot->items.contains(ItemKey{"watch"})) << "it is in the tail";
 }
 
 TEST_F(TailRecoveryTest, HeadersOfCoveredSegmentsAreStillChecked) {

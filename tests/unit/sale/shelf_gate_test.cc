@@ -14,7 +14,7 @@ struct LaneOf {
   std::string process = "run-1";
   std::string journal = "journal-a", incarnation = "incarnation-1";
   std::string shelves = "64";
-  std::string known = ",7,", given_up = ",";
+  std::string known = ",7,";
   std::string flags;
 };
 
@@ -28,7 +28,7 @@ class ShelfGateTest : public CallTest {
         {"EVAL", script("gate"), "2", kKey, shelves::receipts_key(kShelf, lane.lane), lane.lane,
          std::to_string(lane.journaled), std::to_string(lane.complete_from), lane.process, "nonce",
          lane.journal, lane.incarnation, "host-" + lane.incarnation, lane.shelves, lane.known,
-         lane.given_up, lane.flags}));
+         lane.flags, "1"}));
     std::string verdict;
     words >> verdict >> gate_epoch_ >> applied_ >> about_;
     return verdict;
@@ -41,6 +41,10 @@ class ShelfGateTest : public CallTest {
   // Its member's last beat was long ago.
   void let_die(const std::string& lane, const std::string& incarnation) {
     redis_.run({"HSET", kKey, "@member:" + lane, "journal-a " + incarnation + " host 1000"});
+  }
+  // An operator has given the lane up.
+  void give_up(const std::string& lane) {
+    redis_.run({"HSET", kKey, "@lanes", "," + lane + ",", "@forget:" + lane, "1"});
   }
   std::string own(const std::string& field) { return redis_.run({"HGET", kKey, field}); }
 
@@ -101,7 +105,8 @@ TEST_F(ShelfGateTest, ReturnsTheReceiptsThatTheJournalLacks) {
 }
 
 TEST_F(ShelfGateTest, ALaneBehindItsJournalClosesTheShelfForAll) {
-  sell_as({.known = ",7,8,", .given_up = ",8,"});
+  give_up("8");
+  sell_as({.known = ",7,8,"});
   apply({create(5)});
   EXPECT_EQ(gate({.journaled = 3}), "BEHIND");
   EXPECT_EQ(about_, "1") << "replay what is above";
@@ -123,8 +128,34 @@ TEST_F(ShelfGateTest, AfterARestartEveryKnownLaneMustPass) {
 }
 
 TEST_F(ShelfGateTest, ALaneThatWasGivenUpIsNotWaitedFor) {
+  give_up("8");
+  EXPECT_EQ(gate({.known = ",7,8,"}), "OPEN");
+}
+
+TEST_F(ShelfGateTest, OneThatWasGivenUpAndComesBackJoinsLikeANewOne) {
+  give_up("7");
+  EXPECT_EQ(gate({}), "OPEN");
+  EXPECT_EQ(own("@forget:7"), "(nil)");
+}
+
+TEST_F(ShelfGateTest, ANewLaneSellsOnceAllOthersKnowOfIt) {
   sell_as({});
-  EXPECT_EQ(gate({.process = "run-2", .known = ",7,8,", .given_up = ",8,"}), "OPEN");
+  const LaneOf newcomer{.lane = "8", .journal = "journal-b", .incarnation = "b-1",
+                        .known = ",7,8,"};
+  EXPECT_EQ(gate(newcomer), "JOIN");
+  EXPECT_EQ(about_, "7");
+  EXPECT_EQ(own("@lanes"), ",7,8,") << "so the other learns of it";
+  EXPECT_EQ(own("@lane:8"), "(nil)");
+  EXPECT_EQ(gate({}), "OPEN") << "who sells already waits for no newcomer";
+  redis_.run({"HSET", kKey, "@knows:7", ",7,8,"});
+  EXPECT_EQ(gate(newcomer), "OPEN");
+}
+
+TEST_F(ShelfGateTest, ARedisThatWentBackIsOpenedByAllLanesAnew) {
+  sell_as({});
+  const uint64_t epoch = gate_epoch_;
+  EXPECT_EQ(gate({.known = ",7,8,", .flags = "w"}), "WAIT");
+  EXPECT_GT(gate_epoch_, epoch);
 }
 
 TEST_F(ShelfGateTest, AnEditedShelfIsTakenAwayOnlyIfAllOfItCanBeMadeAnew) {
@@ -222,7 +253,8 @@ class Records {
 
 class ShelfReplayTest : public ShelfGateTest {
  protected:
-  std::string replay(Records records, uint64_t from, uint64_t to, const std::string& lane = "7") {
+  std::string replay(Records records, uint64_t from, uint64_t to, const std::string& lane = "7",
+                     const std::string& flag = "") {
     std::vector<std::string> words{"EVAL", script("replay"),
                                    std::to_string(2 + records.items().size()), kKey,
                                    shelves::receipts_key(kShelf, lane)};
@@ -231,7 +263,7 @@ class ShelfReplayTest : public ShelfGateTest {
     }
     for (const std::string& word : {lane, std::string("journal-a incarnation-1"),
                                     std::to_string(from), std::to_string(to), records.names(),
-                                    records.lists()}) {
+                                    records.lists(), flag}) {
       words.push_back(word);
     }
     return redis_.run(words);
@@ -279,6 +311,16 @@ TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   EXPECT_EQ(replay(later, 0, 3, "8"), "OK 3");
   EXPECT_EQ(item("x").sold, 1u);
   EXPECT_EQ(item("y").sold, 2u);
+}
+
+TEST_F(ShelfReplayTest, OrphansAreLeftOutOnceNobodyCanBringTheirItem) {
+  Records both;
+  both.born("x", 1).buy("x", 2, "a", 1, "11");
+  both.born("y", 2).create("y", 1, 5).buy("y", 2, "a", 1, "12");
+  EXPECT_EQ(replay(both, 0, 3, "8", "orphans"), "OK 2");
+  EXPECT_EQ(item("y").sold, 1u);
+  EXPECT_EQ(packed("x"), "(nil)");
+  EXPECT_EQ(own("@lane:8"), "3 journal-a incarnation-1");
 }
 
 TEST_F(ShelfReplayTest, ACancelBeforeItsOrderTakesNothingTwice) {

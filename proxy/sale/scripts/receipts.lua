@@ -1,21 +1,22 @@
--- Looks after receipts lists of one item (purchase.lua writes them).
+-- Looks after receipts lists of one shelf (purchase.lua writes them).
 --
--- KEYS  'trim': 1 receipts list; 'find': 1 item hash   2… receipts lists
--- ARGV  'trim', lane sequence: of the list drops the receipts up to this one; for a lane that is
---       idle, else each purchase call does it
+-- KEYS  'trim': 1 receipts list; 'find': 1 shelf   2… receipts lists
+-- ARGV  'trim', lane sequence: of the list drops the receipts up to this one, but for the newest,
+--       so that the key stays; for a lane that is idle, else each purchase call does it
 --       'find', epoch, text…: for each text 1 if a receipt of any list holds it, so that it may not
---       be in a journal yet, else 0. Nothing at all if the item has another epoch by now: Redis
+--       be in a journal yet, else 0. Nothing at all if the shelf has another epoch by now: Redis
 --       may have lost the receipts meanwhile.
 local call = redis.call
 if ARGV[1] == 'trim' then
   local oldest = call('LINDEX', KEYS[1], 0)
   local first = oldest and tonumber(string.match(oldest, '^(%d+) '))
   local journaled = first and tonumber(ARGV[2]) - first + 1 or 0
+  journaled = math.min(journaled, call('LLEN', KEYS[1]) - 1)
   if journaled > 0 then call('LTRIM', KEYS[1], journaled, -1) end
   return 0
 end
 local found = {}
-if call('HGET', KEYS[1], 'epoch') ~= ARGV[2] then return found end
+if call('HGET', KEYS[1], '@epoch') ~= ARGV[2] then return found end
 for i = 3, #ARGV do found[i - 2] = 0 end
 for lane = 2, #KEYS do
   for _, receipt in ipairs(call('LRANGE', KEYS[lane], 0, -1)) do
