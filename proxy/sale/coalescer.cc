@@ -87,6 +87,8 @@ void Coalescer::await_quiet(int64_t deadline_us, std::function<void()> done) {
 void Coalescer::end() {
   confirmation_.stop();
   for (const auto& shelf : shelves_) {
+    for (Operation& op : shelf->take_all_waiting())
+      refuse(op, "LOADING", "Sluice is stopping; nothing happened");
     for (ShelfBatch& batch : shelf->in_flight()) {
       for (Operation& op : batch.operations) {
         refuse(op, "UNKNOWNSTATE", "Sluice is stopping; ask with SECKILL.ORDER item user REQ id");

@@ -14,6 +14,7 @@
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/script_call.h"
 #include "proxy/upstream/info.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -71,8 +72,8 @@ Gate::Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisCl
 
 void Gate::lost(const std::string& why) {
   process_.clear();
-  dormant_ = opening_ = false;
-  asked_ = 0;
+  dormant_ = opening_ = met_ = false;
+  asked_ = meeting_ = 0;
   replay_.reset();
   timer_.cancel();
   refusals_.clear();
@@ -136,9 +137,9 @@ void Gate::check_server(std::string_view info) {
 
 // An application that only passes through must find no key that it did not write.
 void Gate::identify() {
-  if (shared_.selling.load(std::memory_order_relaxed)) return ask_all();
+  if (shared_.selling.load(std::memory_order_relaxed)) return meet();
   const auto left = std::make_shared<size_t>(shelves_.size());
-  if (*left == 0) return ask_all();
+  if (*left == 0) return meet();
   for (const auto& shelf : shelves_) {
     redis_.call({"EXISTS", shelf->key}, [this, left](const Result<Reply>& reply) {
       if (!reply) return;
@@ -155,15 +156,65 @@ void Gate::identify() {
 
 void Gate::wake() {
   shared_.selling.store(true, std::memory_order_relaxed);
-  if (process_.empty() || opening_) return;
+  if (process_.empty() || opening_ || meeting_ > 0 || met_) return;
   const bool asleep = std::all_of(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
     return shelf->state() == State::kShut;
   });
-  if (asleep) ask_all();
+  if (asleep) meet();
+}
+
+// Whoever stands on any shelf may have sold from all of them, also from one that Redis has just
+// lost, with all who stood there. So before anything is asked all shelves are looked at, those of
+// other threads too, and who was not known is written down.
+void Gate::meet() {
+  dormant_ = false;
+  others_.clear();
+  for (uint32_t shelf = 0; shelf < shared_.shelves; ++shelf) {
+    ++meeting_;
+    redis_.call({"HGET", shelves::shelf_key(shelf), "@lanes"},
+                [this, shelf](const Result<Reply>& reply) {
+                  if (!reply) return;
+                  if (!reply->is_error()) meet(shelf, reply->text());
+                  met_ = --meeting_ == 0;
+                  if (met_) retry();
+                });
+  }
+}
+
+void Gate::meet(uint32_t shelf, std::string_view lanes) {
+  const Lanes::Peers known = shared_.lanes->peers();
+  while (!lanes.empty()) {
+    uint64_t id = 0;
+    const std::string lane(take_until(lanes, ','));
+    const bool is_other = base::parse_decimal(lane, id) && lane != shared_.lane;
+    if (!is_other || known.contains(id) || others_.contains(id)) continue;
+    ++meeting_;
+    redis_.call({"HMGET", shelves::shelf_key(shelf), "@forget:" + lane, "@member:" + lane,
+                 "@lane:" + lane},
+                [this, id](const Result<Reply>& reply) {
+                  if (!reply) return;
+                  if (!reply->is_error() && reply->size() == 3) meet(id, *reply);
+                  met_ = --meeting_ == 0;
+                  if (met_) retry();
+                });
+  }
+}
+
+// Fields: whether it was given up, "journal …", "sequence journal …".
+void Gate::meet(uint64_t lane, const Reply& fields) {
+  if (!fields.at(0).is_nil()) return;
+  std::string_view member = fields.at(1).text(), writer = fields.at(2).text();
+  take_until(writer, ' ');
+  std::string journal(Lanes::kUnknownJournal);
+  for (std::string_view text : {member, writer}) {
+    const std::string_view id = take_until(text, ' ');
+    if (Lanes::is_journal_id(id)) journal = id;
+  }
+  others_.emplace(lane, journal);
+  shared_.lanes->learn(lane, journal);
 }
 
 void Gate::ask_all() {
-  dormant_ = false;
   opening_ = true;
   began_us_ = base::monotonic_us();
   count_ = {};
@@ -504,6 +555,14 @@ void Gate::schedule_retries() {
 }
 
 void Gate::retry() {
+  if (met_) {
+    const Lanes::Peers known = shared_.lanes->peers();
+    const bool all = std::all_of(others_.begin(), others_.end(),
+                                 [&](const auto& other) { return known.contains(other.first); });
+    if (!all) return;
+    met_ = false;
+    return ask_all();
+  }
   const int64_t now_us = base::monotonic_us();
   for (const auto& shelf : shelves_) {
     if (shelf->state() == State::kUnable && entry_of(*shelf).retry_us <= now_us) ask(*shelf, "");

@@ -19,6 +19,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -90,6 +91,9 @@ class Gate final : public BeatEvents {
 
   void check_server(std::string_view info);
   void identify();
+  void meet();
+  void meet(uint32_t shelf, std::string_view lanes);
+  void meet(uint64_t lane, const upstream::Reply& fields);
   void ask_all();
   void ask(Shelf& shelf, std::string flags);
   void answered(Shelf& shelf, const upstream::Reply& reply);
@@ -123,6 +127,7 @@ class Gate final : public BeatEvents {
   const Hooks hooks_;
   boost::asio::steady_timer timer_;
   std::vector<Entry> entries_;  // by number of the shelf
+  std::map<uint64_t, std::string> others_;  // proxies found on any shelf: their journals
   std::string process_;         // run_id:master_replid of the connection; empty until it is known
   std::string last_process_;    // of the one before
   std::unique_ptr<Replay> replay_;
@@ -130,6 +135,8 @@ class Gate final : public BeatEvents {
   int64_t rewound_us_ = 0;  // when the last one was found so
   std::string told_;        // to the log: why it is not ready
   bool dormant_ = false;
+  size_t meeting_ = 0;    // calls that look for other proxies, not answered yet
+  bool met_ = false;      // all were asked; those found are still to be written down
   bool opening_ = false;  // the first pass after a connect
   int64_t began_us_ = 0;
   struct {
