@@ -1,4 +1,5 @@
-// The gate: nothing is sold from a shelf until Redis and the journals of all proxies agree about it.
+// The gate: nothing is sold from a shelf until Redis and the journals of all proxies agree about
+// it.
 //
 // On every (re)connect the thread's connection finds out which Redis this is and asks for each of
 // its shelves (scripts/gate.lua); later for single ones: when a purchase is answered GATE, GAP or
@@ -19,7 +20,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,6 +29,7 @@
 #include "proxy/sale/beat_events.h"
 #include "proxy/sale/refusals.h"
 #include "proxy/sale/replay.h"
+#include "proxy/sale/roster.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf_events.h"
 #include "proxy/sale/shelf_map.h"
@@ -89,11 +90,8 @@ class Gate final : public BeatEvents {
     bool without_orphans = false;  // replay leaves out items whose creation is in no journal
   };
 
-  void check_server(std::string_view info);
+  void check(std::string_view info);
   void identify();
-  void meet();
-  void meet(uint32_t shelf, std::string_view lanes);
-  void meet(uint64_t lane, const upstream::Reply& fields);
   void ask_all();
   void ask(Shelf& shelf, std::string flags);
   void answered(Shelf& shelf, const upstream::Reply& reply);
@@ -125,9 +123,9 @@ class Gate final : public BeatEvents {
   RefusalLog& refusals_;
   ShelfEvents& events_;
   const Hooks hooks_;
+  Roster roster_;
   boost::asio::steady_timer timer_;
   std::vector<Entry> entries_;  // by number of the shelf
-  std::map<uint64_t, std::string> others_;  // proxies found on any shelf: their journals
   std::string process_;         // run_id:master_replid of the connection; empty until it is known
   std::string last_process_;    // of the one before
   std::unique_ptr<Replay> replay_;
@@ -135,8 +133,6 @@ class Gate final : public BeatEvents {
   int64_t rewound_us_ = 0;  // when the last one was found so
   std::string told_;        // to the log: why it is not ready
   bool dormant_ = false;
-  size_t meeting_ = 0;    // calls that look for other proxies, not answered yet
-  bool met_ = false;      // all were asked; those found are still to be written down
   bool opening_ = false;  // the first pass after a connect
   int64_t began_us_ = 0;
   struct {

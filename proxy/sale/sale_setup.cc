@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
@@ -32,11 +31,6 @@ Status check_writer(const Settings& settings, const journal::RecoveryReport& rep
                      std::to_string(settings.shelves) + "; set it back");
   }
   return {};
-}
-
-std::string random_number() {
-  std::random_device device;
-  return std::to_string(uint64_t{device()} << 32 | device());
 }
 
 // In Redis it stands in a line of words.

@@ -249,8 +249,7 @@ TEST_F(SaleTest, RedisThatHidesItsIdentityIsNotSoldOn) {
   EXPECT_EQ(proxy.ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "10"}), "+OK\r\n");
 }
 
-// Redis that cannot write while the gate asks (memory or disk full) is waited for; no shelf is given
-// up.
+// Redis that cannot write while the gate asks (memory or disk full) is waited for.
 TEST_F(SaleTest, GateWaitsUntilRedisCanWriteAgain) {
   auto proxy = start();
   proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});

@@ -1,0 +1,23 @@
+// Which Redis a connection leads to, and whether it can be sold on.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace sluice::proxy::sale {
+
+struct Server {
+  std::string version, role;
+  std::string run_id, replication_id;
+
+  // Of its process and history: after a restart, and in a failover, it is another one.
+  std::string process() const { return run_id + ":" + replication_id; }
+};
+
+// From the reply to INFO; `where`: the server's address. kUnavailable: not now (it loads, or is a
+// replica). kRefused: never as it is configured.
+Result<Server> check_server(std::string_view info, const std::string& where);
+
+}  // namespace sluice::proxy::sale
