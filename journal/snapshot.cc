@@ -116,7 +116,8 @@ Status check_folder(const std::string& dir, const Folder& folder) {
                    "put the snapshot's files back from a backup");
   }
   const Snapshot& snapshot = *folder.snapshot;
-  if (snapshot.journal_id != newest.header.journal_id) {
+  if (snapshot.journal_id != newest.header.journal_id ||
+      snapshot.shelf_count() != newest.header.shelves) {
     return corrupt(path + " belongs to another journal than " + newest.path,
                    "put the files of one journal together");
   }
@@ -295,6 +296,7 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
     snapshot.items.emplace(key, item);
   }
   if (in.left() != 0 || snapshot.items.size() != items) return bad("its item table is malformed");
+  if (shelves == 0) return bad("it has no shelves");
   if (snapshot.next_part > kFileNumberMax) return bad("no part has so high a number");
   if (snapshot.journal_id == 0 || !parts_are_whole(snapshot)) return bad("its parts have gaps");
   return snapshot;
