@@ -14,6 +14,7 @@
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/script_call.h"
 #include "proxy/upstream/info.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -131,7 +132,26 @@ void Gate::check_server(std::string_view info) {
   }
   last_process_ = process_;
   hooks_.connected(replication_id);
-  identify();
+  check_shelves();
+}
+
+// Each shelf's gate looks at their number too; but those that only this proxy counts would be made
+// before another one's is met.
+void Gate::check_shelves() {
+  redis_.call({"HGET", shelves::shelf_key(0), "@shelves"}, [this](const Result<Reply>& reply) {
+    if (!reply) return;
+    const std::string_view number = reply->is_error() ? std::string_view() : reply->text();
+    if (!number.empty() && number != std::to_string(shared_.shelves)) return other_shelves(number);
+    identify();
+  });
+}
+
+void Gate::other_shelves(std::string_view number) {
+  shared_.fatal(Error(ErrorClass::kRefused,
+                      "Redis at " + redis_.endpoint().text() + " has a sale with " +
+                          std::string(number) + " shelves, sale.shelves is " +
+                          std::to_string(shared_.shelves) + "; set it to " +
+                          std::string(number)));
 }
 
 // An application that only passes through must find no key that it did not write.
@@ -171,7 +191,7 @@ void Gate::ask_all() {
   progress();
 }
 
-void Gate::ask(Shelf& shelf, std::string flags) {
+void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
   const State state = shelf.state();
   const bool is_replayed = state == State::kReplaying && replay_;
   if (process_.empty() || state == State::kAsking || is_replayed) return;
@@ -187,7 +207,7 @@ void Gate::ask(Shelf& shelf, std::string flags) {
                std::to_string(entry_of(shelf).complete_from), process_, new_nonce(),
                shared_.journal_id, shared_.incarnation, shared_.host,
                std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-               std::to_string(base::monotonic_us())},
+               std::to_string(base::monotonic_us()), std::string(edited_item)},
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;
                 --asked_;
@@ -232,11 +252,7 @@ bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view abou
     return true;
   }
   if (verdict == "SHELVES") {
-    shared_.fatal(Error(ErrorClass::kRefused,
-                        "Redis at " + redis_.endpoint().text() + " has a sale with " +
-                            std::string(about) + " shelves, sale.shelves is " +
-                            std::to_string(shared_.shelves) + "; set it to " +
-                            std::string(about)));
+    other_shelves(about);
     return true;
   }
   if (verdict == "ALIVE") {
@@ -377,7 +393,7 @@ void Gate::unable(Shelf& shelf, std::string why, std::string_view prefix) {
 void Gate::edited(Shelf& shelf, std::string_view item) {
   spdlog::warn("item {}: not as Sluice left it in Redis; shelf {} is brought back from the journal",
                item, shelf.number);
-  ask(shelf, "e");
+  ask(shelf, "e", item);
 }
 
 void Gate::beaten(Shelf& shelf, uint64_t epoch) {

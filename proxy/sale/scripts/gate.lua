@@ -17,6 +17,7 @@
 --       11 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
 --                 'e' an item was edited;      'w' Redis went back in time
 --       12 a number that rises with each call of this proxy
+--       13 with 'e': the item; it may be gone, and its buyers be there
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
 --         receipt… }: the receipts above ARGV[2].
@@ -94,6 +95,7 @@ end
 
 -- Taking the items away is right only if all that they hold stands in journals that will replay it:
 -- this one's journal and receipts, and those of lanes that somebody still answers for.
+local buyers_prefix = string.sub(shelf_key, 1, -#'shelf' - 1) .. 'buyers:'
 local edited = flag('e')
 local too_old = sequence < complete_from and sequence < math.max(journaled, applied)
 if edited or too_old then
@@ -104,10 +106,12 @@ if edited or too_old then
     if other and (not has(ARGV[10], other) or has(forgotten, other)) then provable = false end
   end
   if not provable then return answer('EDITED') end
+  if ARGV[13] ~= '' then others[#others + 1] = ARGV[13] end
   for _, field in ipairs(others) do
-    if string.byte(field) ~= 64 or string.find(field, '^@lane:') then
-      call('HDEL', shelf_key, field)
-    end
+    local is_item = string.byte(field) ~= 64
+    if is_item or string.find(field, '^@lane:') then call('HDEL', shelf_key, field) end
+    -- Those of an item that no journal makes anew would pass for an item taken away by hand.
+    if is_item then call('UNLINK', buyers_prefix .. field) end
   end
   sequence, edited = 0, true
 end
