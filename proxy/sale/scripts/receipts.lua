@@ -1,17 +1,22 @@
 -- Looks after receipts lists of one shelf (purchase.lua writes them).
 --
 -- KEYS  'trim': 1 receipts list; 'find': 1 shelf   2… receipts lists
--- ARGV  'trim', lane sequence: of the list drops the receipts up to this one, but for the newest,
---       so that the key stays; for a lane that is idle, else each purchase call does it
+-- ARGV  'trim', lane sequence: of the list drops the receipts up to this one; of the newest the
+--       lane sequence stays, so that the key does; for a lane that is idle, else each purchase call
+--       drops some
 --       'find', epoch, text…: for each text 1 if a receipt of any list holds it, so that it may not
 --       be in a journal yet, else 0. Nothing at all if the shelf has another epoch by now: Redis
 --       may have lost the receipts meanwhile.
 local call = redis.call
 if ARGV[1] == 'trim' then
-  local oldest = call('LINDEX', KEYS[1], 0)
+  local oldest, length = call('LINDEX', KEYS[1], 0), call('LLEN', KEYS[1])
   local first = oldest and tonumber(string.match(oldest, '^(%d+) '))
-  local journaled = first and tonumber(ARGV[2]) - first + 1 or 0
-  journaled = math.min(journaled, call('LLEN', KEYS[1]) - 1)
+  local journaled = first and math.min(tonumber(ARGV[2]) - first + 1, length) or 0
+  if journaled < 1 then return 0 end
+  if journaled == length then
+    journaled = length - 1
+    call('LSET', KEYS[1], -1, string.format('%d 0 0 ', first + journaled))
+  end
   if journaled > 0 then call('LTRIM', KEYS[1], journaled, -1) end
   return 0
 end
