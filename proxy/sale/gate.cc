@@ -13,6 +13,7 @@
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/script_call.h"
 #include "proxy/sale/server_check.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -154,7 +155,7 @@ void Gate::ask_all() {
   progress();
 }
 
-void Gate::ask(Shelf& shelf, std::string flags) {
+void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
   const State state = shelf.state();
   const bool is_replayed = state == State::kReplaying && replay_;
   if (process_.empty() || state == State::kAsking || is_replayed) return;
@@ -164,13 +165,18 @@ void Gate::ask(Shelf& shelf, std::string flags) {
   events_.doubted(shelf);
   shelf.move(State::kAsking, "Redis and the journal are being compared");
   ++asked_;
-  eval_script(redis_, shared_.scripts.gate,
-              {"2", shelf.key, shelf.receipts_key, shared_.lane,
-               std::to_string(shelf.lane_sequence()),
-               std::to_string(entry_of(shelf).complete_from), process_, random_number(),
-               shared_.journal_id, shared_.incarnation, shared_.host,
-               std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-               std::to_string(base::monotonic_us())},
+  std::vector<std::string> words{"2", shelf.key, shelf.receipts_key};
+  if (!edited_item.empty()) {
+    words[0] = "3";
+    words.push_back(shelves::buyers_key(shelf.number, edited_item));
+  }
+  words.insert(words.end(),
+               {shared_.lane, std::to_string(shelf.lane_sequence()),
+                std::to_string(entry_of(shelf).complete_from), process_, random_number(),
+                shared_.journal_id, shared_.incarnation, shared_.host,
+                std::to_string(shared_.shelves), shared_.lanes->known(), flags,
+                std::to_string(base::monotonic_us())});
+  eval_script(redis_, shared_.scripts.gate, std::move(words),
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;
                 --asked_;
@@ -215,11 +221,7 @@ bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view abou
     return true;
   }
   if (verdict == "SHELVES") {
-    shared_.fatal(Error(ErrorClass::kRefused,
-                        "Redis at " + redis_.endpoint().text() + " has a sale with " +
-                            std::string(about) + " shelves, sale.shelves is " +
-                            std::to_string(shared_.shelves) + "; set it to " +
-                            std::string(about)));
+    shared_.fatal(other_shelves(redis_.endpoint().text(), about, shared_.shelves));
     return true;
   }
   if (verdict == "ALIVE") {
@@ -360,7 +362,7 @@ void Gate::unable(Shelf& shelf, std::string why, std::string_view prefix) {
 void Gate::edited(Shelf& shelf, std::string_view item) {
   spdlog::warn("item {}: not as Sluice left it in Redis; shelf {} is brought back from the journal",
                item, shelf.number);
-  ask(shelf, "e");
+  ask(shelf, "e", item);
 }
 
 void Gate::beaten(Shelf& shelf, uint64_t epoch) {

@@ -93,7 +93,7 @@ class Gate final : public BeatEvents {
   void check(std::string_view info);
   void identify();
   void ask_all();
-  void ask(Shelf& shelf, std::string flags);
+  void ask(Shelf& shelf, std::string flags, std::string_view edited_item = "");
   void answered(Shelf& shelf, const upstream::Reply& reply);
   bool refuses(Shelf& shelf, std::string_view verdict, std::string_view about);
   void alive(Shelf& shelf, std::string_view about);

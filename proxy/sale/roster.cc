@@ -6,6 +6,7 @@
 #include "base/decimal.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/operation_text.h"
+#include "proxy/sale/server_check.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
@@ -16,10 +17,11 @@ void Roster::look() {
   found_.clear();
   for (uint32_t shelf = 0; shelf < shared_.shelves; ++shelf) {
     ++under_way_;
-    redis_.call({"HGET", shelves::shelf_key(shelf), "@lanes"},
+    redis_.call({"HMGET", shelves::shelf_key(shelf), "@shelves", "@lanes"},
                 [this, shelf](const Result<Reply>& reply) {
                   if (!reply) return;
-                  if (!reply->is_error()) look_at(shelf, reply->text());
+                  // What Redis refuses here it refuses the gate too.
+                  if (reply->size() == 2) look_at(shelf, *reply);
                   answered();
                 });
   }
@@ -30,7 +32,12 @@ void Roster::lost() {
   waits_ = false;
 }
 
-void Roster::look_at(uint32_t shelf, std::string_view lanes) {
+void Roster::look_at(uint32_t shelf, const Reply& fields) {
+  const std::string_view number = fields.at(0).text();
+  if (!number.empty() && number != std::to_string(shared_.shelves)) {
+    return shared_.fatal(other_shelves(redis_.endpoint().text(), number, shared_.shelves));
+  }
+  std::string_view lanes = fields.at(1).text();
   const Lanes::Peers known = shared_.lanes->peers();
   while (!lanes.empty()) {
     uint64_t id = 0;

@@ -3,13 +3,13 @@
 // Whoever stands on one shelf may have sold from all of them, also from one that Redis has just lost
 // together with all who stood there: a newcomer that did not know of them would open it as new. So
 // all shelves are looked at, those of other threads too, and who was not known is written down
-// (lanes.h) first. One a gate, on its thread.
+// (lanes.h) first. With another number of shelves the program ends before it makes any. One a gate,
+// on its thread.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <set>
-#include <string_view>
 
 #include "proxy/sale/shared.h"
 #include "proxy/upstream/redis_client.h"
@@ -30,7 +30,7 @@ class Roster {
   void poll();
 
  private:
-  void look_at(uint32_t shelf, std::string_view lanes);
+  void look_at(uint32_t shelf, const upstream::Reply& fields);
   void meet(uint64_t lane, const upstream::Reply& fields);
   void answered();
 

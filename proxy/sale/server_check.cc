@@ -23,4 +23,11 @@ Result<Server> check_server(std::string_view info, const std::string& where) {
   return server;
 }
 
+Error other_shelves(const std::string& where, std::string_view number, uint32_t configured) {
+  return Error(ErrorClass::kRefused, "Redis at " + where + " has a sale with " +
+                                         std::string(number) + " shelves, sale.shelves is " +
+                                         std::to_string(configured) + "; set it to " +
+                                         std::string(number));
+}
+
 }  // namespace sluice::proxy::sale

@@ -1,6 +1,7 @@
 // Which Redis a connection leads to, and whether it can be sold on.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,5 +20,8 @@ struct Server {
 // From the reply to INFO; `where`: the server's address. kUnavailable: not now (it loads, or is a
 // replica). kRefused: never as it is configured.
 Result<Server> check_server(std::string_view info, const std::string& where);
+
+// kRefused: the sale there has another number of shelves than is configured here.
+Error other_shelves(const std::string& where, std::string_view number, uint32_t configured);
 
 }  // namespace sluice::proxy::sale

@@ -7,6 +7,7 @@
 -- journals of all lanes. Each lane leaves @wait once Redis has all its batches.
 --
 -- KEYS  1 shelf      2 receipts list of this lane
+--       3 with 'e': the buyers of the item; it may be gone, and they be there
 -- ARGV  1 lane       2 the last lane sequence that its journal holds
 --       3 the lane sequence from which on the journal holds every batch: a lane that Redis has lost
 --         more of can only be replayed into a shelf without items
@@ -114,6 +115,8 @@ if edited or too_old then
       call('HDEL', shelf_key, field)
     end
   end
+  -- If no journal makes the item anew its buyers would pass for an item taken away by hand.
+  if KEYS[3] then call('UNLINK', KEYS[3]) end
   sequence, edited = 0, true
 end
 

@@ -51,7 +51,10 @@ local bought = {}
 local from = 1
 for k = 1, item_count do
   local packed, fields = found[k + 2], call('HLEN', KEYS[k + 2])
-  if packed and not is_whole(packed, fields) then return 'EDITED ' .. names[k] end
+  -- One that is not there has no buyers, else it was taken away by hand.
+  if packed and not is_whole(packed, fields) or not packed and fields > 0 then
+    return 'EDITED ' .. names[k]
+  end
   bought[k] = call('HMGET', KEYS[k + 2], unpack(users, from, from + counts[k] - 1))
   from = from + counts[k]
 end
