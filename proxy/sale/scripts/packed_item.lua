@@ -3,7 +3,7 @@
 -- stock, sold, fields, early; born; initial, limit; start, end, hold, since; state; two that are 0;
 -- checksum.
 local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
-local WORDS = '<' .. string.rep('I4', 19) .. 'I8'
+local WORDS = '<I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I8'  -- 19 and the checksum
 local OPEN, CLOSED = 1, 2
 
 -- The sum over the 19 words before the checksum, and the checksum.

@@ -62,6 +62,7 @@ local receipts = call('LLEN', receipts_key)
 
 -- ---- Decide, and write the buyers.
 
+local NO_BORN = '\0\0\0\0\0\0\0\0'
 local verdicts = {}   -- one an operation
 local heads = {}      -- of the answer, one an item
 local changed = {}    -- name, packed, name, packed, …
@@ -252,9 +253,11 @@ local function not_on_sale(item)
   return nil
 end
 
+-- As a table, for what is not a first purchase of an item without a window.
 local function read_item(packed)
   if not packed then
-    return {exists = false, stock = 0, sold = 0, fields = 0, limit = 0, ends_in_ms = -1}
+    return {exists = false, stock = 0, sold = 0, fields = 0, limit = 0, ends_in_ms = -1,
+            born = NO_BORN}
   end
   local item = unpack_item(packed)
   item.exists, item.ends_in_ms = true, -1
@@ -262,35 +265,48 @@ local function read_item(packed)
 end
 
 local only_first_buys = not string.find(kinds, '[^B]')
-local NO_BORN = '\0\0\0\0\0\0\0\0'
+-- stock, sold, fields; born; limit; start, end; state.
+local FAST = '<I4I4I4xxxxc8xxxxI4I8I8xxxxxxxxxxxxxxxxI4'
 local first_orders = {}  -- user, text, user, text, …: not yet written
+local function write_first_orders(buyers_key, size)
+  local added = 0
+  for at = 1, size, 4000 do  -- Lua's stack holds 8,000 values
+    added = added + call('HSET', buyers_key,
+                         unpack(first_orders, at, math.min(at + 3999, size)))
+  end
+  return added
+end
+
 from = 1
 for k = 1, item_count do
   local buyers_key, packed, its_bought = KEYS[k + 2], found[k + 2], bought[k]
-  local item = read_item(packed)
-  local stock, sold, fields = item.stock, item.sold, item.fields
-  local most = item.limit == 0 and math.huge or item.limit
-  local shut = not_on_sale(item)
+  local item, stock, sold, fields, limit, born, shut
+  local ends_in_ms = -1
+  local starts, ends, state
+  if packed then
+    stock, sold, fields, born, limit, starts, ends, state = struct.unpack(FAST, packed)
+  end
+  if state ~= OPEN or starts ~= 0 or ends ~= 0 then
+    item = read_item(packed)
+    stock, sold, fields, limit, born = item.stock, item.sold, item.fields, item.limit, item.born
+    shut = not_on_sale(item)
+    ends_in_ms = item.ends_in_ms
+  end
+  local most = limit == 0 and math.huge or limit
   local remaining, fields_before = stock - sold, fields
   local before, size, decide_other = writes, 0, nil
-
-  local function write_first_orders()
-    for at = 1, size, 4000 do  -- Lua's stack holds 8,000 values
-      fields = fields + call('HSET', buyers_key,
-                             unpack(first_orders, at, math.min(at + 3999, size)))
-    end
-    size = 0
-  end
 
   for i = from, from + counts[k] - 1 do
     local quantity, verdict = quantities[i], nil
     if its_bought[i - from + 1] or
        not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
-      write_first_orders()
+      fields, size = fields + write_first_orders(buyers_key, size), 0
+      item = item or read_item(packed)
       item.stock, item.sold, item.fields, item.most, item.shut = stock, sold, fields, most, shut
       decide_other = decide_other or other_operations(item, buyers_key, not_on_sale)
       verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
       stock, sold, fields, most, shut = item.stock, item.sold, item.fields, item.most, item.shut
+      limit, born, ends_in_ms = item.limit, item.born, item.ends_in_ms
       if verdict and string.byte(verdict) == 65 then writes = writes + 1 end
     end
     if verdict then
@@ -309,23 +325,22 @@ for k = 1, item_count do
     end
     verdicts[i] = verdict
   end
-  write_first_orders()
+  if size > 0 then fields = fields + write_first_orders(buyers_key, size) end
   from = from + counts[k]
-  heads[k] = string.format('%d %d %d %d %d %d %d', remaining, fields_before, fields, item.limit,
-                           item.ends_in_ms, struct.unpack('<I4I4', item.born or NO_BORN))
+  local born_low, born_high = struct.unpack('<I4I4', born)
+  heads[k] = remaining .. ' ' .. fields_before .. ' ' .. fields .. ' ' .. limit .. ' ' ..
+             string.format('%d %d %d', ends_in_ms, born_low, born_high)
   if writes > before then
     local at = #changed
     changed[at + 1] = names[k]
-    if item.settings_changed or not packed then
+    if item and (item.settings_changed or not packed) then
       item.stock, item.sold, item.fields = stock, sold, fields
       changed[at + 2] = pack_item(item)
     else
       -- The rest as it is: the checksum is linear.
-      local was_stock, was_sold, was_fields = struct.unpack('<I4I4I4', packed)
-      local sum = struct.unpack('<I8', packed, 77) + 3 * (stock - was_stock) +
-                  5 * (sold - was_sold) + 7 * (fields - was_fields)
-      changed[at + 2] = struct.pack('<I4I4I4', stock, sold, fields) ..
-                        string.sub(packed, 13, 76) .. struct.pack('<I8', sum)
+      local was_stock, was_sold, was_fields, rest, sum = struct.unpack('<I4I4I4c64I8', packed)
+      sum = sum + 3 * (stock - was_stock) + 5 * (sold - was_sold) + 7 * (fields - was_fields)
+      changed[at + 2] = struct.pack('<I4I4I4c64I8', stock, sold, fields, rest, sum)
     end
   end
 end
