@@ -25,7 +25,7 @@ Error corrupt(const std::string& what, const std::string& what_to_do) {
 }
 
 void put_item(std::string& out, const ItemKey& key, const ItemState& item) {
-  SLUICE_ASSERT(key.name.size() <= kItemNameMax, "an item's name is longer than its length can tell");
+  SLUICE_ASSERT(key.name.size() <= kItemNameMax, "an item's name is too long for its length");
   for (const int64_t number : {item.initial_stock, item.given, item.sold, item.cancelled,
                                item.limit, item.start_ms, item.end_ms, item.hold_ms,
                                item.closed_ms, item.reopened_ms, item.last_ms}) {
