@@ -1,11 +1,15 @@
 """Killing a daemon at a failpoint, and what every test of an outcome looks at."""
 
+import hashlib
 import json
+import re
 import signal
 
 from harness import invariants
+from harness.daemons import ROOT
 from harness.load import Load, Request
 from harness.resp import RespError
+from harness.shelves import shelf_key
 from harness.waiting import until
 
 VARIABLE = "SLUICE_FAILPOINT"
@@ -48,6 +52,16 @@ def order_of(client, item, user, req):
     reply = client("SECKILL.ORDER", item, user, "REQ", req)
     assert not isinstance(reply, RespError), reply
     return int(reply[1]) if reply[0] == "FOUND" else None
+
+
+def script_call(name, item):
+    """A pattern of the requests that call a script for the item's shelf: there are many others, of
+    other shelves and of beats. A script that the server forgot is sent whole, and is not meant."""
+    folder = ROOT / "proxy" / "sale" / "scripts"
+    before = ["packed_item"] if name in ("purchase", "replay") else []
+    text = b"".join((folder / f"{part}.lua").read_bytes() for part in [*before, name])
+    sha = hashlib.sha1(text).hexdigest().encode()
+    return sha + rb"\r\n.*" + re.escape(shelf_key(item).encode() + b"\r\n")
 
 
 def redis_sold(redis, item):

@@ -5,16 +5,15 @@ a word, slowed down, split into single bytes. A REQ has one answer, an order is 
 """
 
 import random
-import re
 import threading
 
 import pytest
 
 from harness import invariants, sql_program
-from harness.daemons import ROOT
 from harness.resp import RespError
 from harness.waiting import until
-from killing import buy, buy_once, buyers, check, journaled, load, order_of, redis_sold
+from killing import (buy, buy_once, buyers, check, journaled, load, order_of, redis_sold,
+                     script_call)
 from tcp_fault import HALF_REPLY, HALF_REQUEST, LOSE_REPLY, LOSE_REQUEST, SENT
 
 CUTS = [LOSE_REQUEST, HALF_REQUEST, SENT, LOSE_REPLY, HALF_REPLY]
@@ -34,10 +33,10 @@ def sale_through(lab, fault, stock=5, **settings):
 
 @pytest.mark.parametrize("action", CUTS)
 def test_a_cut_at_one_purchase_has_one_outcome(lab, fault, action):
-    """The connection to Redis is cut at one EVALSHA, before, in or after it. The buyer is answered,
-    and asking again with the same REQ gets the same order; one unit is sold."""
+    """The connection to Redis is cut at one call of the purchase script, before, in or after it. The
+    buyer is answered, and asking again with the same REQ gets the same order; one unit is sold."""
     redis, between, database, proxy, flusher = sale_through(lab, fault)
-    rule = between.on(b"EVALSHA", action)
+    rule = between.on(script_call("purchase", "phone"), action)
     reply = buy_once(proxy, "phone", "ann", "r1")
     rule.wait()
     assert reply[0] == "OK", reply
@@ -55,7 +54,7 @@ def test_a_cut_at_a_purchase_without_req_sells_once(lab, fault, action):
     redis, between, database, proxy, flusher = sale_through(lab, fault)
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "pen", "STOCK", 5) == "OK"
-        rule = between.on(b"EVALSHA", action)
+        rule = between.on(script_call("purchase", "pen"), action)
         reply = client("SECKILL.BUY", "pen", "ann")
         rule.wait()
     assert reply[0] == "OK" and reply[2] == 4, reply
@@ -66,14 +65,14 @@ def test_a_cut_at_a_purchase_without_req_sells_once(lab, fault, action):
 
 @pytest.mark.parametrize("action", CUTS)
 def test_a_cut_in_mid_sale_answers_every_req_once(lab, fault, action):
-    """Twelve cuts at random EVALSHAs while 16 connections buy."""
+    """Twelve cuts at random calls of the purchase script while 16 connections buy."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     _, between, database, proxy, flusher = sale_through(lab, fault, stock=1500)
     sale = load(proxy, buyers("phone", 2000), window=2).start()
     for _ in range(12):
-        rule = between.on(b"EVALSHA", action, nth=chance.randint(1, 12))
+        rule = between.on(script_call("purchase", "phone"), action, nth=chance.randint(1, 12))
         rule.wait()
     sale.finish(within_s=60)
     assert sale.outcomes() == {"OK": 1500, "SOLDOUT": 500}
@@ -84,13 +83,12 @@ def test_a_cut_in_mid_sale_answers_every_req_once(lab, fault, action):
 @pytest.mark.parametrize("action", [LOSE_REQUEST, LOSE_REPLY])
 def test_a_cut_while_the_gate_repairs(lab, fault, script, action):
     """Redis lost everything, and the connection is cut at the gate's or the replay's script as
-    well: the next connection begins anew and the item opens as it was."""
+    well: the next connection begins anew and the shelf opens as it was."""
     redis, between, database, proxy, flusher = sale_through(lab, fault, stock=400)
     sale = load(proxy, buyers("phone", 300)).start().finish(within_s=30)
-    opening = (ROOT / "conf" / f"{script}.lua").read_bytes().splitlines()[0]
     with redis.client() as direct:
         assert direct("FLUSHALL") == "OK"
-    rule = between.on(re.escape(opening), action)
+    rule = between.on(script_call(script, "phone"), action)
     between.cut()
     rule.wait()
     more = load(proxy, buyers("phone", 500)).start().finish(within_s=60)
@@ -130,7 +128,8 @@ def test_a_request_that_comes_late_is_not_applied(lab, fault):
     redis, between, database, proxy, flusher = sale_through(lab, fault,
                                                             limits__redis_timeout="500ms")
     late = []
-    rule = between.on(b"EVALSHA", LOSE_REQUEST, then=lambda: late.append(rule.request))
+    rule = between.on(script_call("purchase", "phone"), LOSE_REQUEST,
+                      then=lambda: late.append(rule.request))
     reply = buy_once(proxy, "phone", "ann", "r1")
     assert reply[0] == "OK"
     with redis.client() as direct:

@@ -6,7 +6,7 @@ import pytest
 
 from harness import invariants
 from harness.invariants import item_in_redis
-from harness.load import start_sale
+from harness.load import Gate, start_sale
 from harness.shelves import buyers_key, pack_item, shelf_key, shelf_of
 from harness.waiting import until
 
@@ -47,24 +47,22 @@ def overwrite(direct, **numbers):
     """Numbers of the item as somebody writes them who knows nothing of the checksum."""
     item = item_in_redis(direct, "phone")
     edited = pack_item({**item, **numbers})[:-8] + pack_item(item)[-8:]
-    direct("HSET", shelf_key("phone"), "phone", edited)
+    put(direct, edited)
 
 
-def put_back_what_it_was(direct):
-    """Whole, but some purchases older than the buyers are."""
-    item = item_in_redis(direct, "phone")
-    until(lambda: item_in_redis(direct, "phone")["fields"] > item["fields"], 20, "purchases")
-    direct("HSET", shelf_key("phone"), "phone", pack_item(item))
+def put(direct, packed):
+    direct("HSET", shelf_key("phone"), "phone", packed)
 
 
+# Each is given the item as it was some purchases ago.
 EDITS = {
-    "stock_raised": lambda direct: overwrite(direct, stock=2000),
-    "nothing_sold": lambda direct: overwrite(direct, sold=0),
-    "cut_off": lambda direct: direct("HSET", shelf_key("phone"), "phone", "1000"),
-    "older_item": put_back_what_it_was,
-    "no_item": lambda direct: direct("HDEL", shelf_key("phone"), "phone"),
-    "no_shelf": lambda direct: direct("DEL", shelf_key("phone")),
-    "no_buyers": lambda direct: direct("DEL", buyers_key("phone")),
+    "stock_raised": lambda direct, _: overwrite(direct, stock=2000),
+    "nothing_sold": lambda direct, _: overwrite(direct, sold=0),
+    "cut_off": lambda direct, _: put(direct, "1000"),
+    "older_item": lambda direct, older: put(direct, pack_item(older)),
+    "no_item": lambda direct, _: direct("HDEL", shelf_key("phone"), "phone"),
+    "no_shelf": lambda direct, _: direct("DEL", shelf_key("phone")),
+    "no_buyers": lambda direct, _: direct("DEL", buyers_key("phone")),
 }
 
 
@@ -72,9 +70,13 @@ EDITS = {
 def test_an_edit_in_mid_sale_sells_nothing_twice(lab, edit):
     """Somebody edits the keys by hand while 64 connections buy; the invariants hold."""
     redis, database, proxy, flusher = lab.stack()
-    load = start_sale(proxy, stock=1000, buyers=3000)
-    until(lambda: load.accepted() >= 300, 30, "300 accepted")
+    gate = Gate(is_open=False)
+    load = start_sale(proxy, stock=1000, buyers=3000, gate=gate)
     with redis.client() as direct:
-        EDITS[edit](direct)
+        older = item_in_redis(direct, "phone")
+        gate.grant(400)
+        until(lambda: load.accepted() >= 200, 30, "200 accepted")
+        EDITS[edit](direct, older)
+        gate.open()
     invariants.check_sale(load, 1000, database, proxy, flusher)
     assert "replayed" in proxy.process.log(), "nobody noticed"

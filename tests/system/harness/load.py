@@ -190,9 +190,9 @@ def buyers_asking_twice(item, buyers, seed):
     return mixed
 
 
-def start_sale(proxy, stock, buyers):
+def start_sale(proxy, stock, buyers, gate=None):
     """More buyers than stock, one unit each: a Load on the item `phone`, under way."""
     with proxy.client() as client:
         assert client("SECKILL.CREATE", "phone", "STOCK", stock, "LIMIT", 1) == "OK"
     return Load(proxy.port, [Request("phone", f"u{n}", "r") for n in range(buyers)],
-                window=4).start()
+                window=4, gate=gate).start()
