@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "ctl/words.h"
+#include "shelves/shelf_of.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -10,33 +13,13 @@ namespace {
 // -UNKNOWNSTATE after five seconds.
 constexpr int64_t kFollowUs = 3'000'000;
 
-uint64_t at(const Lanes& lanes, uint32_t lane) {
-  const auto found = lanes.find(lane);
-  return found == lanes.end() ? 0 : found->second;
-}
-
-std::string count(uint64_t n, std::string_view noun) {
-  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
-}
-
-std::string is_not(std::string_view name, int64_t found, int64_t expected) {
-  return std::string(name) + " is " + std::to_string(found) + ", the journal says " +
-         std::to_string(expected);
-}
-
 std::string of_orders(const OrderList& list, std::string_view what) {
-  std::string text = count(list.orders, "order") + " " + std::string(what) + ":";
+  std::string text = plural(list.orders, "order") + " " + std::string(what) + ":";
   for (const uint64_t order_id : list.first) text += " " + std::to_string(order_id);
   if (list.first.size() < list.orders) {
     text += " and " + std::to_string(list.orders - list.first.size()) + " more";
   }
   return text;
-}
-
-// Of an item that the gate has closed, until all lanes are replayed.
-std::string waiting(const RedisItem& item) {
-  if (item.waits_for.empty()) return "";
-  return "; it is being brought up to date, and waits for proxy.id " + item.waits_for;
 }
 
 Sales of_both(const MysqlItem& item) {
@@ -53,8 +36,10 @@ void leave_stock(ItemComparison& item) {
   }
 }
 
-bool same_orders(const Sales& a, const Sales& b) {
-  return a.bought == b.bought && a.cancelled == b.cancelled;
+// Also in its orders, which are looked at later.
+bool differs_at_all(const ItemComparison& item) {
+  return !item.differences.empty() ||
+         (item.in_journal && !same_orders(of_both(item.mysql), item.journal.drained));
 }
 
 }  // namespace
@@ -65,7 +50,11 @@ bool ItemComparison::differs(Side side) const {
 }
 
 Comparer::Comparer(const Sources& sources, RedisConnection& redis, MysqlItems& mysql)
-    : sources_(sources), redis_(redis), mysql_(mysql) {}
+    : sources_(sources), connection_(redis), mysql_(mysql) {}
+
+uint32_t Comparer::shelf_of(const std::string& item) const {
+  return shelves::shelf_of(item, totals_->shelves());
+}
 
 Result<Comparison> Comparer::run(const ItemFilter& filter, const Repairer& repair) {
   SLUICE_TRY(read_sides(filter));
@@ -89,15 +78,30 @@ Status Comparer::read_sides(const ItemFilter& filter) {
   totals_ = std::move(*totals);
   SLUICE_TRY(totals_->read());
   find_journals_not_given();
+  SLUICE_TRY(open_redis());
 
   std::set<std::string> names(filter.begin(), filter.end());
   for (const auto& [name, item] : totals_->items()) names.insert(name);
   if (filter.empty()) {
-    const auto indexed = redis_.names();
+    const auto indexed = redis_->names();
     if (!indexed) return indexed.error();
     names.insert(indexed->begin(), indexed->end());
   }
   return read_redis({names.begin(), names.end()});
+}
+
+Status Comparer::open_redis() {
+  const auto shelves = shelf_count(connection_);
+  if (!shelves) return shelves.error();
+  if (*shelves != 0 && *shelves != totals_->shelves()) {
+    return Error(ErrorClass::kInvalid,
+                 "Redis at " + sources_.redis.text() + " has a sale with " +
+                     std::to_string(*shelves) + " shelves, " + sources_.journals[0].dir +
+                     " is the journal of one with " + std::to_string(totals_->shelves()) +
+                     "; give the files of one sale");
+  }
+  redis_.emplace(connection_, totals_->shelves());
+  return {};
 }
 
 void Comparer::find_journals_not_given() {
@@ -116,7 +120,7 @@ std::vector<uint32_t> Comparer::lanes() const {
 }
 
 Status Comparer::read_redis(const std::vector<std::string>& names) {
-  const auto items = redis_.read(names, lanes());
+  const auto items = redis_->read(names, lanes());
   if (!items) return items.error();
   redis_items_.clear();
   std::map<std::string, Lanes, std::less<>> targets;
@@ -124,14 +128,53 @@ Status Comparer::read_redis(const std::vector<std::string>& names) {
     const RedisItem& item = (*items)[i];
     redis_items_[names[i]] = item;
     if (!item.exists) continue;
-    for (const uint32_t lane : lanes()) targets[names[i]][lane] = at(item.lanes, lane);
+    for (const uint32_t lane : lanes()) targets[names[i]][lane] = batch_of(item.lanes, lane);
   }
   SLUICE_TRY(totals_->follow(targets, kFollowUs));
+  SLUICE_TRY(read_receipts());
   for (auto& [name, item] : redis_items_) {
     if (!item.exists) continue;
-    SLUICE_TRY(redis_.read_buyers(name, lanes(), item));
+    SLUICE_TRY(redis_->read_buyers(name, item));
   }
   return {};
+}
+
+// Of the batches that the journals still do not have.
+Status Comparer::read_receipts() {
+  receipts_.clear();
+  for (const auto& [name, item] : redis_items_) {
+    if (!item.exists) continue;
+    const uint32_t shelf = shelf_of(name);
+    for (const uint32_t lane : lanes()) {
+      const bool ahead = batch_of(item.lanes, lane) > totals_->lane_sequence(shelf, lane);
+      if (!ahead || receipts_.contains({shelf, lane})) continue;
+      auto receipts = redis_->receipts(shelf, lane);
+      if (!receipts) return receipts.error();
+      receipts_[{shelf, lane}] = std::move(*receipts);
+    }
+  }
+  return {};
+}
+
+Status Comparer::ask_rebuild(const ItemFilter& names) {
+  std::set<uint32_t> shelves;
+  for (const std::string& name : names) shelves.insert(shelf_of(name));
+  for (const uint32_t shelf : shelves) SLUICE_TRY(redis_->ask_rebuild(shelf));
+  return {};
+}
+
+ItemComparison Comparer::gather(const std::string& name) const {
+  ItemComparison item;
+  item.name = name;
+  if (const auto found = totals_->items().find(name); found != totals_->items().end()) {
+    item.in_journal = true;
+    item.journal = found->second;
+  }
+  if (const auto found = redis_items_.find(name); found != redis_items_.end())
+    item.redis = found->second;
+  if (const auto found = mysql_items_.find(name); found != mysql_items_.end())
+    item.mysql = found->second;
+  return item;
 }
 
 Result<Comparison> Comparer::judge_all(const Repairer& repair) {
@@ -145,118 +188,35 @@ Result<Comparison> Comparer::judge_all(const Repairer& repair) {
   Comparison comparison;
   comparison.journals_not_given = journals_not_given_;
   for (const std::string& name : names) {
-    ItemComparison item;
-    item.name = name;
-    const auto journal = totals_->items().find(name);
-    item.in_journal = journal != totals_->items().end();
-    if (item.in_journal) item.journal = journal->second;
-    if (const auto redis = redis_items_.find(name); redis != redis_items_.end()) {
-      item.redis = redis->second;
+    ItemComparison item = gather(name);
+    bool retired = is_retired(item);
+    if (!retired) {
+      judge_redis(item);
+      judge_row(item);
+      retired = differs_at_all(item) && may_have_retired_part(item);
     }
-    if (is_retired(item)) {
+    if (retired) {
       comparison.retired.push_back(name);
-      continue;
+    } else {
+      comparison.items.push_back(std::move(item));
     }
-    if (const auto mysql = mysql_items_.find(name); mysql != mysql_items_.end()) {
-      item.mysql = mysql->second;
-    }
-    judge_redis(item);
-    judge_row(item);
-    comparison.items.push_back(std::move(item));
   }
   SLUICE_TRY(judge_orders(comparison, repair));
   return comparison;
 }
 
-void Comparer::judge_redis(ItemComparison& item) const {
-  const auto differ = [&](std::string kind, std::string text) {
-    item.differences.push_back(
-        {Side::kRedis, std::move(kind), std::move(text), item.journal.created});
-  };
-  if (!item.redis.exists) {
-    if (item.journal.created)
-      differ("missing_item", "does not have the item" + waiting(item.redis));
-    return;
-  }
-  if (!judge_lanes(item)) return;
-  const RedisItem& redis = item.redis;
-  const Sales& journal = item.journal.all;
-  if (redis.stock != journal.given) differ("stock", is_not("stock", redis.stock, journal.given));
-  if (redis.sold != journal.sold()) differ("sold", is_not("sold", redis.sold, journal.sold()));
-  if (!redis.buyers) {
-    item.notes.push_back("Redis: it is being sold; its buyers were not compared");
-  } else if (!same_orders(*redis.buyers, journal)) {
-    const Sales& buyers = *redis.buyers;
-    differ("buyers", "its buyers have " + count(buyers.bought.orders, "order") + " of " +
-                         count(static_cast<uint64_t>(buyers.bought.units), "unit") + ", " +
-                         std::to_string(buyers.cancelled.orders) +
-                         " of them cancelled; the journal has " +
-                         count(journal.bought.orders, "order") + " of " +
-                         count(static_cast<uint64_t>(journal.bought.units), "unit") + ", " +
-                         std::to_string(journal.cancelled.orders) + " cancelled" +
-                         (buyers.bought.orders == journal.bought.orders ? " (others)" : ""));
-  }
-}
-
-// True if Redis and the journals have come to the same batch of every lane.
-bool Comparer::judge_lanes(ItemComparison& item) const {
-  for (const auto& [lane, sequence] : item.redis.lanes) {
-    if (!totals_->ids().contains(lane)) {
-      item.differences.push_back({Side::kRedis, "unknown_lane",
-                                  "it was also sold through proxy.id " + std::to_string(lane) +
-                                      ", whose configuration is not given",
-                                  false});
-    }
-  }
-  for (const auto& [lane, journal_id] : totals_->ids()) {
-    const auto of_lane = item.redis.journals.find(lane);
-    if (of_lane != item.redis.journals.end() && of_lane->second != std::to_string(journal_id)) {
-      item.differences.push_back({Side::kRedis, "foreign_journal",
-                                  "proxy.id " + std::to_string(lane) +
-                                      " has sold it with journal " + of_lane->second +
-                                      "; the one given is " + std::to_string(journal_id),
-                                  false});
-    }
-    judge_lane(item, lane, at(item.redis.lanes, lane));
-  }
-  return item.differences.empty() && item.unjournaled == 0;
-}
-
-void Comparer::judge_lane(ItemComparison& item, uint32_t lane, uint64_t sequence) const {
-  const uint64_t journaled = at(item.journal.last_lane_sequence, lane);
-  const std::string proxy = "proxy.id " + std::to_string(lane);
-  if (sequence < journaled) {
-    std::string text = "is behind: batch " + std::to_string(sequence) + " of " + proxy +
-                       ", the journal has " + std::to_string(journaled);
-    item.differences.push_back({Side::kRedis, "behind", text + waiting(item.redis), true});
-    return;
-  }
-  if (sequence == journaled) return;
-  const uint64_t ahead = sequence - journaled;
-  if (at(item.redis.receipts, lane) >= ahead) {
-    item.unjournaled += ahead;
-    item.notes.push_back("Redis has " + std::to_string(ahead) + " batches of " + proxy +
-                         " that its journal lacks, with their receipts; the proxy completes the "
-                         "journal when it starts");
-    return;
-  }
-  item.differences.push_back({Side::kRedis, "receipts",
-                              "has applied batch " + std::to_string(sequence) + " of " + proxy +
-                                  ", the journal ends at " + std::to_string(journaled) +
-                                  ", and the receipts of the batches between are missing; "
-                                  "see sluice-ctl journal verify",
-                              false});
-}
-
-// Each journal retires an item in its own time: what the others still have is a part of it.
+// Records without the item's creation: what is left of one that was retired.
 bool Comparer::is_retired(const ItemComparison& item) const {
-  const LaneTimes retired = totals_->retired();
-  if (!item.journal.created && !retired.empty()) return true;
+  return !item.journal.created && !totals_->retired(shelf_of(item.name)).empty();
+}
+
+// Each journal retires an item in its own time: what the others still have is a part of it. All
+// that a journal has of an item goes at once, so the one that created it has all of its own.
+bool Comparer::may_have_retired_part(const ItemComparison& item) const {
+  const LaneTimes retired = totals_->retired(shelf_of(item.name));
   return std::any_of(retired.begin(), retired.end(), [&](const auto& of_lane) {
     const auto& [lane, retired_ms] = of_lane;
-    const uint64_t first = at(item.journal.first_lane_sequence, lane);
-    if (first != 0) return first > 1;
-    return at(item.redis.lanes, lane) > 0 && item.journal.created_ms <= retired_ms;
+    return lane != item.journal.created_by && item.journal.created_ms <= retired_ms;
   });
 }
 
@@ -264,14 +224,10 @@ bool Comparer::is_retired(const ItemComparison& item) const {
 // may have had a part of it and has retired that.
 bool Comparer::proves_what_was_given(const ItemComparison& item) const {
   const auto ids = totals_->ids();
-  const LaneTimes retired = totals_->retired();
-  const bool whole = std::none_of(retired.begin(), retired.end(), [&](const auto& of_lane) {
-    return !item.journal.first_lane_sequence.contains(of_lane.first) &&
-           item.journal.created_ms <= of_lane.second;
-  });
-  return whole && journals_not_given_.empty() &&
-         std::all_of(item.redis.lanes.begin(), item.redis.lanes.end(),
-                     [&](const auto& lane) { return ids.contains(lane.first); });
+  return !may_have_retired_part(item) && journals_not_given_.empty() &&
+         std::all_of(item.redis.lanes.begin(), item.redis.lanes.end(), [&](const auto& lane) {
+           return lane.second == 0 || ids.contains(lane.first);
+         });
 }
 
 // The row in items. It differs from the orders' rows, or from what the journal gave.
@@ -288,7 +244,8 @@ void Comparer::judge_row(ItemComparison& item) const {
     return;
   }
   const bool proved = item.journal.created && proves_what_was_given(item);
-  const bool expected = drained.given != 0 || drained.bought.orders > 0;
+  const bool expected =
+      !item.journal.deleted && (drained.given != 0 || drained.bought.orders > 0);
   if (!mysql.has_row) {
     if (expected) differ("missing_item", "the row in items is missing", proved);
     return;
@@ -299,7 +256,7 @@ void Comparer::judge_row(ItemComparison& item) const {
   if (mysql.sold != mysql.orders.sold()) {
     differ("sold",
            "items.sold is " + std::to_string(mysql.sold) + ", its live orders are " +
-               count(static_cast<uint64_t>(mysql.orders.sold()), "unit"),
+               plural(static_cast<uint64_t>(mysql.orders.sold()), "unit"),
            true);
   }
 }

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "journal/examine.h"
-#include "journal/snapshot.h"
 #include "orders/partition.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
 namespace {
@@ -38,26 +38,40 @@ void add(Sales& sales, const Record& record) {
   }
 }
 
-void define(JournalItem& item, const Record& record) {
+// Of several lanes the later word counts.
+void define(BornItem& item, uint32_t lane, const Record& record) {
   if (record.type == RecordType::kCreate) {
     item.created = true;
+    item.created_by = lane;
     item.created_ms = record.time_ms;
+    item.initial = record.quantity;
   }
-  if (journal::has_settings(record.type)) {
+  if (journal::has_settings(record.type) && record.time_ms >= item.settings_ms) {
     item.limit = record.limit;
     item.start_ms = record.start_ms;
     item.end_ms = record.end_ms;
+    item.hold_ms = record.hold_ms;
+    item.settings_ms = record.time_ms;
   }
+  item.deleted |= record.type == RecordType::kDelete;
   const bool state = record.type == RecordType::kClose || record.type == RecordType::kReopen;
-  // Of several lanes the later word counts.
   if (!state || record.time_ms < item.state_ms) return;
   item.open = record.type == RecordType::kReopen;
   item.state_ms = record.time_ms;
 }
 
-uint64_t batch_of(const Lanes& lanes, uint32_t lane) {
-  const auto found = lanes.find(lane);
-  return found == lanes.end() ? 0 : found->second;
+Status check_shelves(const std::vector<JournalSource>& sources,
+                     const std::vector<JournalFollower>& journals) {
+  const auto text = [&](size_t i) {
+    return sources[i].dir + " (" + std::to_string(journals[i].shelves()) + ")";
+  };
+  for (size_t i = 1; i < journals.size(); ++i) {
+    if (journals[i].shelves() == journals[0].shelves()) continue;
+    return Error(ErrorClass::kInvalid, "the journals have different numbers of shelves: " +
+                                           text(0) + ", " + text(i) +
+                                           "; give the files of one sale");
+  }
+  return {};
 }
 
 Status check_positions(const std::vector<uint64_t>& positions, const JournalSource& source,
@@ -96,9 +110,7 @@ Result<JournalFollower> JournalFollower::open(const JournalSource& source,
   follower.id_ = extent->journal_id;
   follower.positions_ = found != checkpoints.end() ? found->second : std::vector<uint64_t>{1};
   SLUICE_TRY(check_positions(follower.positions_, source, *extent));
-  const auto snapshot = journal::load_snapshot(source.dir, fs);
-  if (!snapshot) return snapshot.error();
-  follower.retired_ms_ = *snapshot ? (*snapshot)->retired_ms : 0;
+  follower.lane_sequences_.resize(extent->shelves);
   auto history = journal::History::open(source.dir, fs);
   if (!history) return history.error();
   follower.history_ = std::move(*history);
@@ -112,10 +124,20 @@ Result<uint64_t> JournalFollower::read(const Visitor& visit) {
     if (!group) return group.error();
     if (!*group) return visited;
     for (const Record& record : (*group)->records) {
+      lane_sequences_[shelves::shelf_of(record.item, shelves())] = record.lane_sequence;
       visit(record, record.sequence < positions_[orders::writer_of(record, writers)]);
     }
     visited += (*group)->records.size();
   }
+}
+
+// What retired items left out of the snapshot counts as visited.
+uint64_t JournalFollower::lane_sequence(uint32_t shelf) const {
+  return std::max(lane_sequences_[shelf], history_->shelf(shelf).last_lane_sequence);
+}
+
+int64_t JournalFollower::retired_ms(uint32_t shelf) const {
+  return history_->shelf(shelf).condensed == 0 ? 0 : history_->retired_ms();
 }
 
 Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoints& checkpoints,
@@ -154,6 +176,7 @@ Result<JournalTotals> JournalTotals::open(const std::vector<JournalSource>& sour
     if (!journal) return journal.error();
     journals.push_back(std::move(*journal));
   }
+  SLUICE_TRY(check_shelves(sources, journals));
   return JournalTotals(std::move(journals), std::move(filter));
 }
 
@@ -171,26 +194,31 @@ void JournalTotals::count(uint32_t lane, const Record& record, bool in_mysql) {
   auto found = items_.find(record.item);
   if (found == items_.end()) found = items_.try_emplace(std::string(record.item)).first;
   JournalItem& item = found->second;
-  define(item, record);
+  // Ids of all proxies rise with time, and so does what an item is born as.
+  if (record.born > item.born) {
+    static_cast<BornItem&>(item) = BornItem();
+    item.born = record.born;
+  }
+  if (record.born == item.born) {
+    define(item, lane, record);
+    add(item.sales, record);
+    item.last_lane_sequence[lane] = record.lane_sequence;
+  }
   add(item.all, record);
   if (in_mysql) {
     add(item.drained, record);
   } else {
     ++item.waiting;
   }
-  item.first_lane_sequence.try_emplace(lane, record.lane_sequence);
-  item.last_lane_sequence[lane] = record.lane_sequence;
 }
 
 Status JournalTotals::follow(const std::map<std::string, Lanes, std::less<>>& targets,
                              int64_t within_us) {
   const int64_t deadline_us = base::monotonic_us() + within_us;
   const auto reached = [&](const auto& target) {
-    const auto item = items_.find(target.first);
+    const uint32_t shelf = shelves::shelf_of(target.first, shelves());
     return std::all_of(target.second.begin(), target.second.end(), [&](const auto& lane) {
-      const uint64_t last =
-          item == items_.end() ? 0 : batch_of(item->second.last_lane_sequence, lane.first);
-      return last >= lane.second;
+      return lane_sequence(shelf, lane.first) >= lane.second;
     });
   };
   while (true) {
@@ -215,10 +243,18 @@ std::map<uint32_t, uint64_t> JournalTotals::ids() const {
   return ids;
 }
 
-LaneTimes JournalTotals::retired() const {
+uint64_t JournalTotals::lane_sequence(uint32_t shelf, uint32_t lane) const {
+  for (const JournalFollower& journal : journals_) {
+    if (journal.lane() == lane) return journal.lane_sequence(shelf);
+  }
+  return 0;
+}
+
+LaneTimes JournalTotals::retired(uint32_t shelf) const {
   LaneTimes retired;
   for (const JournalFollower& journal : journals_) {
-    if (journal.retired_ms() != 0) retired[journal.lane()] = journal.retired_ms();
+    const int64_t retired_ms = journal.retired_ms(shelf);
+    if (retired_ms != 0) retired[journal.lane()] = retired_ms;
   }
   return retired;
 }

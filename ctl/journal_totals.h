@@ -5,7 +5,8 @@
 // Positions are taken before the journals are read, and Redis is read after them: so a record below
 // its position is certainly in MySQL, and a batch in the journal certainly in Redis, unless they
 // lost it. What Redis decided meanwhile arrives in the journal a moment later; follow() waits for
-// it and counts exactly up to it. One thread.
+// it and counts exactly up to it. Lanes count their batches by shelf: any record of the shelf tells
+// how far the journal is. One thread.
 #pragma once
 
 #include <cstdint>
@@ -29,23 +30,38 @@ using Checkpoints = std::map<uint64_t, std::vector<uint64_t>>;
 
 // By lane, the sequence of a batch.
 using Lanes = std::map<uint32_t, uint64_t>;
+inline uint64_t batch_of(const Lanes& lanes, uint32_t lane) {
+  const auto found = lanes.find(lane);
+  return found == lanes.end() ? 0 : found->second;
+}
 // By lane, a time.
 using LaneTimes = std::map<uint32_t, int64_t>;
 
-struct JournalItem {
-  bool created = false;  // its creation is among the records
+// Of the items that had one name the one that was born last: Redis has that one.
+struct BornItem {
+  uint64_t born = 0;
+  bool created = false;     // its creation is among the records
+  uint32_t created_by = 0;  // the lane
   int64_t created_ms = 0;
-  int64_t limit = 0;     // as created; 0: none
+  int64_t initial = 0;      // stock of its creation
+  int64_t limit = 0;        // 0: none, like the next three
   int64_t start_ms = 0;
   int64_t end_ms = 0;
+  int64_t hold_ms = 0;
+  int64_t settings_ms = 0;  // when these were decided, over all lanes
   bool open = true;
-  int64_t state_ms = 0;  // when that was decided, over all lanes
+  int64_t state_ms = 0;     // when that was
+  bool deleted = false;     // by at least one lane
 
+  Sales sales;
+  Lanes last_lane_sequence;  // of its records
+};
+
+struct JournalItem : BornItem {
+  // Of all items of the name.
   Sales all;             // everything counted
   Sales drained;         // that part of it which is in MySQL
   uint64_t waiting = 0;  // records that are not
-  Lanes first_lane_sequence;     // 1 where nothing of it was retired
-  Lanes last_lane_sequence;
 };
 using JournalItems = std::map<std::string, JournalItem, std::less<>>;
 
@@ -66,16 +82,19 @@ class JournalFollower {
 
   uint32_t lane() const { return lane_; }
   uint64_t id() const { return id_; }
-  // The latest time of any record of the items that it has retired; 0: none was.
-  int64_t retired_ms() const { return retired_ms_; }
+  uint32_t shelves() const { return static_cast<uint32_t>(lane_sequences_.size()); }
+  // The last batch that it has, or had, of the lane on a shelf.
+  uint64_t lane_sequence(uint32_t shelf) const;
+  // 0: no item of the shelf was retired. Else the latest time of any record of all that were.
+  int64_t retired_ms(uint32_t shelf) const;
 
  private:
   JournalFollower() = default;
 
   uint32_t lane_ = 0;
   uint64_t id_ = 0;
-  int64_t retired_ms_ = 0;
   std::vector<uint64_t> positions_;
+  std::vector<uint64_t> lane_sequences_;  // visited last, by shelf
   std::unique_ptr<journal::History> history_;
 };
 
@@ -90,20 +109,24 @@ Status visit_segments(const std::vector<JournalSource>& sources,
 
 class JournalTotals {
  public:
+  // kInvalid, too: the journals are of sales with different numbers of shelves.
   static Result<JournalTotals> open(const std::vector<JournalSource>& sources,
                                     const Checkpoints& checkpoints, ItemFilter filter);
 
   Status read();
-  // Reads on until every item has reached its lanes in `targets`, or the time is over. Of what
-  // comes now only batches up to the target are counted.
+  // Reads on until the journals have reached the batches in `targets`, each of its item's shelf, or
+  // the time is over. Of an item's records that come now only those up to its target are counted.
   Status follow(const std::map<std::string, Lanes, std::less<>>& targets, int64_t within_us);
 
   const JournalItems& items() const { return items_; }
   // By lane: the journal's id.
   std::map<uint32_t, uint64_t> ids() const;
-  // By lane: JournalFollower::retired_ms(), of the journals that have retired an item. None has:
-  // what is in no journal never was.
-  LaneTimes retired() const;
+  uint32_t shelves() const { return journals_.front().shelves(); }
+  // How far the lane's journal is on a shelf; 0: it has nothing, or is not given.
+  uint64_t lane_sequence(uint32_t shelf, uint32_t lane) const;
+  // By lane: JournalFollower::retired_ms(), of the journals that have retired an item of the shelf.
+  // None has: what is in no journal never was.
+  LaneTimes retired(uint32_t shelf) const;
 
  private:
   JournalTotals(std::vector<JournalFollower> journals, ItemFilter filter)

@@ -1,5 +1,5 @@
 // `sluice-ctl peers list | forget`: the proxies that sell through one Redis, and giving one up that
-// will never come back. What the fields of sluice:proxies mean: proxy/sale/heartbeat.h.
+// will never come back. What the shelves say of them: docs/architecture.md.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -7,24 +7,52 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "base/command_line.h"
+#include "base/decimal.h"
 #include "base/error.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
 #include "ctl/redis_connection.h"
+#include "ctl/redis_items.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
 namespace {
 
 constexpr auto kBeats = std::chrono::milliseconds(1200);  // a proxy beats twice a second
-constexpr std::string_view kProxies = "sluice:proxies";
 
-using Table = std::map<std::string, std::string>;
+// On one shelf. First the word, then what it makes void: no proxy sees the member gone without it.
+// A gate looks only at lanes in @lanes, and Redis may have lost this one while others still wait
+// for it.
+constexpr std::string_view kForget = R"(
+local shelf_key, lane = KEYS[1], ARGV[1]
+local lanes = redis.call('HGET', shelf_key, '@lanes') or ','
+if not string.find(lanes, ',' .. lane .. ',', 1, true) then lanes = lanes .. lane .. ',' end
+redis.call('HSET', shelf_key, '@lanes', lanes, '@forget:' .. lane, '1')
+redis.call('HDEL', shelf_key, '@member:' .. lane, '@knows:' .. lane)
+)";
+
+using Lane = uint32_t;
+using LaneSet = std::set<Lane>;
+
+// What all shelves together say of one proxy.
+struct Peer {
+  bool is_member = false;
+  std::string journal, host;
+  int64_t beat_ms = 0;               // the last one, by Redis's clock; 0: it has stopped in order
+  std::map<uint32_t, std::string> members;  // by shelf: the whole field, new with each beat
+  std::map<Lane, size_t> known_on;   // whom it knows, on how many shelves
+  size_t knows_on = 0;               // on how many it says whom it knows
+  bool is_given_up = false;
+  size_t waited_for_on = 0;          // on how many shelves others wait for it
+};
+using Peers = std::map<Lane, Peer>;
 
 struct Arguments {
   RedisTarget redis;
-  std::vector<uint32_t> lanes;
+  std::vector<Lane> lanes;
 };
 
 using base::invalid;
@@ -35,7 +63,7 @@ Result<Arguments> parse(const std::string& verb, std::span<const std::string> ar
   std::string path, server, username, password_file;
   base::CommandLine line(verb == "list"
                              ? "Lists the proxies that sell through one Redis."
-                             : "Gives proxies up: no item waits for what they may have sold.",
+                             : "Gives proxies up: no shelf waits for what they may have sold.",
                          "sluice-ctl peers " + verb);
   line.option("--config", &path, "proxy.toml to take the following from");
   line.option("--server", &server, "HOST:PORT of Redis, or its unix socket's path");
@@ -62,84 +90,175 @@ Result<Arguments> parse(const std::string& verb, std::span<const std::string> ar
   return arguments;
 }
 
-Result<Table> read_table(RedisConnection& redis) {
-  const auto flat = redis.call({"HGETALL", kProxies});
-  if (!flat) return flat.error();
-  Table table;
-  for (size_t i = 0; i + 1 < flat->size(); i += 2) {
-    table[std::string(flat->at(i).text())] = flat->at(i + 1).text();
+template <class Each>
+void each_lane(std::string_view list, const Each& each) {
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    Lane lane = 0;
+    if (base::parse_decimal(list.substr(0, end), lane)) each(lane);
+    list.remove_prefix(std::min(end + 1, list.size()));
   }
-  return table;
 }
 
-bool is_id(const std::string& name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(),
-                                      [](unsigned char c) { return std::isdigit(c) != 0; });
+std::string_view take_word(std::string_view& text) {
+  const size_t end = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return word;
+}
+
+// "journal incarnation host time number"
+void read_member(Peer& peer, uint32_t shelf, std::string_view member) {
+  peer.is_member = true;
+  peer.members[shelf] = member;
+  const std::string_view journal = take_word(member);
+  take_word(member);  // the incarnation
+  const std::string_view host = take_word(member);
+  int64_t beat_ms = 0;
+  base::parse_decimal(take_word(member), beat_ms);
+  if (!peer.journal.empty() && beat_ms < peer.beat_ms) return;
+  peer.journal = journal;
+  peer.host = host;
+  peer.beat_ms = beat_ms;
+}
+
+// Of every shelf, those that it knows; and who is waited for there.
+Result<std::vector<LaneSet>> read_lanes(RedisConnection& redis, uint32_t shelves, Peers& peers) {
+  for (uint32_t shelf = 0; shelf < shelves; ++shelf)
+    redis.send({"HMGET", shelves::shelf_key(shelf), "@lanes", "@wait"});
+  std::vector<LaneSet> lanes(shelves);
+  for (LaneSet& of_shelf : lanes) {
+    const auto reply = redis.read();
+    if (!reply) return reply.error();
+    each_lane(reply->at(0).text(), [&](Lane lane) { of_shelf.insert(lane); });
+    each_lane(reply->at(1).text(), [&](Lane lane) { ++peers[lane].waited_for_on; });
+  }
+  return lanes;
+}
+
+Result<Peers> read_peers(RedisConnection& redis, uint32_t shelves) {
+  Peers peers;
+  const auto lanes = read_lanes(redis, shelves, peers);
+  if (!lanes) return lanes.error();
+  for (uint32_t shelf = 0; shelf < shelves; ++shelf) {
+    for (const Lane lane : (*lanes)[shelf]) {
+      const std::string id = std::to_string(lane);
+      redis.send({"HMGET", shelves::shelf_key(shelf), "@member:" + id, "@knows:" + id,
+                  "@forget:" + id});
+    }
+  }
+  for (uint32_t shelf = 0; shelf < shelves; ++shelf) {
+    for (const Lane lane : (*lanes)[shelf]) {
+      const auto reply = redis.read();
+      if (!reply) return reply.error();
+      Peer& peer = peers[lane];
+      if (!reply->at(0).is_nil()) read_member(peer, shelf, reply->at(0).text());
+      if (!reply->at(1).is_nil()) ++peer.knows_on;
+      each_lane(reply->at(1).text(), [&](Lane other) { ++peer.known_on[other]; });
+      peer.is_given_up |= !reply->at(2).is_nil();
+    }
+  }
+  return peers;
 }
 
 // Those whose heart beats between two looks.
-Result<std::set<std::string>> running(RedisConnection& redis, const Table& before) {
+Result<LaneSet> running(RedisConnection& redis, uint32_t shelves, const Peers& before) {
   std::this_thread::sleep_for(kBeats);
-  const auto now = read_table(redis);
+  const auto now = read_peers(redis, shelves);
   if (!now) return now.error();
-  std::set<std::string> ids;
-  for (const auto& [name, value] : *now) {
-    const size_t colon = name.find(":beat");
-    const auto earlier = before.find(name);
-    if (colon != std::string::npos && (earlier == before.end() || earlier->second != value)) {
-      ids.insert(name.substr(0, colon));
-    }
+  LaneSet lanes;
+  for (const auto& [lane, peer] : *now) {
+    const auto earlier = before.find(lane);
+    const bool beats = earlier == before.end() || peer.members != earlier->second.members;
+    if (beats && peer.is_member && peer.beat_ms != 0) lanes.insert(lane);
   }
-  return ids;
+  return lanes;
+}
+
+Result<int64_t> redis_time_ms(RedisConnection& redis) {
+  const auto time = redis.call({"TIME"});
+  if (!time) return time.error();
+  int64_t seconds = 0, us = 0;
+  if (time->size() == 2) {
+    base::parse_decimal(time->at(0).text(), seconds);
+    base::parse_decimal(time->at(1).text(), us);
+  }
+  return seconds * 1000 + us / 1000;
+}
+
+std::string last_beat(const Peer& peer, int64_t now_ms) {
+  if (peer.beat_ms == 0) return "stopped";
+  return std::to_string(std::max<int64_t>(0, now_ms - peer.beat_ms) / 1000) + "s ago";
+}
+
+// Those that have it in their `peers` file, by all that they say.
+std::string known_by(const Peers& peers, Lane lane) {
+  std::string list;
+  for (const auto& [other, peer] : peers) {
+    const auto known = peer.known_on.find(lane);
+    if (other == lane || known == peer.known_on.end() || known->second < peer.knows_on) continue;
+    list += (list.empty() ? "" : " ") + std::to_string(other);
+  }
+  return list.empty() ? "-" : list;
+}
+
+// Redis may have been flushed a moment ago: whoever runs is back on the shelves with its next beat.
+Result<uint32_t> shelves_of(RedisConnection& redis) {
+  auto shelves = shelf_count(redis);
+  if (!shelves || *shelves != 0) return shelves;
+  std::this_thread::sleep_for(kBeats);
+  return shelf_count(redis);
 }
 
 Status list(RedisConnection& redis) {
-  const auto table = read_table(redis);
-  if (!table) return table.error();
-  const auto alive = running(redis, *table);
+  const auto shelves = shelves_of(redis);
+  if (!shelves) return shelves.error();
+  const auto peers = read_peers(redis, *shelves);
+  if (!peers) return peers.error();
+  const auto now_ms = redis_time_ms(redis);
+  if (!now_ms) return now_ms.error();
+  const auto alive = running(redis, *shelves, *peers);
   if (!alive) return alive.error();
-  std::printf("%-6s %-21s %-8s %s\n", "proxy", "journal", "running", "known by");
-  for (const auto& [name, value] : *table) {
-    if (!is_id(name)) continue;
-    std::string known_by;
-    for (const auto& [other, unused] : *table) {
-      const size_t arrow = other.find('>');
-      if (arrow != std::string::npos && other.substr(arrow + 1) == name) {
-        known_by += (known_by.empty() ? "" : " ") + other.substr(0, arrow);
-      }
-    }
-    std::printf("%-6s %-21s %-8s %s\n", name.c_str(), value.c_str(),
-                alive->contains(name) ? "yes" : "no", known_by.empty() ? "-" : known_by.c_str());
+  constexpr const char* kRow = "%-6s %-21s %-8s %-10s %-20s %s\n";
+  std::printf(kRow, "proxy", "journal", "running", "last-beat", "host", "known by");
+  for (const auto& [lane, peer] : *peers) {
+    if (!peer.is_member) continue;
+    std::printf(kRow, std::to_string(lane).c_str(), peer.journal.c_str(),
+                alive->contains(lane) ? "yes" : "no", last_beat(peer, *now_ms).c_str(),
+                peer.host.c_str(), known_by(*peers, lane).c_str());
   }
-  for (const auto& [name, value] : *table) {
-    if (name.starts_with("forget:")) std::printf("given up: proxy %s\n", name.c_str() + 7);
+  for (const auto& [lane, peer] : *peers) {
+    if (peer.is_given_up) std::printf("given up: proxy %u\n", lane);
+  }
+  for (const auto& [lane, peer] : *peers) {
+    if (peer.waited_for_on == 0) continue;
+    std::printf("waited for: proxy %u, on %zu of %u shelves\n", lane, peer.waited_for_on,
+                *shelves);
   }
   return {};
 }
 
-Status forget(RedisConnection& redis, const std::vector<uint32_t>& lanes) {
-  const auto table = read_table(redis);
-  if (!table) return table.error();
-  const auto alive = running(redis, *table);
-  if (!alive) return alive.error();
-  for (const unsigned lane : lanes) {
-    const std::string id = std::to_string(lane);
-    if (alive->contains(id)) return invalid("proxy " + id + " is running; stop it first");
+Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
+  const auto shelves = shelves_of(redis);
+  if (!shelves) return shelves.error();
+  if (*shelves == 0) {
+    return invalid("there is no sale in this Redis yet; start a proxy that is to sell, first");
   }
-  for (const unsigned lane : lanes) {
+  const auto peers = read_peers(redis, *shelves);
+  if (!peers) return peers.error();
+  const auto alive = running(redis, *shelves, *peers);
+  if (!alive) return alive.error();
+  for (const Lane lane : lanes) {
+    if (!alive->contains(lane)) continue;
+    return invalid("proxy " + std::to_string(lane) + " is running; stop it first");
+  }
+  for (const Lane lane : lanes) {
     const std::string id = std::to_string(lane);
-    // First the word, then what it makes void: no proxy sees the member gone without it.
-    const auto told = redis.call({"HSET", kProxies, "forget:" + id, "1"});
-    if (!told) return told.error();
-    std::vector<std::string_view> words{"HDEL", kProxies, id};
-    for (const auto& [name, value] : *table) {
-      if (name.starts_with(id + ">") || name.starts_with(id + ":") || name.ends_with(">" + id)) {
-        words.push_back(name);
-      }
+    for (uint32_t shelf = 0; shelf < *shelves; ++shelf)
+      redis.send({"EVAL", kForget, "1", shelves::shelf_key(shelf), id});
+    for (uint32_t shelf = 0; shelf < *shelves; ++shelf) {
+      if (const auto told = redis.read(); !told) return told.error();
     }
-    redis.send(words);
-    const auto removed = redis.read();
-    if (!removed) return removed.error();
     std::printf("proxy %s is given up; what only its journal knows is not waited for\n",
                 id.c_str());
   }

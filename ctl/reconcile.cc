@@ -68,7 +68,6 @@ class Reconciler {
  public:
   Reconciler(const Sources& sources, RedisConnection& redis)
       : sources_(sources),
-        redis_(redis),
         mysql_(sources.mysql, sources.orders),
         comparer_(sources, redis, mysql_) {}
 
@@ -100,6 +99,7 @@ class Reconciler {
         });
     if (!found) return found.error();
     for (const ItemComparison& item : found->items) SLUICE_TRY(fix_item(item, repair, done));
+    SLUICE_TRY(comparer_.ask_rebuild(asked_));
     done.orders = repair.repaired();
     done.without_fields = repair.without_fields();
     done.refused = repair.refused();
@@ -132,9 +132,8 @@ class Reconciler {
     if (row) SLUICE_TRY(repair.item_row(item.name, item.journal, item.mysql));
     if (sold) SLUICE_TRY(repair.item_sold(item.name));
     if (row || sold) done.items.push_back(item.name);
-    if (!fixable(Side::kRedis, {})) return {};
-    asked_.insert(item.name);
-    return RedisItems(redis_).ask_rebuild(item.name);
+    if (fixable(Side::kRedis, {})) asked_.insert(item.name);
+    return {};
   }
 
   // Compares again, until the proxies have rebuilt what they were asked to or the time is over.
@@ -156,7 +155,6 @@ class Reconciler {
   }
 
   const Sources& sources_;
-  RedisConnection& redis_;
   MysqlItems mysql_;
   Comparer comparer_;
   ItemFilter asked_;  // items that the proxies were asked to rebuild
@@ -206,7 +204,9 @@ constexpr const char* kFooter =
     "The columns show the journal's figures; below an item that differs stand those of Redis and\n"
     "MySQL, and each difference in words. `waiting` counts records, `dead-lettered` orders.\n\n"
     "--fix repairs what the journal proves:\n"
-    "  Redis  an item that differs is rebuilt from the journals by the running proxies\n"
+    "  Redis  the shelf of an item that differs is rebuilt from the journals by the running "
+    "proxies;\n"
+    "         its items, one in sale.shelves of all, are not sold meanwhile\n"
     "  MySQL  orders that are missing are inserted again, cancels that are missing made, "
     "items.stock\n"
     "         set as drained, items.sold to the sum of the live orders\n"

@@ -4,6 +4,8 @@
 #include <array>
 #include <boost/json.hpp>
 
+#include "ctl/words.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -52,10 +54,14 @@ Cells redis_cells(const ItemComparison& item) {
   if (!item.redis.exists) return {"  Redis", "-", "-", "-", "-", "-", "", "", ""};
   const RedisItem& redis = item.redis;
   const bool counted = redis.buyers.has_value();
+  const int64_t stock = redis.state.stock, sold = redis.state.sold;
+  const auto of_state = [&](int64_t number) {
+    return redis.edited.empty() ? std::to_string(number) : "?";
+  };
   return {"  Redis",
-          std::to_string(redis.stock),
-          std::to_string(redis.sold),
-          std::to_string(redis.stock - redis.sold),
+          of_state(stock),
+          of_state(sold),
+          of_state(stock - sold),
           counted ? std::to_string(live(*redis.buyers)) : "?",
           counted ? std::to_string(redis.buyers->cancelled.orders) : "?",
           "",
@@ -97,10 +103,6 @@ void append_words(std::string& out, const ItemComparison& item) {
     out += '\n';
   }
   for (const std::string& note : item.notes) out += "    " + note + "\n";
-}
-
-std::string plural(uint64_t n, std::string_view noun) {
-  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
 }
 
 std::string summary_line(const Comparison& comparison) {
@@ -148,9 +150,13 @@ json::object sales_json(const Sales& sales) {
 json::value redis_json(const ItemComparison& item) {
   if (!item.redis.exists) return nullptr;
   const RedisItem& redis = item.redis;
-  json::object object{{"given", redis.stock},
-                      {"sold", redis.sold},
-                      {"left", redis.stock - redis.sold},
+  const int64_t stock = redis.state.stock, sold = redis.state.sold;
+  const auto of_state = [&](int64_t number) {
+    return redis.edited.empty() ? json::value(number) : json::value(nullptr);
+  };
+  json::object object{{"given", of_state(stock)},
+                      {"sold", of_state(sold)},
+                      {"left", of_state(stock - sold)},
                       {"unjournaled_batches", item.unjournaled}};
   if (redis.buyers) {
     object["orders"] = live(*redis.buyers);

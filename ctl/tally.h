@@ -34,4 +34,8 @@ struct Sales {
   bool operator==(const Sales&) const = default;
 };
 
+inline bool same_orders(const Sales& a, const Sales& b) {
+  return a.bought == b.bought && a.cancelled == b.cancelled;
+}
+
 }  // namespace sluice::ctl

@@ -108,6 +108,7 @@ Result<JournalExtent> ExtentProbe::look_at(std::vector<base::DirectoryEntry> lis
 
   JournalExtent extent;
   extent.journal_id = newest_->header.journal_id;
+  extent.shelves = newest_->header.shelves;
   extent.first_sequence = first_sequence_;
   extent.last_sequence = newest_->end_sequence - 1;
   extent.last_time_ms = last_time_ms_;

@@ -24,6 +24,7 @@ class SnapshotThenTail final : public History {
   ShelfState shelf(uint32_t number) const override {
     return number < snapshot_.shelves.size() ? snapshot_.shelves[number] : ShelfState();
   }
+  int64_t retired_ms() const override { return snapshot_.retired_ms; }
 
  private:
   Result<bool> open_parts();

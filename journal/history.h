@@ -30,6 +30,8 @@ class History {
   // The journal's lane on a shelf, as of the snapshot that is read now; it may be another one after
   // next(). `number` may be any.
   virtual ShelfState shelf(uint32_t number) const = 0;
+  // Of that snapshot, too: the latest time of any record of the items that were retired; 0: none.
+  virtual int64_t retired_ms() const = 0;
 };
 
 }  // namespace sluice::journal

@@ -45,6 +45,7 @@ class Reader {
 // What a folder holds, from segment headers and the last frames, without reading it all.
 struct JournalExtent {
   uint64_t journal_id = 0;
+  uint32_t shelves = 1;         // how many there are
   uint64_t first_sequence = 0;  // of the oldest segment
   uint64_t last_sequence = 0;   // of the newest whole frame
   int64_t bytes = 0;            // of frames, not of preallocated room

@@ -2,6 +2,7 @@
 
 import json
 
+from harness.shelves import pack_item, shelf_key, unpack_item
 from harness.waiting import until
 
 
@@ -127,5 +128,13 @@ def buy_with_notes(client, item, count):
                          for m in range(n, n + 100)])
 
 
+def edit(client, item="phone", **more):
+    """Adds to numbers of the item in Redis, as a script would write it."""
+    numbers = unpack_item(client("HGET", shelf_key(item), item))
+    for name, number in more.items():
+        numbers[name] += number
+    client("HSET", shelf_key(item), item, pack_item(numbers))
+
+
 def hurt_sold(client):
-    client("HINCRBY", "sluice:{phone}:item", "sold", 5)
+    edit(client, sold=5)

@@ -2,6 +2,7 @@
 
 from harness import invariants
 from harness.lab import HOLD
+from harness.shelves import buyers_key, shelf_key
 from harness.waiting import until
 from reconcile_fixture import TwoProxies, buy_with_notes, hurt_sold, open_again, reconcile
 
@@ -62,7 +63,7 @@ def test_the_journals_of_two_proxies_are_added_up(lab):
     assert both.reconcile().code == 0, "a --fix with half of the journals has changed something"
     with both.redis.client() as client:
         hurt_sold(client)
-        client("HDEL", "sluice:{phone}:buyers", "u2", "u3")
+        client("HDEL", buyers_key("phone"), "u2", "u3")
     fixed = both.reconcile("--fix")
     assert fixed.code == 0 and fixed.json["fix"]["redis_items"] == ["phone"], fixed.text
     for user, proxy in (("u2", both.proxies[1]), ("u3", both.proxies[0])):
@@ -114,7 +115,7 @@ def test_an_item_that_one_of_two_journals_has_retired_is_left_alone(lab):
     assert found.code == 0 and found.json["retired"] == ["phone"], found.text
     with both.redis.client() as client:
         # As a Redis has it that was rebuilt without journal 2.
-        client("HDEL", "sluice:{phone}:item", "lane:2")
+        client("HDEL", shelf_key("phone"), "@lane:2")
     both.reconcile("--fix")
     assert stock() == (1050, 10)
 
@@ -137,8 +138,8 @@ def test_a_name_that_is_used_again_after_its_retirement_keeps_its_stock(lab):
         until(retired, 20, "the retirement")
     proxy.stop()
     with redis.client() as direct:
-        direct("DEL", *direct("KEYS", "sluice:{phone}:*"))
-        direct("SREM", "sluice:items", "phone")
+        direct("HDEL", shelf_key("phone"), "phone")
+        direct("DEL", buyers_key("phone"))
     proxy.start()
     with proxy.client() as client:
         until(lambda: client("SECKILL.CREATE", "phone", "STOCK", 50) == "OK", 20, "a new phone")

@@ -3,51 +3,100 @@
 import pytest
 
 from harness import invariants
-from reconcile_fixture import Sale, hurt_sold, open_again
+from harness.shelves import buyers_key, receipts_key, shelf_key, shelf_of
+from reconcile_fixture import Sale, edit, hurt_sold, open_again
+
+SHELF, BUYERS, RECEIPTS = shelf_key("phone"), buyers_key("phone"), receipts_key("phone", 0)
 
 
 def test_what_redis_has_edited_is_seen(lab):
     """sold, stock, buyers and the whole item: each is named."""
     sale = Sale(lab).drained()
     with sale.redis.client() as client:
-        client("HINCRBY", "sluice:{phone}:item", "sold", 5)
+        edit(client, sold=5)
         sale.differs("redis sold")
-        client("HINCRBY", "sluice:{phone}:item", "sold", -5)
-        client("HINCRBY", "sluice:{phone}:item", "stock", -1)
+        edit(client, sold=-5, stock=-1)
         found = sale.table()
         assert "Redis: stock is 99, the journal says 100" in found.stdout
-        client("HINCRBY", "sluice:{phone}:item", "stock", 1)
+        edit(client, stock=1)
         sale.agrees()
-        buyer = client("HGET", "sluice:{phone}:buyers", "a3")
-        client("HDEL", "sluice:{phone}:buyers", "a3")
+        buyer = client("HGET", BUYERS, "a3")
+        client("HDEL", BUYERS, "a3")
         sale.differs("redis buyers")
-        client("HSET", "sluice:{phone}:buyers", "eve", buyer)
+        client("HSET", BUYERS, "eve", buyer)
         sale.differs("redis buyers")
-        client("DEL", "sluice:{phone}:item")
+        client("HDEL", SHELF, "phone")
         sale.differs("redis missing_item")
 
 
+def test_settings_that_redis_has_edited_are_seen(lab):
+    """Limit, times, state, born, fields that are no buyers; and what no script can have written."""
+    sale = Sale(lab).drained()
+    with sale.redis.client() as client:
+        for changes, kind in [({"limit": 1}, "settings"), ({"start": 7, "end": 9}, "settings"),
+                              ({"hold": 60_000}, "settings"), ({"initial": 1}, "settings"),
+                              ({"state": 1}, "state"), ({"born": 1}, "born"),
+                              ({"fields": 1}, "buyers")]:
+            edit(client, **changes)
+            sale.differs(f"redis {kind}")
+            edit(client, **{name: -number for name, number in changes.items()})
+        sale.agrees()
+        edit(client, limit=-1)
+        assert "Redis: limit is 4, the journal says 5" in sale.table().stdout
+        client("HSET", SHELF, "phone", "not packed")
+        found = sale.differs("redis edited")
+        assert found.item("phone")["redis"]["sold"] is None
+        sale.check_fixed()
+
+
+def test_items_of_one_shelf_are_told_apart(lab):
+    """They share their lane's sequence: sales of one item are no batches that the other lacks, and
+    only the one that differs is named. Its repair brings back the other, too."""
+    other = next(name for name in map("item-{}".format, range(1000))
+                 if shelf_of(name) == shelf_of("phone"))
+    sale = Sale(lab)
+    with sale.proxy.client() as client:
+        assert client("SECKILL.CREATE", other, "STOCK", 9) == "OK"
+        order = client("SECKILL.BUY", other, "ann", "REQ", "r")[1]
+    sale.drained().agrees()
+    with sale.redis.client() as client:
+        hurt_sold(client)
+        found = sale.differs("redis sold")
+        assert found.item(other)["agrees"]
+        fixed = sale.check_fixed()
+        assert fixed.json["fix"]["redis_items"] == ["phone"]
+        assert sale.agrees("--item", other).item(other)["redis"]["orders"] == 1
+    with sale.proxy.client() as client:
+        assert open_again(client, "SECKILL.BUY", other, "ann", "REQ", "r")[1] == order
+
+
 def hurt_stock(client):
-    client("HINCRBY", "sluice:{phone}:item", "stock", 1000)
+    edit(client, stock=1000)
+
+
+def hurt_bytes(client):
+    """Whatever a hand leaves: the checksum is not that of the numbers."""
+    packed = client("HGET", SHELF, "phone")
+    client("HSET", SHELF, "phone", packed[:4] + bytes([packed[4] ^ 1]) + packed[5:])
 
 
 def delete_buyers(client):
-    client("HDEL", "sluice:{phone}:buyers", "a3", "a4")
+    client("HDEL", BUYERS, "a3", "a4")
 
 
 def rename_a_buyer(client):
     """Stock, sold and the number of fields stay as they were."""
-    buyer = client("HGET", "sluice:{phone}:buyers", "a3")
-    client("HDEL", "sluice:{phone}:buyers", "a3")
-    client("HSET", "sluice:{phone}:buyers", "eve", buyer)
+    buyer = client("HGET", BUYERS, "a3")
+    client("HDEL", BUYERS, "a3")
+    client("HSET", BUYERS, "eve", buyer)
 
 
 def delete_item(client):
-    client("DEL", "sluice:{phone}:item")
+    client("HDEL", SHELF, "phone")
 
 
-@pytest.mark.parametrize("hurt", [hurt_sold, hurt_stock, delete_buyers, rename_a_buyer,
-                                  delete_item])
+@pytest.mark.parametrize("hurt", [hurt_sold, hurt_stock, hurt_bytes, delete_buyers,
+                                  rename_a_buyer, delete_item])
 def test_fix_has_the_proxy_rebuild_what_redis_has_wrong(lab, hurt):
     """An idle proxy does it too. Afterwards every REQ still gets its order, and sales go on."""
     sale = Sale(lab).drained()
@@ -82,10 +131,21 @@ def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
     sale.proxy.kill()
     # As a proxy leaves it that dies between Redis and its journal.
     with sale.redis.client() as client:
-        client("HINCRBY", "sluice:{phone}:item", "lane:0", 1)
-        client("RPUSH", "sluice:{phone}:receipts:0", "13 4 A 91")
+        sequence, *writer = client("HGET", SHELF, "@lane:0").split()
+        last = int(sequence) + 1
+        client("HSET", SHELF, "@lane:0", " ".join((str(last), *writer)))
+        client("RPUSH", RECEIPTS, f"{last} 4 1 heaAnother-phone")
         found = sale.agrees()
         item = found.item("phone")
         assert item["redis"]["unjournaled_batches"] == 1 and "receipts" in item["notes"][0]
-        client("DEL", "sluice:{phone}:receipts:0")
+        client("RPOP", RECEIPTS)
+        client("RPUSH", RECEIPTS, f"{last} 4 1 heaAradio")
+        item = sale.agrees().item("phone")
+        assert item["redis"]["unjournaled_batches"] == 0, "the batch is another item's"
+        edit(client, sold=1)
+        sale.differs("redis sold")
+        edit(client, sold=-1)
+        client("DEL", RECEIPTS)
+        sale.differs("redis receipts")
+        client("RPUSH", RECEIPTS, f"{last} 0 0 ")  # as the gate leaves a list that is gone
         sale.differs("redis receipts")

@@ -3,8 +3,9 @@
 --
 -- The gate closes for everybody (a new epoch; @wait = all lanes) when the shelf was last opened in
 -- another Redis process or before a flush (@run), when this lane's batches were lost, or when an
--- item is not what the scripts wrote: then all items are taken away, to be made anew from the
--- journals of all lanes. Each lane leaves @wait once Redis has all its batches.
+-- item is not what the scripts wrote, or an operator wants them anew (@rebuild, of sluice-ctl
+-- reconcile --fix): then all items are taken away, to be made anew from the journals of all lanes.
+-- Each lane leaves @wait once Redis has all its batches.
 --
 -- KEYS  1 shelf      2 receipts list of this lane
 --       3 with 'e': the buyers of the item; it may be gone, and they be there
@@ -37,7 +38,7 @@ local journal, incarnation = ARGV[6], ARGV[7]
 local LIVING_MS = 2000  -- a member beats twice a second
 
 local shelf = call('HMGET', shelf_key, '@shelves', '@epoch', '@nonce', '@run', '@wait',
-                   '@lane:' .. lane, '@member:' .. lane, '@lanes')
+                   '@lane:' .. lane, '@member:' .. lane, '@lanes', '@rebuild')
 local shelves, epoch, nonce, run, wait = shelf[1], shelf[2] or '0', shelf[3], shelf[4], shelf[5]
 local lanes = shelf[8] or ','
 local receipts = call('LLEN', receipts_key)
@@ -98,9 +99,21 @@ for other in string.gmatch(lanes, '%d+') do
   end
 end
 
+-- Before anything is taken away: the epoch stays, and with it the others go on selling.
+nonce = nonce or ARGV[5]
+local identity = ARGV[4] .. ':' .. nonce
+local member = string.format('%s %s %s %d %s', journal, incarnation, ARGV[8], now_ms, ARGV[12])
+local has_joined = its_incarnation == incarnation and run == identity
+if deaf ~= ',' and not has_joined then
+  call('HDEL', shelf_key, '@forget:' .. lane)
+  call('HSET', shelf_key, '@shelves', ARGV[9], '@lanes', lanes, '@member:' .. lane, member,
+       '@knows:' .. lane, ARGV[10])
+  return answer('JOIN', string.sub(deaf, 2, -2))
+end
+
 -- Taking the items away is right only if all that they hold stands in journals that will replay it:
 -- this one's journal and receipts, and those of lanes that somebody still answers for.
-local edited = flag('e')
+local edited = flag('e') or shelf[9]
 local too_old = sequence < complete_from and sequence < math.max(journaled, applied)
 if edited or too_old then
   local provable = applied <= journaled or first <= journaled + 1
@@ -111,7 +124,7 @@ if edited or too_old then
   end
   if not provable then return answer('EDITED') end
   for _, field in ipairs(others) do
-    if string.byte(field) ~= 64 or string.find(field, '^@lane:') then
+    if string.byte(field) ~= 64 or string.find(field, '^@lane:') or field == '@rebuild' then
       call('HDEL', shelf_key, field)
     end
   end
@@ -120,17 +133,7 @@ if edited or too_old then
   sequence, edited = 0, true
 end
 
-nonce = nonce or ARGV[5]
-local identity = ARGV[4] .. ':' .. nonce
-local member = string.format('%s %s %s %d %s', journal, incarnation, ARGV[8], now_ms, ARGV[12])
 call('HDEL', shelf_key, '@forget:' .. lane)
-local has_joined = its_incarnation == incarnation and run == identity
-if deaf ~= ',' and not has_joined then
-  call('HSET', shelf_key, '@shelves', ARGV[9], '@lanes', lanes, '@member:' .. lane, member,
-       '@knows:' .. lane, ARGV[10])
-  return answer('JOIN', string.sub(deaf, 2, -2))
-end
-
 local before = wait
 wait = wait or ','
 local behind = sequence < math.max(journaled, applied)

@@ -16,9 +16,11 @@
 namespace sluice::ctl {
 
 // Adds records to the journal in `dir`, each in a frame of its own.
-inline void write_journal(const std::string& dir, const std::vector<journal::Record>& records) {
+inline void write_journal(const std::string& dir, const std::vector<journal::Record>& records,
+                          uint32_t shelves = 64) {
   journal::WriterOptions options;
   options.dir = dir;
+  options.shelves = shelves;
   options.segment_bytes = 1 << 20;
   options.free_bytes_min = 0;
   base::Registry registry;
@@ -41,6 +43,7 @@ inline journal::Record record(journal::RecordType type, uint64_t batch, int64_t 
   one.type = type;
   one.time_ms = 1'700'000'000'000;
   one.lane_sequence = batch;
+  one.born = 1;
   one.item = "phone";
   one.quantity = quantity;
   return one;

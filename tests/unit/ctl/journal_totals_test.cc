@@ -6,8 +6,11 @@
 
 #include <thread>
 
+#include "base/clock.h"
+#include "journal/compactor.h"
 #include "journal_files.h"
 #include "orders/partition.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
 namespace {
@@ -27,6 +30,14 @@ class JournalTotalsTest : public testing::Test {
     auto totals = JournalTotals::open(sources_, checkpoints, filter);
     EXPECT_TRUE(totals.ok()) << totals.error().message();
     return std::move(*totals);
+  }
+  static uint32_t shelf_of(std::string_view item) { return shelves::shelf_of(item, 64); }
+  // Another item of phone's shelf.
+  static std::string neighbour() {
+    for (int i = 0;; ++i) {
+      const std::string name = "item-" + std::to_string(i);
+      if (shelf_of(name) == shelf_of("phone")) return name;
+    }
   }
   uint64_t journal_id(size_t i) const {
     return journal::extent(sources_[i].dir, base::posix_file_system())->journal_id;
@@ -52,9 +63,45 @@ TEST_F(JournalTotalsTest, JournalsOfSeveralProxiesAreAddedUp) {
   EXPECT_EQ(item.all.left(), 44);
   EXPECT_EQ(item.waiting, 5u);
   EXPECT_EQ(item.drained, Sales());
-  EXPECT_EQ(item.first_lane_sequence, (Lanes{{1, 1}, {2, 1}}));
+  EXPECT_EQ(item.created_by, 1u);
+  EXPECT_EQ(item.sales, item.all);
   EXPECT_EQ(item.last_lane_sequence, (Lanes{{1, 1}, {2, 2}}));
-  EXPECT_TRUE(totals.retired().empty());
+  EXPECT_EQ(totals.lane_sequence(shelf_of("phone"), 2), 2u);
+  EXPECT_EQ(totals.lane_sequence(shelf_of("phone"), 3), 0u) << "its journal is not given";
+  EXPECT_TRUE(totals.retired(shelf_of("phone")).empty());
+}
+
+TEST_F(JournalTotalsTest, OfSeveralItemsOfANameTheLastBornIsTheOneInRedis) {
+  auto create = record(RecordType::kCreate, 4, 7), late = purchase(5, 12, "cid", 1);
+  create.born = 9;
+  create.limit = 3;
+  write_journal(sources_[0].dir, {record(RecordType::kCreate, 1, 50), purchase(2, 10, "ann", 2),
+                                  record(RecordType::kClose, 3), create});
+  write_journal(sources_[1].dir, {purchase(1, 11, "bob", 1), late});
+  JournalTotals totals = open({});
+  ASSERT_TRUE(totals.read().ok());
+  const JournalItem& item = totals.items().at("phone");
+  EXPECT_EQ(item.born, 9u);
+  EXPECT_EQ(item.initial, 7);
+  EXPECT_EQ(item.limit, 3);
+  EXPECT_TRUE(item.open) << "it was the other one that was closed";
+  EXPECT_EQ(item.sales, (Sales{7, {}, {}}));
+  EXPECT_EQ(item.last_lane_sequence, (Lanes{{1, 4}})) << "nothing of it was sold by lane 2";
+  EXPECT_EQ(item.all.given, 57) << "MySQL's row counts both";
+  EXPECT_EQ(item.all.sold(), 4);
+}
+
+TEST_F(JournalTotalsTest, OfSettingsInTwoJournalsTheLaterOnesCount) {
+  auto create = record(RecordType::kCreate, 1, 50), change = record(RecordType::kChange, 1);
+  create.hold_ms = 1;
+  change.time_ms = create.time_ms + 1;
+  change.hold_ms = 2;
+  write_journal(sources_[0].dir, {change});
+  write_journal(sources_[1].dir, {create});
+  JournalTotals totals = open({});
+  ASSERT_TRUE(totals.read().ok());
+  EXPECT_EQ(totals.items().at("phone").hold_ms, 2);
+  EXPECT_EQ(totals.items().at("phone").created_by, 2u);
 }
 
 TEST_F(JournalTotalsTest, WhatIsInMysqlFollowsEachWritersPosition) {
@@ -111,6 +158,62 @@ TEST_F(JournalTotalsTest, FollowCountsUpToRedissBatchAndNoFurther) {
   ASSERT_TRUE(followed.ok()) << followed.error().message();
   EXPECT_EQ(totals.items().at("phone").all.sold(), 2);
   EXPECT_EQ(totals.items().at("phone").last_lane_sequence, (Lanes{{1, 2}}));
+}
+
+TEST_F(JournalTotalsTest, ABatchHasComeWithARecordOfAnyItemOfTheShelf) {
+  sources_.pop_back();
+  write_journal(sources_[0].dir, {record(RecordType::kCreate, 1, 50)});
+  JournalTotals totals = open({}, {"phone"});
+  ASSERT_TRUE(totals.read().ok());
+  const std::string other = neighbour();
+  auto create = record(RecordType::kCreate, 2, 9);
+  create.item = other;
+  write_journal(sources_[0].dir, {create, purchase(3, 10, "ann", 2)});
+  const int64_t began_us = base::monotonic_us();
+  ASSERT_TRUE(totals.follow({{"phone", {{1, 2}}}}, 10'000'000).ok());
+  EXPECT_LT(base::monotonic_us() - began_us, 5'000'000);
+  EXPECT_EQ(totals.items().at("phone").all.sold(), 0);
+  EXPECT_EQ(totals.items().at("phone").last_lane_sequence, (Lanes{{1, 1}}));
+  EXPECT_EQ(totals.lane_sequence(shelf_of("phone"), 1), 3u);
+  EXPECT_FALSE(totals.items().contains(other)) << "it was not asked for";
+}
+
+TEST_F(JournalTotalsTest, WhatRetiredItemsLeftOutHasComeToo) {
+  sources_.pop_back();
+  auto close = record(RecordType::kClose, 2);
+  auto later = record(RecordType::kCreate, 1, 9);
+  later.item = "radio";
+  later.time_ms = close.time_ms + 1000;
+  ASSERT_NE(shelf_of("radio"), shelf_of("phone"));
+  // Whole segments only are compacted: fields fill one.
+  std::string fields;
+  journal::append_field(fields, "note", std::string(60'000, 'x'));
+  std::vector<journal::Record> records{record(RecordType::kCreate, 1, 50), close, later};
+  for (uint64_t batch = 2; batch < 40; ++batch) {
+    auto one = purchase(batch, batch, "ann", 1);
+    one.item = "radio";
+    one.time_ms = later.time_ms;
+    one.fields = fields;
+    records.push_back(one);
+  }
+  write_journal(sources_[0].dir, records);
+  auto& fs = base::posix_file_system();
+  ASSERT_EQ(journal::Compactor(sources_[0].dir, fs).pass(42, INT64_MAX, 0)->items_retired, 1u);
+  JournalTotals totals = open({{journal_id(0), {42}}});
+  ASSERT_TRUE(totals.read().ok());
+  EXPECT_FALSE(totals.items().contains("phone"));
+  EXPECT_EQ(totals.lane_sequence(shelf_of("phone"), 1), 2u);
+  EXPECT_EQ(totals.retired(shelf_of("phone")), (LaneTimes{{1, close.time_ms}}));
+  EXPECT_TRUE(totals.retired(shelf_of("radio")).empty()) << "nothing of this shelf was";
+}
+
+TEST_F(JournalTotalsTest, JournalsWithDifferentNumbersOfShelvesAreRefused) {
+  write_journal(sources_[0].dir, {record(RecordType::kCreate, 1, 50)});
+  write_journal(sources_[1].dir, {purchase(1, 10, "ann", 2)}, 32);
+  const auto totals = JournalTotals::open(sources_, {}, {});
+  ASSERT_FALSE(totals.ok());
+  EXPECT_EQ(totals.error().cls(), ErrorClass::kInvalid);
+  EXPECT_THAT(totals.error().message(), HasSubstr("(32)"));
 }
 
 TEST_F(JournalTotalsTest, FollowGivesUpOnABatchThatDoesNotCome) {

@@ -81,6 +81,17 @@ TEST(BuyerField, WhatIsOfNoKnownFormIsToldApart) {
   EXPECT_EQ(sales, Sales());
 }
 
+TEST(BuyerField, WhatIsOfTheItemOrARestockIsNoOrder) {
+  EXPECT_EQ(buyers({{"/", "1"}, {"/r/q", "1"}}), Sales());
+}
+
+TEST(Receipt, IsKnownByItsSequenceAndOneThatHoldsNothingIsEmpty) {
+  Receipts receipts;
+  for (const std::string_view text : {"7 0 0 ", "8 4 1 headAops", "nonsense", ""})
+    add_receipt(receipts, text);
+  EXPECT_EQ(receipts, (Receipts{{7, ""}, {8, "8 4 1 headAops"}}));
+}
+
 class SourcesTest : public testing::Test {
  protected:
   SourcesTest() {
@@ -167,8 +178,8 @@ Comparison two_items() {
   phone.journal.all = {100, {3, 5, 1}, {1, 2, 2}};
   phone.journal.waiting = 7;
   phone.redis.exists = true;
-  phone.redis.stock = 100;
-  phone.redis.sold = 3;
+  phone.redis.state.stock = 100;
+  phone.redis.state.sold = 3;
   phone.mysql.has_row = true;
   phone.mysql.stock = 100;
   phone.mysql.sold = 4;
@@ -204,6 +215,14 @@ TEST(ReconcileTable, IsAlignedAndShowsTheSidesOfWhatDiffers) {
       "1 "
       "item retired from the journal\n"
       "The journal's figures are believed; --fix repairs what they prove.\n");
+}
+
+TEST(ReconcileTable, OfAnEditedItemRedissNumbersAreNotKnown) {
+  Comparison comparison = two_items();
+  comparison.items[0].redis.edited = "an item's checksum is wrong";
+  EXPECT_THAT(table_text(comparison, {}), HasSubstr("  Redis                          ?     ?"));
+  const auto object = boost::json::parse(json_text(comparison, {})).as_object();
+  EXPECT_TRUE(object.at("items").as_array()[0].at("redis").at("sold").is_null());
 }
 
 TEST(ReconcileTable, TellsWhatAFixHasDone) {

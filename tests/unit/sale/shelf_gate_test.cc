@@ -172,6 +172,28 @@ TEST_F(ShelfGateTest, AnEditedShelfIsTakenAwayOnlyIfAllOfItCanBeMadeAnew) {
   EXPECT_EQ(own("@wait"), ",7,9,");
 }
 
+TEST_F(ShelfGateTest, AShelfIsTakenAwayWhenAnOperatorAsksAndOnlyOnce) {
+  sell_as({});
+  apply({create(5)});
+  redis_.run({"HSET", kKey, "@rebuild", "1", "@lane:9", "3 journal-c c-1"});
+  EXPECT_EQ(gate({.journaled = 1}), "EDITED") << "nobody answers for lane 9";
+  EXPECT_NE(packed(), "(nil)");
+  EXPECT_EQ(gate({.journaled = 1, .known = ",7,9,"}), "BEHIND");
+  EXPECT_EQ(packed(), "(nil)");
+  EXPECT_EQ(own("@rebuild"), "(nil)");
+  EXPECT_EQ(own("@wait"), ",7,9,");
+}
+
+TEST_F(ShelfGateTest, WhoOnlyJoinsTakesNothingAway) {
+  sell_as({});
+  apply({create(5)});
+  const LaneOf returned{.lane = "8", .journaled = 9, .complete_from = 5, .journal = "journal-b",
+                        .incarnation = "b-1", .known = ",7,8,"};
+  EXPECT_EQ(gate(returned), "JOIN");
+  EXPECT_TRUE(apply({op(Verb::kBuy, "a", 1, "", 11)}).starts_with("A"))
+      << "the others go on selling";
+}
+
 TEST_F(ShelfGateTest, WhatTheJournalHasCondensedIsReplayedIntoAnEmptyShelf) {
   sell_as({});
   apply({create(5)});
