@@ -109,7 +109,7 @@ class Story {
   std::string record() {
     static constexpr std::string_view kNames[] = {"a", "b", "c"};
     Record record;
-    record.type = static_cast<RecordType>(1 + in_.choice(6));
+    record.type = static_cast<RecordType>(1 + in_.choice(8));
     record.sequence = next_++;
     record.time_ms = in_.number<int16_t>();
     record.lane_sequence = ++batch_;
@@ -140,6 +140,7 @@ class Story {
     if (records_.size() <= left_out) return;
     Snapshot snapshot;
     snapshot.journal_id = 7;
+    snapshot.shelves.resize(1);
     snapshot.generation = 1;
     snapshot.next_part = 2;
     auto part = PartWriter::create(kDir, fs_, 7, 1, 1);

@@ -70,6 +70,7 @@ Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int
   if (interrupted_) return interrupted();
   SLUICE_TRY(look(position, now_ms));
   SLUICE_TRY(check_journal(journal_id));
+  if (room_wanted_) segments_min = 1;
   const bool compacts = waiting(position) >= std::max<size_t>(segments_min, 1);
   if (!compacts && removable(now_ms, retain_ms) == 0) return report;
 
@@ -111,6 +112,7 @@ Status Compactor::look(uint64_t position, int64_t now_ms) {
     drained_ms_.try_emplace(segments_[i].header.segment, looked_ ? now_ms : next.created_ms);
   }
   looked_ = true;
+  room_wanted_ = fs_.open(path_in(dir_, kRoomWantedName), base::OpenMode::kRead).ok();
   if (!segments_.empty()) {
     drained_ms_.erase(drained_ms_.begin(),
                       drained_ms_.lower_bound(segments_.front().header.segment));
@@ -137,15 +139,25 @@ size_t Compactor::waiting(uint64_t position) const {
   return count;
 }
 
-// How many segments, from the oldest on, are covered and were kept long enough.
-size_t Compactor::removable(int64_t now_ms, int64_t retain_ms) const {
+// How many segments, from the oldest on, are covered.
+size_t Compactor::covered() const {
   size_t count = 0;
-  for (; count + 1 < segments_.size(); ++count) {
-    const auto drained_ms = drained_ms_.find(segments_[count].header.segment);
-    if (segments_[count + 1].header.first_sequence > covered_) break;
-    if (drained_ms == drained_ms_.end() || drained_ms->second > now_ms - retain_ms) break;
+  while (count + 1 < segments_.size() &&
+         segments_[count + 1].header.first_sequence <= covered_) {
+    ++count;
   }
   return count;
+}
+
+// How many of these were kept long enough.
+size_t Compactor::removable(int64_t now_ms, int64_t retain_ms) const {
+  const size_t all = covered();
+  size_t count = 0;
+  for (; count < all; ++count) {
+    const auto drained_ms = drained_ms_.find(segments_[count].header.segment);
+    if (drained_ms == drained_ms_.end() || drained_ms->second > now_ms - retain_ms) break;
+  }
+  return room_wanted_ ? std::max(count, (all + 1) / 2) : count;
 }
 
 Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,

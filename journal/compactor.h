@@ -56,7 +56,9 @@ class Compactor {
 
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
   // item is retired twice `retain_ms` after it was closed or ended, a segment deleted `retain_ms`
-  // after it was drained. Compacts only if at least `segments_min` whole segments wait for it.
+  // after it was drained; but while the writer has no room (kRoomWantedName) the older half of those
+  // that are only kept for that time goes at once. Compacts only if at least `segments_min` whole
+  // segments wait for it.
   // Whatever failed is tried anew, from the files, by the next pass. kUnavailable: interrupted.
   // kRefused: the folder holds another journal than `journal_id` (0: any), so `position` does not
   // concern it.
@@ -76,6 +78,7 @@ class Compactor {
   Status look(uint64_t position, int64_t now_ms);
   Status check_journal(uint64_t journal_id) const;
   size_t waiting(uint64_t position) const;
+  size_t covered() const;
   size_t removable(int64_t now_ms, int64_t retain_ms) const;
   Status compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
                  Report& report);
@@ -101,6 +104,7 @@ class Compactor {
   uint64_t published_ = 0;                  // generation that is surely on disk
   std::map<uint64_t, int64_t> drained_ms_;  // by segment number: when it was first seen in MySQL
   bool looked_ = false;                     // before this pass
+  bool room_wanted_ = false;                // by the writer
 };
 
 }  // namespace sluice::journal

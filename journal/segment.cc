@@ -13,7 +13,8 @@ namespace {
 constexpr std::string_view kNamePrefix = "journal-";
 constexpr std::string_view kNameSuffix = ".segment";
 
-constexpr size_t kVersionAt = 8, kProxyIdAt = 12, kShelvesAt = 14, kJournalIdAt = 16, kSegmentAt = 24, kFirstSequenceAt = 32;
+constexpr size_t kVersionAt = 8, kProxyIdAt = 12, kShelvesAt = 14, kJournalIdAt = 16;
+constexpr size_t kSegmentAt = 24, kFirstSequenceAt = 32;
 constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
 
 Error corrupt(const std::string& what) {

@@ -36,6 +36,9 @@ Result<SegmentHeader> read_segment_header(base::File& file);
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
 inline constexpr std::string_view kRecoveryName = "segment.recovery";  // a rewrite under way
+// Empty; there while the writer has no room for another segment: what is only kept for
+// journal.retain gives way.
+inline constexpr std::string_view kRoomWantedName = "room.wanted";
 
 // "PREFIX000000000017SUFFIX", and back; 0: not such a name.
 std::string numbered_name(std::string_view prefix, uint64_t number, std::string_view suffix);

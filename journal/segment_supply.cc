@@ -32,6 +32,7 @@ SegmentSupply::~SegmentSupply() {
   thread_.join();
   // Gives the room back to the disk. A file that stays costs nothing but that room: recovery
   // removes it.
+  ask_for_room(false);
   if (next_ && next_->close() && fs_.remove(next_->path())) (void)fs_.sync_dir(options_.dir);
 }
 
@@ -64,6 +65,7 @@ void SegmentSupply::run() {
     if (!next_ && !lent_) {
       lock.unlock();
       auto prepared = prepare();
+      ask_for_room(!prepared && prepared.error().cls() == ErrorClass::kNoSpace);
       lock.lock();
       ++attempts_;
       failure_.reset();
@@ -85,6 +87,18 @@ void SegmentSupply::run() {
     if (auto bytes = count(); bytes) bytes_used_.set(*bytes);
     lock.lock();
   }
+}
+
+// Of whoever deletes segments. Best effort: without it they go when their time is over.
+void SegmentSupply::ask_for_room(bool wanted) {
+  if (wanted == asked_) return;
+  const std::string path = path_in(options_.dir, kRoomWantedName);
+  if (!wanted) {
+    if (fs_.remove(path)) asked_ = false;
+    return;
+  }
+  auto file = fs_.open(path, base::OpenMode::kReplace);
+  asked_ = file && (*file)->close();
 }
 
 Result<int64_t> SegmentSupply::count() {

@@ -41,6 +41,7 @@ class SegmentSupply {
  private:
   void run();
   Result<std::unique_ptr<base::File>> prepare();
+  void ask_for_room(bool wanted);
   Result<int64_t> count();
 
   const WriterOptions options_;
@@ -51,6 +52,7 @@ class SegmentSupply {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool asked_ = false;  // the supply thread only; that kRoomWantedName is there
   std::unique_ptr<base::File> next_;  // guarded by mutex_
   bool lent_ = false;                 // guarded by mutex_; taken and not yet renamed
   std::optional<Error> failure_;      // of the last attempt; guarded by mutex_

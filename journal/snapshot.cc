@@ -25,7 +25,7 @@ Error corrupt(const std::string& what, const std::string& what_to_do) {
 }
 
 void put_item(std::string& out, const ItemKey& key, const ItemState& item) {
-  SLUICE_ASSERT(key.name.size() <= kItemNameMax, "an item's name is longer than its length can tell");
+  SLUICE_ASSERT(key.name.size() <= kItemNameMax, "an item's name is too long for its length");
   for (const int64_t number : {item.initial_stock, item.given, item.sold, item.cancelled,
                                item.limit, item.start_ms, item.end_ms, item.hold_ms,
                                item.closed_ms, item.reopened_ms, item.last_ms}) {
@@ -116,7 +116,8 @@ Status check_folder(const std::string& dir, const Folder& folder) {
                    "put the snapshot's files back from a backup");
   }
   const Snapshot& snapshot = *folder.snapshot;
-  if (snapshot.journal_id != newest.header.journal_id) {
+  if (snapshot.journal_id != newest.header.journal_id ||
+      snapshot.shelf_count() != newest.header.shelves) {
     return corrupt(path + " belongs to another journal than " + newest.path,
                    "put the files of one journal together");
   }
@@ -295,6 +296,7 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
     snapshot.items.emplace(key, item);
   }
   if (in.left() != 0 || snapshot.items.size() != items) return bad("its item table is malformed");
+  if (shelves == 0) return bad("it has no shelves");
   if (snapshot.next_part > kFileNumberMax) return bad("no part has so high a number");
   if (snapshot.journal_id == 0 || !parts_are_whole(snapshot)) return bad("its parts have gaps");
   return snapshot;

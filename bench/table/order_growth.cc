@@ -115,7 +115,8 @@ std::vector<Section> OrderGrowth::sections() const {
 std::vector<Goal> OrderGrowth::goals() const {
   std::vector<Goal> goals;
   for (size_t i = 1; i < std::size(kOrderLevels); ++i) {
-    Goal goal{"CPU per purchase, " + text_of(kOrderLevels[i]) + " orders in item", Unit::kMicroseconds};
+    const uint64_t orders = kOrderLevels[i];
+    Goal goal{"CPU per purchase, " + text_of(orders) + " orders in item", Unit::kMicroseconds};
     goal.reference = "with " + text_of(kOrderLevels[0]);
     goal.wanted = kGrowthWanted;
     goal.at_most = true;
@@ -123,7 +124,7 @@ std::vector<Goal> OrderGrowth::goals() const {
       goal.figure = levels_[i].cpu_us.median();
       goal.reference_value = levels_[0].cpu_us.median();
     } else {
-      goal.missing = kOrderLevels[i] > effort_.orders_max ? "only without --quick" : "too little memory";
+      goal.missing = orders > effort_.orders_max ? "only without --quick" : "too little memory";
     }
     goals.push_back(goal);
   }

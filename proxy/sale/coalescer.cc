@@ -31,6 +31,17 @@ size_t journal_bytes(const Operation& op) {
   return kFixed + op.item.size() + op.user.size() + op.request.size() + op.fields.size();
 }
 
+// What holds the journal's room.
+std::string no_room_text(const Shared& shared) {
+  const uint64_t written = shared.journal->written_sequence();
+  const uint64_t drained = shared.drained_sequence.load(std::memory_order_relaxed);
+  const std::string full = "the journal is full (journal.max_bytes or its disk)";
+  if (drained >= written)
+    return full + ", though MySQL has all of it: the flusher deletes what it kept of it";
+  return full + " until MySQL has taken some of its " + std::to_string(written - drained) +
+         " records";
+}
+
 bool has(const Shelf& shelf, ShelfBatch::Answer answer) {
   const auto& sent = shelf.in_flight();
   return std::any_of(sent.begin(), sent.end(),
@@ -87,6 +98,8 @@ void Coalescer::await_quiet(int64_t deadline_us, std::function<void()> done) {
 void Coalescer::end() {
   confirmation_.stop();
   for (const auto& shelf : shelves_) {
+    for (Operation& op : shelf->take_all_waiting())
+      refuse(op, "LOADING", "Sluice is stopping; nothing happened");
     for (ShelfBatch& batch : shelf->in_flight()) {
       for (Operation& op : batch.operations) {
         refuse(op, "UNKNOWNSTATE", "Sluice is stopping; ask with SECKILL.ORDER item user REQ id");
@@ -116,9 +129,7 @@ void Coalescer::submit(Operation&& op) {
     return refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
   }
   if (!take_room(op)) {
-    return refuse(op, "BUSY",
-                  "the journal is full (journal.max_bytes or its disk) until MySQL has "
-                  "taken some of it; nothing happened, retry later");
+    return refuse(op, "BUSY", no_room_text(shared_) + "; nothing happened, retry later");
   }
   gather(shelf, std::move(op));
   if (!sells) return gate_.wake_all();

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <utility>
 
 #include "base/clock.h"
@@ -13,12 +12,12 @@
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/script_call.h"
-#include "proxy/upstream/info.h"
+#include "proxy/sale/server_check.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
 namespace {
 
-using upstream::info_value;
 using upstream::Reply;
 using State = Shelf::State;
 
@@ -29,11 +28,6 @@ constexpr size_t kVerdict = 0, kEpoch = 1, kApplied = 2, kAbout = 3, kWait = 4, 
 constexpr int64_t kRetryFirstUs = 250'000, kRetryLastUs = 5'000'000;
 constexpr int64_t kQuietUs = 1'000'000;  // between two bursts of log lines
 constexpr auto kRetryTick = std::chrono::milliseconds(50);
-
-std::string new_nonce() {
-  std::random_device device;
-  return std::to_string(uint64_t{device()} << 32 | device());
-}
 
 // "1,2,3" without one of them.
 std::string without(std::string_view lanes, std::string_view lane) {
@@ -62,6 +56,7 @@ Gate::Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisCl
       refusals_(refusals),
       events_(events),
       hooks_(std::move(hooks)),
+      roster_(redis, shared, [this] { ask_all(); }),
       timer_(thread.context()),
       entries_(shared.shelves) {
   for (const auto& shelf : shelves_)
@@ -73,6 +68,7 @@ void Gate::lost(const std::string& why) {
   process_.clear();
   dormant_ = opening_ = false;
   asked_ = 0;
+  roster_.lost();
   replay_.reset();
   timer_.cancel();
   refusals_.clear();
@@ -90,7 +86,7 @@ void Gate::connected() {
   schedule_retries();
   redis_.call({"INFO"}, [this](const Result<Reply>& reply) {
     if (!reply) return;
-    if (!reply->is_error()) return check_server(reply->text());
+    if (!reply->is_error()) return check(reply->text());
     // Without it every Redis looks like the one before, and like one that evicts nothing.
     redis_.reconnect(
         Error(ErrorClass::kUnavailable, "Redis refused INFO: " + std::string(reply->text())));
@@ -103,42 +99,29 @@ void Gate::connected() {
   }
 }
 
-void Gate::check_server(std::string_view info) {
-  if (info_value(info, "loading") == "1") {
-    return redis_.reconnect(Error(ErrorClass::kUnavailable, "Redis is loading its data"));
-  }
-  const std::string role = info_value(info, "role");
-  if (role == "slave") {
-    return redis_.reconnect(Error(ErrorClass::kUnavailable, "it is a read-only replica"));
-  }
-  const std::string policy = info_value(info, "maxmemory_policy");
-  if (!policy.empty() && policy != "noeviction") {
-    return shared_.fatal(Error(
-        ErrorClass::kRefused, "Redis at " + redis_.endpoint().text() +
-                                  " runs with maxmemory-policy " + policy +
-                                  " and may evict what is on sale; set it to noeviction "
-                                  "(CONFIG SET maxmemory-policy noeviction, and in redis.conf)"));
-  }
-  const std::string replication_id = info_value(info, "master_replid");
-  process_ = info_value(info, "run_id") + ":" + replication_id;
+void Gate::check(std::string_view info) {
+  const auto server = check_server(info, redis_.endpoint().text());
+  if (!server && server.error().cls() == ErrorClass::kRefused) return shared_.fatal(server.error());
+  if (!server) return redis_.reconnect(server.error());
+  process_ = server->process();
   if (thread_.index() == 0) {
     spdlog::info("Redis at {}: version {}, run_id:replication id {} ({}), role {}",
-                 redis_.endpoint().text(), info_value(info, "redis_version"), process_,
+                 redis_.endpoint().text(), server->version, process_,
                  last_process_.empty()       ? "first seen"
                  : last_process_ == process_ ? "the same as before"
                                              : "was " + last_process_,
-                 role);
+                 server->role);
   }
   last_process_ = process_;
-  hooks_.connected(replication_id);
+  hooks_.connected(server->replication_id);
   identify();
 }
 
 // An application that only passes through must find no key that it did not write.
 void Gate::identify() {
-  if (shared_.selling.load(std::memory_order_relaxed)) return ask_all();
+  if (shared_.selling.load(std::memory_order_relaxed)) return roster_.look();
   const auto left = std::make_shared<size_t>(shelves_.size());
-  if (*left == 0) return ask_all();
+  if (*left == 0) return roster_.look();
   for (const auto& shelf : shelves_) {
     redis_.call({"EXISTS", shelf->key}, [this, left](const Result<Reply>& reply) {
       if (!reply) return;
@@ -155,13 +138,14 @@ void Gate::identify() {
 
 void Gate::wake() {
   shared_.selling.store(true, std::memory_order_relaxed);
-  if (process_.empty() || opening_) return;
+  if (process_.empty() || opening_ || roster_.is_looking()) return;
   const bool asleep = std::all_of(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
     return shelf->state() == State::kShut;
   });
-  if (asleep) ask_all();
+  if (asleep) roster_.look();
 }
 
+// Once the others are known.
 void Gate::ask_all() {
   dormant_ = false;
   opening_ = true;
@@ -171,7 +155,7 @@ void Gate::ask_all() {
   progress();
 }
 
-void Gate::ask(Shelf& shelf, std::string flags) {
+void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
   const State state = shelf.state();
   const bool is_replayed = state == State::kReplaying && replay_;
   if (process_.empty() || state == State::kAsking || is_replayed) return;
@@ -181,13 +165,18 @@ void Gate::ask(Shelf& shelf, std::string flags) {
   events_.doubted(shelf);
   shelf.move(State::kAsking, "Redis and the journal are being compared");
   ++asked_;
-  eval_script(redis_, shared_.scripts.gate,
-              {"2", shelf.key, shelf.receipts_key, shared_.lane,
-               std::to_string(shelf.lane_sequence()),
-               std::to_string(entry_of(shelf).complete_from), process_, new_nonce(),
-               shared_.journal_id, shared_.incarnation, shared_.host,
-               std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-               std::to_string(base::monotonic_us())},
+  std::vector<std::string> words{"2", shelf.key, shelf.receipts_key};
+  if (!edited_item.empty()) {
+    words[0] = "3";
+    words.push_back(shelves::buyers_key(shelf.number, edited_item));
+  }
+  words.insert(words.end(),
+               {shared_.lane, std::to_string(shelf.lane_sequence()),
+                std::to_string(entry_of(shelf).complete_from), process_, random_number(),
+                shared_.journal_id, shared_.incarnation, shared_.host,
+                std::to_string(shared_.shelves), shared_.lanes->known(), flags,
+                std::to_string(base::monotonic_us())});
+  eval_script(redis_, shared_.scripts.gate, std::move(words),
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;
                 --asked_;
@@ -232,11 +221,7 @@ bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view abou
     return true;
   }
   if (verdict == "SHELVES") {
-    shared_.fatal(Error(ErrorClass::kRefused,
-                        "Redis at " + redis_.endpoint().text() + " has a sale with " +
-                            std::string(about) + " shelves, sale.shelves is " +
-                            std::to_string(shared_.shelves) + "; set it to " +
-                            std::string(about)));
+    shared_.fatal(other_shelves(redis_.endpoint().text(), about, shared_.shelves));
     return true;
   }
   if (verdict == "ALIVE") {
@@ -377,7 +362,7 @@ void Gate::unable(Shelf& shelf, std::string why, std::string_view prefix) {
 void Gate::edited(Shelf& shelf, std::string_view item) {
   spdlog::warn("item {}: not as Sluice left it in Redis; shelf {} is brought back from the journal",
                item, shelf.number);
-  ask(shelf, "e");
+  ask(shelf, "e", item);
 }
 
 void Gate::beaten(Shelf& shelf, uint64_t epoch) {
@@ -504,6 +489,7 @@ void Gate::schedule_retries() {
 }
 
 void Gate::retry() {
+  roster_.poll();
   const int64_t now_us = base::monotonic_us();
   for (const auto& shelf : shelves_) {
     if (shelf->state() == State::kUnable && entry_of(*shelf).retry_us <= now_us) ask(*shelf, "");

@@ -1,4 +1,5 @@
-// The gate: nothing is sold from a shelf until Redis and the journals of all proxies agree about it.
+// The gate: nothing is sold from a shelf until Redis and the journals of all proxies agree about
+// it.
 //
 // On every (re)connect the thread's connection finds out which Redis this is and asks for each of
 // its shelves (scripts/gate.lua); later for single ones: when a purchase is answered GATE, GAP or
@@ -28,6 +29,7 @@
 #include "proxy/sale/beat_events.h"
 #include "proxy/sale/refusals.h"
 #include "proxy/sale/replay.h"
+#include "proxy/sale/roster.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf_events.h"
 #include "proxy/sale/shelf_map.h"
@@ -88,10 +90,10 @@ class Gate final : public BeatEvents {
     bool without_orphans = false;  // replay leaves out items whose creation is in no journal
   };
 
-  void check_server(std::string_view info);
+  void check(std::string_view info);
   void identify();
   void ask_all();
-  void ask(Shelf& shelf, std::string flags);
+  void ask(Shelf& shelf, std::string flags, std::string_view edited_item = "");
   void answered(Shelf& shelf, const upstream::Reply& reply);
   bool refuses(Shelf& shelf, std::string_view verdict, std::string_view about);
   void alive(Shelf& shelf, std::string_view about);
@@ -121,6 +123,7 @@ class Gate final : public BeatEvents {
   RefusalLog& refusals_;
   ShelfEvents& events_;
   const Hooks hooks_;
+  Roster roster_;
   boost::asio::steady_timer timer_;
   std::vector<Entry> entries_;  // by number of the shelf
   std::string process_;         // run_id:master_replid of the connection; empty until it is known

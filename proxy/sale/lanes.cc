@@ -124,8 +124,13 @@ void Lanes::learn(uint64_t id, const std::string& journal) {
   {
     const std::lock_guard lock(mutex_);
     const auto [known, is_new] = wanted_.emplace(id, journal);
-    if (!is_new && known->second == journal) return;
-    if (!is_new) return complain(id, known->second, journal);
+    const bool tells_more = known->second == kUnknownJournal && journal != kUnknownJournal;
+    if (tells_more) known->second = journal;
+    if (!is_new && !tells_more) {
+      if (journal != kUnknownJournal && known->second != journal)
+        complain(id, known->second, journal);
+      return;
+    }
   }
   spdlog::info("proxy {} (journal {}) sells through this Redis too", id, journal);
   changed_.notify_one();

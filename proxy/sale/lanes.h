@@ -28,6 +28,7 @@ namespace sluice::proxy::sale {
 class Lanes {
  public:
   using Peers = std::map<uint64_t, std::string>;  // proxy.id → journal id, without this proxy
+  static constexpr std::string_view kUnknownJournal = "-";  // of one that others speak of
   // Whether a text can be a journal's id; what others wrote into Redis may be anything.
   static bool is_journal_id(std::string_view text);
 

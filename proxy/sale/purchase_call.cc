@@ -262,9 +262,11 @@ Result<CallReceipt> parse_call_receipt(std::string_view text) {
   const Error damaged(ErrorClass::kCorrupt, "a receipt in Redis is not readable");
   CallReceipt receipt;
   size_t head_bytes = 0, verdict_bytes = 0;
+  uint64_t journaled = 0;  // for other lanes
   if (!base::parse_decimal(take_until(text, ' '), receipt.lane_sequence) ||
       !base::parse_decimal(take_until(text, ' '), head_bytes) ||
-      !base::parse_decimal(take_until(text, ' '), verdict_bytes) || head_bytes > text.size() ||
+      !base::parse_decimal(take_until(text, ' '), verdict_bytes) ||
+      !base::parse_decimal(take_until(text, ' '), journaled) || head_bytes > text.size() ||
       verdict_bytes > text.size() - head_bytes) {
     return damaged;
   }

@@ -19,7 +19,8 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
           [this](size_t thread) -> upstream::RedisClient& { return sellers_[thread]->redis(); },
           [this] { return ready(); }) {
   const auto wake_all = [this] {
-    for (size_t i = 0; i < sellers_.size(); ++i) inboxes_[i]->push([this, i] { sellers_[i]->wake(); });
+    for (size_t i = 0; i < sellers_.size(); ++i)
+      inboxes_[i]->push([this, i] { sellers_[i]->wake(); });
   };
   for (size_t i = 0; i < threads.size(); ++i) {
     const auto deliver = [this, i](const Operation& op, std::string_view reply) {

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
@@ -32,11 +31,6 @@ Status check_writer(const Settings& settings, const journal::RecoveryReport& rep
                      std::to_string(settings.shelves) + "; set it back");
   }
   return {};
-}
-
-std::string random_number() {
-  std::random_device device;
-  return std::to_string(uint64_t{device()} << 32 | device());
 }
 
 // In Redis it stands in a line of words.
@@ -85,8 +79,9 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
   setup->sale_ = std::make_unique<Sale>(threads, setup->inboxes_, settings.redis, setup->shared_,
                                         flusher);
   for (uint32_t shelf = 0; shelf < settings.shelves; ++shelf) {
-    if (sequences[shelf] == 0) continue;
-    setup->sale_->know_shelf(shelf, sequences[shelf], report->last_sequence);
+    const Known& known = sequences[shelf];
+    if (known.lane_sequence == 0) continue;
+    setup->sale_->know_shelf(shelf, known.lane_sequence, known.record);
   }
   spdlog::info("journal {} in {}: {} records read, the last is {}", setup->shared_.journal_id,
                settings.journal.dir, report->records, report->last_sequence);
@@ -97,7 +92,8 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings,
                                                    Sequences& sequences) {
   const std::string& dir = settings.journal.dir;
   auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
-    sequences[shelves::shelf_of(record.item, settings.shelves)] = record.lane_sequence;
+    sequences[shelves::shelf_of(record.item, settings.shelves)] = {record.lane_sequence,
+                                                                   record.sequence};
   });
   if (!report) return report;
   SLUICE_TRY(check_writer(settings, *report));
@@ -108,7 +104,8 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings,
   if (report->snapshot) {
     const auto& known = report->snapshot->shelves;
     for (size_t shelf = 0; shelf < std::min(known.size(), sequences.size()); ++shelf) {
-      sequences[shelf] = std::max(sequences[shelf], known[shelf].last_lane_sequence);
+      uint64_t& last = sequences[shelf].lane_sequence;
+      last = std::max(last, known[shelf].last_lane_sequence);
       shared_.condensed[shelf] = known[shelf].condensed;
     }
   }

@@ -45,8 +45,12 @@ class SaleSetup {
   Status stop();
 
  private:
-  // By shelf, the lane's last sequence in the journal.
-  using Sequences = std::vector<uint64_t>;
+  // Of one shelf in the journal: the lane's last sequence, and the last record that is not known to
+  // be in MySQL (0: none).
+  struct Known {
+    uint64_t lane_sequence = 0, record = 0;
+  };
+  using Sequences = std::vector<Known>;  // by shelf
 
   SaleSetup(const Settings& settings, base::FileSystem& files, base::Registry& metrics,
             Fatal fatal);

@@ -37,6 +37,7 @@ void SaleThread::start() {
 }
 
 void SaleThread::lost(const Error& why) {
+  if (closed_) return beat_.lost();  // by us; end() answers what is left
   if (gate_.ready() && !stopping_ && thread_.index() == 0)
     spdlog::warn("{}; purchases are refused until it is back", why.message());
   beat_.lost();

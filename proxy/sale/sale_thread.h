@@ -1,5 +1,5 @@
-// One owner thread's part of the sale: builds its connection, shelves, gate, coalescer and beat, and
-// is the only one that knows them all.
+// One owner thread's part of the sale: builds its connection, shelves, gate, coalescer and beat,
+// and is the only one that knows them all.
 //
 //   RedisClient ─ up, gone ─► Gate ─ ShelfEvents ─► Coalescer
 //                             ▲ │ connected

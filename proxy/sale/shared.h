@@ -46,6 +46,9 @@ struct SaleMetrics {
   base::Counter &gate_passes, &gate_records, &gate_receipts;
 };
 
+// 64 random bits as text, for a nonce or an incarnation.
+std::string random_number();
+
 // An operating error after which this process must not go on selling: main.cc logs it and exits 3.
 using Fatal = std::function<void(const Error&)>;
 

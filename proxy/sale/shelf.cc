@@ -62,7 +62,7 @@ void Shelf::know(uint64_t lane_sequence, uint64_t journal_sequence) {
   SLUICE_ASSERT(lane_sequence_ == 0 && idle(), "recovery comes first");
   lane_sequence_ = lane_sequence;
   synced.set_last_lane_sequence(lane_sequence);
-  drained.add(0, journal_sequence, lane_sequence);
+  if (journal_sequence != 0) drained.add(0, journal_sequence, lane_sequence);
 }
 
 void Shelf::gather(Operation&& op, size_t bytes, size_t operations_max, size_t bytes_max) {

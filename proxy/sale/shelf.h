@@ -86,8 +86,8 @@ class Shelf {
 
   // The lane's sequence of the last applied batch that was handed to the journal.
   uint64_t lane_sequence() const { return lane_sequence_; }
-  // What recovery found in the journal, whose last record is `journal_sequence`; before anything
-  // else.
+  // What recovery found in the journal; `journal_sequence`: of the shelf's last record that is not
+  // known to be in MySQL, 0 if there is none. Before anything else.
   void know(uint64_t lane_sequence, uint64_t journal_sequence);
 
   // ---- The queue before Redis.

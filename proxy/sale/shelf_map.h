@@ -1,4 +1,5 @@
-// The shelves of one owner thread, and which thread owns which: a shelf's number modulo the threads.
+// The shelves of one owner thread, and which thread owns which: the shelf's number modulo the
+// threads.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,8 @@ def order_of(client, item, user, req):
 def redis_sold(redis, item):
     """What Redis itself says, behind the proxy's back."""
     with redis.client() as client:
-        return int(client("HGET", f"sluice:{{{item}}}:item", "sold") or 0)
+        found = invariants.item_in_redis(client, item)
+        return found["sold"] if found else 0
 
 
 def journaled(lab, kind="buy", journal=None):

@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 from harness import invariants
+from harness.invariants import item_in_redis
 from harness.load import Load, Request
 from harness.resp import RespError
+from harness.shelves import shelf_key
 from harness.waiting import until
 
 
@@ -128,7 +130,7 @@ def test_failover_to_a_lagging_replica(lab):
         assert patient(zero, "SECKILL.CREATE", "phone", "STOCK", 4) == "OK"
         orders = {"ann": patient(zero, "SECKILL.BUY", "phone", "ann", "REQ", "r")[1]}
         with replica.client() as client:
-            until(lambda: client("HGET", "sluice:{phone}:item", "sold") == "1", 20, "replica")
+            until(lambda: (item_in_redis(client, "phone") or {}).get("sold") == 1, 20, "replica")
             client("REPLICAOF", "NO", "ONE")  # it hears of nothing more: the lag
         orders["bob"] = patient(one, "SECKILL.BUY", "phone", "bob", "REQ", "r")[1]
         orders["cid"] = patient(zero, "SECKILL.BUY", "phone", "cid", "REQ", "r")[1]
@@ -174,6 +176,6 @@ def test_master_that_becomes_a_replica_refuses_and_comes_back(lab):
         reply = client("SECKILL.BUY", "phone", "bob", "REQ", "r")
         assert isinstance(reply, RespError) and reply.prefix == "LOADING", reply
         direct("REPLICAOF", "NO", "ONE")
-        assert direct("EXISTS", "sluice:{phone}:item") == 0, "the other's data: nothing"
+        assert direct("EXISTS", shelf_key("phone")) == 0, "the other's data: nothing"
         assert patient(client, "SECKILL.BUY", "phone", "ann", "REQ", "r")[1] == order
         assert patient(client, "SECKILL.BUY", "phone", "bob", "REQ", "r")[2] == 3

@@ -14,6 +14,7 @@ import tomllib
 import pytest
 import redis
 
+from harness.shelves import shelf_key
 from passthrough_fixture import PROXY, ROOT, Stack, command, wait_for
 
 
@@ -27,7 +28,7 @@ def test_nothing_is_written_to_redis_before_the_first_purchase_command(own_stack
     via.send(data)
     assert via.reply() == b"+OK\r\n"
     assert via.reply().startswith(b"*4\r\n$2\r\nOK\r\n")
-    assert direct.ask("EXISTS", "sluice:proxies") == b":1\r\n"
+    assert direct.ask("EXISTS", shelf_key("phone")) == b":1\r\n"
 
 
 def random_commands(rng, count):

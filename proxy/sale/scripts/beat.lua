@@ -36,7 +36,9 @@ for other in string.gmatch(lanes, '%d+') do
   if fields[4] then
     forgotten = forgotten .. (forgotten == '' and '' or ',') .. other
   elseif other ~= lane and fields[2] then
-    members[#members + 1] = other .. ' ' .. string.match(fields[2], '^%S*')
+    -- What others wrote there may be anything.
+    local its_journal = string.match(fields[2], '^(%d+) %S+ %S+ %d+ %S+$')
+    if its_journal then members[#members + 1] = other .. ' ' .. its_journal end
   end
 end
 local reply = {'OK', epoch, string.sub(wait or ',,', 2, -2), number,

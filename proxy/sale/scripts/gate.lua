@@ -8,6 +8,7 @@
 -- Each lane leaves @wait once Redis has all its batches.
 --
 -- KEYS  1 shelf      2 receipts list of this lane
+--       3 with 'e': the buyers of the item; it may be gone, and they be there
 -- ARGV  1 lane       2 the last lane sequence that its journal holds
 --       3 the lane sequence from which on the journal holds every batch: a lane that Redis has lost
 --         more of can only be replayed into a shelf without items
@@ -80,14 +81,19 @@ if its_incarnation and its_incarnation ~= incarnation and shelf[7] then
   end
 end
 
--- Members, those that an operator has given up, and those that do not know this one yet.
+-- All lanes that were ever heard of; those that an operator has given up; and the members that do
+-- not know this one yet.
 local forgotten, deaf = ',', ','
+for each in string.gmatch(ARGV[10], '%d+') do
+  if not has(lanes, each) then lanes = lanes .. each .. ',' end
+end
 for other in string.gmatch(lanes, '%d+') do
   if other ~= lane then
-    local fields = call('HMGET', shelf_key, '@forget:' .. other, '@knows:' .. other)
+    local fields = call('HMGET', shelf_key, '@forget:' .. other, '@member:' .. other,
+                        '@knows:' .. other)
     if fields[1] then
       forgotten = forgotten .. other .. ','
-    elseif not has(fields[2] or ',', lane) then
+    elseif fields[2] and not has(fields[3] or ',', lane) then
       deaf = deaf .. other .. ','
     end
   end
@@ -96,7 +102,6 @@ end
 -- Before anything is taken away: the epoch stays, and with it the others go on selling.
 nonce = nonce or ARGV[5]
 local identity = ARGV[4] .. ':' .. nonce
-if not has(lanes, lane) then lanes = lanes .. lane .. ',' end
 local member = string.format('%s %s %s %d %s', journal, incarnation, ARGV[8], now_ms, ARGV[12])
 local has_joined = its_incarnation == incarnation and run == identity
 if deaf ~= ',' and not has_joined then
@@ -123,6 +128,8 @@ if edited or too_old then
       call('HDEL', shelf_key, field)
     end
   end
+  -- If no journal makes the item anew its buyers would pass for an item taken away by hand.
+  if KEYS[3] then call('UNLINK', KEYS[3]) end
   sequence, edited = 0, true
 end
 
@@ -148,7 +155,7 @@ elseif before then
 end
 -- A key that a script needs is always there: a slot that moves has all of a shelf's keys, or none.
 if receipts == 0 then
-  call('RPUSH', receipts_key, string.format('%d 0 0 ', sequence))
+  call('RPUSH', receipts_key, string.format('%d 0 0 %d ', sequence, sequence))
   first, receipts = sequence, 1
 end
 

@@ -51,7 +51,10 @@ local bought = {}
 local from = 1
 for k = 1, item_count do
   local packed, fields = found[k + 2], call('HLEN', KEYS[k + 2])
-  if packed and not is_whole(packed, fields) then return 'EDITED ' .. names[k] end
+  -- One that is not there has no buyers, else it was taken away by hand.
+  if packed and not is_whole(packed, fields) or not packed and fields > 0 then
+    return 'EDITED ' .. names[k]
+  end
   bought[k] = call('HMGET', KEYS[k + 2], unpack(users, from, from + counts[k] - 1))
   from = from + counts[k]
 end
@@ -335,9 +338,11 @@ local sequence = ARGV[3]
 if writes > 0 then
   sequence = string.format('%d', sequence + 1)
   -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
-  -- It begins with its lane sequence: the list speaks for itself if the shelf is lost.
+  -- It begins with its lane sequence: the list speaks for itself if the shelf is lost. The fourth
+  -- number tells other lanes which receipts are journaled (receipts.lua).
   call('RPUSH', receipts_key,
-       string.format('%s %d %d ', sequence, #head, #answer) .. head .. answer .. ARGV[6] .. ARGV[7])
+       string.format('%s %d %d %s ', sequence, #head, #answer, ARGV[4]) .. head .. answer ..
+         ARGV[6] .. ARGV[7])
   -- Now and then: those that the journal has, but for the newest, so that the key stays.
   local journaled = receipts + 1 - (sequence - ARGV[4])
   if journaled > 16 then call('LTRIM', receipts_key, math.min(journaled, receipts), -1) end

@@ -228,7 +228,7 @@ if last > sequence then
   call('HSET', shelf_key, unpack(changed))
   -- What they held is in the journal; the list must end at the lane sequence.
   call('DEL', receipts_key)
-  call('RPUSH', receipts_key, sequence_text .. ' 0 0 ')
+  call('RPUSH', receipts_key, sequence_text .. ' 0 0 ' .. sequence_text .. ' ')
 end
 if waits_at then return string.format('WAITS %d %s', last, waits_for) end
 return string.format('OK %d', applied)

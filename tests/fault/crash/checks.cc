@@ -32,7 +32,7 @@ bool is_retired(uint64_t sequence, const Submitted& submitted,
   std::string_view bytes = submitted.records.at(sequence);
   const auto record = journal::take_record(bytes);
   return record && record->time_ms <= snapshot->retired_ms &&
-         !snapshot->items.contains(record->item);
+         !snapshot->items.contains(journal::ItemView{record->item, record->born});
 }
 
 std::string check_history(SimFileSystem& fs, const Submitted& submitted,

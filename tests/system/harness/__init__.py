@@ -8,6 +8,7 @@
     daemons.py        sluice-proxy, sluice-flusher, sluice-ctl from the build folder
     resp.py           a raw RESP client
     load.py           many buyers over many connections
+    shelves.py        the sale's keys in Redis, and an item's packed form
     waiting.py        bounded waiting for a condition
     ports.py          free ports
 """

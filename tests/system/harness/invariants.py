@@ -1,5 +1,6 @@
 """What must hold after every sale, whatever happened during it."""
 
+from . import shelves
 from .resp import RespError
 from .waiting import until
 
@@ -16,6 +17,14 @@ def pairs(flat):
     """A flat name/value array as a dict."""
     assert isinstance(flat, list) and len(flat) % 2 == 0, flat
     return dict(zip(flat[::2], flat[1::2]))
+
+
+def item_in_redis(direct, item):
+    """The item as Redis itself has it, behind the proxies' backs; None: it is not there."""
+    packed = direct("HGET", shelves.shelf_key(item), item)
+    if packed is None:
+        return None
+    return shelves.unpack_item(packed if isinstance(packed, bytes) else packed.encode())
 
 
 def drain(flusher):

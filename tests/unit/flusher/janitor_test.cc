@@ -146,8 +146,8 @@ TEST_F(JanitorTest, AnItemIsOverWhenAllJournalsTogetherSaySo) {
   EXPECT_EQ(passed->items_retired, 1u);
   const auto snapshot = journal::load_snapshot(first, base::posix_file_system());
   ASSERT_TRUE(snapshot.ok() && *snapshot);
-  EXPECT_TRUE((*snapshot)->items.contains("reopened"));
-  EXPECT_FALSE((*snapshot)->items.contains("closed"));
+  EXPECT_TRUE((*snapshot)->items.contains(journal::ItemKey{"reopened"}));
+  EXPECT_FALSE((*snapshot)->items.contains(journal::ItemKey{"closed"}));
 }
 
 TEST_F(JanitorTest, ItsThreadDoesItPromptly) {

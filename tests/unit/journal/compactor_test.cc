@@ -127,6 +127,36 @@ TEST_F(CompactorTest, EachBatchStaysWholeAndTheirNumbersHaveNoGap) {
   for (const auto& [key, item] : snapshot().items) EXPECT_EQ(item.first_lane_sequence, 1u);
 }
 
+// Retention is a wish, the limit is not: drained segments that are only kept go once there is no
+// room, by the older half at a time, and the writer goes on.
+TEST_F(CompactorTest, WhatIsOnlyKeptGivesWayToAWriterWithoutRoom) {
+  options_.bytes_max = 6 * kSegmentBytesMin;
+  auto commit = open();
+  const auto has_room = [&] {
+    if (!commit->reserve(1000)) return false;
+    commit->release(1000);
+    return true;
+  };
+  while (has_room()) batch(*commit, "phone", 7);
+  const std::string wanted = path_in(dir_, kRoomWantedName);
+  for (int i = 0; i < 2000 && !std::filesystem::exists(wanted); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(std::filesystem::exists(wanted));
+  const auto before = facts();
+  const size_t segments_before = segments(dir_, fs_)->size();
+  const auto report = compact(kForeverMs);
+  EXPECT_GT(report.segments_removed, 0u);
+  EXPECT_LE(report.segments_removed, segments_before / 2 + 1);
+  EXPECT_THAT(history(), AreTheFacts(before)) << "nothing is lost but the copies";
+  for (int i = 0; i < 2000 && !has_room(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(has_room());
+  batch(*commit, "phone", 7);
+  for (int i = 0; i < 2000 && std::filesystem::exists(wanted); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_FALSE(std::filesystem::exists(wanted));
+}
+
 TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
   auto commit = open();
   batch(*commit, "phone", 1, RecordType::kCreate);

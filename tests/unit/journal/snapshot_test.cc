@@ -38,6 +38,7 @@ class SnapshotDamageTest : public SnapshotTest {
 
 TEST_F(SnapshotTest, ManifestComesBackAsItWasWritten) {
   Snapshot snapshot;
+  snapshot.shelves.resize(1);
   snapshot.journal_id = 7, snapshot.generation = 3, snapshot.end_sequence = 100;
   snapshot.order_id_max = 9000, snapshot.end_ms = 55, snapshot.retired_ms = 44;
   snapshot.next_part = 6;
@@ -95,6 +96,7 @@ TEST_F(SnapshotTest, AFrameOfAPartEndsWithAWholeBatchHoweverLargeTheGroups) {
 
 TEST_F(SnapshotTest, PartsThatLeaveAGapAreRefused) {
   Snapshot snapshot;
+  snapshot.shelves.resize(1);
   snapshot.journal_id = 7, snapshot.end_sequence = 100, snapshot.next_part = 3;
   snapshot.parts = {{1, 1, 60, 10, 1000}, {2, 60, 100, 40, 4000}};
   EXPECT_TRUE(decode_snapshot(encode_snapshot(snapshot)).ok());
@@ -107,6 +109,7 @@ TEST_F(SnapshotTest, PartsThatLeaveAGapAreRefused) {
 
 TEST_F(SnapshotTest, APartNumberThatNoNameCanTellIsRefused) {
   Snapshot snapshot;
+  snapshot.shelves.resize(1);
   snapshot.journal_id = 7, snapshot.end_sequence = 100;
   snapshot.parts = {{kFileNumberMax - 1, 1, 100, 10, 1000}};
   snapshot.next_part = kFileNumberMax;

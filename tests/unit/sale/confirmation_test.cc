@@ -12,7 +12,14 @@
 namespace sluice::proxy::sale {
 namespace {
 
-class ConfirmationTest : public LanesTest {};
+class ConfirmationTest : public LanesTest {
+ protected:
+  // Of lane 7, besides what keeps the list from being empty.
+  bool holds_receipts() {
+    const std::string list = redis_.run({"LRANGE", kReceiptsKey, "0", "-1"});
+    return list.find("phone") != std::string::npos;
+  }
+};
 
 // A journal that takes everything and finishes nothing.
 class StuckJournal final : public journal::GroupCommit {
@@ -41,7 +48,7 @@ TEST_F(ConfirmationTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   StuckJournal stuck;
   journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
   a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
-  while (redis_.run({"HGET", kItemKey, "sold"}) != "2") {
+  while (item_in(redis_).sold != 2) {
   }
   b->set_limits([](Limits& limits) { limits.unknown_after_us = 200'000; });
   for (const std::vector<std::string>& words :
@@ -57,7 +64,7 @@ TEST_F(ConfirmationTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   const uint64_t asked = b->send(client, {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   // What proxy 7 does once its journal has it.
-  redis_.run({"LTRIM", "sluice:{phone}:receipts:7", "1", "0"});
+  redis_.run({"LTRIM", kReceiptsKey, "1", "0"});
   EXPECT_TRUE(client->wait(asked).starts_with("*4\r\n$2\r\nOK"));
   a->shared().journal = whole;
 }
@@ -78,7 +85,7 @@ TEST_F(ConfirmationTest, ChangeOfAnItemThatAnotherProxyHasNotRecordedYetIsNotTol
     a->shared().journal = whole;
     EXPECT_TRUE(b->ask(words).starts_with("-UNKNOWNSTATE ")) << words[0];
     // As proxy 7 once its journal has it.
-    redis_.run({"DEL", "sluice:{" + words[1] + "}:receipts:7"});
+    redis_.run({"DEL", shelves::receipts_key(shelf_of(words[1]), "7")});
     EXPECT_NE(b->ask(words).find("OK"), std::string::npos) << words[0];
   };
   unrecorded({"SECKILL.RESTOCK", "phone", "1", "REQ", "q"});
@@ -95,12 +102,13 @@ TEST_F(ConfirmationTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
   const std::vector<std::vector<std::vector<std::string>>> losses{
       {{"FLUSHALL"}},
       {{"MULTI"},
-       {"DEL", "sluice:{phone}:receipts:7"},
+       {"DEL", kReceiptsKey},
        {"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"},
        {"EXEC"}}};
   for (const auto& loss : losses) {
-    auto a = start(7);
+    auto a = launch(7);
     const auto b = start(8);
+    ASSERT_TRUE(a->wait_ready());
     ASSERT_EQ(a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"}), "+OK\r\n");
     ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
     StuckJournal stuck;
@@ -126,9 +134,9 @@ TEST_F(ConfirmationTest, IdleLaneDropsTheReceiptsOfWhatItHasRecorded) {
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
   const std::string order = buy(*a, "u1");
   EXPECT_EQ(buy(*b, "u1"), order);
-  for (int i = 0; i < 1000 && redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}) != "0"; ++i)
+  for (int i = 0; i < 1000 && holds_receipts(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
+  EXPECT_FALSE(holds_receipts());
   buy(*a, "u2");
   EXPECT_EQ(remaining(*b), "3");
 }
@@ -142,9 +150,9 @@ TEST_F(ConfirmationTest, IdleLaneDropsItsReceiptsAlsoIfRedisRefusedItOnce) {
   redis_.run({"CONFIG", "SET", "min-replicas-to-write", "1"});
   std::this_thread::sleep_for(std::chrono::milliseconds(600));  // more than two checks
   redis_.run({"CONFIG", "SET", "min-replicas-to-write", "0"});
-  for (int i = 0; i < 400 && redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}) != "0"; ++i)
+  for (int i = 0; i < 400 && holds_receipts(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_EQ(redis_.run({"EXISTS", "sluice:{phone}:receipts:7"}), "0");
+  EXPECT_FALSE(holds_receipts());
   EXPECT_EQ(buy(*b, "u1"), order);
 }
 

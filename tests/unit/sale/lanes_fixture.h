@@ -14,8 +14,6 @@
 
 namespace sluice::proxy::sale {
 
-inline const std::string kItemKey = "sluice:{phone}:item", kBuyersKey = "sluice:{phone}:buyers";
-
 class LanesTest : public testing::Test {
  protected:
   LanesTest() {
@@ -39,6 +37,19 @@ class LanesTest : public testing::Test {
     const size_t at = reply.find("remaining\r\n:");
     return at == std::string::npos ? reply
                                    : reply.substr(at + 12, reply.find('\r', at + 12) - at - 12);
+  }
+  static void expect_known(Proxy& proxy, const std::string& lanes) {
+    for (int i = 0; i < 2000 && proxy.shared().lanes->known() != lanes; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(proxy.shared().lanes->known(), lanes);
+  }
+  // As sluice-ctl peers forget does it.
+  void give_up(const std::string& lane) {
+    for (uint32_t shelf = 0; shelf < 64; ++shelf) {
+      const std::string key = shelves::shelf_key(shelf);
+      redis_.run({"HSET", key, "@forget:" + lane, "1"});
+      redis_.run({"HDEL", key, "@member:" + lane, "@knows:" + lane});
+    }
   }
   // What `proxy` says of the item once it says `wanted`; at the end what it says then.
   static std::string ask_until(Proxy& proxy, const std::vector<std::string>& words,

@@ -15,26 +15,30 @@ namespace {
 
 TEST_F(LanesTest, PeersFileIsReadBackAndDamageIsRefused) {
   auto& fs = base::posix_file_system();
+  const auto open_lanes = [&] { return Lanes::open(journal(7), fs, 7, [](const Error&) {}); };
   {
-    auto lanes = Lanes::open(journal(7), fs, 7);
+    auto lanes = open_lanes();
     ASSERT_TRUE(lanes.ok());
     EXPECT_EQ((*lanes)->known(), ",7,");
-    ASSERT_TRUE((*lanes)->save({{8, "111"}, {1023, "222"}}).ok());
+    (*lanes)->learn(8, "111");
+    (*lanes)->learn(1023, "222");
+    for (int i = 0; i < 2000 && (*lanes)->peers().size() < 2; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ((*lanes)->known(), ",7,8,1023,");
   }
-  EXPECT_EQ((*Lanes::open(journal(7), fs, 7))->peers(), (Lanes::Peers{{8, "111"}, {1023, "222"}}));
+  EXPECT_EQ((*open_lanes())->peers(), (Lanes::Peers{{8, "111"}, {1023, "222"}}));
   const std::string path = journal(7) + "/peers";
   std::string text = *base::read_file(fs, path, 1000);
   for (size_t i = 0; i < text.size(); ++i) {
     std::string damaged = text;
     damaged[i] ^= 1;
     ASSERT_TRUE(base::write_file(fs, path, damaged).ok());
-    const auto lanes = Lanes::open(journal(7), fs, 7);
+    const auto lanes = open_lanes();
     ASSERT_FALSE(lanes.ok()) << "byte " << i;
     EXPECT_EQ(lanes.error().cls(), ErrorClass::kCorrupt);
     EXPECT_NE(lanes.error().message().find(path), std::string::npos);
     ASSERT_TRUE(base::write_file(fs, path, std::string_view(text).substr(0, i)).ok());
-    EXPECT_FALSE(Lanes::open(journal(7), fs, 7).ok()) << "cut at " << i;
+    EXPECT_FALSE(open_lanes().ok()) << "cut at " << i;
   }
 }
 
@@ -43,8 +47,8 @@ TEST_F(LanesTest, FirstJoinWhileAnotherSellsIsKnownToBothBeforeItSells) {
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "10"});
   buy(*a, "u1");
   const auto b = start(8, 2);
-  EXPECT_EQ(a->shared().lanes->known(), ",7,8,");
-  EXPECT_EQ(b->shared().lanes->known(), ",7,8,");
+  expect_known(*a, ",7,8,");
+  expect_known(*b, ",7,8,");
   buy(*b, "u2");
   buy(*a, "u3");
   EXPECT_EQ(remaining(*a), "7");
@@ -68,13 +72,12 @@ TEST_F(LanesTest, MemberThatIsGivenUpIsWaitedForNoMoreAndJoinsAnewWhenItComesBac
   const auto b = launch(8);
   ask_until(*b, {"SECKILL.BUY", "phone", "u"}, "proxy 7");
   // As sluice-ctl peers forget does it.
-  redis_.run({"HSET", "sluice:proxies", "forget:7", "1"});
-  redis_.run({"HDEL", "sluice:proxies", "7", "8>7", "7>8"});
+  give_up("7");
   EXPECT_TRUE(b->wait_ready());
-  EXPECT_EQ(b->shared().lanes->known(), ",8,");
+  expect_known(*b, ",8,");
   buy(*b, "u");
   const auto a = start(7);
-  EXPECT_EQ(b->shared().lanes->known(), ",7,8,");
+  expect_known(*b, ",7,8,");
   EXPECT_EQ(remaining(*a), "9");
 }
 
@@ -82,18 +85,17 @@ TEST_F(LanesTest, MemberThatIsGivenUpIsWaitedForNoMoreAndJoinsAnewWhenItComesBac
 TEST_F(LanesTest, ValueThatIsNoJournalsIdIsIgnoredAndNeverReachesThePeersFile) {
   auto a = start(7);
   a->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
+  redis_.run({"HSET", kShelfKey, "@lanes", ",7,9,8\n6,x,"});
   for (const char* value : {"12\n13 14", "x", "", "0", "99999999999999999999", "-1"}) {
-    redis_.run({"HSET", "sluice:proxies", "9", value, "7", value});
-    for (int i = 0; i < 2000 && redis_.run({"HGET", "sluice:proxies", "7"}) == value; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    EXPECT_EQ(redis_.run({"HGET", "sluice:proxies", "7"}), a->shared().journal_id) << value;
-    EXPECT_EQ(a->shared().lanes->known(), ",7,") << value;
+    redis_.run({"HSET", kShelfKey, "@member:9", value});
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));  // some beats
+    EXPECT_EQ(a->shared().lanes->known().find("9"), std::string::npos) << value;
     EXPECT_FALSE(buy(*a, std::string("u") + std::to_string(value[0])).empty());
   }
-  redis_.run({"HDEL", "sluice:proxies", "9"});
   EXPECT_EQ(a->fatal(), "");
   a.reset();
+  redis_.run({"HDEL", kShelfKey, "@member:9"});
+  redis_.run({"HSET", kShelfKey, "@lanes", ",7,"});
   EXPECT_TRUE(start(7)->ready());
 }
 
@@ -116,10 +118,10 @@ TEST_F(LanesTest, FlushedRedisGetsTheOrdersOfAllLanesBackBeforeAnybodySells) {
 TEST_F(LanesTest, ReplayOfManyItemsIsGivenUpAtAnyPoint) {
   const auto a = start(7);
   std::vector<Replay::Target> targets;
+  for (uint32_t shelf = 0; shelf < 64; ++shelf) targets.push_back({shelf, 1, 0, false});
   for (int i = 0; i < 300; ++i) {
     const std::string name = "i" + std::to_string(i);
     ASSERT_EQ(a->ask({"SECKILL.CREATE", name, "STOCK", "5"}), "+OK\r\n");
-    targets.push_back({name, name, name, name, 1});
   }
   upstream::IoThread idle(0);
   upstream::Inbox inbox(idle);
@@ -141,13 +143,14 @@ TEST_F(LanesTest, IdleProxyMakesItselfKnownToAnEmptyRedisAgain) {
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
   buy(*a, "u1");
   const auto b = start(8);
-  const auto knows = [&](const std::string& field) {
-    for (int i = 0; i < 2000 && redis_.run({"HEXISTS", "sluice:proxies", field}) != "1"; ++i)
+  const auto knows = [&](const std::string& lane) {
+    const std::string field = "@knows:" + lane;
+    for (int i = 0; i < 2000 && redis_.run({"HGET", kShelfKey, field}) != ",7,8,"; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return redis_.run({"HEXISTS", "sluice:proxies", field}) == "1";
+    return redis_.run({"HGET", kShelfKey, field}) == ",7,8,";
   };
-  EXPECT_TRUE(knows("7>8"));
-  EXPECT_TRUE(knows("8>7"));
+  EXPECT_TRUE(knows("7"));
+  EXPECT_TRUE(knows("8"));
   a.reset();
   redis_.run({"FLUSHALL"});
   EXPECT_TRUE(knows("8"));
@@ -163,13 +166,12 @@ TEST_F(LanesTest, FlushWithoutTrafficIsNoticed) {
   buy(*a, "u1");
   buy(*b, "u2");
   redis_.run({"FLUSHALL"});
-  for (int i = 0; i < 2000 && (redis_.run({"HGET", kItemKey, "sold"}) != "2" ||
-                               redis_.run({"HGET", "sluice:{pen}:item", "stock"}) != "5");
-       ++i) {
+  const auto is_back = [&] {
+    return item_in(redis_).sold == 2 && item_in(redis_, "pen").stock == 5;
+  };
+  for (int i = 0; i < 2000 && !is_back(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  EXPECT_EQ(redis_.run({"HGET", kItemKey, "sold"}), "2");
-  EXPECT_EQ(redis_.run({"HGET", "sluice:{pen}:item", "stock"}), "5");
+  EXPECT_TRUE(is_back());
   EXPECT_EQ(remaining(*b), "3");
   EXPECT_EQ(remaining(*a, "pen"), "5");
 }
@@ -184,7 +186,7 @@ TEST_F(LanesTest, ItemWaitsForTheLaneOfAProxyThatIsDownAndSaysForWhich) {
   redis_.run({"FLUSHALL"});
   const std::vector<std::string> ask{"SECKILL.BUY", "phone", "u3", "REQ", "r"};
   const std::string reply = ask_until(*a, ask, "proxy 8");
-  EXPECT_TRUE(reply.starts_with("-LOADING item phone waits for proxy 8")) << reply;
+  EXPECT_TRUE(reply.starts_with("-LOADING waiting for proxy 8")) << reply;
   EXPECT_NE(reply.find("peers forget 8"), std::string::npos) << reply;
   // An item that nobody here knows may come back with the other proxy: it is not "no item" yet.
   EXPECT_TRUE(a->ask({"SECKILL.BUY", "pen", "u"}).starts_with("-LOADING "));
@@ -201,7 +203,7 @@ TEST_F(LanesTest, GivenUpProxyLetsItsItemsOpen) {
   start(8)->ask_patiently({"SECKILL.STOCK", "phone"});
   redis_.run({"FLUSHALL"});
   ask_until(*a, {"SECKILL.BUY", "phone", "u3"}, "proxy 8");
-  redis_.run({"HSET", "sluice:proxies", "forget:8", "1"});
+  give_up("8");
   EXPECT_NE(ask_until(*a, {"SECKILL.BUY", "phone", "u3", "REQ", "r"}, "OK").find("OK"),
             std::string::npos);
 }
@@ -215,7 +217,7 @@ TEST_F(LanesTest, OversoldItemAnswersRepeatsAndTakesCancellationsUntilItSellsAga
   b.reset();
   redis_.run({"FLUSHALL"});
   ask_until(*a, {"SECKILL.BUY", "phone", "u3"}, "proxy 8");
-  redis_.run({"HSET", "sluice:proxies", "forget:8", "1"});
+  give_up("8");
   const std::string three = buy(*a, "u3"), four = buy(*a, "u4");
   b = start(8);
   EXPECT_EQ(remaining(*b), "-2");
@@ -244,11 +246,11 @@ TEST_F(LanesTest, CancelMayComeBackBeforeItsOrder) {
   b->ask({"SECKILL.CANCEL", "phone", "u1", second, "REQ", "c2"});
   a.reset();
   redis_.run({"FLUSHALL"});
-  ask_until(*b, {"SECKILL.STOCK", "phone"}, "waits for proxy 7");
-  EXPECT_EQ(redis_.run({"HGET", kItemKey, "early"}), "2");
+  ask_until(*b, {"SECKILL.STOCK", "phone"}, "waiting for proxy 7");
+  EXPECT_EQ(item_in(redis_).early, 2u);
   a = start(7);
   EXPECT_EQ(remaining(*b), "5");
-  EXPECT_EQ(redis_.run({"HGET", kItemKey, "early"}), "0");
+  EXPECT_EQ(item_in(redis_).early, 0u);
   EXPECT_EQ(buy(*b, "u1"), order);
   EXPECT_EQ(b->ask({"SECKILL.CANCEL", "phone", "u1", order}), array({"ALREADY"}));
   EXPECT_EQ(a->ask_patiently({"SECKILL.CANCEL", "phone", "u1", second, "REQ", "c2"}),
@@ -264,7 +266,7 @@ TEST_F(LanesTest, LaneWithoutTheCreationWaitsForIt) {
   const std::string order = buy(*b, "u1");
   a.reset();
   redis_.run({"FLUSHALL"});
-  ask_until(*b, {"SECKILL.BUY", "phone", "u2"}, "waits for proxy 7");
+  ask_until(*b, {"SECKILL.BUY", "phone", "u2"}, "waiting for proxy 7");
   a = start(7);
   EXPECT_EQ(buy(*a, "u1"), order);
   EXPECT_EQ(remaining(*b), "4");
@@ -283,8 +285,8 @@ TEST_F(LanesTest, LatestOfClosingsAndReopeningsHoldsWhoeverIsReplayedFirst) {
   b->ask({"SECKILL.REOPEN", "phone"});
   b.reset();
   redis_.run({"FLUSHALL"});
-  ask_until(*a, {"SECKILL.STOCK", "phone"}, "waits for proxy 8");
-  EXPECT_EQ(redis_.run({"HGET", kItemKey, "state"}), "closed");
+  ask_until(*a, {"SECKILL.STOCK", "phone"}, "waiting for proxy 8");
+  EXPECT_EQ(item_in(redis_).state, shelves::PackedItem::State::kClosed);
   b = start(8);
   EXPECT_FALSE(buy(*a, "u").empty());
   EXPECT_EQ(remaining(*b), "4");
@@ -318,43 +320,16 @@ TEST_P(EditTest, EditedItemIsRebuiltFromTheJournalsOfAllLanes) {
 
 INSTANTIATE_TEST_SUITE_P(
     , EditTest,
-    testing::Values(std::vector<std::string>{"DEL", kItemKey},
+    testing::Values(std::vector<std::string>{"DEL", kShelfKey},
                     std::vector<std::string>{"DEL", kBuyersKey},
-                    std::vector<std::string>{"DEL", kItemKey, kBuyersKey},
-                    std::vector<std::string>{"HINCRBY", kItemKey, "stock", "100"},
-                    std::vector<std::string>{"HSET", kItemKey, "sold", "0"},
-                    std::vector<std::string>{"HDEL", kItemKey, "sold"},
-                    std::vector<std::string>{"HDEL", kItemKey, "stock"},
+                    std::vector<std::string>{"DEL", kShelfKey, kBuyersKey},
+                    std::vector<std::string>{"HSET", kShelfKey, "phone", "x"},
                     std::vector<std::string>{"HDEL", kBuyersKey, "u1"},
-                    std::vector<std::string>{"HDEL", kItemKey, "check"},
-                    std::vector<std::string>{"HDEL", kItemKey, "lane:7"},
-                    std::vector<std::string>{"DEL", "sluice:{phone}:receipts:7"}));
-
-// A batch whose answer never came, for an item that Redis does not have: its late copy, which has
-// the epoch "none", must not create the item and sell after the client has asked again.
-TEST_F(LanesTest, LateCopyOfABatchForAMissingItemIsNotApplied) {
-  const Scripts scripts = load_scripts();
-  const auto run = [&](const Script& script, std::vector<std::string> rest) {
-    std::vector<std::string> words{"EVAL", std::string(script.text), "3"};
-    words.insert(words.end(), rest.begin(), rest.end());
-    return redis_.run(words);
-  };
-  EXPECT_TRUE(run(scripts.gate, {kItemKey, "sluice:{phone}:receipts:7", kBuyersKey, "7", "0", "run",
-                                 ",7,", ",", "r"})
-                  .starts_with("MISSING "));
-  Operation create;
-  create.verb = Verb::kCreate, create.quantity = 5;
-  const Payload payload = encode_operations(1, {create}, "run", 86'400'000);
-  const auto purchase = [&](const std::string& epoch) {
-    return run(scripts.purchase, {kItemKey, kBuyersKey, "sluice:{phone}:receipts:7", "7", epoch,
-                                  "0", "0", "journal", payload.operations, payload.details});
-  };
-  EXPECT_TRUE(purchase("0").starts_with("GATE "));
-  const std::string epoch = redis_.run({"HGET", kItemKey, "epoch"});
-  const std::string applied = purchase(epoch);
-  EXPECT_TRUE(applied.starts_with("OK 1 " + epoch + " ")) << applied << ": the raised epoch stays";
-  EXPECT_TRUE(applied.ends_with("\nA")) << applied;
-}
+                    std::vector<std::string>{"HSET", kBuyersKey, "u9", "1,1,"},
+                    std::vector<std::string>{"HDEL", kShelfKey, "@lane:7"},
+                    std::vector<std::string>{"HDEL", kShelfKey, "@epoch"},
+                    std::vector<std::string>{"HDEL", kShelfKey, "@run"},
+                    std::vector<std::string>{"DEL", kReceiptsKey}));
 
 }  // namespace
 }  // namespace sluice::proxy::sale

@@ -340,19 +340,21 @@ TEST_F(CallTest, WhateverIsEditedIsNoticedBeforeAnythingIsSoldByIt) {
 TEST(PurchaseCall, DamagedAnswersAndReceiptsAreErrors) {
   const std::vector<Operation> operations{op(Verb::kBuy, "u", 1, "r", 5),
                                           of("y", op(Verb::kBuy, "u", 1, "r", 6))};
-  const std::string heads = "5 0 1 0 -1\n9 3 4 2 100";
+  const std::string heads = "5 0 1 0 -1 7 0\n9 3 4 2 100 8 1";
   const auto good = parse_call_answer("OK 8\n" + heads + "\nA\nL 1 7", operations);
   ASSERT_TRUE(good.ok());
   EXPECT_EQ(good->lane_sequence, 8u);
   EXPECT_EQ(good->verdicts[0].remaining, 4);
   EXPECT_EQ(good->items[1].limit, 2);
   EXPECT_EQ(good->items[1].ends_in_ms, 100);
+  EXPECT_EQ(good->items[0].born, 7u);
+  EXPECT_EQ(good->items[1].born, (uint64_t{1} << 32) + 8);
   const std::vector<std::string> damaged{"", "OK", "OK x\n" + heads + "\nA\nS", "OK 8\n" + heads,
                                          "OK 8\n" + heads + "\nA", "OK 8\n" + heads + "\nA\nS\nS",
                                          "OK 8\n" + heads + "\nA\nR",
-                                         "OK 8\n5 0 1 0\n9 3 4 2 100\nA\nS",
-                                         "OK 8\n5 0 1 0 -1 1\n9 3 4 2 100\nA\nS",
-                                         "OK 8\n5 0 1 0 -1\nA\nS", "GATE", "GATE x", "GAP -1",
+                                         "OK 8\n5 0 1 0 -1 7\n9 3 4 2 100 8 1\nA\nS",
+                                         "OK 8\n5 0 1 0 -1 7 0 1\n9 3 4 2 100 8 1\nA\nS",
+                                         "OK 8\n5 0 1 0 -1 7 0\nA\nS", "GATE", "GATE x", "GAP -1",
                                          "EDITED", "ERR unknown"};
   for (const std::string& bad : damaged) {
     EXPECT_FALSE(parse_call_answer(bad, operations).ok()) << bad;
@@ -365,7 +367,7 @@ TEST(PurchaseCall, RandomDamageIsNeverTakenForMoreThanItIs) {
   std::mt19937 random(seed);
   const std::vector<Operation> operations{op(Verb::kBuy, "u", 1, "r", 5), create(7)};
   const CallPayload payload = encode_call(1, operations);
-  const std::string receipt = "1 10 3 5 0 1 0 -1A\nA" + payload.operations + payload.details;
+  const std::string receipt = "1 14 3 0 5 0 1 0 -1 7 0A\nA" + payload.operations + payload.details;
   ASSERT_TRUE(parse_call_receipt(receipt).ok());
   for (int i = 0; i < 20'000; ++i) {
     std::string damaged = receipt;

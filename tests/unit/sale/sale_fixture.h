@@ -15,11 +15,36 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "journal/reader.h"
+#include "proxy/sale/purchase_call.h"
 #include "proxy/sale/sale_setup.h"
 #include "redis_fixture.h"
+#include "shelves/packed_item.h"
+#include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
+
+inline uint32_t shelf_of(const std::string& item) { return shelves::shelf_of(item, 64); }
+inline const std::string kShelfKey = shelves::shelf_key(shelf_of("phone"));
+inline const std::string kBuyersKey = shelves::buyers_key(shelf_of("phone"), "phone");
+inline const std::string kReceiptsKey = shelves::receipts_key(shelf_of("phone"), "7");
+
+// The item as Redis has it; all 0 if it has none.
+inline shelves::PackedItem item_in(test::RedisServer& redis, const std::string& name = "phone") {
+  const std::string key = shelves::shelf_key(shelf_of(name));
+  const auto item = shelves::unpack(redis.run({"HGET", key, name}));
+  return item.ok() ? *item : shelves::PackedItem{};
+}
+// A batch for the item "phone", by somebody who is not the proxy but writes its lane; the answer.
+inline std::string purchase_call(test::RedisServer& redis, const std::vector<Operation>& operations,
+                                 const std::string& expected) {
+  const std::string lane = redis.run({"HGET", kShelfKey, "@lane:7"});
+  const CallPayload payload = encode_call(base::wall_ms(), operations);
+  return redis.run({"EVAL", load_scripts().purchase.text, "3", kShelfKey, kReceiptsKey, kBuyersKey,
+                    "7", redis.run({"HGET", kShelfKey, "@epoch"}), expected, "0",
+                    lane.substr(lane.find(' ') + 1), payload.operations, payload.details});
+}
 
 // A client: collects replies by token.
 class Client final : public ReplySink {
