@@ -33,8 +33,11 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
       break;
     case RecordType::kBuy:
     case RecordType::kCancel:
-    case RecordType::kChange:  // this one and the next are not written yet
+    case RecordType::kChange:  // not written yet
+      break;
     case RecordType::kDelete:
+      // By the last lane: MySQL has all that any has journaled of it. What follows is another item.
+      item.deleted = record.quantity == 1;
       break;
   }
 }

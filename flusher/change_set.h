@@ -26,6 +26,7 @@ struct ItemChange {
   const journal::Record* created = nullptr;  // the kCreate, if it is in the batch
   std::optional<bool> open;                  // the state that the last event left
   int64_t open_ms = 0;                       // when that was decided
+  bool deleted = false;  // the row goes, before anything else here is done
 };
 
 // Views and pointers are the batch's.

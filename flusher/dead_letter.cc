@@ -66,7 +66,7 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   ItemChange& item = changes.item(record->item);
   item.sold = record->quantity;
   item.updated_ms = record->time_ms;
-  return update_items(connection, changes, connection.max_allowed_packet());
+  return update_items(connection, orders, changes, connection.max_allowed_packet());
 }
 
 }  // namespace

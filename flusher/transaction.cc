@@ -36,7 +36,7 @@ std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   base::failpoint(base::Failpoint::kFlushAfterInsert);
   if (auto failure = take_early_cancels(connection_, changes_)) return failure;
   if (auto failure = cancel_all()) return failure;
-  return update_items(connection_, changes_, statement_bytes_);
+  return update_items(connection_, orders_, changes_, statement_bytes_);
 }
 
 std::optional<Failure> Transaction::advance(uint64_t from, uint64_t to) {

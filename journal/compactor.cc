@@ -202,8 +202,11 @@ size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) 
   const size_t before = snapshot.items.size();
   for (auto item = snapshot.items.begin(); item != snapshot.items.end();) {
     const bool is_quiet = item->second.last_ms <= until_ms;
-    const bool is_over = find_over_ ? is_quiet && over.contains(item->first.name)
-                                    : over_since_ms(item->first, item->second, proxy_id) <= until_ms;
+    const auto& [key, state] = *item;
+    // Nothing more of it is to come, and MySQL has all.
+    const bool is_over = state.deleted ? true
+                         : find_over_ ? is_quiet && over.contains(key.name)
+                                    : over_since_ms(key, state, proxy_id) <= until_ms;
     item = is_over ? snapshot.retire(item) : std::next(item);
   }
   return before - snapshot.items.size();

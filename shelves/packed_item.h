@@ -13,7 +13,7 @@
 //   40      8  end
 //   48      8  hold          ms until an unpaid order expires; 0: never
 //   56      8  since         when the state was last set
-//   64      4  state         1 open, 2 closed
+//   64      4  state         1 open, 2 closed, 3 being deleted
 //   68      8  0
 //   76      8  checksum      of the 19 words of 4 bytes before, each times its weight
 //
@@ -34,7 +34,7 @@ namespace sluice::shelves {
 inline constexpr size_t kPackedItemBytes = 84;
 
 struct PackedItem {
-  enum class State : uint32_t { kOpen = 1, kClosed = 2 };
+  enum class State : uint32_t { kOpen = 1, kClosed = 2, kDeleting = 3 };
 
   uint32_t stock = 0, sold = 0, fields = 0, early = 0;
   uint64_t born = 0;

@@ -25,7 +25,7 @@ bool is_known_on(const Shelf& shelf) {
 }
 
 // The places of beat.lua's reply.
-constexpr size_t kEpoch = 1, kNumber = 3, kItems = 4, kForgotten = 5, kMembers = 6;
+constexpr size_t kEpoch = 1, kNumber = 3, kItems = 4, kForgotten = 5, kDeleting = 6, kMembers = 7;
 
 }  // namespace
 
@@ -159,6 +159,8 @@ void Beat::take(Shelf& shelf, const Reply& reply, int64_t number) {
     uint64_t id = 0;
     if (base::parse_decimal(take_until(forgotten, ','), id)) shared_.lanes->forget(id);
   }
+  std::string_view deleting = reply.at(kDeleting).text();
+  while (!deleting.empty()) events_.deleting(shelf, std::string(take_until(deleting, ' ')));
   events_.beaten(shelf, epoch);
 }
 

@@ -13,6 +13,8 @@ class BeatEvents {
  public:
   // It is there, with this epoch.
   virtual void beaten(Shelf& shelf, uint64_t epoch) = 0;
+  // An item is being deleted, by a proxy that waits for this one too.
+  virtual void deleting(Shelf& shelf, const std::string& item) = 0;
   // What the gate wrote there is gone, or older than what was written since (`went_back`).
   virtual void rewound(Shelf& shelf, const std::string& why, bool went_back) = 0;
   // Redis is another process, or another history, than it was.

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "proxy/sale/lanes.h"
+#include "proxy/sale/replies.h"
 #include "proxy/sale/script_call.h"
 
 namespace sluice::proxy::sale {
@@ -128,12 +129,63 @@ void Coalescer::submit(Operation&& op) {
   if (!sells && !gate_.dormant()) {
     return refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
   }
+  if (op.verb == Verb::kDelete && !may_delete(shelf, op)) return;
   if (!take_room(op)) {
     return refuse(op, "BUSY", no_room_text(shared_) + "; nothing happened, retry later");
   }
   gather(shelf, std::move(op));
   if (!sells) return gate_.wake_all();
   enqueue(shelf);
+}
+
+// Whether MySQL has what this lane had journaled of the item when its deletion was first asked for;
+// if not, the client is told how much is missing.
+bool Coalescer::may_delete(Shelf& shelf, Operation& op) {
+  const auto found = deletions_.find(op.item);
+  if (found == deletions_.end()) return true;  // to learn its checksum
+  shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
+  if (shelf.drained.last_lane_sequence() >= found->second.lane_sequence) {
+    op.order_id = found->second.checksum;
+    return true;
+  }
+  if (!op.sink) return false;
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kToConfirm;
+  verdict.numbers[0] = undrained();
+  reply_.clear();
+  append_reply(reply_, op, verdict, "");
+  deliver_(op, reply_);
+  return false;
+}
+
+int64_t Coalescer::undrained() const {
+  const uint64_t written = shared_.journal->written_sequence();
+  const uint64_t drained = shared_.drained_sequence.load(std::memory_order_relaxed);
+  return std::max<int64_t>(1, static_cast<int64_t>(written) - static_cast<int64_t>(drained));
+}
+
+// Remembers what Redis has answered to a deletion. Returns what the client is told: the records that
+// MySQL lacks, and that it is gone if the others' marks have completed it.
+Verdict Coalescer::note_deletion(Shelf& shelf, const Operation& op, Verdict verdict) {
+  if (verdict.kind == Verdict::Kind::kToConfirm) {
+    deletions_[op.item] = {static_cast<uint64_t>(verdict.numbers[0]), shelf.lane_sequence()};
+    verdict.numbers[0] = undrained();
+  } else if (verdict.kind == Verdict::Kind::kAccepted) {
+    // The others have still to follow, and then it is gone.
+    if (verdict.numbers[0] == 1) deletions_.erase(op.item);
+  } else if (deletions_.erase(op.item) > 0 && verdict.kind == Verdict::Kind::kNotFound) {
+    verdict.kind = Verdict::Kind::kAccepted;
+    verdict.numbers[0] = 1;
+  }
+  return verdict;
+}
+
+void Coalescer::deleting(Shelf& shelf, const std::string& item) {
+  if (shelf.state() != State::kOpen) return;
+  Operation op;
+  op.verb = Verb::kDelete;
+  op.item = item;
+  submit(std::move(op));
 }
 
 bool Coalescer::take_room(Operation& op) {

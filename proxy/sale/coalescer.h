@@ -16,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proxy/sale/confirmation.h"
@@ -60,10 +61,14 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
               const std::vector<ItemAnswer>& items, std::vector<Verdict> verdicts) override;
   void put_back(Shelf& shelf) override;
+  void deleting(Shelf& shelf, const std::string& item) override;
 
   void turn_ended() override;
 
  private:
+  bool may_delete(Shelf& shelf, Operation& op);
+  Verdict note_deletion(Shelf& shelf, const Operation& op, Verdict verdict);
+  int64_t undrained() const;
   bool take_room(Operation& op);
   void gather(Shelf& shelf, Operation&& op);
   static bool may_send(const Shelf& shelf);
@@ -96,6 +101,11 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
     std::string edited;    // the item that a refused batch has found so
   };
 
+  // Of an item that is to be deleted: as it was, once MySQL has all up to this lane sequence.
+  struct Deletion {
+    uint64_t checksum = 0, lane_sequence = 0;
+  };
+
   upstream::IoThread& thread_;
   upstream::Inbox& inbox_;
   upstream::RedisClient& redis_;
@@ -108,6 +118,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   SoldOutKeeper sold_out_;
   boost::asio::steady_timer check_timer_;
   std::vector<Entry> entries_;  // by number of the shelf
+  std::unordered_map<std::string, Deletion> deletions_;  // by item
   Queue<Shelf*> to_send_;       // at the end of this turn, or as soon as calls come back
   size_t calls_in_flight_ = 0;  // of the purchase script
   size_t queued_ = 0;           // operations in all shelves' waiting queues

@@ -123,10 +123,12 @@ void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64
     tally_.count(verdict.kind);
     if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
+  const Verdict told =
+      op.verb == Verb::kDelete ? note_deletion(shelf, op, verdict) : verdict;
   if (!op.sink) return;
   const uint64_t order_id = named_order(op, verdict);
   reply_.clear();
-  append_reply(reply_, op, verdict, order_id == 0 ? "" : durability(shelf, order_id));
+  append_reply(reply_, op, told, order_id == 0 ? "" : durability(shelf, order_id));
   const int64_t took_us = now_us - op.received_us;
   if (op.verb == Verb::kBuy) tally_.took(took_us);
   shared_.slow_log.note(op, took_us);

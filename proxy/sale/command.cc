@@ -38,6 +38,8 @@ constexpr std::array kSpecs{
     CommandSpec{"seckill.close", Kind::kClose, 2, 2, true, "item",
                 "Closes an item: nobody buys until it is reopened."},
     CommandSpec{"seckill.reopen", Kind::kReopen, 2, 2, true, "item", "Opens a closed item again."},
+    CommandSpec{"seckill.delete", Kind::kDelete, 2, 2, true, "item",
+                "Deletes an item that is over, once MySQL has all of it."},
     CommandSpec{"seckill.flush", Kind::kFlush, 1, 3, true, "[WAIT ms]",
                 "Drains the journal into MySQL now."},
     CommandSpec{"seckill.pause", Kind::kPause, 2, 2, true, "INTAKE|FLUSH",
@@ -242,6 +244,9 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
       break;
     case Kind::kReopen:
       op.verb = Verb::kReopen;
+      break;
+    case Kind::kDelete:
+      op.verb = Verb::kDelete;
       break;
     default:
       return invalid("not an item's command");

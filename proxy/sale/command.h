@@ -18,7 +18,8 @@ enum class CommandKind {
   kRestock,
   kCreate,
   kClose,
-  kReopen,  // become an Operation
+  kReopen,
+  kDelete,  // become an Operation
   kList,
   kFlush,
   kPause,

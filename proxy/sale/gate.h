@@ -70,6 +70,7 @@ class Gate final : public BeatEvents {
   void contradicts(Shelf& shelf, const std::string& why);
 
   void beaten(Shelf& shelf, uint64_t epoch) override;
+  void deleting(Shelf& shelf, const std::string& item) override { events_.deleting(shelf, item); }
   void rewound(Shelf& shelf, const std::string& why, bool went_back) override;
   void changed(const std::string& why) override;
 

@@ -23,6 +23,7 @@ enum class Verb : char {
   kCreate = 'N',
   kClose = 'X',
   kReopen = 'O',
+  kDelete = 'D',
 };
 
 // True if an accepted operation of this kind is a fact for the journal.
@@ -35,7 +36,7 @@ struct Operation {
   std::string request;    // "" : none
   int64_t quantity = 0;   // QTY, stock or delta
   // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel,
-  // kQuery: the client's.
+  // kQuery: the client's; kDelete: the checksum that the item must have, 0: none is known.
   uint64_t order_id = 0;
   int64_t limit = 0;      // kCreate
   int64_t start_ms = 0;   // kCreate

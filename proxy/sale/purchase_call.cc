@@ -66,6 +66,8 @@ void append_text(std::string& out, const Operation& op) {
     append_string(out, definition_text(op));
   } else if (op.verb == Verb::kReopen) {
     append_string(out, std::to_string(op.hold_ms));
+  } else if (op.verb == Verb::kDelete) {
+    append_string(out, std::to_string(op.order_id));
   } else {
     append_order_text(out, op);
   }
@@ -73,6 +75,7 @@ void append_text(std::string& out, const Operation& op) {
 
 bool parse_text(std::string_view text, Operation& op) {
   if (op.verb == Verb::kReopen) return base::parse_decimal(text, op.hold_ms);
+  if (op.verb == Verb::kDelete) return base::parse_decimal(text, op.order_id);
   return op.verb == Verb::kCreate ? parse_definition(text, op) : parse_order_text(text, op);
 }
 
@@ -298,6 +301,8 @@ journal::RecordType record_type(Verb verb) {
       return journal::RecordType::kClose;
     case Verb::kReopen:
       return journal::RecordType::kReopen;
+    case Verb::kDelete:
+      return journal::RecordType::kDelete;
     default:
       return journal::RecordType::kBuy;
   }
@@ -323,8 +328,10 @@ uint32_t append_facts(std::string& records, const std::vector<Operation>& operat
     record.item = op.item;
     record.user = op.user;
     record.request = op.request;
-    record.order_id = op.verb == Verb::kCreate ? 0 : op.order_id;
-    record.quantity = op.verb == Verb::kCancel ? verdicts[i].numbers[0] : op.quantity;
+    const bool is_order = op.verb == Verb::kBuy || op.verb == Verb::kCancel;
+    record.order_id = is_order ? op.order_id : 0;
+    const bool tells = op.verb == Verb::kCancel || op.verb == Verb::kDelete;
+    record.quantity = tells ? verdicts[i].numbers[0] : op.quantity;
     record.limit = op.limit;
     record.start_ms = op.start_ms;
     record.end_ms = op.end_ms;

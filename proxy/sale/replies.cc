@@ -146,6 +146,20 @@ void restock_reply(std::string& out, const Verdict& verdict) {
   }
 }
 
+// Of one that waits: numbers[0] are the records that MySQL lacks.
+void delete_reply(std::string& out, const Verdict& verdict) {
+  switch (verdict.kind) {
+    case Kind::kAccepted:
+      return verdict.numbers[0] == 1 ? resp::append_simple(out, "OK") : outcome(out, "PENDING", 1);
+    case Kind::kToConfirm:
+      return outcome(out, "PENDING", verdict.numbers[0]);
+    case Kind::kOnSale:
+      return outcome(out, "OPEN");
+    default:
+      return outcome(out, "NOITEM");
+  }
+}
+
 }  // namespace
 
 std::string sold_out_reply(int64_t remaining) {
@@ -176,9 +190,13 @@ void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
     case Verb::kRestock:
       return restock_reply(out, verdict);
     case Verb::kCreate:
+      if (verdict.kind == Kind::kAlready)
+        return append_error(out, "EXISTS", "item " + op.item + " is being deleted; retry later");
       if (verdict.kind != Kind::kRefused) return resp::append_simple(out, "OK");
       return append_error(out, "EXISTS",
                           "item " + op.item + " exists with other settings; see SECKILL.STOCK");
+    case Verb::kDelete:
+      return delete_reply(out, verdict);
     case Verb::kClose:
     case Verb::kReopen:
       if (verdict.kind == Kind::kNotFound) return outcome(out, "NOITEM");

@@ -17,6 +17,7 @@ std::string_view name_of(Verb verb) {
     case Verb::kRestock: return "SECKILL.RESTOCK";
     case Verb::kCreate: return "SECKILL.CREATE";
     case Verb::kClose: return "SECKILL.CLOSE";
+    case Verb::kDelete: return "SECKILL.DELETE";
     case Verb::kReopen: return "SECKILL.REOPEN";
   }
   return "";

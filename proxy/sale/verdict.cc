@@ -12,11 +12,15 @@ using Kind = Verdict::Kind;
 size_t numbers_due(Verb verb, Kind kind) {
   switch (kind) {
     case Kind::kAccepted:
-      return verb == Verb::kCancel || verb == Verb::kClose || verb == Verb::kReopen ? 1 : 0;
+      return verb == Verb::kCancel || verb == Verb::kClose || verb == Verb::kReopen ||
+                     verb == Verb::kDelete
+                 ? 1
+                 : 0;
     case Kind::kRepeated:
       return verb == Verb::kBuy ? 1 : 0;
     case Kind::kNotStarted:
     case Kind::kEnded:
+    case Kind::kToConfirm:
       return 1;
     case Kind::kLimit:
     case Kind::kFound:
@@ -53,7 +57,7 @@ std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
 }  // namespace
 
 std::optional<Verdict::Kind> Verdict::kind_of(std::string_view letter) {
-  constexpr std::string_view kLetters = "?ARLSBECNDXFT";
+  constexpr std::string_view kLetters = "?ARLSBECNDXFTVW";
   if (letter.size() != 1 || kLetters.find(letter.front()) == std::string_view::npos) return {};
   return static_cast<Kind>(letter.front());
 }

@@ -16,7 +16,8 @@ namespace sluice::proxy::sale {
 struct Verdict {
   enum class Kind : char {
     kUnknown = '?',     // an operation that the script does not know
-    kAccepted = 'A',    // of a cancel: the quantity; of a close or reopen: its record's time in ms
+    kAccepted = 'A',    // of a cancel: the quantity; of a close or reopen: its record's time in ms;
+                        // of a deletion: 1 if it was the last lane's
     kRepeated = 'R',    // the same request was accepted before; of a purchase: its order
     kLimit = 'L',       // bought so far, the last order
     kSoldOut = 'S',
@@ -24,10 +25,12 @@ struct Verdict {
     kEnded = 'E',       // ended, ms since 1970
     kClosed = 'C',
     kNotFound = 'N',    // no such item, no such order
-    kAlready = 'D',     // cancelled already
+    kAlready = 'D',     // cancelled already; of a creation: it is being deleted
     kRefused = 'X',     // would leave the bounds; exists with other settings; closed for too long
     kFound = 'F',       // an order: id, quantity; flag: placed
     kDescribed = 'T',   // an item: stock, sold, limit, start, end; flag: open
+    kOnSale = 'V',      // not to be deleted
+    kToConfirm = 'W',   // its checksum: to be deleted if it still has that later
   };
   // Of a verdict's first letter; nullopt: no verdict begins with it.
   static std::optional<Kind> kind_of(std::string_view letter);

@@ -8,11 +8,12 @@
 --       {'FORGOTTEN'} (nothing was written: an operator has given this lane up) |
 --       {'IMPOSTOR', "journal incarnation host …"} (nothing was written: somebody else has the lane) |
 --       {'OK', epoch, lanes in @wait "1,2", the number of the call before, how many items there are,
---        lanes given up "3", then for each other member "lane journal"}
+--        lanes given up "3", items that are being deleted and have no mark of this lane "phone tv",
+--        then for each other member "lane journal"}
 local shelf_key, lane = KEYS[1], ARGV[1]
 local call = redis.call
 local shelf = call('HMGET', shelf_key, '@epoch', '@wait', '@lanes', '@member:' .. lane,
-                   '@forget:' .. lane)
+                   '@forget:' .. lane, '@deleting', '@rebuild')
 local epoch, wait, lanes, member = shelf[1], shelf[2], shelf[3], shelf[4]
 if shelf[5] then return {'FORGOTTEN'} end
 if not epoch or not lanes or not member then return {'LOST'} end
@@ -24,8 +25,8 @@ local now_ms = ARGV[7] == 'stop' and 0 or time[1] * 1000 + math.floor(time[2] / 
 call('HSET', shelf_key, '@knows:' .. lane, ARGV[5], '@member:' .. lane,
      string.format('%s %s %s %d %s', ARGV[2], ARGV[3], ARGV[4], now_ms, ARGV[6]))
 
--- Of the fields those that are no items: five that are always there, @wait, and those of lanes.
-local own = 5 + (wait and 1 or 0)
+-- Of the fields those that are no items: five that are always there, others, and those of lanes.
+local own = 5 + (wait and 1 or 0) + (shelf[6] and 1 or 0) + (shelf[7] and 1 or 0)
 local forgotten, members = '', {}
 for other in string.gmatch(lanes, '%d+') do
   local fields = call('HMGET', shelf_key, '@lane:' .. other, '@member:' .. other,
@@ -41,7 +42,13 @@ for other in string.gmatch(lanes, '%d+') do
     if its_journal then members[#members + 1] = other .. ' ' .. its_journal end
   end
 end
+local unmarked = ''
+for name, marks in string.gmatch(shelf[6] or '', '(%S+)=(%S+) ') do
+  if not string.find(marks, ',' .. lane .. ',', 1, true) then
+    unmarked = unmarked .. (unmarked == '' and '' or ' ') .. name
+  end
+end
 local reply = {'OK', epoch, string.sub(wait or ',,', 2, -2), number,
-               string.format('%d', call('HLEN', shelf_key) - own), forgotten}
+               string.format('%d', call('HLEN', shelf_key) - own), forgotten, unmarked}
 for _, each in ipairs(members) do reply[#reply + 1] = each end
 return reply

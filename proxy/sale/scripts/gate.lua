@@ -124,7 +124,8 @@ if edited or too_old then
   end
   if not provable then return answer('EDITED') end
   for _, field in ipairs(others) do
-    if string.byte(field) ~= 64 or string.find(field, '^@lane:') or field == '@rebuild' then
+    if string.byte(field) ~= 64 or string.find(field, '^@lane:') or field == '@rebuild' or
+       field == '@deleting' then
       call('HDEL', shelf_key, field)
     end
   end

@@ -4,7 +4,7 @@
 -- checksum.
 local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
 local WORDS = '<I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I8'  -- 19 and the checksum
-local OPEN, CLOSED = 1, 2
+local OPEN, CLOSED, DELETING = 1, 2, 3
 
 -- The sum over the 19 words before the checksum, and the checksum.
 local function checksums(packed)
@@ -25,6 +25,48 @@ local function unpack_item(packed)
   item.stock, item.sold, item.fields, item.early, item.born, item.initial, item.limit, item.starts,
     item.ends, item.hold, item.since, item.state = struct.unpack(PACKED, packed)
   return item
+end
+
+-- Marks of an item that is being deleted stand in the shelf's field @deleting, of all such items:
+-- "phone=,7, tv=,7,8, "; an item's are the lanes that have marked it.
+local function marks_of(deleting, name)
+  local _, at = string.find(' ' .. deleting, ' ' .. name .. '=', 1, true)
+  if not at then return ',' end
+  return string.match(deleting, '^%S*', at)
+end
+
+-- `marks` nil: it is not being deleted any more.
+local function with_marks(deleting, name, marks)
+  local kept = ''
+  for each, its in string.gmatch(deleting, '(%S+)=(%S+) ') do
+    if each ~= name then kept = kept .. each .. '=' .. its .. ' ' end
+  end
+  return marks and kept .. name .. '=' .. marks .. ' ' or kept
+end
+
+-- Sets this lane's mark, in an item that is being deleted. Returns whether it was the last that was
+-- due (of all lanes that were ever heard of, but for those that an operator has given up), and
+-- whether it was there before.
+local function mark_deleted(shelf_key, name, lane)
+  local call = redis.call
+  local fields = call('HMGET', shelf_key, '@deleting', '@lanes')
+  local deleting, lanes = fields[1] or '', fields[2] or ',' .. lane .. ','
+  local marks = marks_of(deleting, name)
+  local was_there = string.find(marks, ',' .. lane .. ',', 1, true) ~= nil
+  if not was_there then marks = marks .. lane .. ',' end
+  local due = false
+  for other in string.gmatch(lanes, '%d+') do
+    due = due or not string.find(marks, ',' .. other .. ',', 1, true) and
+                 not call('HGET', shelf_key, '@forget:' .. other)
+  end
+  if due and was_there then return false, true end
+  deleting = with_marks(deleting, name, due and marks or nil)
+  if deleting == '' then
+    call('HDEL', shelf_key, '@deleting')
+  else
+    call('HSET', shelf_key, '@deleting', deleting)
+  end
+  return not due, was_there
 end
 
 local function pack_item(item)

@@ -9,7 +9,8 @@
 --       4 kinds, a letter an operation                       5 users ("/X": of none, but of kind X)
 --       6 quantities
 --       7 texts: "quantity,order,request", which is also how a buyer's field begins; of a creation
---         "limit,start,end,hold," and 8 bytes of born; of a reopening retain_ms
+--         "limit,start,end,hold," and 8 bytes of born; of a reopening retain_ms; of a deletion the
+--         checksum that the item must have, or 0
 -- A kind is in lower case if an operation before it on the same item has the same user.
 -- Reply, with nothing written: "GATE epoch" | "GAP sequence" | "IMPOSTOR journal incarnation" |
 --       "EDITED item"
@@ -84,7 +85,7 @@ end
 -- there are several: "live quantity,last order". Further orders have fields of their own:
 -- user/o/order → "qty,request[,c[,…]]" and user/r/request → order. '/' is in no user's name; REQs
 -- of restocks stand under "/r/request".
-local function other_operations(item, buyers_key, not_on_sale)
+local function other_operations(item, name, buyers_key, not_on_sale)
   local function read_buyer(field)
     local first, live, last = string.match(field, '^([^;]*);(%d+),(%d+)$')
     first = first or field
@@ -191,6 +192,7 @@ local function other_operations(item, buyers_key, not_on_sale)
                    item.ends == ends and item.hold == hold
       return same and 'R' or 'X'
     end
+    if item.state == DELETING then return 'D' end
     call('DEL', buyers_key)
     item.exists, item.stock, item.sold, item.fields, item.early = true, quantity, 0, 0, 0
     item.initial, item.limit, item.born = quantity, limit, born
@@ -214,6 +216,24 @@ local function other_operations(item, buyers_key, not_on_sale)
     return string.format('A %d', item.since)
   end
 
+  -- In two steps, so that nothing of the item can still be on its way to MySQL: first its checksum
+  -- is told; once MySQL has all that this lane has journaled by then, it is asked for with that, and
+  -- marked by this lane if it has not changed. With the mark of the last lane it goes.
+  local function delete(_, _, _, _, expected)
+    if not item.exists and item.state ~= DELETING or item.gone then return 'N' end
+    local is_over = item.state ~= OPEN or item.ends ~= 0 and redis_now_ms() >= item.ends
+    if not is_over then return 'V' end
+    local sum = string.format('%d', (checksums(pack_item(item))))
+    if expected ~= sum then return 'W ' .. sum end
+    local is_last, was_marked = mark_deleted(shelf_key, name, ARGV[1])
+    if was_marked and not is_last then return 'W ' .. sum end
+    item.exists, item.state, item.settings_changed, item.shut = false, DELETING, true, 'N'
+    if not is_last then return 'A 0' end
+    call('UNLINK', buyers_key)
+    item.gone = true
+    return 'A 1'
+  end
+
   local function describe()
     if not item.exists then return 'N' end
     return string.format('T %d %d %d %d %d %s', item.stock, item.sold, item.limit, item.starts,
@@ -222,7 +242,7 @@ local function other_operations(item, buyers_key, not_on_sale)
 
   local decide = {
     B = buy, C = cancel, Q = query, T = describe, R = restock, N = create,
-    X = function() return set_state(CLOSED) end,
+    D = delete, X = function() return set_state(CLOSED) end,
     -- Closed for longer, it may be retired from journals already.
     O = function(_, _, _, _, retain_ms)
       if item.exists and item.state == CLOSED and time_ms - item.since > tonumber(retain_ms) then
@@ -235,6 +255,7 @@ local function other_operations(item, buyers_key, not_on_sale)
     local order, request = string.match(text, '^[^,]*,([^,]*),([^,]*)$')
     local decide_one = decide[kind]
     if not decide_one then return '?' end
+    if item.state == DELETING and kind ~= 'D' and kind ~= 'N' then return 'N' end
     return decide_one(user, quantity, order, request, text)
   end
 end
@@ -260,7 +281,7 @@ local function read_item(packed)
             born = NO_BORN}
   end
   local item = unpack_item(packed)
-  item.exists, item.ends_in_ms = true, -1
+  item.exists, item.ends_in_ms = item.state ~= DELETING, -1
   return item
 end
 
@@ -303,7 +324,7 @@ for k = 1, item_count do
       fields, size = fields + write_first_orders(buyers_key, size), 0
       item = item or read_item(packed)
       item.stock, item.sold, item.fields, item.most, item.shut = stock, sold, fields, most, shut
-      decide_other = decide_other or other_operations(item, buyers_key, not_on_sale)
+      decide_other = decide_other or other_operations(item, names[k], buyers_key, not_on_sale)
       verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
       stock, sold, fields, most, shut = item.stock, item.sold, item.fields, item.most, item.shut
       limit, born, ends_in_ms = item.limit, item.born, item.ends_in_ms
@@ -330,7 +351,9 @@ for k = 1, item_count do
   local born_low, born_high = struct.unpack('<I4I4', born)
   heads[k] = remaining .. ' ' .. fields_before .. ' ' .. fields .. ' ' .. limit .. ' ' ..
              string.format('%d %d %d', ends_in_ms, born_low, born_high)
-  if writes > before then
+  if writes > before and item and item.gone then
+    call('HDEL', shelf_key, names[k])
+  elseif writes > before then
     local at = #changed
     changed[at + 1] = names[k]
     if item and (item.settings_changed or not packed) then

@@ -76,7 +76,7 @@ local last = waits_at and waits_at - 1 or to
 -- ---- Apply what is above the lane sequence, up to `last`.
 
 -- Of one item.
-local function replayer(buyers_key, item)
+local function replayer(name, buyers_key, item)
   -- A buyer, and of the order: its value and what stands there of a cancellation ('': it is live).
   local function find(user, order)
     local field = call('HGET', buyers_key, user)
@@ -181,7 +181,15 @@ local function replayer(buyers_key, item)
 
   -- Of one lane the later record of the same millisecond holds.
   local function set_state(wanted, time_ms)
-    if time_ms >= item.since then item.state, item.since = wanted, time_ms end
+    if time_ms >= item.since and item.state ~= DELETING then item.state, item.since = wanted, time_ms end
+  end
+  -- Returns true if the item goes.
+  function apply.D()
+    item.state = DELETING
+    local is_last = mark_deleted(shelf_key, name, ARGV[1])
+    if not is_last then return false end
+    call('UNLINK', buyers_key)
+    return true
   end
   function apply.X(_, _, _, _, _, time_ms) set_state(CLOSED, time_ms) end
   function apply.O(_, _, _, _, _, time_ms) set_state(OPEN, time_ms) end
@@ -192,7 +200,7 @@ local applied, changed = 0, {}
 for k = 1, #names do
   local list, at, born = records[k], 1, nil
   local item, before = items[k], applied
-  local apply = item and replayer(KEYS[k + 2], item)
+  local apply = item and replayer(names[k], KEYS[k + 2], item)
   while at <= #list do
     local kind, after = list[at], behind(list, at)
     if kind == 'G' then
@@ -200,7 +208,7 @@ for k = 1, #names do
     elseif list[at + 1] > sequence and list[at + 1] <= last then
       if kind == 'N' and (not item or older(item.born, born)) then
         item = {born = born}
-        apply = replayer(KEYS[k + 2], item)
+        apply = replayer(names[k], KEYS[k + 2], item)
         apply.N(unpack(list, at + 2, after - 1))
         applied = applied + 1
       elseif kind == 'N' or not item or item.born ~= born then
@@ -209,15 +217,18 @@ for k = 1, #names do
         for i = at + 3, after - 1, 3 do apply.buy(list[i], list[i + 1], list[i + 2]) end
         applied = applied + list[at + 2]
       else
-        apply[kind](unpack(list, at + 2, after - 1))
+        local is_gone = apply[kind](unpack(list, at + 2, after - 1))
         applied = applied + 1
+        if kind == 'D' and is_gone then item = nil end
       end
     end
     at = after
   end
-  if applied > before then
+  if applied > before and item then
     changed[#changed + 1] = names[k]
     changed[#changed + 1] = pack_item(item)
+  elseif items[k] and not item then
+    call('HDEL', shelf_key, names[k])
   end
 end
 

@@ -24,15 +24,15 @@ class BeatScriptTest : public CallTest {
 
 TEST_F(BeatScriptTest, TellsTheEpochTheNumberBeforeTheItemsAndTheOthers) {
   apply({create(5)});
-  EXPECT_EQ(beat(8), "OK 5  5 1  8 22");
-  EXPECT_EQ(beat(9), "OK 5  8 1  8 22");
+  EXPECT_EQ(beat(8), "OK 5  5 1   8 22");
+  EXPECT_EQ(beat(9), "OK 5  8 1   8 22");
   EXPECT_EQ(own("@knows:7"), ",7,8,");
   EXPECT_TRUE(own("@member:7").ends_with(" 9")) << own("@member:7");
 }
 
 TEST_F(BeatScriptTest, TellsWhoIsWaitedForAndWhoWasGivenUp) {
   redis_.run({"HSET", kKey, "@wait", ",8,", "@forget:9", "1"});
-  EXPECT_EQ(beat(8), "OK 5 8 5 0 9 8 22");
+  EXPECT_EQ(beat(8), "OK 5 8 5 0 9  8 22");
 }
 
 TEST_F(BeatScriptTest, WritesNothingWhereItIsNotKnown) {
