@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -22,17 +23,6 @@ namespace sluice::ctl {
 namespace {
 
 constexpr auto kBeats = std::chrono::milliseconds(1200);  // a proxy beats twice a second
-
-// On one shelf. First the word, then what it makes void: no proxy sees the member gone without it.
-// A gate looks only at lanes in @lanes, and Redis may have lost this one while others still wait
-// for it.
-constexpr std::string_view kForget = R"(
-local shelf_key, lane = KEYS[1], ARGV[1]
-local lanes = redis.call('HGET', shelf_key, '@lanes') or ','
-if not string.find(lanes, ',' .. lane .. ',', 1, true) then lanes = lanes .. lane .. ',' end
-redis.call('HSET', shelf_key, '@lanes', lanes, '@forget:' .. lane, '1')
-redis.call('HDEL', shelf_key, '@member:' .. lane, '@knows:' .. lane)
-)";
 
 using Lane = uint32_t;
 using LaneSet = std::set<Lane>;
@@ -238,6 +228,20 @@ Status list(RedisConnection& redis) {
   return {};
 }
 
+// All at once: no proxy sees the member gone without the word.
+Status forget_on(RedisConnection& redis, uint32_t shelf, const std::string& id) {
+  const std::string key = shelves::shelf_key(shelf);
+  redis.send({"MULTI"});
+  redis.send({"HSET", key, "@forget:" + id, "1"});
+  redis.send({"HDEL", key, "@member:" + id, "@knows:" + id});
+  redis.send({"EXEC"});
+  std::optional<Error> refused;  // every reply is to be read
+  for (int i = 0; i < 4; ++i) {
+    if (const auto told = redis.read(); !told) refused = told.error();
+  }
+  return refused ? Status(*refused) : Status();
+}
+
 Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
   const auto shelves = shelves_of(redis);
   if (!shelves) return shelves.error();
@@ -254,11 +258,7 @@ Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
   }
   for (const Lane lane : lanes) {
     const std::string id = std::to_string(lane);
-    for (uint32_t shelf = 0; shelf < *shelves; ++shelf)
-      redis.send({"EVAL", kForget, "1", shelves::shelf_key(shelf), id});
-    for (uint32_t shelf = 0; shelf < *shelves; ++shelf) {
-      if (const auto told = redis.read(); !told) return told.error();
-    }
+    for (uint32_t shelf = 0; shelf < *shelves; ++shelf) SLUICE_TRY(forget_on(redis, shelf, id));
     std::printf("proxy %s is given up; what only its journal knows is not waited for\n",
                 id.c_str());
   }

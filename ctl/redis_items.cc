@@ -84,12 +84,12 @@ bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view val
   return kind == "o" && add_order(buyers, user, field, quantity, first.starts_with('c'));
 }
 
-// "sequence bytes bytes …"; "sequence 0 0 " holds nothing.
+// "sequence bytes bytes …"; one of no bytes only keeps the list.
 void add_receipt(Receipts& receipts, std::string_view text) {
   std::string_view rest = text;
   uint64_t sequence = 0;
   if (!base::parse_decimal(take_until(rest, " "), sequence)) return;
-  receipts[sequence] = rest == "0 0 " ? std::string_view() : text;
+  receipts[sequence] = rest.starts_with("0 0 ") ? std::string_view() : text;
 }
 
 // A proxy that sells has been through the gates of all shelves, but for a moment after a flush. So

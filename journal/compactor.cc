@@ -19,13 +19,13 @@ constexpr uint64_t kFreeBytesMin = uint64_t{64} << 20;
 Error interrupted() { return Error(ErrorClass::kUnavailable, "the compaction was interrupted"); }
 
 // Since when nobody can buy the item any more; INT64_MAX: somebody can.
-int64_t over_since_ms(const ItemState& item) {
+int64_t over_since_ms(const ItemKey& key, const ItemState& item, uint32_t proxy_id) {
   int64_t since_ms = INT64_MAX;
   if (item.closed_ms != 0) since_ms = item.closed_ms;
   if (item.end_ms != 0) since_ms = std::min(since_ms, item.end_ms);
-  // Late cancels of an item that was retired before. (One that was created through another proxy
-  // begins with this lane's first batch.)
-  const bool remnant = !item.created && item.first_lane_sequence > 1 && item.reopened_ms == 0;
+  // Late cancels of an item that was retired before: this proxy created it, yet its CREATE is gone.
+  const bool remnant =
+      !item.created && proxy_of_id(key.born) == proxy_id && item.reopened_ms == 0;
   if (remnant) since_ms = item.last_ms;
   return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
 }
@@ -198,11 +198,12 @@ size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) 
     auto found = find_over_(quiet, until_ms);
     if (found) over = std::move(*found);
   }
+  const uint32_t proxy_id = segments_.back().header.proxy_id;
   const size_t before = snapshot.items.size();
   for (auto item = snapshot.items.begin(); item != snapshot.items.end();) {
     const bool is_quiet = item->second.last_ms <= until_ms;
     const bool is_over = find_over_ ? is_quiet && over.contains(item->first.name)
-                                    : over_since_ms(item->second) <= until_ms;
+                                    : over_since_ms(item->first, item->second, proxy_id) <= until_ms;
     item = is_over ? snapshot.retire(item) : std::next(item);
   }
   return before - snapshot.items.size();

@@ -56,9 +56,9 @@ class Compactor {
 
   // One pass at wall time `now_ms`. Every record below `position` of this journal is in MySQL. An
   // item is retired twice `retain_ms` after it was closed or ended, a segment deleted `retain_ms`
-  // after it was drained; but while the writer has no room (kRoomWantedName) the older half of those
-  // that are only kept for that time goes at once. Compacts only if at least `segments_min` whole
-  // segments wait for it.
+  // after it was drained; but while the writer has no room (kRoomWantedName) the older half of
+  // those that are only kept for that time goes at once. Compacts only if at least `segments_min`
+  // whole segments wait for it.
   // Whatever failed is tried anew, from the files, by the next pass. kUnavailable: interrupted.
   // kRefused: the folder holds another journal than `journal_id` (0: any), so `position` does not
   // concern it.

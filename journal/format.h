@@ -31,7 +31,7 @@ inline constexpr size_t kPartHeaderBytes = 64;
 inline constexpr size_t kManifestHeaderBytes = 96;
 inline constexpr size_t kManifestPartBytes = 40;
 inline constexpr size_t kManifestShelfBytes = 16;
-inline constexpr size_t kManifestItemBytes = 152;  // and then the item's name
+inline constexpr size_t kManifestItemBytes = 144;  // and then the item's name
 inline constexpr size_t kManifestBytesMax = size_t{1} << 30;
 
 // Frame: header, payload, zeros up to a multiple of kFrameAlignment.

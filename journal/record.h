@@ -46,6 +46,9 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
+// The proxy.id in an id that tells an order, or what an item was born as.
+constexpr uint32_t proxy_of_id(uint64_t id) { return static_cast<uint32_t>(id >> 12) & 0x3ff; }
+
 // Whether it sets limit, start_ms, end_ms and hold_ms.
 constexpr bool has_settings(RecordType type) {
   return type == RecordType::kCreate || type == RecordType::kChange;

@@ -31,9 +31,8 @@ void put_item(std::string& out, const ItemKey& key, const ItemState& item) {
                                item.closed_ms, item.reopened_ms, item.last_ms}) {
     put(out, number);
   }
-  for (const uint64_t number : {item.first_sequence, item.last_sequence, item.first_lane_sequence,
-                                item.last_lane_sequence, item.last_order_id, item.records,
-                                key.born}) {
+  for (const uint64_t number : {item.first_sequence, item.last_sequence, item.last_lane_sequence,
+                                item.last_order_id, item.records, key.born}) {
     put(out, number);
   }
   put(out, static_cast<uint8_t>((item.created ? kCreatedFlag : 0) |
@@ -71,9 +70,8 @@ bool take_item(Source& in, ItemKey& key, ItemState& item) {
                           &item.closed_ms, &item.reopened_ms, &item.last_ms}) {
     in.take(*number);
   }
-  for (uint64_t* number : {&item.first_sequence, &item.last_sequence, &item.first_lane_sequence,
-                           &item.last_lane_sequence, &item.last_order_id, &item.records,
-                           &key.born}) {
+  for (uint64_t* number : {&item.first_sequence, &item.last_sequence, &item.last_lane_sequence,
+                           &item.last_order_id, &item.records, &key.born}) {
     in.take(*number);
   }
   uint8_t flags = 0, name_bytes = 0;
@@ -138,10 +136,7 @@ Status check_folder(const std::string& dir, const Folder& folder) {
 }  // namespace
 
 void ItemState::add(const Record& record) {
-  if (records == 0) {
-    first_sequence = record.sequence;
-    first_lane_sequence = record.lane_sequence;
-  }
+  if (records == 0) first_sequence = record.sequence;
   ++records;
   last_sequence = record.sequence;
   last_lane_sequence = record.lane_sequence;

@@ -42,7 +42,6 @@ struct ItemState {
   int64_t last_ms = 0;          // the latest time of any record
   uint64_t first_sequence = 0;  // in the journal
   uint64_t last_sequence = 0;
-  uint64_t first_lane_sequence = 0;
   uint64_t last_lane_sequence = 0;
   uint64_t last_order_id = 0;   // of a purchase; 0: none
   uint64_t records = 0;

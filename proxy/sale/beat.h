@@ -4,9 +4,9 @@
 //   twice a second, for each shelf that was through the gate: beat.lua ─► BeatEvents, Lanes
 //
 // On a shelf stand, of each lane L, `@member:L` (journal, incarnation, host, time and number of
-// its last beat), `@knows:L` (whom L has in its `peers` file) and `@forget:L` (given up by an operator).
-// A number that is older than one which Redis has taken already means that Redis went back in time.
-// One a thread, on its connection.
+// its last beat), `@knows:L` (whom L has in its `peers` file) and `@forget:L` (given up by an
+// operator). A number that is older than one which Redis has taken already means that Redis went
+// back in time. One a thread, on its connection.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>

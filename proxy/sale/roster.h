@@ -1,7 +1,7 @@
 // Finds the other proxies that stand on any shelf, before the gate asks for the first.
 //
-// Whoever stands on one shelf may have sold from all of them, also from one that Redis has just lost
-// together with all who stood there: a newcomer that did not know of them would open it as new. So
+// Whoever stands on one shelf may have sold from all of them, also from one that Redis has just
+// lost with all who stood there: a newcomer that did not know of them would open it as new. So
 // all shelves are looked at, those of other threads too, and who was not known is written down
 // (lanes.h) first. With another number of shelves the program ends before it makes any. One a gate,
 // on its thread.

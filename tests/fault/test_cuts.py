@@ -33,8 +33,9 @@ def sale_through(lab, fault, stock=5, **settings):
 
 @pytest.mark.parametrize("action", CUTS)
 def test_a_cut_at_one_purchase_has_one_outcome(lab, fault, action):
-    """The connection to Redis is cut at one call of the purchase script, before, in or after it. The
-    buyer is answered, and asking again with the same REQ gets the same order; one unit is sold."""
+    """The connection to Redis is cut at one call of the purchase script, before, in or
+    after it. The buyer is answered, and asking again with the same REQ gets the same order;
+    one unit is sold."""
     redis, between, database, proxy, flusher = sale_through(lab, fault)
     rule = between.on(script_call("purchase", "phone"), action)
     reply = buy_once(proxy, "phone", "ann", "r1")

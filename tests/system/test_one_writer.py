@@ -63,8 +63,8 @@ def test_a_successor_waits_until_the_beat_of_a_killed_one_is_old(lab):
         def told():
             reply = client("SECKILL.BUY", "phone", "bob", "REQ", "r")
             assert isinstance(reply, RespError), reply
-            return reply.text == ("LOADING the process that had this proxy.id before wrote a moment "
-                                  "ago; nothing happened, retry later")
+            return reply.text == ("LOADING the process that had this proxy.id before wrote a "
+                                  "moment ago; nothing happened, retry later")
         until(told, 2, "the reason")
         assert "wrote a moment ago" in proxy.get("/readyz").text
         proxy.wait_ready(within_s=8)

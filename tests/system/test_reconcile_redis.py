@@ -134,12 +134,12 @@ def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
         sequence, *writer = client("HGET", SHELF, "@lane:0").split()
         last = int(sequence) + 1
         client("HSET", SHELF, "@lane:0", " ".join((str(last), *writer)))
-        client("RPUSH", RECEIPTS, f"{last} 4 1 heaAnother-phone")
+        client("RPUSH", RECEIPTS, f"{last} 4 1 {sequence} headA…phone")
         found = sale.agrees()
         item = found.item("phone")
         assert item["redis"]["unjournaled_batches"] == 1 and "receipts" in item["notes"][0]
         client("RPOP", RECEIPTS)
-        client("RPUSH", RECEIPTS, f"{last} 4 1 heaAradio")
+        client("RPUSH", RECEIPTS, f"{last} 4 1 {sequence} headA…radio")
         item = sale.agrees().item("phone")
         assert item["redis"]["unjournaled_batches"] == 0, "the batch is another item's"
         edit(client, sold=1)
@@ -147,5 +147,5 @@ def test_redis_ahead_of_a_killed_proxys_journal_is_explained(lab):
         edit(client, sold=-1)
         client("DEL", RECEIPTS)
         sale.differs("redis receipts")
-        client("RPUSH", RECEIPTS, f"{last} 0 0 ")  # as the gate leaves a list that is gone
+        client("RPUSH", RECEIPTS, f"{last} 0 0 {last} ")  # as the gate leaves a list that is gone
         sale.differs("redis receipts")

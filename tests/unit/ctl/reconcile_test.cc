@@ -87,9 +87,9 @@ TEST(BuyerField, WhatIsOfTheItemOrARestockIsNoOrder) {
 
 TEST(Receipt, IsKnownByItsSequenceAndOneThatHoldsNothingIsEmpty) {
   Receipts receipts;
-  for (const std::string_view text : {"7 0 0 ", "8 4 1 headAops", "nonsense", ""})
+  for (const std::string_view text : {"7 0 0 7 ", "8 4 1 7 headAops", "nonsense", ""})
     add_receipt(receipts, text);
-  EXPECT_EQ(receipts, (Receipts{{7, ""}, {8, "8 4 1 headAops"}}));
+  EXPECT_EQ(receipts, (Receipts{{7, ""}, {8, "8 4 1 7 headAops"}}));
 }
 
 class SourcesTest : public testing::Test {

@@ -52,7 +52,7 @@ TEST_F(CompactorTest, TheTableIsWhatTheRecordsComeDownTo) {
   fill(*commit, "other", 2);
   compact();
   const Snapshot made = snapshot();
-  const ItemState& phone = made.items.at(ItemKey{"phone"});
+  const ItemState& phone = made.items.at(key("phone"));
   EXPECT_TRUE(phone.created);
   EXPECT_EQ(phone.initial_stock, 1'000'000);
   EXPECT_EQ(phone.given, 1'000'003);
@@ -62,12 +62,11 @@ TEST_F(CompactorTest, TheTableIsWhatTheRecordsComeDownTo) {
   EXPECT_EQ(phone.last_ms, kStartMs + 15);
   EXPECT_EQ(phone.first_sequence, 1u);
   EXPECT_EQ(phone.last_sequence, 16u);
-  EXPECT_EQ(phone.first_lane_sequence, 1u);
   EXPECT_EQ(phone.last_lane_sequence, 5u);
   EXPECT_EQ(phone.last_order_id, last_order);
   EXPECT_EQ(phone.records, 12u);
-  EXPECT_FALSE(made.items.at(ItemKey{"watch"}).created);
-  EXPECT_EQ(made.items.at(ItemKey{"watch"}).sold, 4);
+  EXPECT_FALSE(made.items.at(key("watch")).created);
+  EXPECT_EQ(made.items.at(key("watch")).sold, 4);
   EXPECT_EQ(made.end_ms, kStartMs + static_cast<int64_t>(made.end_sequence) - 2);
   EXPECT_EQ(made.order_id_max, 1000 + made.end_sequence - 1);
 }
@@ -124,7 +123,6 @@ TEST_F(CompactorTest, EachBatchStaysWholeAndTheirNumbersHaveNoGap) {
     }
   }
   EXPECT_EQ(last, batches_);
-  for (const auto& [key, item] : snapshot().items) EXPECT_EQ(item.first_lane_sequence, 1u);
 }
 
 // Retention is a wish, the limit is not: drained segments that are only kept go once there is no
@@ -168,7 +166,7 @@ TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(500).items_retired, 1u);
   const Snapshot made = snapshot();
-  EXPECT_FALSE(made.items.contains(ItemKey{"phone"}));
+  EXPECT_FALSE(made.items.contains(key("phone")));
   EXPECT_GT(made.retired_ms, closed_ms);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
   // What is left of it in the parts goes once it is more than half of them.
@@ -178,7 +176,7 @@ TEST_F(CompactorTest, AClosedItemIsRetiredWhenTheRetentionHasPassed) {
     retire(500);
   }
   for (const PartInfo& part : snapshot().parts) held += part.records;
-  EXPECT_EQ(held, snapshot().items.at(ItemKey{"other"}).records);
+  EXPECT_EQ(held, snapshot().items.at(key("other")).records);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
 }
 
@@ -192,7 +190,7 @@ TEST_F(CompactorTest, GarbageIsWrittenAwayOnceItIsOverHalf) {
   ASSERT_GT(snapshot().parts[0].records, 1000u);
   fill(*commit, "other", 1);
   retire(1000);
-  EXPECT_EQ(snapshot().parts[0].records, snapshot().items.at(ItemKey{"other"}).records);
+  EXPECT_EQ(snapshot().parts[0].records, snapshot().items.at(key("other")).records);
   EXPECT_THAT(history(), AreTheFacts(without("phone", facts())));
 }
 
@@ -218,7 +216,7 @@ TEST_F(CompactorTest, AReopenThatIsDrainedLateIsNotOverlooked) {
   EXPECT_EQ(compactor.pass(drained, now_ms_, 100'000)->items_retired, 0u);
   fill(*commit, "other", 1);
   EXPECT_EQ(compactor.pass(end(), now_ms_, 100'000)->items_retired, 0u);
-  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).closed_ms, 0);
+  EXPECT_EQ(snapshot().items.at(key("phone")).closed_ms, 0);
   EXPECT_THAT(history(), AreTheFacts(facts()));
 }
 
@@ -230,7 +228,7 @@ TEST_F(CompactorTest, AnItemThatSellsAfterItsCloseWasReopenedThroughAnotherProxy
   now_ms_ += 1'000'000;
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
-  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).closed_ms, 0);
+  EXPECT_EQ(snapshot().items.at(key("phone")).closed_ms, 0);
   EXPECT_THAT(history(), AreTheFacts(facts()));
 }
 
@@ -263,7 +261,7 @@ TEST_F(CompactorTest, AnItemOfAnotherProxyIsNotRetiredWithoutItsClose) {
   now_ms_ += 1'000'000;
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(0).items_retired, 0u);
-  EXPECT_TRUE(snapshot().items.contains(ItemKey{"foreign"}));
+  EXPECT_TRUE(snapshot().items.contains(key("foreign")));
 }
 
 TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
@@ -277,7 +275,7 @@ TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   fill(*commit, "other", 1);
   EXPECT_EQ(retire(1000).items_retired, 0u);
   ASSERT_EQ(snapshot().parts.size(), 2u);
-  EXPECT_EQ(snapshot().items.at(ItemKey{"phone"}).last_lane_sequence, batches_["phone"])
+  EXPECT_EQ(snapshot().items.at(key("phone")).last_lane_sequence, batches_["phone"])
       << "the proxy needs it at its start";
   auto late = facts();
   std::erase_if(late, [](const Fact& fact) {

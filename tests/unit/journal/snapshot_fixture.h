@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,7 +54,13 @@ MATCHER_P(AreTheFacts, expected, "") {
 
 class SnapshotTest : public JournalTest {
  protected:
-  SnapshotTest() { options_.segment_bytes = kSegmentBytesMin; }
+  // An id of this proxy; 0 is one of another.
+  static constexpr uint64_t kOwnBorn = uint64_t{7} << 12;
+
+  SnapshotTest() {
+    options_.segment_bytes = kSegmentBytesMin;
+    options_.proxy_id = 7;
+  }
 
   // Writes a batch of `count` records of the item: purchases of buyers of their own, unless `type`
   // says otherwise. Each is a millisecond younger than the one before.
@@ -62,6 +69,7 @@ class SnapshotTest : public JournalTest {
     std::string fields, bytes;
     append_field(fields, "note", std::string(field_bytes, 'x'));
     const uint64_t batch = ++batches_[item];
+    if (type == RecordType::kCreate) created_.insert(item);
     for (uint32_t i = 0; i < count; ++i) {
       const std::string user = "user" + std::to_string(++written_);
       Record record;
@@ -69,6 +77,7 @@ class SnapshotTest : public JournalTest {
       record.time_ms = now_ms_++;
       record.lane_sequence = batch;
       record.item = item;
+      record.born = born(item);
       record.quantity = type == RecordType::kCreate ? 1'000'000 : 1;
       if (type == RecordType::kBuy || type == RecordType::kCancel) {
         record.user = user;
@@ -82,6 +91,8 @@ class SnapshotTest : public JournalTest {
     commit.submit(std::move(bytes), count, 0, 1000 + written_, outcomes.collect());
     EXPECT_EQ(outcomes.wait(1).size(), 1u);
   }
+  uint64_t born(const std::string& item) { return created_.contains(item) ? kOwnBorn : 0; }
+  ItemKey key(const std::string& item) { return {item, born(item)}; }
   // Sells `item` until `segments` more segments are full, in batches of 1 to 7.
   void fill(GroupCommit& commit, const std::string& item, size_t count) {
     const size_t wanted = segments(dir_, fs_)->back().number + count;
@@ -145,6 +156,7 @@ class SnapshotTest : public JournalTest {
   int64_t now_ms_ = kStartMs;
   uint64_t written_ = 0;
   std::map<std::string, uint64_t> batches_;  // the last one of each item
+  std::set<std::string> created_;            // here
 };
 
 }  // namespace sluice::journal

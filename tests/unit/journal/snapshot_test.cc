@@ -48,7 +48,7 @@ TEST_F(SnapshotTest, ManifestComesBackAsItWasWritten) {
   item.initial_stock = 1, item.given = 2, item.sold = 3, item.cancelled = 4, item.limit = 5;
   item.start_ms = 6, item.end_ms = 7, item.closed_ms = 8, item.reopened_ms = 9, item.last_ms = 10;
   item.first_sequence = 11, item.last_sequence = 12;
-  item.first_lane_sequence = 13, item.last_lane_sequence = 14;
+  item.last_lane_sequence = 14;
   item.last_order_id = 15, item.records = 16, item.hold_ms = 17, item.deleted = true;
   snapshot.shelves = {{18, 19}, {}, {20, 0}};
   snapshot.items.emplace(ItemKey{"phone", 21}, item);
