@@ -21,7 +21,7 @@ void Roster::look() {
                 [this, shelf](const Result<Reply>& reply) {
                   if (!reply) return;
                   // What Redis refuses here it refuses the gate too.
-                  if (reply->size() == 2) look_at(shelf, *reply);
+                  if (reply->size() == 2 && !look_at(shelf, *reply)) return;
                   answered();
                 });
   }
@@ -32,10 +32,12 @@ void Roster::lost() {
   waits_ = false;
 }
 
-void Roster::look_at(uint32_t shelf, const Reply& fields) {
+// False: the program is about to end, and till then the gate must not begin.
+bool Roster::look_at(uint32_t shelf, const Reply& fields) {
   const std::string_view number = fields.at(0).text();
   if (!number.empty() && number != std::to_string(shared_.shelves)) {
-    return shared_.fatal(other_shelves(redis_.endpoint().text(), number, shared_.shelves));
+    shared_.fatal(other_shelves(redis_.endpoint().text(), number, shared_.shelves));
+    return false;
   }
   std::string_view lanes = fields.at(1).text();
   const Lanes::Peers known = shared_.lanes->peers();
@@ -53,6 +55,7 @@ void Roster::look_at(uint32_t shelf, const Reply& fields) {
                   answered();
                 });
   }
+  return true;
 }
 
 // Fields: whether it was given up, "journal …", "sequence journal …".

@@ -30,7 +30,7 @@ class Roster {
   void poll();
 
  private:
-  void look_at(uint32_t shelf, const upstream::Reply& fields);
+  bool look_at(uint32_t shelf, const upstream::Reply& fields);
   void meet(uint64_t lane, const upstream::Reply& fields);
   void answered();
 

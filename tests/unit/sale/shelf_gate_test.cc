@@ -324,6 +324,18 @@ TEST_F(ShelfReplayTest, ALaneStandsAtTheEndAlsoIfNothingIsLeftOfItsBatches) {
   EXPECT_EQ(item("x").sold, 0u);
 }
 
+// A replay that was cut off has been applied up to the middle of what the next one sends at once.
+TEST_F(ShelfReplayTest, OfAChunkOnlyBatchesThatAreMissingAreApplied) {
+  sell_as({});
+  Records half, whole;
+  for (Records* records : {&half, &whole}) {
+    records->born("phone", 1).create("phone", 1, 5).other("phone", 'R', 2, 3, "", "");
+  }
+  EXPECT_EQ(replay(half, 0, 2), "OK 2");
+  EXPECT_EQ(replay(whole.other("phone", 'R', 3, 4, "", ""), 0, 3), "OK 1");
+  EXPECT_EQ(item().stock, 12u);
+}
+
 TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   Records later;
   later.born("x", 1).buy("x", 2, "a", 1, "11");
