@@ -67,6 +67,14 @@ CREATE TABLE IF NOT EXISTS sluice_dead_letter (
   KEY order_id (order_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
+-- Of items that were deleted: the units of their orders that are not cancelled, until an item is made
+-- anew under the name, whose row begins with them.
+CREATE TABLE IF NOT EXISTS sluice_deleted_item (
+  item_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  units   BIGINT NOT NULL,
+  PRIMARY KEY (item_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
 -- Cancels that were drained before their orders: the buyer cancelled through one proxy what he had
 -- bought through another, whose journal comes later. The order's insert takes its row out again.
 CREATE TABLE IF NOT EXISTS sluice_early_cancel (

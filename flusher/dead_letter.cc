@@ -1,5 +1,6 @@
 #include "flusher/dead_letter.h"
 
+#include "flusher/deleted_item.h"
 #include "flusher/item_rows.h"
 #include "orders/json_text.h"
 
@@ -66,7 +67,8 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   ItemChange& item = changes.item(record->item);
   item.sold = record->quantity;
   item.updated_ms = record->time_ms;
-  return update_items(connection, orders, changes, connection.max_allowed_packet());
+  if (auto failure = take_deleted_items(connection, changes)) return failure;
+  return update_items(connection, changes, connection.max_allowed_packet());
 }
 
 }  // namespace

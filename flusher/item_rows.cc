@@ -45,26 +45,6 @@ std::optional<Failure> add_counters(Connection& connection, const ChangeSet& cha
   return send();
 }
 
-std::string deletion(const std::string& item_id) {
-  std::string statement = "DELETE FROM items WHERE item_id = ";
-  sql::append_quoted(statement, item_id);
-  return statement;
-}
-
-// If the item has no row: its first one, with the live orders of the name that are not of this
-// transaction, whose share is added behind it.
-std::string first_row(const orders::OrderTable& table, const std::string& item_id,
-                      const ItemChange& change) {
-  std::string quoted;
-  sql::append_quoted(quoted, item_id);
-  std::string statement = "INSERT IGNORE INTO items (item_id, stock, sold, updated_at) SELECT " +
-                          quoted + ", units, units, ";
-  orders::append_datetime(statement, change.updated_ms);
-  return statement + " FROM (SELECT COALESCE(SUM(quantity), 0) - (" + std::to_string(change.sold) +
-         ") AS units FROM " + table.quoted_name() + " WHERE item_id = " + quoted +
-         " AND status <> 'cancelled') AS live";
-}
-
 void append_time_or_null(std::string& out, int64_t time_ms) {
   if (time_ms == 0) {
     out += "NULL";
@@ -95,16 +75,8 @@ std::string definition(const std::string& item_id, const ItemChange& change) {
 
 }  // namespace
 
-std::optional<Failure> update_items(Connection& connection, const orders::OrderTable& table,
-                                    const ChangeSet& changes, size_t statement_bytes) {
-  for (const auto& [item_id, change] : changes.items) {
-    if (change.deleted) {
-      if (auto failure = connection.exec(deletion(item_id))) return failure;
-    }
-    if (change.created != nullptr) {
-      if (auto failure = connection.exec(first_row(table, item_id, change))) return failure;
-    }
-  }
+std::optional<Failure> update_items(Connection& connection, const ChangeSet& changes,
+                                    size_t statement_bytes) {
   if (auto failure = add_counters(connection, changes, statement_bytes)) return failure;
   // Rare, and their rows are locked already: one statement each.
   for (const auto& [item_id, change] : changes.items) {

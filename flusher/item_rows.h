@@ -9,16 +9,13 @@
 #include <optional>
 
 #include "flusher/change_set.h"
-#include "orders/order_table.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
 
-// In the open transaction, behind its orders. An item that another writer has not created yet gets its row here, and
-// its definition when its kCreate comes. An item that is made anew under the name of a deleted one
-// begins with the live orders of that: as sold, and as so much more stock. No statement is longer than `statement_bytes`.
-std::optional<sql::Failure> update_items(sql::Connection& connection,
-                                         const orders::OrderTable& table,
-                                         const ChangeSet& changes, size_t statement_bytes);
+// In the open transaction. An item that another writer has not created yet gets its row here, and
+// its definition when its kCreate comes. No statement is longer than `statement_bytes`.
+std::optional<sql::Failure> update_items(sql::Connection& connection, const ChangeSet& changes,
+                                         size_t statement_bytes);
 
 }  // namespace sluice::flusher

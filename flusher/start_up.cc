@@ -26,6 +26,7 @@ std::optional<Failure> probe_tables(sql::Connection& connection, const orders::O
       " FROM sluice_checkpoint LIMIT 0",
       "SELECT journal_id, sequence, order_id, error_code, error, record, cancelled_at, created_at"
       " FROM sluice_dead_letter LIMIT 0",
+      "SELECT item_id, units FROM sluice_deleted_item LIMIT 0",
       "SELECT order_id, cancelled_at FROM sluice_early_cancel LIMIT 0"};
   for (const std::string& probe : probes) {
     if (auto failure = connection.exec(probe)) return failure;

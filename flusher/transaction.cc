@@ -4,6 +4,7 @@
 
 #include "base/failpoint.h"
 #include "flusher/dead_letter.h"
+#include "flusher/deleted_item.h"
 #include "flusher/early_cancel.h"
 #include "flusher/item_rows.h"
 
@@ -36,7 +37,9 @@ std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   base::failpoint(base::Failpoint::kFlushAfterInsert);
   if (auto failure = take_early_cancels(connection_, changes_)) return failure;
   if (auto failure = cancel_all()) return failure;
-  return update_items(connection_, orders_, changes_, statement_bytes_);
+  if (auto failure = delete_items(connection_, changes_)) return failure;
+  if (auto failure = take_deleted_items(connection_, changes_)) return failure;
+  return update_items(connection_, changes_, statement_bytes_);
 }
 
 std::optional<Failure> Transaction::advance(uint64_t from, uint64_t to) {

@@ -22,7 +22,7 @@ enum class RecordType : uint8_t {
   kClose = 5,
   kReopen = 6,
   kChange = 7,  // limit, start_ms, end_ms, hold_ms: as they are from now on
-  kDelete = 8,  // of this lane nothing more of the item is to come; quantity = 1: of no other either
+  kDelete = 8,  // nothing more of the item comes from this lane; quantity = 1: from no other either
 };
 
 // Views point into the bytes that were decoded, or wherever the encoder's caller keeps them.

@@ -123,7 +123,8 @@ Result<OrderTable> OrderTable::create(const std::string& table,
   const std::string identifier = " is not a name of 1 to 64 letters, digits, _ or $";
   if (!sql::is_identifier(table)) return invalid("orders.table: \"" + table + "\"" + identifier);
   for (const std::string_view taken :
-       {"items", "sluice_checkpoint", "sluice_dead_letter", "sluice_early_cancel"}) {
+       {"items", "sluice_checkpoint", "sluice_dead_letter", "sluice_deleted_item",
+        "sluice_early_cancel"}) {
     if (lower(table) == taken) return invalid("orders.table: \"" + table + "\" is another table's");
   }
   std::set<std::string> names;

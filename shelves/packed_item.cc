@@ -72,7 +72,7 @@ Result<PackedItem> unpack(std::string_view packed) {
   take(rest, should_be);
   if (is != should_be) return Error(ErrorClass::kCorrupt, "an item's checksum is wrong");
   const bool known =
-      item.state == PackedItem::State::kOpen || item.state == PackedItem::State::kClosed;
+      item.state >= PackedItem::State::kOpen && item.state <= PackedItem::State::kDeleting;
   if (!known) return Error(ErrorClass::kCorrupt, "an item is in no known state");
   return item;
 }

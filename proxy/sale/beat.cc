@@ -107,23 +107,23 @@ void Beat::stop(std::function<void()> done) {
 
 void Beat::call(Shelf& shelf, bool last, std::function<void()> done) {
   ++under_way_;
-  const int64_t number = base::monotonic_us();
+  const Sent sent{base::monotonic_us(), shelf.created()};
   eval_script(redis_, shared_.scripts.beat,
               {"1", shelf.key, shared_.lane, shared_.journal_id, shared_.incarnation, shared_.host,
-               shared_.lanes->known(), std::to_string(number), last ? "stop" : ""},
-              [this, &shelf, number, done = std::move(done)](const Result<Reply>& reply) {
+               shared_.lanes->known(), std::to_string(sent.number), last ? "stop" : ""},
+              [this, &shelf, sent, done = std::move(done)](const Result<Reply>& reply) {
                 if (under_way_ > 0) --under_way_;
                 if (!reply) return;
                 if (done) return done();
-                if (!stopped_ && !replication_id_.empty()) answered(shelf, *reply, number);
+                if (!stopped_ && !replication_id_.empty()) answered(shelf, *reply, sent);
               });
 }
 
-void Beat::answered(Shelf& shelf, const Reply& reply, int64_t number) {
+void Beat::answered(Shelf& shelf, const Reply& reply, const Sent& sent) {
   if (reply.is_error()) return events_.refused(shelf, reply.text());
   const std::string_view word = reply.size() > 0 ? reply.at(0).text() : std::string_view();
   if (word == "OK" && reply.size() >= kMembers) {
-    take(shelf, reply, number);
+    take(shelf, reply, sent);
   } else if (word == "LOST") {
     events_.rewound(shelf, "was flushed, or lost it", false);
   } else if (word == "FORGOTTEN") {
@@ -137,7 +137,7 @@ void Beat::answered(Shelf& shelf, const Reply& reply, int64_t number) {
   }
 }
 
-void Beat::take(Shelf& shelf, const Reply& reply, int64_t number) {
+void Beat::take(Shelf& shelf, const Reply& reply, const Sent& sent) {
   Pulse& pulse = pulse_of(shelf);
   int64_t before = 0, items = 0;
   uint64_t epoch = 0;
@@ -150,8 +150,11 @@ void Beat::take(Shelf& shelf, const Reply& reply, int64_t number) {
     pulse.confirmed = 0;
     return events_.rewound(shelf, "went back in time", true);
   }
-  pulse.confirmed = number;
-  shared_.items.fetch_add(static_cast<size_t>(items - pulse.items), std::memory_order_relaxed);
+  pulse.confirmed = sent.number;
+  // Those created since are counted until the next beat, perhaps twice.
+  const int64_t change = items - pulse.items - static_cast<int64_t>(sent.created);
+  shared_.items.fetch_add(static_cast<size_t>(change), std::memory_order_relaxed);
+  shelf.forget_created(sent.created);
   pulse.items = items;
   for (size_t i = kMembers; i < reply.size(); ++i) meet(reply.at(i).text());
   std::string_view forgotten = reply.at(kForgotten).text();

@@ -36,6 +36,11 @@ class Beat {
   void stop(std::function<void()> done);
 
  private:
+  // A call, as it left.
+  struct Sent {
+    int64_t number = 0;
+    size_t created = 0;  // items that no beat had counted
+  };
   struct Pulse {
     int64_t confirmed = 0;  // the number of the last call that Redis is known to have taken
     int64_t items = 0;      // counted into shared_.items
@@ -45,8 +50,8 @@ class Beat {
   void beat();
   void check_process();
   void call(Shelf& shelf, bool last, std::function<void()> done);
-  void answered(Shelf& shelf, const upstream::Reply& reply, int64_t number);
-  void take(Shelf& shelf, const upstream::Reply& reply, int64_t number);
+  void answered(Shelf& shelf, const upstream::Reply& reply, const Sent& sent);
+  void take(Shelf& shelf, const upstream::Reply& reply, const Sent& sent);
   void meet(std::string_view member);
   bool waits() const;
   Pulse& pulse_of(const Shelf& shelf);

@@ -13,7 +13,7 @@ class BeatEvents {
  public:
   // It is there, with this epoch.
   virtual void beaten(Shelf& shelf, uint64_t epoch) = 0;
-  // An item is being deleted, by a proxy that waits for this one too.
+  // An item is being deleted, and waits for this proxy too.
   virtual void deleting(Shelf& shelf, const std::string& item) = 0;
   // What the gate wrote there is gone, or older than what was written since (`went_back`).
   virtual void rewound(Shelf& shelf, const std::string& why, bool went_back) = 0;

@@ -129,6 +129,9 @@ void Coalescer::submit(Operation&& op) {
   if (!sells && !gate_.dormant()) {
     return refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
   }
+  if (op.verb == Verb::kCreate && !may_create(shelf, op)) {
+    return refuse(op, "EXISTS", "item " + op.item + " is being deleted; retry later");
+  }
   if (op.verb == Verb::kDelete && !may_delete(shelf, op)) return;
   if (!take_room(op)) {
     return refuse(op, "BUSY", no_room_text(shared_) + "; nothing happened, retry later");
@@ -138,11 +141,23 @@ void Coalescer::submit(Operation&& op) {
   enqueue(shelf);
 }
 
+// Transactions of several writers of the flusher come in any order: none of the new item may come
+// before the one in which the old one goes.
+bool Coalescer::may_create(Shelf& shelf, const Operation& op) {
+  const auto found = deletions_.find(op.item);
+  if (found == deletions_.end() || found->second.checksum != 0) return true;
+  shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
+  if (shelf.drained.last_lane_sequence() < found->second.lane_sequence) return false;
+  deletions_.erase(found);
+  return true;
+}
+
 // Whether MySQL has what this lane had journaled of the item when its deletion was first asked for;
 // if not, the client is told how much is missing.
 bool Coalescer::may_delete(Shelf& shelf, Operation& op) {
   const auto found = deletions_.find(op.item);
-  if (found == deletions_.end()) return true;  // to learn its checksum
+  const bool is_known = found != deletions_.end() && found->second.checksum != 0;
+  if (!is_known) return true;  // to learn its checksum
   shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
   if (shelf.drained.last_lane_sequence() >= found->second.lane_sequence) {
     op.order_id = found->second.checksum;
@@ -164,16 +179,19 @@ int64_t Coalescer::undrained() const {
   return std::max<int64_t>(1, static_cast<int64_t>(written) - static_cast<int64_t>(drained));
 }
 
-// Remembers what Redis has answered to a deletion. Returns what the client is told: the records that
-// MySQL lacks, and that it is gone if the others' marks have completed it.
+// Remembers what Redis has answered to a deletion. Returns what the client is told: the records
+// that MySQL lacks, and that it is gone if the others' marks have completed it.
 Verdict Coalescer::note_deletion(Shelf& shelf, const Operation& op, Verdict verdict) {
   if (verdict.kind == Verdict::Kind::kToConfirm) {
     deletions_[op.item] = {static_cast<uint64_t>(verdict.numbers[0]), shelf.lane_sequence()};
     verdict.numbers[0] = undrained();
   } else if (verdict.kind == Verdict::Kind::kAccepted) {
     // The others have still to follow, and then it is gone.
-    if (verdict.numbers[0] == 1) deletions_.erase(op.item);
-  } else if (deletions_.erase(op.item) > 0 && verdict.kind == Verdict::Kind::kNotFound) {
+    if (verdict.numbers[0] == 1) deletions_[op.item] = {0, shelf.lane_sequence()};
+  } else if (const auto asked = deletions_.find(op.item);
+             asked != deletions_.end() && asked->second.checksum != 0) {
+    deletions_.erase(asked);
+    if (verdict.kind != Verdict::Kind::kNotFound) return verdict;
     verdict.kind = Verdict::Kind::kAccepted;
     verdict.numbers[0] = 1;
   }
@@ -398,6 +416,16 @@ void Coalescer::trim_receipts() {
   }
 }
 
+// A name that is free again takes no memory.
+void Coalescer::forget_deletions() {
+  std::erase_if(deletions_, [this](const auto& entry) {
+    Shelf& shelf = shelves_.of(entry.first);
+    shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
+    return entry.second.checksum == 0 &&
+           shelf.drained.last_lane_sequence() >= entry.second.lane_sequence;
+  });
+}
+
 // A client is not kept waiting for ever for an outcome that may take long to find out.
 void Coalescer::check_unknown() {
   const int64_t deadline_us = base::monotonic_us() - shared_.limits.unknown_after_us;
@@ -419,6 +447,7 @@ void Coalescer::schedule_check() {
     if (failure || stopped_) return;
     check_unknown();
     trim_receipts();
+    forget_deletions();
     sold_out_.forget_idle(base::monotonic_us());
     schedule_check();
   });

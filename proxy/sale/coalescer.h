@@ -66,6 +66,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void turn_ended() override;
 
  private:
+  bool may_create(Shelf& shelf, const Operation& op);
   bool may_delete(Shelf& shelf, Operation& op);
   Verdict note_deletion(Shelf& shelf, const Operation& op, Verdict verdict);
   int64_t undrained() const;
@@ -90,6 +91,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void confirmed(Shelf& shelf, Operation& op, const Verdict& verdict, bool is_durable);
   void check_unknown();
   void trim_receipts();
+  void forget_deletions();
   void schedule_check();
   bool quiet() const;
   void await_quiet(int64_t deadline_us, std::function<void()> done);
@@ -101,7 +103,8 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
     std::string edited;    // the item that a refused batch has found so
   };
 
-  // Of an item that is to be deleted: as it was, once MySQL has all up to this lane sequence.
+  // Of an item that is to be deleted: as it was, once MySQL has all up to this lane sequence. Of
+  // one that is gone (checksum 0): its name is free once MySQL has that.
   struct Deletion {
     uint64_t checksum = 0, lane_sequence = 0;
   };

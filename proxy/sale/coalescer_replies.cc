@@ -43,7 +43,9 @@ void Coalescer::settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
     Operation& op = batch.operations[i];
     if (!is_fact(op, verdicts[i])) continue;
     reserved += std::exchange(op.reserved, 0);
-    if (op.verb == Verb::kCreate) shared_.items.fetch_add(1, std::memory_order_relaxed);
+    if (op.verb != Verb::kCreate) continue;
+    shared_.items.fetch_add(1, std::memory_order_relaxed);
+    shelf.note_created();
   }
   answer_or_hold(shelf, std::move(batch.operations), std::move(verdicts), count);
   if (count == 0) return;

@@ -25,6 +25,7 @@ SaleThread::SaleThread(upstream::IoThread& thread, upstream::Inbox& inbox,
             {[this](const std::string& replication_id) { beat_.connected(replication_id); },
              std::move(wake_all)}),
       beat_(thread, redis_, shared, shelves_, gate_),
+      retention_(thread, redis_, shared, shelves_, coalescer_),
       stop_timer_(thread.context()) {}
 
 void SaleThread::know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t journal_sequence) {
@@ -33,6 +34,7 @@ void SaleThread::know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t jou
 
 void SaleThread::start() {
   coalescer_.start();
+  retention_.start();
   redis_.start({[this] { gate_.connected(); }, [this](const Error& why) { lost(why); }});
 }
 
@@ -47,6 +49,7 @@ void SaleThread::lost(const Error& why) {
 
 void SaleThread::stop(std::function<void()> stopped) {
   stopping_ = true;
+  retention_.stop();
   coalescer_.stop([this, stopped = std::move(stopped)] {
     stop_timer_.expires_after(kLastBeat);
     stop_timer_.async_wait([this, stopped](auto) { close(stopped); });

@@ -4,7 +4,8 @@
 //   RedisClient ─ up, gone ─► Gate ─ ShelfEvents ─► Coalescer
 //                             ▲ │ connected
 //                  BeatEvents │ ▼
-//                             Beat
+//                             Beat                       ▲
+//                                      Retention ────────┘
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/gate.h"
 #include "proxy/sale/refusals.h"
+#include "proxy/sale/retention.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf_map.h"
 #include "proxy/upstream/inbox.h"
@@ -56,6 +58,7 @@ class SaleThread {
   Coalescer coalescer_;
   Gate gate_;
   Beat beat_;
+  Retention retention_;
   boost::asio::steady_timer stop_timer_;
   bool stopping_ = false, closed_ = false;
 };

@@ -28,6 +28,7 @@ struct Limits {
   int64_t retain_ms = 86'400'000;        // journal.retain; how long a closed item may be reopened
   int64_t sold_out_lease_us = 100'000;   // limits.soldout_lease; 0: all refusals are Redis's
   size_t sold_out_bytes = 64 << 20;      // limits.soldout_memory: filters of buyers, in all
+  int64_t retention_round_us = 60'000'000;  // in which all shelves are looked at for old items
   int64_t beat_us = 500'000;             // of the heartbeat; a flush is noticed within it
   int64_t join_poll_us = 200'000;        // the same, while a shelf waits for other proxies
 };

@@ -90,6 +90,11 @@ class Shelf {
   // known to be in MySQL, 0 if there is none. Before anything else.
   void know(uint64_t lane_sequence, uint64_t journal_sequence);
 
+  // Items that were created here and that no beat has counted yet.
+  size_t created() const { return created_; }
+  void note_created() { ++created_; }
+  void forget_created(size_t counted) { created_ -= counted; }
+
   // ---- The queue before Redis.
 
   // What comes joins the last gathering while it has room; `bytes`: about, of the op's record.
@@ -155,6 +160,7 @@ class Shelf {
   std::string why_;
   std::string_view prefix_ = "LOADING";
   uint64_t epoch_ = 0;
+  size_t created_ = 0;
   uint64_t lane_sequence_ = 0;
   bool selling_ = false;  // the last applied batch wrote something, so the next one will
   Queue<Gathering> waiting_;  // none of them empty

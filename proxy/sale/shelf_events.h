@@ -21,7 +21,7 @@ class ShelfEvents {
   // Redis has applied a batch with these verdicts. It becomes the next of the lane's commits.
   virtual void settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
                       const std::vector<ItemAnswer>& items, std::vector<Verdict> verdicts) = 0;
-  // An item is being deleted, by a proxy that waits for this one too.
+  // An item is to be deleted: its time is over, or another proxy has begun with it.
   virtual void deleting(Shelf& shelf, const std::string& item) = 0;
   // What is in flight was not applied and never will be: back to the head of the queue with it.
   virtual void put_back(Shelf& shelf) = 0;

@@ -290,7 +290,7 @@ def test_help_and_command_know_every_verb(client):
     """SECKILL.HELP is an array of lines that names every verb; COMMAND and its INFO know them."""
     text = "\n".join(client("SECKILL.HELP"))
     verbs = ["CREATE", "RESTOCK", "BUY", "CANCEL", "ORDER", "STOCK", "LIST", "CLOSE", "REOPEN",
-             "FLUSH", "PAUSE", "RESUME", "STATUS", "HELP"]
+             "DELETE", "FLUSH", "PAUSE", "RESUME", "STATUS", "HELP"]
     for verb in verbs:
         assert f"SECKILL.{verb}" in text
     known = {entry[0].lower() for entry in client("COMMAND")}

@@ -94,6 +94,28 @@ TEST_F(DrainTest, CloseDrainedBeforeTheCreateOfAnotherJournalStands) {
   EXPECT_EQ(database.ask("SELECT stock, state FROM items"), "10,open");
 }
 
+TEST_F(DrainTest, ADeletedItemsRowGoesAndOneOfItsNameBeginsWithItsLiveOrders) {
+  journal().create("phone", 10);
+  for (uint64_t id = 1; id <= 3; ++id) journal().buy("phone", "u" + std::to_string(id), id, 2);
+  journal().cancel("phone", "u3", 3, 2);
+  journal().close("phone");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  journal().remove("phone");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM items"), "0");
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "3");
+  journal().create("phone", 7);
+  journal().buy("phone", "u4", 4, 5);
+  journal().buy("phone", "u5", 5, 1);
+  journal().cancel("phone", "u5", 5, 1);
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT stock, sold, state FROM items"), "11,9,open");
+  EXPECT_EQ(broken_invariants(), "");
+}
+
 TEST_F(DrainTest, CancelsAndRestocksAddUp) {
   journal().create("phone", 10);
   for (uint64_t id = 1; id <= 10; ++id) journal().buy("phone", "u" + std::to_string(id), id, 1);

@@ -55,6 +55,12 @@ class JournalFeeder {
     add(record);
   }
   void close(std::string_view item) { add(of(journal::RecordType::kClose, item)); }
+  // By the last lane.
+  void remove(std::string_view item) {
+    journal::Record record = of(journal::RecordType::kDelete, item);
+    record.quantity = 1;
+    add(record);
+  }
   void reopen(std::string_view item) { add(of(journal::RecordType::kReopen, item)); }
   void buy(std::string_view item, std::string_view user, uint64_t order_id, int64_t quantity = 1,
            std::string_view request = {}, std::string_view fields = {}) {

@@ -116,7 +116,8 @@ TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
 TEST(OrderTable, NamesAreChecked) {
   EXPECT_TRUE(OrderTable::create("Orders_2026", {{"a.b", "col$1"}}).ok());
   for (const char* table : {"", "a b", "a`b", "a.b", "items", "ITEMS", "sluice_checkpoint",
-                            "sluice_dead_letter", "sluice_early_cancel"}) {
+                            "sluice_dead_letter", "sluice_deleted_item",
+                            "sluice_early_cancel"}) {
     EXPECT_FALSE(OrderTable::create(table, {}).ok()) << table;
   }
   EXPECT_FALSE(OrderTable::create(std::string(65, 'a'), {}).ok());

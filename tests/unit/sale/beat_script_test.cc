@@ -35,6 +35,11 @@ TEST_F(BeatScriptTest, TellsWhoIsWaitedForAndWhoWasGivenUp) {
   EXPECT_EQ(beat(8), "OK 5 8 5 0 9  8 22");
 }
 
+TEST_F(BeatScriptTest, TellsWhatIsBeingDeletedAndNotMarkedByThisLane) {
+  redis_.run({"HSET", kKey, "@deleting", "phone=,8, tv=,7,8, pen=,9, "});
+  EXPECT_EQ(beat(8), "OK 5  5 0  phone pen 8 22");
+}
+
 TEST_F(BeatScriptTest, WritesNothingWhereItIsNotKnown) {
   const auto refused = [&](const std::string& answer) {
     const std::string before = redis_.run({"HGETALL", kKey});

@@ -197,6 +197,27 @@ TEST_F(LanesTest, ItemWaitsForTheLaneOfAProxyThatIsDownAndSaysForWhich) {
   EXPECT_EQ(a->ask_patiently({"SECKILL.BUY", "pen", "u"}), array({"NOITEM"}));
 }
 
+TEST_F(LanesTest, AnItemIsDeletedOnceEveryLaneHasFollowed) {
+  const auto a = start(7), b = start(8);
+  a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});
+  buy(*a, "u1");
+  buy(*b, "u2");
+  a->ask_patiently({"SECKILL.CLOSE", "phone"});
+  a->shared().drained_sequence = 1000;
+  EXPECT_TRUE(ask_until(*a, {"SECKILL.DELETE", "phone"}, "PENDING").starts_with("*2"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // some beats
+  EXPECT_EQ(a->ask({"SECKILL.DELETE", "phone"}), array({"PENDING", ":1"}))
+      << "what the other has sold is not in MySQL";
+  EXPECT_EQ(b->ask({"SECKILL.BUY", "phone", "u3"}), array({"NOITEM"}));
+  b->shared().drained_sequence = 1000;
+  EXPECT_EQ(ask_until(*a, {"SECKILL.DELETE", "phone"}, "OK"), "+OK\r\n");
+  EXPECT_EQ(redis_.run({"HEXISTS", kShelfKey, "phone"}), "0");
+  EXPECT_EQ(b->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "1"}), "+OK\r\n");
+  redis_.run({"FLUSHALL"});
+  EXPECT_EQ(remaining(*a), "1");
+  EXPECT_EQ(remaining(*b), "1");
+}
+
 TEST_F(LanesTest, GivenUpProxyLetsItsItemsOpen) {
   const auto a = start(7);
   a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"});

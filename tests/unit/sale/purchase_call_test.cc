@@ -335,6 +335,63 @@ TEST_F(CallTest, WhateverIsEditedIsNoticedBeforeAnythingIsSoldByIt) {
   EXPECT_EQ(item("y").sold, 0u) << "nor was anything of the batch done";
 }
 
+// ---- Deleting.
+
+class DeleteCallTest : public CallTest {
+ protected:
+  DeleteCallTest() { redis_.run({"HSET", kKey, "@lanes", ",7,"}); }
+  // The checksum that is to be confirmed; "" if the answer was another one.
+  uint64_t look() {
+    const CallAnswer decided = answer({op(Verb::kDelete)});
+    const Verdict& verdict = decided.verdicts.at(0);
+    EXPECT_EQ(verdict.kind, Verdict::Kind::kToConfirm);
+    return static_cast<uint64_t>(verdict.numbers[0]);
+  }
+  std::string remove(uint64_t checksum) { return apply({op(Verb::kDelete, "", 0, "", checksum)}); }
+};
+
+TEST_F(DeleteCallTest, OnlyWhatIsOverAndAsItWasIsDeleted) {
+  EXPECT_EQ(apply({op(Verb::kDelete)}), "N");
+  apply({create(5), op(Verb::kBuy, "a", 1, "r", 11)});
+  EXPECT_EQ(apply({op(Verb::kDelete)}), "V");
+  apply({op(Verb::kClose)});
+  const uint64_t then = look();
+  apply({op(Verb::kCancel, "a", 0, "", 11)});
+  EXPECT_TRUE(remove(then).starts_with("W ")) << "it has changed since";
+  EXPECT_EQ(remove(look()), "A 1");
+  EXPECT_EQ(packed(), "(nil)");
+  EXPECT_EQ(redis_.run({"EXISTS", kBuyers}), "0");
+  EXPECT_EQ(redis_.run({"HGET", kKey, "@deleting"}), "(nil)");
+  EXPECT_EQ(apply({op(Verb::kDelete)}), "N");
+  EXPECT_EQ(apply({create(7), op(Verb::kBuy, "a", 1, "r", 12)}), "A|A 6") << "the name is free";
+}
+
+TEST_F(DeleteCallTest, ItGoesWithTheMarkOfTheLastLaneAndNobodyMeetsItMeanwhile) {
+  open("8");
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,9,", "@forget:9", "1"});
+  apply({create(5), op(Verb::kBuy, "a", 1, "r", 11)});
+  apply({op(Verb::kClose)});
+  EXPECT_EQ(remove(look()), "A");
+  EXPECT_EQ(redis_.run({"HGET", kKey, "@deleting"}), "phone=,7, ");
+  EXPECT_EQ(item().state, shelves::PackedItem::State::kDeleting);
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r", 12), op(Verb::kReopen), op(Verb::kStock),
+                   op(Verb::kCancel, "a", 0, "", 11), op(Verb::kRestock, "", 1), create(3)}),
+            "N|N|N|N|N|D");
+  EXPECT_TRUE(remove(look()).starts_with("W ")) << "this lane has marked it";
+  const std::vector<Operation> ask{op(Verb::kDelete)};
+  const auto theirs = parse_call_answer(call(ask, epoch_, 0, 0, "8"), ask);
+  ASSERT_TRUE(theirs.ok());
+  const auto checksum = static_cast<uint64_t>(theirs->verdicts.at(0).numbers[0]);
+  EXPECT_NE(call({op(Verb::kDelete, "", 0, "", checksum)}, epoch_, 0, 0, "8").find("\nA 1"),
+            std::string::npos);
+  EXPECT_EQ(packed(), "(nil)");
+}
+
+TEST_F(DeleteCallTest, OnePastItsEndIsOverToo) {
+  apply({create(5, 0, 0, redis_now_ms() - 1)});
+  EXPECT_EQ(remove(look()), "A 1");
+}
+
 // ---- What the proxy reads must be what a script wrote.
 
 TEST(PurchaseCall, DamagedAnswersAndReceiptsAreErrors) {

@@ -214,6 +214,52 @@ TEST_F(SaleTest, RetiredItemIsStillServedAfterARestart) {
   EXPECT_EQ(order_of(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"})), order);
 }
 
+TEST_F(SaleTest, AnItemIsDeletedOnceItIsOverAndAllOfItIsInMySql) {
+  const auto proxy = start();
+  proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "3"});
+  proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"});
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"OPEN"}));
+  proxy->ask({"SECKILL.CLOSE", "phone"});
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"PENDING", ":3"}));
+  proxy->shared().drained_sequence = 2;
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"PENDING", ":1"}));
+  proxy->shared().drained_sequence = 3;
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), "+OK\r\n");
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"NOITEM"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.LIST"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+  EXPECT_TRUE(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "2"}).starts_with("-EXISTS "))
+      << "its row is still to go";
+  proxy->shared().drained_sequence = 4;
+  EXPECT_EQ(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "2"}), "+OK\r\n");
+  EXPECT_TRUE(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}).starts_with("*4\r\n$2\r\nOK"));
+  redis_.run({"FLUSHALL"});
+  EXPECT_NE(proxy->ask_patiently({"SECKILL.STOCK", "phone"}).find("remaining\r\n:1"),
+            std::string::npos)
+      << "the one that was deleted does not come back";
+}
+
+TEST_F(SaleTest, WhatHasBeenOverForLongIsDeletedByItself) {
+  Proxy proxy(dir_, redis_.socket(), 1, 7, [](Limits& limits) {
+    limits.retention_round_us = 640'000;  // 10 ms a shelf
+    limits.retain_ms = 100;
+  });
+  ASSERT_TRUE(proxy.wait_ready());
+  for (const char* item : {"phone", "pen", "tv"})
+    proxy.ask({"SECKILL.CREATE", item, "STOCK", "3"});
+  proxy.ask({"SECKILL.CLOSE", "phone"});
+  proxy.ask({"SECKILL.CREATE", "late", "STOCK", "3", "END", "1000"});
+  proxy.shared().drained_sequence = 1000;
+  const auto is_there = [&](const char* item) {
+    return redis_.run({"HEXISTS", shelves::shelf_key(shelf_of(item)), item}) == "1";
+  };
+  for (int i = 0; i < 2000 && (is_there("phone") || is_there("late")); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_FALSE(is_there("phone"));
+  EXPECT_FALSE(is_there("late"));
+  EXPECT_TRUE(is_there("pen"));
+  EXPECT_TRUE(is_there("tv"));
+}
+
 TEST_F(SaleTest, ForeignJournalIsRefusedNotMixed) {
   { start()->ask({"SECKILL.CREATE", "phone", "STOCK", "10"}); }
   std::filesystem::remove_all(dir_);

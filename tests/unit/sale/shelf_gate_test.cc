@@ -348,6 +348,22 @@ TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   EXPECT_EQ(item("y").sold, 2u);
 }
 
+TEST_F(ShelfReplayTest, ADeletedItemGoesWhenTheLastLaneHasReplayedItsMark) {
+  sell_as({});
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
+  Records creator, other;
+  creator.born("x", 1).create("x", 1, 5).buy("x", 2, "a", 1, "11").other("x", 'D', 3, 0);
+  other.born("x", 1).buy("x", 1, "b", 1, "12").other("x", 'D', 2, 1);
+  EXPECT_EQ(replay(creator, 0, 3), "OK 3");
+  EXPECT_EQ(item("x").state, shelves::PackedItem::State::kDeleting);
+  EXPECT_EQ(replay(other, 0, 2, "8"), "OK 2");
+  EXPECT_EQ(packed("x"), "(nil)");
+  EXPECT_EQ(redis_.run({"EXISTS", shelves::buyers_key(kShelf, "x")}), "0");
+  EXPECT_EQ(own("@deleting"), "(nil)");
+  EXPECT_EQ(replay(Records().born("x", 9).create("x", 4, 2), 3, 4), "OK 1") << "made anew";
+  EXPECT_EQ(item("x").stock, 2u);
+}
+
 TEST_F(ShelfReplayTest, OrphansAreLeftOutOnceNobodyCanBringTheirItem) {
   Records both;
   both.born("x", 1).buy("x", 2, "a", 1, "11");
