@@ -49,7 +49,7 @@ RefusalKind kind_of_refusal(std::string_view error) {
 RefusalReply refusal_reply(std::string_view error) {
   const bool passes = kind_of_refusal(error) == RefusalKind::kPasses;
   return {passes ? "BUSY" : "LOADING",
-          "Redis refuses: " + cause_of(error) + "; nothing happened, retry later"};
+          "Redis refuses: " + cause_of(error)};
 }
 
 void RefusalLog::met(std::string_view where, std::string_view error, int64_t now_us) {

@@ -125,6 +125,7 @@ class Proxy {
     return setup_->sale().ready();
   }
   bool ready() const { return setup_->sale().ready(); }
+  std::string why_not_ready() const { return setup_->sale().why_not_ready(); }
   // Sends from the I/O thread of this index, as a session does.
   uint64_t send(const std::shared_ptr<Client>& client, std::vector<std::string> words,
                 size_t thread = 0) {
