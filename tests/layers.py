@@ -103,6 +103,76 @@ def test_includes_go_downwards_only(folder):
     assert found == [], "\n".join(found)
 
 
+# ---- Within a folder: who uses whom.
+
+DECLARATION = re.compile(r"^(?:class|struct) (\w+);", re.MULTILINE)
+DEFINITION = re.compile(r"^(?:class|struct)(?: \[\[\w+\]\])? (\w+)[^;{]*\{", re.MULTILINE)
+
+
+def uses(units):
+    """`units`: name → text of its header and its sources. Name → names of the others that it uses:
+    whose header it includes, or whose class it only declares, which includes no header but needs
+    the other all the same."""
+    owner = {name: unit for unit, text in units.items() for name in DEFINITION.findall(text)}
+    used = {}
+    for unit, text in units.items():
+        others = {pathlib.PurePath(header).stem for header in INCLUDE.findall(text)}
+        others |= {owner[name] for name in DECLARATION.findall(text) if name in owner}
+        used[unit] = {other for other in others if other in units and other != unit}
+    return used
+
+
+def circles(used):
+    """The first circle that is found, as its units; [] if there is none."""
+    done, path = set(), []
+
+    def visit(unit):
+        if unit in path:
+            return [*path[path.index(unit):], unit]
+        if unit in done:
+            return []
+        path.append(unit)
+        for other in sorted(used[unit]):
+            if found := visit(other):
+                return found
+        path.pop()
+        done.add(unit)
+        return []
+
+    for unit in sorted(used):
+        if found := visit(unit):
+            return found
+    return []
+
+
+def units_of(folder):
+    """A unit is a header and the sources that begin with its name: coalescer_replies.cc is a part
+    of coalescer.h."""
+    paths = sources(folder)
+    headers = sorted((path.stem for path in paths if path.suffix == ".h"), key=len, reverse=True)
+    units = dict.fromkeys(headers, "")
+    for path in paths:
+        stem = path.stem if path.stem in units else next(
+            (header for header in headers if path.stem.startswith(header + "_")), None)
+        if stem is None:  # a source without a header: of the header that it includes first
+            included = [pathlib.PurePath(name).stem for name in INCLUDE.findall(path.read_text())]
+            stem = next((name for name in included if name in units), None)
+        if stem is not None:
+            units[stem] += path.read_text()
+    return units
+
+
+def test_the_check_sees_a_circle_also_through_a_declaration():
+    one = '#include "proxy/sale/two.h"\nclass One {\n};\n'
+    assert circles(uses({"one": one, "two": "class Two final : public X {\n};\n"})) == []
+    assert circles(uses({"one": one, "two": "class One;\nclass Two {\n};\n"})) == [
+        "one", "two", "one"]
+
+
+def test_nobody_in_the_sale_uses_whom_he_is_used_by():
+    assert circles(uses(units_of("proxy/sale"))) == []
+
+
 def written_files():
     """C++ and Python, tests included; not what a build or a package manager has put there."""
     for top in sorted({*(folder.split("/")[0] for folder in ALLOWED), "fuzz", "tests"}):
