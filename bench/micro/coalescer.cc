@@ -128,6 +128,7 @@ class OpenItem {
   void buy(const std::vector<sale::Operation>& operations) {
     for (sale::Operation op : operations) {
       op.sink = session_;
+      op.order_id = 0;  // The shelf gives it, when it takes the purchase.
       coalescer_->submit(std::move(op));
     }
     const size_t wanted = answered_ + operations.size();
