@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "bench/control.h"
+#include "bench/item_names.h"
 
 namespace sluice::bench {
 namespace {
@@ -45,8 +46,8 @@ std::string script_for(const DiyOptions& options) {
   return script;
 }
 
-std::string key(const DiyOptions& options, std::string_view name) {
-  return "diy:{" + options.item + "}:" + std::string(name);
+std::string key(const std::string& item, std::string_view name) {
+  return "diy:{" + item + "}:" + std::string(name);
 }
 
 }  // namespace
@@ -56,14 +57,19 @@ Result<std::unique_ptr<DiyWorkload>> DiyWorkload::create(const DiyOptions& optio
   if (!control) return control.error();
   const auto sha = control->command({"SCRIPT", "LOAD", script_for(options)});
   if (!sha) return sha.error();
-  const auto set = control->command({"SET", key(options, "stock"), std::to_string(options.stock)});
-  if (!set) return set.error();
+  std::string commands;
+  const std::vector<std::string> items = item_names(options.item, options.items);
+  for (const std::string& item : items) {
+    append_command(commands, "SET", key(item, "stock"), std::to_string(options.stock));
+  }
+  SLUICE_TRY(control->pipeline(commands, items.size()));
   std::unique_ptr<DiyWorkload> workload(new DiyWorkload(options));
   std::string encoded;
-  const std::string stock = key(options, "stock"), buyers = key(options, "buyers");
+  const std::string item = item_pattern(options.item, options.items, kMark);
+  const std::string stock = key(item, "stock"), buyers = key(item, "buyers");
   const std::string limit = std::to_string(options.limit);
   if (options.stream) {
-    append_command(encoded, "EVALSHA", sha->text, "3", stock, buyers, key(options, "orders"), kUser,
+    append_command(encoded, "EVALSHA", sha->text, "3", stock, buyers, key(item, "orders"), kUser,
                    "1", limit, kRequest);
   } else {
     append_command(encoded, "EVALSHA", sha->text, "2", stock, buyers, kUser, "1", limit);
@@ -74,7 +80,13 @@ Result<std::unique_ptr<DiyWorkload>> DiyWorkload::create(const DiyOptions& optio
 
 void DiyWorkload::append_request(uint64_t index, std::string& out) {
   const Ask ask = buyers_.ask(index);
-  request_.append_to(out, {ask.buyer, ask.buyer, ask.purchase});
+  if (options_.items == 1) return request_.append_to(out, {ask.buyer, ask.buyer, ask.purchase});
+  const uint64_t item = zipf_.at(index);
+  if (options_.stream) {
+    request_.append_to(out, {item, item, item, ask.buyer, ask.buyer, ask.purchase});
+  } else {
+    request_.append_to(out, {item, item, ask.buyer});
+  }
 }
 
 Outcome DiyWorkload::judge(uint64_t, std::string_view reply) { return outcome_of(reply); }
@@ -82,9 +94,13 @@ Outcome DiyWorkload::judge(uint64_t, std::string_view reply) { return outcome_of
 Status DiyWorkload::clean_up() {
   auto control = Control::connect(options_.address);
   if (!control) return control.error();
-  const auto done = control->command(
-      {"UNLINK", key(options_, "stock"), key(options_, "buyers"), key(options_, "orders")});
-  if (!done) return done.error();
+  std::string commands;
+  const std::vector<std::string> items = item_names(options_.item, options_.items);
+  for (const std::string& item : items) {
+    append_command(commands, "UNLINK", key(item, "stock"), key(item, "buyers"),
+                   key(item, "orders"));
+  }
+  SLUICE_TRY(control->pipeline(commands, items.size()));
   // Freed by a thread of Redis, which would otherwise burden the next run.
   for (int tries = 0; tries < kFreeTries; ++tries) {
     const auto info = control->command({"INFO", "memory"});

@@ -12,37 +12,43 @@
 #include "base/error.h"
 #include "bench/buyers.h"
 #include "bench/workload.h"
+#include "bench/zipf.h"
 
 namespace sluice::bench {
 
 struct DiyOptions {
   std::string address;
-  std::string item;
-  int64_t stock = 0;
+  std::string item;  // with several: the beginning of their names
+  int64_t stock = 0;  // of each
   int64_t limit = 1;
   uint64_t buyers = 0;
   uint64_t repeat = 1;
   bool stream = true;
+  uint32_t items = 1;  // up to 9,999, each with keys of its own
+  double zipf = 0.99;  // exponent of their popularity, as in a sale through Sluice
 };
 
 class DiyWorkload : public Workload {
  public:
-  // Loads the script and sets the item's stock.
+  // Loads the script and sets the stock of every item.
   static Result<std::unique_ptr<DiyWorkload>> create(const DiyOptions& options);
 
   void append_request(uint64_t index, std::string& out) override;
   Outcome judge(uint64_t index, std::string_view reply) override;
 
-  // Removes the item's keys, so that runs do not fill the memory, and waits until they are freed.
+  // Removes the items' keys, so that runs do not fill the memory, and waits until they are freed.
   // Not part of any measurement.
   Status clean_up();
 
  private:
   explicit DiyWorkload(const DiyOptions& options)
-      : options_(options), buyers_(options.buyers, options.repeat) {}
+      : options_(options),
+        buyers_(options.buyers, options.repeat),
+        zipf_(options.items, options.zipf) {}
 
   const DiyOptions options_;
   const Buyers buyers_;
+  const Zipf zipf_;
   RequestTemplate request_;
 };
 

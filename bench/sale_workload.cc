@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cinttypes>
 
+#include "bench/item_names.h"
+
 namespace sluice::bench {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr std::string_view kUser = "u#########";
 constexpr std::string_view kRequest = "r#########-####";
 
 std::string encoded_buy(const SaleOptions& options) {
-  const std::string item = options.items == 1 ? options.item : options.item + "-####";
+  const std::string item = item_pattern(options.item, options.items, kMark);
   std::string out;
   if (options.with_req) {
     append_command(out, "SECKILL.BUY", item, kUser, "REQ", kRequest);
@@ -26,14 +28,7 @@ std::string encoded_buy(const SaleOptions& options) {
 }  // namespace
 
 std::vector<std::string> sale_items(const SaleOptions& options) {
-  if (options.items == 1) return {options.item};
-  std::vector<std::string> names;
-  char number[16];
-  for (uint32_t i = 0; i < options.items; ++i) {
-    std::snprintf(number, sizeof number, "-%04" PRIu32, i);
-    names.push_back(options.item + number);
-  }
-  return names;
+  return item_names(options.item, options.items);
 }
 
 Result<std::unique_ptr<SaleWorkload>> SaleWorkload::create(const SaleOptions& options) {

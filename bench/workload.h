@@ -57,7 +57,7 @@ class RequestTemplate {
   size_t places() const { return places_count_; }
 
  private:
-  static constexpr size_t kPlacesMax = 4;
+  static constexpr size_t kPlacesMax = 6;
   struct Place {
     size_t offset;
     size_t width;

@@ -154,9 +154,9 @@ Result<Measured> Rig::run(Contender contender, LoadOptions load, Workload& workl
 }
 
 Result<Measured> Rig::sell(Contender contender, const LoadOptions& load) {
-  if (contender != Contender::kSluice) return sell_diy(contender, load);
   SaleOptions options;
   options.item = next_item();
+  if (contender != Contender::kSluice) return sell_items_as(contender, options, load);
   SLUICE_TRY(create_items(options, kEndlessStock));
   return sell_items(options, load);
 }
@@ -191,10 +191,13 @@ void Rig::note_acknowledged(const SaleOptions& options, const SaleWorkload& work
   }
 }
 
-Result<Measured> Rig::sell_diy(Contender contender, const LoadOptions& load) {
+Result<Measured> Rig::sell_items_as(Contender contender, const SaleOptions& sale,
+                                    const LoadOptions& load) {
   const auto where = address(contender);
   if (!where) return where.error();
-  DiyOptions options{*where, next_item(), kEndlessStock};
+  DiyOptions options{*where, sale.item, kEndlessStock};
+  options.items = sale.items;
+  options.zipf = sale.zipf;
   options.stream = contender == Contender::kDiy;
   auto workload = DiyWorkload::create(options);
   if (!workload) return workload.error();

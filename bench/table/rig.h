@@ -63,8 +63,11 @@ class Rig {
   Result<Measured> run(Contender contender, LoadOptions load, Workload& workload);
   // Sells an item that is new and never sold out; an error if a single purchase was not accepted.
   Result<Measured> sell(Contender contender, const LoadOptions& load);
-  // The same for Sluice, of items as `sale` says; `options.item` may have been created before.
+  // The same for Sluice, of items as `options` say; they may have been created before.
   Result<Measured> sell_items(const SaleOptions& options, const LoadOptions& load);
+  // The same for another contender, whose items are created and removed with it.
+  Result<Measured> sell_items_as(Contender contender, const SaleOptions& options,
+                                 const LoadOptions& load);
   Status create_items(const SaleOptions& options, int64_t stock);
   // For measures that judge a sale at Sluice themselves.
   void note_acknowledged(const SaleOptions& options, const SaleWorkload& workload);
@@ -82,7 +85,6 @@ class Rig {
   Rig(const StackOptions& options, bool progress) : options_(options), progress_(progress) {}
 
   Result<std::string> start(const std::string& server);
-  Result<Measured> sell_diy(Contender contender, const LoadOptions& load);
 
   const StackOptions options_;
   const bool progress_;

@@ -87,6 +87,42 @@ TEST(Diy, SellsExactlyTheStockOneToABuyer) {
   }
 }
 
+TEST(Diy, SellsManyItemsEachFromKeysOfItsOwn) {
+  auto stack = make_stack();
+  const auto address = stack->start_redis("redis", {});
+  ASSERT_TRUE(address.ok()) << address.error().message();
+  for (const bool stream : {true, false}) {
+    DiyOptions options{*address, "phone", 1000};
+    options.items = 3;
+    options.zipf = 0;
+    options.stream = stream;
+    auto workload = DiyWorkload::create(options);
+    ASSERT_TRUE(workload.ok()) << workload.error().message();
+    LoadOptions load;
+    load.address = *address;
+    load.requests = 600;
+    load.progress = false;
+    const auto result = run_load(load, **workload);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->accepted, 600u);
+    auto control = Control::connect(*address);
+    ASSERT_TRUE(control.ok());
+    int64_t left = 0;
+    for (const char* item : {"phone-0000", "phone-0001", "phone-0002"}) {
+      const std::string keys = "diy:{" + std::string(item) + "}:";
+      const int64_t stock = std::stoll(control->command({"GET", keys + "stock"})->text);
+      EXPECT_LT(stock, 1000);
+      const std::string sold = std::to_string(1000 - stock);
+      EXPECT_EQ(control->command({"HLEN", keys + "buyers"})->text, sold);
+      EXPECT_EQ(control->command({"XLEN", keys + "orders"})->text, stream ? sold : "0");
+      left += stock;
+    }
+    EXPECT_EQ(left, 3000 - 600);
+    ASSERT_TRUE((*workload)->clean_up().ok());
+    EXPECT_EQ(control->command({"DBSIZE"})->text, "0");
+  }
+}
+
 TEST(Diy, ALimitOfTwoLetsABuyerBuyTwice) {
   auto stack = make_stack();
   const auto address = stack->start_redis("redis", {});
