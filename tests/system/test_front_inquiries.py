@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from harness.ports import free_port
 from passthrough_fixture import FakeRedis, command, wait_for
 
 MIB = 1024 * 1024
@@ -42,12 +43,14 @@ def test_acl_of_a_server_without_subcommands_reads_no_argument_that_is_not_there
 
 
 @pytest.mark.parametrize("options, database", [(("--rename-command", "CONFIG", ""), 99),
-                                               (("--cluster-enabled", "yes"), 5)])
+                                               (("--cluster-enabled", "yes", "--cluster-port"), 5)])
 def test_a_select_that_may_fail_opens_no_other_database(made, tmp_path, options, database):
     """The users file keeps ann to one database; SELECT of it fails, and she is still in 0."""
     users = tmp_path / "users.acl"
     users.write_text("user default on nopass ~* &* +@all\n"
                      f"user ann on >pw +get +select +multi +exec ~* db={database}\n")
+    if options[-1] == "--cluster-port":
+        options += (str(free_port()),)
     stack = made(f"auth.users_file={users}", redis_options=options)
     stack.direct().ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
     wait_for(lambda: stack.direct().ask("SET", "k", "secret") == b"+OK\r\n", "Redis serves")
