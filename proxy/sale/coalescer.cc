@@ -374,6 +374,12 @@ void Coalescer::settle_refused(Shelf& shelf) {
 }
 
 void Coalescer::put_back(Shelf& shelf) {
+  // What nobody waits for any more is not sent again.
+  for (ShelfBatch& batch : shelf.in_flight()) {
+    for (Operation& op : batch.operations) {
+      if (!op.sink) release(op);
+    }
+  }
   const size_t before = shelf.waiting_operations();
   shelf.put_back(journal_bytes);
   queued_ += shelf.waiting_operations() - before;

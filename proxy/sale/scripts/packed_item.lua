@@ -44,6 +44,22 @@ local function with_marks(deleting, name, marks)
   return marks and kept .. name .. '=' .. marks .. ' ' or kept
 end
 
+local function write_marks(shelf_key, deleting)
+  if deleting == '' then
+    redis.call('HDEL', shelf_key, '@deleting')
+  else
+    redis.call('HSET', shelf_key, '@deleting', deleting)
+  end
+end
+
+-- It is another item now.
+local function unmark_deleted(shelf_key, name)
+  local deleting = redis.call('HGET', shelf_key, '@deleting') or ''
+  if marks_of(deleting, name) ~= ',' then
+    write_marks(shelf_key, with_marks(deleting, name, nil))
+  end
+end
+
 -- Sets this lane's mark, in an item that is being deleted. Returns whether it was the last that was
 -- due (of all lanes that were ever heard of, but for those that an operator has given up), and
 -- whether it was there before.
@@ -60,12 +76,7 @@ local function mark_deleted(shelf_key, name, lane)
                  not call('HGET', shelf_key, '@forget:' .. other)
   end
   if due and was_there then return false, true end
-  deleting = with_marks(deleting, name, due and marks or nil)
-  if deleting == '' then
-    call('HDEL', shelf_key, '@deleting')
-  else
-    call('HSET', shelf_key, '@deleting', deleting)
-  end
+  write_marks(shelf_key, with_marks(deleting, name, due and marks or nil))
   return not due, was_there
 end
 
