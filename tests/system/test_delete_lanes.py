@@ -3,7 +3,7 @@
 import time
 
 from harness.lab import HOLD
-from harness.shelves import shelf_key
+from harness.shelves import buyers_key, shelf_key
 from harness.waiting import until
 
 
@@ -41,6 +41,31 @@ def delete(lanes, item):
             lane.drain()
         return lanes[0]("SECKILL.DELETE", item) == "OK"
     until(is_deleted, 20, "the deletion")
+
+
+def test_a_name_is_free_for_every_proxy_once_mysql_knows_of_the_deletion(lab):
+    """The other proxy's mark is the last one, and MySQL does not have it yet: made anew through the
+    first one, the item's row would go with the old one's."""
+    redis, database, (one, two) = lanes(lab, 2)
+    assert one("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+    assert two("SECKILL.BUY", "phone", "bob", "REQ", "r")[0] == "OK"
+    assert one("SECKILL.CLOSE", "phone") == "OK"
+    assert one("SECKILL.DELETE", "phone")[0] == "PENDING"
+    one.drain()
+    two.drain()
+    assert one("SECKILL.DELETE", "phone")[0] == "PENDING"
+    until(lambda: two.drain() or one("SECKILL.STOCK", "phone") == ["NOITEM"], 20, "a mark")
+    with redis.client() as direct:
+        until(lambda: direct("EXISTS", buyers_key("phone")) == 0, 20, "the other's mark")
+    assert "being deleted" in str(one("SECKILL.CREATE", "phone", "STOCK", 7))
+    one.drain()
+    assert "being deleted" in str(one("SECKILL.CREATE", "phone", "STOCK", 7))
+    two.drain()
+    until(lambda: one("SECKILL.CREATE", "phone", "STOCK", 7) == "OK", 20, "a free name")
+    assert one("SECKILL.BUY", "phone", "bob", "REQ", "r")[0] == "OK"
+    one.drain()
+    two.drain()
+    assert database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'") == (8, 2)
 
 
 def test_marks_of_a_deleted_item_do_not_delete_the_next_one(lab):

@@ -125,13 +125,16 @@ if edited or too_old then
     if other and (not has(ARGV[10], other) or has(forgotten, other)) then provable = false end
   end
   if not provable then return answer('EDITED') end
+  -- If no journal makes an item anew its buyers would pass for those of one taken away by hand: they
+  -- go too, under keys that are of this slot as those of the call are.
+  local buyers_prefix = string.sub(shelf_key, 1, -6) .. 'buyers:'
   for _, field in ipairs(others) do
-    if string.byte(field) ~= 64 or string.find(field, '^@lane:') or field == '@rebuild' or
-       field == '@deleting' then
+    local is_item = string.byte(field) ~= 64
+    if is_item then call('UNLINK', buyers_prefix .. field) end
+    if is_item or string.find(field, '^@lane:') or field == '@rebuild' or field == '@deleting' then
       call('HDEL', shelf_key, field)
     end
   end
-  -- If no journal makes the item anew its buyers would pass for an item taken away by hand.
   if KEYS[3] then call('UNLINK', KEYS[3]) end
   sequence, edited = 0, true
 end

@@ -192,13 +192,12 @@ local function replayer(name, buyers_key, item)
     if time_ms < item.since or item.state == DELETING then return end
     item.state, item.since = wanted, time_ms
   end
-  -- Returns true if the item goes.
-  function apply.D()
+  -- `is_last` 1: this lane's mark was the last one.
+  function apply.D(_, is_last)
     item.state = DELETING
-    local is_last = mark_deleted(shelf_key, name, ARGV[1])
-    if not is_last then return false end
+    if not mark_deleted(shelf_key, name, ARGV[1], is_last == 1) then return end
     call('UNLINK', buyers_key)
-    return true
+    item.fields, item.early = 0, 0
   end
   function apply.X(_, _, _, _, _, time_ms) set_state(CLOSED, time_ms) end
   function apply.O(_, _, _, _, _, time_ms) set_state(OPEN, time_ms) end
@@ -215,7 +214,8 @@ for k = 1, #names do
     if kind == 'G' then
       born = list[at + 1]
     elseif list[at + 1] > sequence and list[at + 1] <= last then
-      if kind == 'N' and (not item or older(item.born, born)) then
+      local is_free = not item or item.state == DELETING and item.fields == 0
+      if kind == 'N' and (is_free or older(item.born, born)) then
         if item and item.state == DELETING then unmark_deleted(shelf_key, names[k]) end
         item = {born = born}
         apply = replayer(names[k], KEYS[k + 2], item)
@@ -227,9 +227,8 @@ for k = 1, #names do
         for i = at + 3, after - 1, 3 do apply.buy(list[i], list[i + 1], list[i + 2]) end
         applied = applied + list[at + 2]
       else
-        local is_gone = apply[kind](unpack(list, at + 2, after - 1))
+        apply[kind](unpack(list, at + 2, after - 1))
         applied = applied + 1
-        if kind == 'D' and is_gone then item = nil end
       end
     end
     at = after
@@ -237,8 +236,6 @@ for k = 1, #names do
   if applied > before and item then
     changed[#changed + 1] = names[k]
     changed[#changed + 1] = pack_item(item)
-  elseif items[k] and not item then
-    call('HDEL', shelf_key, names[k])
   end
 end
 

@@ -349,7 +349,7 @@ TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   EXPECT_EQ(item("y").sold, 2u);
 }
 
-TEST_F(ShelfReplayTest, ADeletedItemGoesWhenTheLastLaneHasReplayedItsMark) {
+TEST_F(ShelfReplayTest, ADeletedItemsBuyersGoWhenTheLastLaneHasReplayedItsMark) {
   sell_as({});
   redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
   Records creator, other;
@@ -358,11 +358,21 @@ TEST_F(ShelfReplayTest, ADeletedItemGoesWhenTheLastLaneHasReplayedItsMark) {
   EXPECT_EQ(replay(creator, 0, 3), "OK 3");
   EXPECT_EQ(item("x").state, shelves::PackedItem::State::kDeleting);
   EXPECT_EQ(replay(other, 0, 2, "8"), "OK 2");
-  EXPECT_EQ(packed("x"), "(nil)");
   EXPECT_EQ(redis_.run({"EXISTS", shelves::buyers_key(kShelf, "x")}), "0");
-  EXPECT_EQ(own("@deleting"), "(nil)");
+  EXPECT_EQ(own("@deleting"), "x=,7,8, ") << "lane 8 is to free the name";
   EXPECT_EQ(replay(Records().born("x", 9).create("x", 4, 2), 3, 4), "OK 1") << "made anew";
   EXPECT_EQ(item("x").stock, 2u);
+  EXPECT_EQ(own("@deleting"), "(nil)");
+}
+
+TEST_F(ShelfReplayTest, InWhicheverOrderTheMarksComeTheOneThatWasLastFreesTheName) {
+  sell_as({});
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
+  Records creator;
+  creator.born("x", 1).create("x", 1, 5).other("x", 'D', 2, 1);
+  EXPECT_EQ(replay(creator, 0, 2), "OK 2");
+  EXPECT_EQ(replay(Records().born("x", 1).other("x", 'D', 1, 0), 0, 1, "8"), "OK 1");
+  EXPECT_EQ(own("@deleting"), "x=,8,7, ");
 }
 
 TEST_F(ShelfReplayTest, OrphansAreLeftOutOnceNobodyCanBringTheirItem) {
