@@ -25,6 +25,7 @@ constexpr size_t kCallsPerTurnMax = kCallsInFlightMax / 2;
 constexpr auto kCheckInterval = std::chrono::milliseconds(250);
 constexpr auto kStopCheckInterval = std::chrono::milliseconds(2);
 constexpr int64_t kStopWaitUs = 2'000'000;
+constexpr int64_t kForgetDeletionUs = 600'000'000;
 
 // An upper bound of the operation's journal record and frame overhead, in bytes.
 size_t journal_bytes(const Operation& op) {
@@ -129,9 +130,6 @@ void Coalescer::submit(Operation&& op) {
   if (!sells && !gate_.dormant()) {
     return refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
   }
-  if (op.verb == Verb::kCreate && !may_create(shelf, op)) {
-    return refuse(op, "EXISTS", "item " + op.item + " is being deleted; retry later");
-  }
   if (op.verb == Verb::kDelete && !may_delete(shelf, op)) return;
   if (!take_room(op)) {
     return refuse(op, "BUSY", no_room_text(shared_) + "; nothing happened, retry later");
@@ -141,23 +139,12 @@ void Coalescer::submit(Operation&& op) {
   enqueue(shelf);
 }
 
-// Transactions of several writers of the flusher come in any order: none of the new item may come
-// before the one in which the old one goes.
-bool Coalescer::may_create(Shelf& shelf, const Operation& op) {
-  const auto found = deletions_.find(op.item);
-  if (found == deletions_.end() || found->second.checksum != 0) return true;
-  shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-  if (shelf.drained.last_lane_sequence() < found->second.lane_sequence) return false;
-  deletions_.erase(found);
-  return true;
-}
-
 // Whether MySQL has what this lane had journaled of the item when its deletion was first asked for;
 // if not, the client is told how much is missing.
 bool Coalescer::may_delete(Shelf& shelf, Operation& op) {
   const auto found = deletions_.find(op.item);
-  const bool is_known = found != deletions_.end() && found->second.checksum != 0;
-  if (!is_known) return true;  // to learn its checksum
+  if (found == deletions_.end()) return true;  // to learn its checksum
+  found->second.asked_us = base::monotonic_us();
   shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
   if (shelf.drained.last_lane_sequence() >= found->second.lane_sequence) {
     op.order_id = found->second.checksum;
@@ -183,15 +170,14 @@ int64_t Coalescer::undrained() const {
 // that MySQL lacks, and that it is gone if the others' marks have completed it.
 Verdict Coalescer::note_deletion(Shelf& shelf, const Operation& op, Verdict verdict) {
   if (verdict.kind == Verdict::Kind::kToConfirm) {
-    deletions_[op.item] = {static_cast<uint64_t>(verdict.numbers[0]), shelf.lane_sequence()};
+    deletions_[op.item] = {static_cast<uint64_t>(verdict.numbers[0]), shelf.lane_sequence(),
+                           base::monotonic_us()};
     verdict.numbers[0] = undrained();
-  } else if (verdict.kind == Verdict::Kind::kAccepted) {
-    // The others have still to follow, and then it is gone.
-    if (verdict.numbers[0] == 1) deletions_[op.item] = {0, shelf.lane_sequence()};
-  } else if (const auto asked = deletions_.find(op.item);
-             asked != deletions_.end() && asked->second.checksum != 0) {
-    deletions_.erase(asked);
-    if (verdict.kind != Verdict::Kind::kNotFound) return verdict;
+    return verdict;
+  }
+  const bool others_follow = verdict.accepted() && verdict.numbers[0] == 0;
+  const bool was_asked = !others_follow && deletions_.erase(op.item) > 0;
+  if (was_asked && verdict.kind == Verdict::Kind::kNotFound) {
     verdict.kind = Verdict::Kind::kAccepted;
     verdict.numbers[0] = 1;
   }
@@ -374,6 +360,12 @@ void Coalescer::settle_refused(Shelf& shelf) {
 }
 
 void Coalescer::put_back(Shelf& shelf) {
+  // What nobody waits for any more is not sent again.
+  for (ShelfBatch& batch : shelf.in_flight()) {
+    for (Operation& op : batch.operations) {
+      if (!op.sink) release(op);
+    }
+  }
   const size_t before = shelf.waiting_operations();
   shelf.put_back(journal_bytes);
   queued_ += shelf.waiting_operations() - before;
@@ -416,12 +408,13 @@ void Coalescer::trim_receipts() {
   }
 }
 
-// A name that is free again takes no memory.
+// For which nobody asks any more, since the other lanes have done the rest.
 void Coalescer::forget_deletions() {
-  std::erase_if(deletions_, [this](const auto& entry) {
+  const int64_t until_us = base::monotonic_us() - kForgetDeletionUs;
+  std::erase_if(deletions_, [&](const auto& entry) {
     Shelf& shelf = shelves_.of(entry.first);
     shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-    return entry.second.checksum == 0 &&
+    return entry.second.asked_us < until_us &&
            shelf.drained.last_lane_sequence() >= entry.second.lane_sequence;
   });
 }

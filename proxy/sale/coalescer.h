@@ -66,7 +66,6 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void turn_ended() override;
 
  private:
-  bool may_create(Shelf& shelf, const Operation& op);
   bool may_delete(Shelf& shelf, Operation& op);
   Verdict note_deletion(Shelf& shelf, const Operation& op, Verdict verdict);
   int64_t undrained() const;
@@ -103,10 +102,10 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
     std::string edited;    // the item that a refused batch has found so
   };
 
-  // Of an item that is to be deleted: as it was, once MySQL has all up to this lane sequence. Of
-  // one that is gone (checksum 0): its name is free once MySQL has that.
+  // Of an item that is to be deleted, as it was: once MySQL has all up to this lane sequence.
   struct Deletion {
     uint64_t checksum = 0, lane_sequence = 0;
+    int64_t asked_us = 0;
   };
 
   upstream::IoThread& thread_;

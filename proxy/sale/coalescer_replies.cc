@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "proxy/sale/coalescer.h"
+#include "proxy/sale/order_ids.h"
 #include "proxy/sale/replies.h"
 
 namespace sluice::proxy::sale {
@@ -33,6 +34,7 @@ void Coalescer::settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
   uint64_t order_id_max = 0;
   const uint32_t count = append_facts(records, batch.operations, items, verdicts, lane_sequence,
                                       batch.time_ms, order_id_max);
+  shared_.order_ids->raise_above(order_id_max);
   if (count > 0) {
     shelf.settle(lane_sequence, batch.first_order_id);
   } else {

@@ -175,7 +175,8 @@ void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
                 std::to_string(entry_of(shelf).complete_from), process_, random_number(),
                 shared_.journal_id, shared_.incarnation, shared_.host,
                 std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-                std::to_string(base::monotonic_us())});
+                std::to_string(base::monotonic_us()), entry_of(shelf).waits_for,
+                entry_of(shelf).to_bring});
   eval_script(redis_, shared_.scripts.gate, std::move(words),
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;
@@ -203,8 +204,12 @@ void Gate::answered(Shelf& shelf, const Reply& reply) {
   // What is still in flight was not applied, and with the epoch raised it cannot be any more.
   events_.put_back(shelf);
   const std::string lanes = without(reply.at(kWait).text(), shared_.lane);
-  if (verdict == "BEHIND") return behind(shelf, lanes);
   if (verdict == "WAIT") return wait(shelf, lanes);
+  if (verdict == "BEHIND") {
+    ++count_.behind;
+    return hold(shelf, State::kReplaying,
+                "Redis lost data, which is being brought back from the journal");
+  }
   open(shelf);
 }
 
@@ -316,16 +321,6 @@ void Gate::wait(Shelf& shelf, std::string_view lanes) {
            forget_hint(lanes) + ")");
 }
 
-void Gate::behind(Shelf& shelf, std::string_view lanes) {
-  Entry& entry = entry_of(shelf);
-  // The last replay ended where an item is missing that another lane has created.
-  const bool stuck = !entry.waits_for_item.empty();
-  entry.without_orphans = stuck && lanes.empty();
-  if (stuck && !lanes.empty()) return wait(shelf, lanes);
-  ++count_.behind;
-  hold(shelf, State::kReplaying, "Redis lost data, which is being brought back from the journal");
-}
-
 void Gate::refused(Shelf& shelf, std::string_view error) {
   refusals_.met(place(shelf), error, base::monotonic_us());
   if (kind_of_refusal(error) == RefusalKind::kElsewhere) {
@@ -366,21 +361,9 @@ void Gate::edited(Shelf& shelf, std::string_view item) {
 }
 
 void Gate::beaten(Shelf& shelf, uint64_t epoch) {
-  if (shelf.state() == State::kWaiting) return ask_again(shelf);
+  if (shelf.state() == State::kWaiting) return ask(shelf, "");
   // Somebody has closed it, and waits for this lane too.
   if (shelf.state() == State::kOpen && epoch != shelf.epoch()) ask(shelf, "");
-}
-
-// Of a shelf whose replay waits for an item the journal is read again only once the item is there.
-void Gate::ask_again(Shelf& shelf) {
-  Entry& entry = entry_of(shelf);
-  if (entry.waits_for_item.empty()) return ask(shelf, "");
-  redis_.call({"HEXISTS", shelf.key, entry.waits_for_item},
-              [this, &shelf, &entry](const Result<Reply>& reply) {
-                if (!reply || shelf.state() != State::kWaiting) return;
-                if (!reply->is_error() && reply->integer() == 1) entry.waits_for_item.clear();
-                ask(shelf, "");
-              });
 }
 
 void Gate::rewound(Shelf& shelf, const std::string& why, bool went_back) {
@@ -426,7 +409,7 @@ void Gate::start_replay() {
   for (const auto& shelf : shelves_) {
     if (shelf->state() != State::kReplaying) continue;
     targets.push_back({shelf->number, shelf->lane_sequence(), entry_of(*shelf).complete_from,
-                       entry_of(*shelf).without_orphans});
+                       !entry_of(*shelf).waits_for.empty()});
   }
   replay_ = std::make_unique<Replay>(shared_, inbox_, redis_, std::move(targets),
                                      [this](const Replay::Result& result) { replayed(result); });
@@ -447,7 +430,8 @@ void Gate::replayed(const Replay::Result& result) {
 void Gate::replayed(Shelf& shelf, const Replay::Outcome& outcome) {
   Entry& entry = entry_of(shelf);
   entry.complete_from = std::max(entry.complete_from, outcome.condensed);
-  entry.waits_for_item = outcome.waits_for_item;
+  entry.waits_for = outcome.waits_for;
+  entry.to_bring = outcome.to_bring;
   if (!outcome.error.empty()) return refused(shelf, outcome.error);
   if (!outcome.edited.empty()) return edited(shelf, outcome.edited);
   ask(shelf, "");

@@ -86,9 +86,9 @@ class Gate final : public BeatEvents {
     int64_t retry_us = 0;        // unable: when it is asked again
     int64_t delay_us = 0;
     std::string living;          // the other incarnation's beat, as last told
-    std::string waits_for_item;  // replay: whose creation another lane has to bring
+    std::string waits_for;       // replay: where it is stuck, and for which item of another lane
+    std::string to_bring;        // then: what the journal has yet to create (scripts/orphan.lua)
     uint64_t complete_from = 0;  // the journal has every batch of the lane above it
-    bool without_orphans = false;  // replay leaves out items whose creation is in no journal
   };
 
   void check(std::string_view info);
@@ -101,11 +101,9 @@ class Gate final : public BeatEvents {
   bool import_receipts(Shelf& shelf, const upstream::Reply& reply, uint64_t applied);
   void open(Shelf& shelf);
   void wait(Shelf& shelf, std::string_view lanes);
-  void behind(Shelf& shelf, std::string_view lanes);
   void hold(Shelf& shelf, Shelf::State state, std::string why,
             std::string_view prefix = "LOADING");
   void unable(Shelf& shelf, std::string why, std::string_view prefix);
-  void ask_again(Shelf& shelf);
   void progress();
   void start_replay();
   void replayed(const Replay::Result& result);

@@ -6,6 +6,7 @@
 #include "proxy/sale/replies.h"
 #include "resp/names.h"
 #include "resp/writer.h"
+#include "shelves/packed_item.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
@@ -52,7 +53,9 @@ struct OperatorVerbs::Listing {
     const upstream::Reply pairs = reply.at(1);
     for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
       const std::string_view field = pairs.at(i).text();
-      if (!field.starts_with(shelves::kOwnField)) names.emplace_back(field);
+      const auto item = shelves::unpack(pairs.at(i + 1).text());
+      const bool is_deleted = item && item->state == shelves::PackedItem::State::kDeleting;
+      if (!field.starts_with(shelves::kOwnField) && !is_deleted) names.emplace_back(field);
     }
     cursor = reply.at(0).text();
     if (cursor == "0") ++shelf;

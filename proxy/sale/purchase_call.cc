@@ -341,6 +341,8 @@ uint32_t append_facts(std::string& records, const std::vector<Operation>& operat
     // A cancel's id is what a client wrote there.
     if (op.verb == Verb::kBuy || op.verb == Verb::kCreate)
       order_id_max = std::max(order_id_max, op.order_id);
+    // Nor may what is made anew under this name seem to be older.
+    if (op.verb == Verb::kDelete) order_id_max = std::max(order_id_max, record.born);
     ++count;
   }
   return count;

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/failpoint.h"
 #include "proxy/sale/operation_text.h"
 #include "shelves/shelf_of.h"
@@ -51,6 +52,11 @@ void Replay::run() {
     result.outcomes = *outcomes_;
     for (auto& [shelf, outcome] : result.outcomes) {
       outcome.condensed = history_ ? history_->shelf(shelf).condensed : 0;
+      if (outcome.waits_for.empty()) continue;
+      std::string_view waits_for = outcome.waits_for;
+      uint64_t applied = 0;
+      base::parse_decimal(take_until(waits_for, ' '), applied);
+      outcome.to_bring = created_above(shelf, applied);
     }
     const auto done = done_;  // it destroys this object
     done(result);
@@ -95,6 +101,15 @@ bool Replay::complete(const Progress& progress) const {
   return std::max(progress.last_lane_sequence, covered) >= progress.target.upto;
 }
 
+// 8 bytes each, as scripts/orphan.lua has them.
+std::string Replay::created_above(uint32_t shelf, uint64_t lane_sequence) const {
+  std::string born;
+  for (const auto& [sequence, id] : shelves_[shelf]->creations) {
+    if (sequence > lane_sequence) born.append(reinterpret_cast<const char*>(&id), sizeof id);
+  }
+  return born;
+}
+
 // Chunks end between batches: the script skips a batch that is at or below the lane sequence.
 void Replay::add(Progress& progress, const journal::Record& record) {
   const bool next_batch = record.lane_sequence != progress.last_lane_sequence;
@@ -102,6 +117,8 @@ void Replay::add(Progress& progress, const journal::Record& record) {
     send(progress, progress.last_lane_sequence);
   const size_t before = progress.chunk.bytes();
   progress.chunk.add(record);
+  if (record.type == journal::RecordType::kCreate)
+    progress.creations.emplace_back(record.lane_sequence, record.born);
   pending_bytes_ += progress.chunk.bytes() - before;
   progress.last_lane_sequence = record.lane_sequence;
   ++records_;
@@ -154,7 +171,7 @@ void Replay::send(Progress& progress, uint64_t upto) {
 void Replay::answered(uint32_t shelf, Outcomes& outcomes, std::string_view answer, bool is_error) {
   Outcome& outcome = outcomes[shelf];
   const bool is_first =
-      outcome.error.empty() && outcome.edited.empty() && outcome.waits_for_item.empty();
+      outcome.error.empty() && outcome.edited.empty() && outcome.waits_for.empty();
   if (!is_first || answer.starts_with("OK")) return;
   std::string_view rest = answer;
   const std::string_view word = take_until(rest, ' ');
@@ -164,8 +181,7 @@ void Replay::answered(uint32_t shelf, Outcomes& outcomes, std::string_view answe
   } else if (word == "EDITED") {
     outcome.edited = rest;
   } else {
-    take_until(rest, ' ');  // the lane sequence
-    outcome.waits_for_item = rest;
+    outcome.waits_for = rest;
   }
 }
 

@@ -14,6 +14,7 @@
 #include <semaphore>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -31,14 +32,16 @@ class Replay {
     uint32_t shelf = 0;
     uint64_t upto = 0;           // lane sequence of the last batch handed to the journal
     uint64_t complete_from = 0;  // as the gate was told: ShelfState::condensed
-    bool without_orphans = false;
+    bool without_orphans = false;  // it was stuck before: what no lane brings any more is left out
   };
   // What it came to for one shelf; all empty: Redis has all of it.
   struct Outcome {
-    std::string error;           // Redis refused a call
-    std::string edited;          // the item that is not as Sluice left it
-    std::string waits_for_item;  // applied up to where an item is missing that another lane created
-    uint64_t condensed = 0;      // the journal is condensed up to here by now
+    std::string error;       // Redis refused a call
+    std::string edited;      // the item that is not as Sluice left it
+    // "lane sequence born-low born-high item": applied up to there, then another lane's is missing.
+    std::string waits_for;
+    std::string to_bring;    // then: as what the items are born that the journal creates above it
+    uint64_t condensed = 0;  // the journal is condensed up to here by now
   };
   struct Result {
     std::map<uint32_t, Outcome> outcomes;  // by shelf
@@ -63,6 +66,7 @@ class Replay {
     uint64_t sent = 0;              // lane sequence up to which chunks were sent
     uint64_t last_lane_sequence = 0;  // the last one read
     bool condensed = false;         // the journal has been condensed since
+    std::vector<std::pair<uint64_t, uint64_t>> creations;  // lane sequence, born
     ReplayChunk chunk;
   };
   using Outcomes = std::map<uint32_t, Outcome>;
@@ -73,6 +77,7 @@ class Replay {
   void send(Progress& progress, uint64_t upto);
   void send_all();
   bool complete(const Progress& progress) const;
+  std::string created_above(uint32_t shelf, uint64_t lane_sequence) const;
   void answered(uint32_t shelf, Outcomes& outcomes, std::string_view answer, bool is_error);
 
   Shared& shared_;

@@ -11,8 +11,9 @@
 namespace sluice::proxy::sale {
 namespace {
 
-Script make_script(std::string_view before, std::string_view text) {
-  Script script{std::string(before) + std::string(text), {}};
+Script make_script(std::initializer_list<std::string_view> parts) {
+  Script script;
+  for (const std::string_view part : parts) script.text += part;
   unsigned char digest[SHA_DIGEST_LENGTH];
   SHA1(reinterpret_cast<const unsigned char*>(script.text.data()), script.text.size(), digest);
   for (const unsigned char byte : digest) {
@@ -25,10 +26,11 @@ Script make_script(std::string_view before, std::string_view text) {
 }  // namespace
 
 Scripts load_scripts() {
-  return {make_script(generated::kPackedItemScript, generated::kPurchaseScript),
-          make_script("", generated::kGateScript),
-          make_script(generated::kPackedItemScript, generated::kReplayScript),
-          make_script("", generated::kReceiptsScript), make_script("", generated::kBeatScript)};
+  using namespace generated;
+  return {make_script({kPackedItemScript, kPurchaseScript}),
+          make_script({kOrphanScript, kGateScript}),
+          make_script({kPackedItemScript, kOrphanScript, kReplayScript}),
+          make_script({kReceiptsScript}), make_script({kBeatScript})};
 }
 
 void eval_script(upstream::RedisClient& redis, const Script& script, std::vector<std::string> words,

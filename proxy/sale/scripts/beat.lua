@@ -8,7 +8,7 @@
 --       {'FORGOTTEN'} (nothing was written: an operator has given this lane up) |
 --       {'IMPOSTOR', "journal incarnation host …"} (nothing was written: somebody else has the lane) |
 --       {'OK', epoch, lanes in @wait "1,2", the number of the call before, how many items there are,
---        lanes given up "3", items that are being deleted and have no mark of this lane "phone tv",
+--        lanes given up "3", items that are being deleted and for which this lane is due "phone tv",
 --        then for each other member "lane journal"}
 local shelf_key, lane = KEYS[1], ARGV[1]
 local call = redis.call
@@ -30,8 +30,8 @@ local own = 5 + (wait and 1 or 0) + (shelf[6] and 1 or 0) + (shelf[7] and 1 or 0
 local forgotten, members = '', {}
 for other in string.gmatch(lanes, '%d+') do
   local fields = call('HMGET', shelf_key, '@lane:' .. other, '@member:' .. other,
-                      '@knows:' .. other, '@forget:' .. other)
-  for i = 1, 4 do
+                      '@knows:' .. other, '@forget:' .. other, '@brings:' .. other)
+  for i = 1, 5 do
     if fields[i] then own = own + 1 end
   end
   if fields[4] then
@@ -42,13 +42,27 @@ for other in string.gmatch(lanes, '%d+') do
     if its_journal then members[#members + 1] = other .. ' ' .. its_journal end
   end
 end
-local unmarked = ''
-for name, marks in string.gmatch(shelf[6] or '', '(%S+)=(%S+) ') do
-  if not string.find(marks, ',' .. lane .. ',', 1, true) then
-    unmarked = unmarked .. (unmarked == '' and '' or ' ') .. name
+-- Due is a lane that has not marked the item; when all have, the last of them (packed_item.lua).
+local is_given_up = {}
+for other in string.gmatch(forgotten, '%d+') do is_given_up[other] = true end
+local function is_due(marks)
+  if not string.find(marks, ',' .. lane .. ',', 1, true) then return true end
+  local last
+  for other in string.gmatch(lanes, '%d+') do
+    if not is_given_up[other] and not string.find(marks, ',' .. other .. ',', 1, true) then
+      return false
+    end
   end
+  for other in string.gmatch(marks, '%d+') do
+    if not is_given_up[other] then last = other end
+  end
+  return last == lane
+end
+local due = ''
+for name, marks in string.gmatch(shelf[6] or '', '(%S+)=(%S+) ') do
+  if is_due(marks) then due = due .. (due == '' and '' or ' ') .. name end
 end
 local reply = {'OK', epoch, string.sub(wait or ',,', 2, -2), number,
-               string.format('%d', call('HLEN', shelf_key) - own), forgotten, unmarked}
+               string.format('%d', call('HLEN', shelf_key) - own), forgotten, due}
 for _, each in ipairs(members) do reply[#reply + 1] = each end
 return reply

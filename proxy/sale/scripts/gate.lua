@@ -19,11 +19,13 @@
 --       11 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
 --                 'e' an item was edited;      'w' Redis went back in time
 --       12 a number that rises with each call of this proxy
+--       13 if its last replay is stuck: "lane sequence born-low born-high item", where and for what
+--       14 then: as what the items are born that its journal has yet to bring, 8 bytes each
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
 --         receipt… }: the receipts above ARGV[2].
 -- Verdicts: OPEN
---         WAIT      for other lanes
+--         WAIT      for other lanes; if it is stuck, for an item that one of them may bring
 --         BEHIND    this lane must replay what is above its lane sequence ("sequence")
 --         EDITED    nothing was written: of this lane, or of one that was given up, the items could
 --                   not be made anew
@@ -123,13 +125,16 @@ if edited or too_old then
     if other and (not has(ARGV[10], other) or has(forgotten, other)) then provable = false end
   end
   if not provable then return answer('EDITED') end
+  -- If no journal makes an item anew its buyers would pass for those of one taken away by hand: they
+  -- go too, under keys that are of this slot as those of the call are.
+  local buyers_prefix = string.sub(shelf_key, 1, -6) .. 'buyers:'
   for _, field in ipairs(others) do
-    if string.byte(field) ~= 64 or string.find(field, '^@lane:') or field == '@rebuild' or
-       field == '@deleting' then
+    local is_item = string.byte(field) ~= 64
+    if is_item then call('UNLINK', buyers_prefix .. field) end
+    if is_item or string.find(field, '^@lane:') or field == '@rebuild' or field == '@deleting' then
       call('HDEL', shelf_key, field)
     end
   end
-  -- If no journal makes the item anew its buyers would pass for an item taken away by hand.
   if KEYS[3] then call('UNLINK', KEYS[3]) end
   sequence, edited = 0, true
 end
@@ -161,6 +166,20 @@ if receipts == 0 then
 end
 
 local verdict = behind and 'BEHIND' or wait ~= ',' and 'WAIT' or 'OPEN'
+local stuck_at, low, high, missing = string.match(ARGV[13] or '', '^(%d+) (%d+) (%d+) (.+)$')
+if behind and tonumber(stuck_at) == sequence then
+  call('HSET', shelf_key, '@brings:' .. lane, epoch .. ' ' .. ARGV[14])
+  local packed = call('HGET', shelf_key, missing)
+  local its_low, its_high = struct.unpack('<I4I4', packed and string.sub(packed, 17, 24) or
+                                                     string.rep('\0', 8))
+  low, high = tonumber(low), tonumber(high)
+  local is_here = its_high > high or its_high == high and its_low >= low
+  if not is_here and not is_orphan(shelf_key, lane, struct.pack('<I4I4', low, high)) then
+    verdict = 'WAIT'
+  end
+else
+  call('HDEL', shelf_key, '@brings:' .. lane)
+end
 local skip = math.max(0, journaled + 1 - first)
 local reply = {verdict, epoch, string.format('%d', applied), string.format('%d', sequence),
                string.sub(wait, 2, -2), string.format('%d', first + skip), nonce}

@@ -28,45 +28,66 @@ local function unpack_item(packed)
 end
 
 -- Marks of an item that is being deleted stand in the shelf's field @deleting, of all such items:
--- "phone=,7, tv=,7,8, "; an item's are the lanes that have marked it.
+-- "phone=,7, tv=,7,8, "; an item's are the lanes that have marked it. The last of them is the one
+-- whose record tells MySQL; when all have marked it, it frees the name once MySQL knows.
 local function marks_of(deleting, name)
   local _, at = string.find(' ' .. deleting, ' ' .. name .. '=', 1, true)
   if not at then return ',' end
   return string.match(deleting, '^%S*', at)
 end
 
--- `marks` nil: it is not being deleted any more.
-local function with_marks(deleting, name, marks)
-  local kept = ''
+-- `marks` ',': it is not being deleted any more.
+local function write_marks(shelf_key, deleting, name, marks)
+  local kept = marks == ',' and '' or name .. '=' .. marks .. ' '
   for each, its in string.gmatch(deleting, '(%S+)=(%S+) ') do
     if each ~= name then kept = kept .. each .. '=' .. its .. ' ' end
   end
-  return marks and kept .. name .. '=' .. marks .. ' ' or kept
+  if kept == '' then
+    redis.call('HDEL', shelf_key, '@deleting')
+  else
+    redis.call('HSET', shelf_key, '@deleting', kept)
+  end
 end
 
--- Sets this lane's mark, in an item that is being deleted. Returns whether it was the last that was
--- due (of all lanes that were ever heard of, but for those that an operator has given up), and
--- whether it was there before.
-local function mark_deleted(shelf_key, name, lane)
+-- The name is another item's now, or free.
+local function unmark_deleted(shelf_key, name)
+  local deleting = redis.call('HGET', shelf_key, '@deleting') or ''
+  if marks_of(deleting, name) ~= ',' then write_marks(shelf_key, deleting, name, ',') end
+end
+
+-- Sets this lane's mark, in an item that is being deleted: as the last one if it completes them
+-- (those of all lanes that were ever heard of, but for those that an operator has given up), or if
+-- `is_last` says that it did when they came first; else `is_last` false puts it before the others.
+-- Returns whether they are complete, and whether it was there before.
+local function mark_deleted(shelf_key, name, lane, is_last)
   local call = redis.call
   local fields = call('HMGET', shelf_key, '@deleting', '@lanes')
   local deleting, lanes = fields[1] or '', fields[2] or ',' .. lane .. ','
-  local marks = marks_of(deleting, name)
-  local was_there = string.find(marks, ',' .. lane .. ',', 1, true) ~= nil
-  if not was_there then marks = marks .. lane .. ',' end
-  local due = false
+  local before, marks = marks_of(deleting, name), ','
+  local was_there = string.find(before, ',' .. lane .. ',', 1, true) ~= nil
+  for each in string.gmatch(before, '%d+') do
+    if each ~= lane then marks = marks .. each .. ',' end
+  end
+  marks = is_last == false and ',' .. lane .. marks or marks .. lane .. ','
   for other in string.gmatch(lanes, '%d+') do
-    due = due or not string.find(marks, ',' .. other .. ',', 1, true) and
-                 not call('HGET', shelf_key, '@forget:' .. other)
+    if not string.find(marks, ',' .. other .. ',', 1, true) and
+       not call('HGET', shelf_key, '@forget:' .. other) then
+      if not was_there then write_marks(shelf_key, deleting, name, marks) end
+      return false, was_there
+    end
   end
-  if due and was_there then return false, true end
-  deleting = with_marks(deleting, name, due and marks or nil)
-  if deleting == '' then
-    call('HDEL', shelf_key, '@deleting')
-  else
-    call('HSET', shelf_key, '@deleting', deleting)
+  write_marks(shelf_key, deleting, name, marks)
+  return true, was_there
+end
+
+-- Of an item that all lanes have marked: whether it is this one that frees its name.
+local function frees_name(shelf_key, name, lane)
+  local last
+  local marks = marks_of(redis.call('HGET', shelf_key, '@deleting') or '', name)
+  for each in string.gmatch(marks, '%d+') do
+    if not redis.call('HGET', shelf_key, '@forget:' .. each) then last = each end
   end
-  return not due, was_there
+  return last == nil or last == lane
 end
 
 local function pack_item(item)

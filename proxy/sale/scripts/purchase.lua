@@ -216,21 +216,29 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     return string.format('A %d', item.since)
   end
 
-  -- In two steps, so that nothing of the item can still be on its way to MySQL: first its checksum
-  -- is told; once MySQL has all that this lane has journaled by then, it is asked for with that, and
-  -- marked by this lane if it has not changed. With the mark of the last lane it goes.
+  -- In steps, so that nothing of the item can still be on its way to MySQL: first its checksum is
+  -- told; once MySQL has all that this lane has journaled by then, it is asked for with that, and
+  -- marked by this lane if it has not changed. With the mark of the last lane its buyers go, and
+  -- once MySQL has that lane's record, for which it asks again in the same way, the item does too.
   local function delete(_, _, _, _, expected)
     if not item.exists and item.state ~= DELETING or item.gone then return 'N' end
     local is_over = item.state ~= OPEN or item.ends ~= 0 and redis_now_ms() >= item.ends
     if not is_over then return 'V' end
+    local has_no_buyers = item.state == DELETING and item.fields == 0
+    if has_no_buyers and not frees_name(shelf_key, name, ARGV[1]) then return 'N' end
     local sum = string.format('%d', (checksums(pack_item(item))))
     if expected ~= sum then return 'W ' .. sum end
+    if has_no_buyers then
+      unmark_deleted(shelf_key, name)
+      item.gone = true
+      return 'N'
+    end
     local is_last, was_marked = mark_deleted(shelf_key, name, ARGV[1])
     if was_marked and not is_last then return 'W ' .. sum end
     item.exists, item.state, item.settings_changed, item.shut = false, DELETING, true, 'N'
     if not is_last then return 'A 0' end
     call('UNLINK', buyers_key)
-    item.gone = true
+    item.fields, item.early = 0, 0
     return 'A 1'
   end
 
@@ -351,8 +359,8 @@ for k = 1, item_count do
   local born_low, born_high = struct.unpack('<I4I4', born)
   heads[k] = remaining .. ' ' .. fields_before .. ' ' .. fields .. ' ' .. limit .. ' ' ..
              string.format('%d %d %d', ends_in_ms, born_low, born_high)
-  if writes > before and item and item.gone then
-    call('HDEL', shelf_key, names[k])
+  if item and item.gone then
+    call('HDEL', shelf_key, names[k])  -- no fact: if it is lost it is done again
   elseif writes > before then
     local at = #changed
     changed[at + 1] = names[k]

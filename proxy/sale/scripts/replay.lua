@@ -13,11 +13,11 @@
 --         the purchases that follow each other in one batch (lane sequence): 'B', batch, count, and
 --           for each of them: user, quantity, the field of a buyer with this order alone
 --         any other record: kind, batch, user, quantity, request, order id, extra, time in ms
---       7 'orphans': records of an item whose creation is in no journal are left out
+--       7 'orphans': records of an item that no lane brings any more are left out
 -- Reply "OK records applied" | "GAP lane sequence" (it is below ARGV[3]; nothing was written) |
 --       "EDITED item" (nothing was written) |
---       "WAITS lane sequence item": applied up to there; the batch after it speaks of an item that
---       another lane has created, and that is not here yet
+--       "WAITS lane sequence born-low born-high item": applied up to there; the batch after it
+--       speaks of an item that another lane has created, and that is not here yet
 local shelf_key, receipts_key = KEYS[1], KEYS[2]
 local call = redis.call
 local lane_field = '@lane:' .. ARGV[1]
@@ -53,6 +53,13 @@ local function behind(list, i)
   return i + (kind == 'B' and 3 + 3 * list[i + 2] or 8)
 end
 
+local orphans = {}  -- by what they are born, once that was asked
+local function is_left_out(born)
+  if ARGV[7] ~= 'orphans' then return false end
+  if orphans[born] == nil then orphans[born] = is_orphan(shelf_key, ARGV[1], born) end
+  return orphans[born]
+end
+
 -- The first batch that speaks of an item which is not here, and will not be made here before.
 local waits_at, waits_for
 for k = 1, #names do
@@ -63,14 +70,15 @@ for k = 1, #names do
       born = list[at + 1]
     elseif list[at + 1] > sequence then
       if list[at] == 'N' and not (here and older(born, here)) then here = born end
-      if (not here or older(here, born)) and not (waits_at and waits_at <= list[at + 1]) then
-        waits_at, waits_for = list[at + 1], names[k]
+      if (not here or older(here, born)) and not (waits_at and waits_at <= list[at + 1]) and
+         not is_left_out(born) then
+        local low, high = struct.unpack('<I4I4', born)
+        waits_at, waits_for = list[at + 1], string.format('%d %d %s', low, high, names[k])
       end
     end
     at = behind(list, at)
   end
 end
-if ARGV[7] == 'orphans' then waits_at = nil end
 local last = waits_at and waits_at - 1 or to
 
 -- ---- Apply what is above the lane sequence, up to `last`.
@@ -181,15 +189,15 @@ local function replayer(name, buyers_key, item)
 
   -- Of one lane the later record of the same millisecond holds.
   local function set_state(wanted, time_ms)
-    if time_ms >= item.since and item.state ~= DELETING then item.state, item.since = wanted, time_ms end
+    if time_ms < item.since or item.state == DELETING then return end
+    item.state, item.since = wanted, time_ms
   end
-  -- Returns true if the item goes.
-  function apply.D()
+  -- `is_last` 1: this lane's mark was the last one.
+  function apply.D(_, is_last)
     item.state = DELETING
-    local is_last = mark_deleted(shelf_key, name, ARGV[1])
-    if not is_last then return false end
+    if not mark_deleted(shelf_key, name, ARGV[1], is_last == 1) then return end
     call('UNLINK', buyers_key)
-    return true
+    item.fields, item.early = 0, 0
   end
   function apply.X(_, _, _, _, _, time_ms) set_state(CLOSED, time_ms) end
   function apply.O(_, _, _, _, _, time_ms) set_state(OPEN, time_ms) end
@@ -206,7 +214,9 @@ for k = 1, #names do
     if kind == 'G' then
       born = list[at + 1]
     elseif list[at + 1] > sequence and list[at + 1] <= last then
-      if kind == 'N' and (not item or older(item.born, born)) then
+      local is_free = not item or item.state == DELETING and item.fields == 0
+      if kind == 'N' and (is_free or older(item.born, born)) then
+        if item and item.state == DELETING then unmark_deleted(shelf_key, names[k]) end
         item = {born = born}
         apply = replayer(names[k], KEYS[k + 2], item)
         apply.N(unpack(list, at + 2, after - 1))
@@ -217,9 +227,8 @@ for k = 1, #names do
         for i = at + 3, after - 1, 3 do apply.buy(list[i], list[i + 1], list[i + 2]) end
         applied = applied + list[at + 2]
       else
-        local is_gone = apply[kind](unpack(list, at + 2, after - 1))
+        apply[kind](unpack(list, at + 2, after - 1))
         applied = applied + 1
-        if kind == 'D' and is_gone then item = nil end
       end
     end
     at = after
@@ -227,8 +236,6 @@ for k = 1, #names do
   if applied > before and item then
     changed[#changed + 1] = names[k]
     changed[#changed + 1] = pack_item(item)
-  elseif items[k] and not item then
-    call('HDEL', shelf_key, names[k])
   end
 end
 
@@ -236,7 +243,9 @@ if last > sequence then
   local sequence_text = string.format('%d', last)
   changed[#changed + 1] = lane_field
   changed[#changed + 1] = sequence_text .. ' ' .. ARGV[2]
-  call('HSET', shelf_key, unpack(changed))
+  for at = 1, #changed, 4000 do  -- Lua's stack holds 8,000 values
+    call('HSET', shelf_key, unpack(changed, at, math.min(at + 3999, #changed)))
+  end
   -- What they held is in the journal; the list must end at the lane sequence.
   call('DEL', receipts_key)
   call('RPUSH', receipts_key, sequence_text .. ' 0 0 ' .. sequence_text .. ' ')

@@ -46,7 +46,9 @@ class CallTest : public testing::Test {
   }
   // As it is sent: those that look at items begin with what knows their form.
   static std::string script(const std::string& name) {
-    return (name == "gate" ? "" : text_of("packed_item")) + text_of(name);
+    const bool reads_items = name != "gate", waits = name == "gate" || name == "replay";
+    return (reads_items ? text_of("packed_item") : "") + (waits ? text_of("orphan") : "") +
+           text_of(name);
   }
   static std::string text_of(const std::string& name) {
     std::ifstream file(std::string(SLUICE_SOURCE_DIR) + "/proxy/sale/scripts/" + name + ".lua");

@@ -359,8 +359,10 @@ TEST_F(DeleteCallTest, OnlyWhatIsOverAndAsItWasIsDeleted) {
   apply({op(Verb::kCancel, "a", 0, "", 11)});
   EXPECT_TRUE(remove(then).starts_with("W ")) << "it has changed since";
   EXPECT_EQ(remove(look()), "A 1");
-  EXPECT_EQ(packed(), "(nil)");
   EXPECT_EQ(redis_.run({"EXISTS", kBuyers}), "0");
+  EXPECT_EQ(apply({create(7)}), "D") << "MySQL may lack the deletion";
+  EXPECT_EQ(remove(look()), "N");
+  EXPECT_EQ(packed(), "(nil)");
   EXPECT_EQ(redis_.run({"HGET", kKey, "@deleting"}), "(nil)");
   EXPECT_EQ(apply({op(Verb::kDelete)}), "N");
   EXPECT_EQ(apply({create(7), op(Verb::kBuy, "a", 1, "r", 12)}), "A|A 6") << "the name is free";
@@ -384,6 +386,21 @@ TEST_F(DeleteCallTest, ItGoesWithTheMarkOfTheLastLaneAndNobodyMeetsItMeanwhile) 
   const auto checksum = static_cast<uint64_t>(theirs->verdicts.at(0).numbers[0]);
   EXPECT_NE(call({op(Verb::kDelete, "", 0, "", checksum)}, epoch_, 0, 0, "8").find("\nA 1"),
             std::string::npos);
+  EXPECT_EQ(redis_.run({"EXISTS", kBuyers}), "0");
+  EXPECT_EQ(redis_.run({"HGET", kKey, "@deleting"}), "phone=,7,8, ");
+  EXPECT_EQ(apply({op(Verb::kDelete)}), "N") << "for this lane it is gone";
+  EXPECT_EQ(apply({create(3)}), "D") << "the other one frees the name";
+}
+
+TEST_F(DeleteCallTest, WhatWaitedForALaneThatWasGivenUpIsCompletedByOneThatHasMarkedIt) {
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
+  apply({create(5), op(Verb::kBuy, "a", 1, "r", 11)});
+  apply({op(Verb::kClose)});
+  EXPECT_EQ(remove(look()), "A");
+  EXPECT_TRUE(remove(look()).starts_with("W "));
+  redis_.run({"HSET", kKey, "@forget:8", "1"});
+  EXPECT_EQ(remove(look()), "A 1");
+  EXPECT_EQ(remove(look()), "N");
   EXPECT_EQ(packed(), "(nil)");
 }
 

@@ -225,12 +225,19 @@ TEST_F(SaleTest, AnItemIsDeletedOnceItIsOverAndAllOfItIsInMySql) {
   EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"PENDING", ":1"}));
   proxy->shared().drained_sequence = 3;
   EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), "+OK\r\n");
-  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"NOITEM"}));
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"PENDING", ":1"}));
   EXPECT_EQ(proxy->ask({"SECKILL.LIST"}), "*2\r\n$1\r\n0\r\n*0\r\n");
   EXPECT_TRUE(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "2"}).starts_with("-EXISTS "))
       << "its row is still to go";
   proxy->shared().drained_sequence = 4;
-  EXPECT_EQ(proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "2"}), "+OK\r\n");
+  const std::vector<std::string> create{"SECKILL.CREATE", "phone", "STOCK", "2"};
+  std::string created = proxy->ask(create);
+  for (int i = 0; i < 2000 && created.starts_with("-EXISTS "); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    created = proxy->ask(create);
+  }
+  EXPECT_EQ(created, "+OK\r\n");
+  EXPECT_EQ(proxy->ask({"SECKILL.DELETE", "phone"}), array({"OPEN"}));
   EXPECT_TRUE(proxy->ask({"SECKILL.BUY", "phone", "a", "REQ", "r"}).starts_with("*4\r\n$2\r\nOK"));
   redis_.run({"FLUSHALL"});
   EXPECT_NE(proxy->ask_patiently({"SECKILL.STOCK", "phone"}).find("remaining\r\n:1"),

@@ -16,6 +16,7 @@ struct LaneOf {
   std::string shelves = "64";
   std::string known = ",7,";
   std::string flags;
+  std::string stuck, to_bring;
 };
 
 class ShelfGateTest : public CallTest {
@@ -28,7 +29,7 @@ class ShelfGateTest : public CallTest {
         {"EVAL", script("gate"), "2", kKey, shelves::receipts_key(kShelf, lane.lane), lane.lane,
          std::to_string(lane.journaled), std::to_string(lane.complete_from), lane.process, "nonce",
          lane.journal, lane.incarnation, "host-" + lane.incarnation, lane.shelves, lane.known,
-         lane.flags, "1"}));
+         lane.flags, "1", lane.stuck, lane.to_bring}));
     std::string verdict;
     words >> verdict >> gate_epoch_ >> applied_ >> about_;
     return verdict;
@@ -340,7 +341,7 @@ TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   Records later;
   later.born("x", 1).buy("x", 2, "a", 1, "11");
   later.born("y", 2).create("y", 1, 5).buy("y", 2, "a", 1, "12").buy("y", 3, "a", 1, "13");
-  EXPECT_EQ(replay(later, 0, 3, "8"), "WAITS 1 x");
+  EXPECT_EQ(replay(later, 0, 3, "8"), "WAITS 1 1 0 x");
   EXPECT_EQ(item("y").sold, 0u) << "of batch 2 nothing: it speaks of x as well";
   EXPECT_EQ(replay(Records().born("x", 1).create("x", 1, 5), 0, 1), "OK 1");
   EXPECT_EQ(replay(later, 0, 3, "8"), "OK 3");
@@ -348,7 +349,7 @@ TEST_F(ShelfReplayTest, WaitsForTheLaneThatCreatedTheItemAndGoesAsFarAsItCan) {
   EXPECT_EQ(item("y").sold, 2u);
 }
 
-TEST_F(ShelfReplayTest, ADeletedItemGoesWhenTheLastLaneHasReplayedItsMark) {
+TEST_F(ShelfReplayTest, ADeletedItemsBuyersGoWhenTheLastLaneHasReplayedItsMark) {
   sell_as({});
   redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
   Records creator, other;
@@ -357,11 +358,21 @@ TEST_F(ShelfReplayTest, ADeletedItemGoesWhenTheLastLaneHasReplayedItsMark) {
   EXPECT_EQ(replay(creator, 0, 3), "OK 3");
   EXPECT_EQ(item("x").state, shelves::PackedItem::State::kDeleting);
   EXPECT_EQ(replay(other, 0, 2, "8"), "OK 2");
-  EXPECT_EQ(packed("x"), "(nil)");
   EXPECT_EQ(redis_.run({"EXISTS", shelves::buyers_key(kShelf, "x")}), "0");
-  EXPECT_EQ(own("@deleting"), "(nil)");
+  EXPECT_EQ(own("@deleting"), "x=,7,8, ") << "lane 8 is to free the name";
   EXPECT_EQ(replay(Records().born("x", 9).create("x", 4, 2), 3, 4), "OK 1") << "made anew";
   EXPECT_EQ(item("x").stock, 2u);
+  EXPECT_EQ(own("@deleting"), "(nil)");
+}
+
+TEST_F(ShelfReplayTest, InWhicheverOrderTheMarksComeTheOneThatWasLastFreesTheName) {
+  sell_as({});
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
+  Records creator;
+  creator.born("x", 1).create("x", 1, 5).other("x", 'D', 2, 1);
+  EXPECT_EQ(replay(creator, 0, 2), "OK 2");
+  EXPECT_EQ(replay(Records().born("x", 1).other("x", 'D', 1, 0), 0, 1, "8"), "OK 1");
+  EXPECT_EQ(own("@deleting"), "x=,8,7, ");
 }
 
 TEST_F(ShelfReplayTest, OrphansAreLeftOutOnceNobodyCanBringTheirItem) {
@@ -372,6 +383,46 @@ TEST_F(ShelfReplayTest, OrphansAreLeftOutOnceNobodyCanBringTheirItem) {
   EXPECT_EQ(item("y").sold, 1u);
   EXPECT_EQ(packed("x"), "(nil)");
   EXPECT_EQ(own("@lane:8"), "3 journal-a incarnation-1");
+}
+
+// Lane 8 has retired the x that it created. Lane 7 lacks it, and lane 8 lacks the y that lane 7
+// creates behind that.
+TEST_F(ShelfReplayTest, TwoLanesThatWaitForEachOtherFindOutWhatIsAnOrphan) {
+  const LaneOf seven{.journaled = 2, .known = ",7,8,"};
+  LaneOf eight{.lane = "8", .journaled = 1, .known = ",7,8,"};
+  const std::string y_born = std::string("\2", 1) + std::string(7, '\0');
+  Records of_seven, of_eight;
+  of_seven.born("x", 1).buy("x", 1, "a", 1, "11").born("y", 2).create("y", 2, 5);
+  of_eight.born("y", 2).buy("y", 1, "b", 1, "12");
+  EXPECT_EQ(gate(seven), "BEHIND");
+  EXPECT_EQ(replay(of_seven, 0, 2), "WAITS 0 1 0 x");
+  EXPECT_EQ(gate(eight), "BEHIND");
+  EXPECT_EQ(replay(of_eight, 0, 1, "8"), "WAITS 0 2 0 y");
+
+  LaneOf seven_stuck = seven;
+  seven_stuck.stuck = "0 1 0 x", seven_stuck.to_bring = y_born;
+  EXPECT_EQ(gate(seven_stuck), "WAIT") << "lane 8 may bring it, as far as it knows";
+  EXPECT_EQ(replay(of_seven, 0, 2, "7", "orphans"), "WAITS 0 1 0 x");
+  eight.stuck = "0 2 0 y";
+  EXPECT_EQ(gate(eight), "WAIT");
+  EXPECT_EQ(replay(of_eight, 0, 1, "8", "orphans"), "WAITS 0 2 0 y") << "lane 7 is to bring it";
+  EXPECT_EQ(gate(seven_stuck), "BEHIND") << "lane 8 has said that it will not";
+  EXPECT_EQ(replay(of_seven, 0, 2, "7", "orphans"), "OK 1");
+  EXPECT_EQ(gate(eight), "BEHIND");
+  EXPECT_EQ(replay(of_eight, 0, 1, "8", "orphans"), "OK 1");
+  EXPECT_EQ(item("y").sold, 1u);
+  EXPECT_EQ(packed("x"), "(nil)");
+}
+
+TEST_F(ShelfReplayTest, MarksOfADeletedItemAreNotThoseOfTheNextOne) {
+  sell_as({});
+  redis_.run({"HSET", kKey, "@lanes", ",7,8,"});
+  Records both;
+  both.born("x", 1).create("x", 1, 5).other("x", 'D', 2, 0).born("x", 9).create("x", 3, 4);
+  EXPECT_EQ(replay(both, 0, 3), "OK 3");
+  EXPECT_EQ(replay(Records().born("x", 1).other("x", 'D', 1, 1), 0, 1, "8"), "OK 0");
+  EXPECT_EQ(item("x").stock, 4u);
+  EXPECT_EQ(own("@deleting"), "(nil)");
 }
 
 TEST_F(ShelfReplayTest, ACancelBeforeItsOrderTakesNothingTwice) {
@@ -392,7 +443,8 @@ TEST_F(ShelfReplayTest, RecordsOfAnEarlierItemOfThatNameArePassedOver) {
   EXPECT_EQ(item("x").sold, 1u) << "the first one's buyers are gone with it";
   EXPECT_EQ(replay(Records().born("x", 1).buy("x", 1, "b", 1, "13"), 0, 1, "8"), "OK 0");
   EXPECT_EQ(item("x").sold, 1u);
-  EXPECT_EQ(replay(Records().born("x", 20).buy("x", 2, "b", 1, "14"), 1, 2, "8"), "WAITS 1 x");
+  EXPECT_EQ(replay(Records().born("x", 20).buy("x", 2, "b", 1, "14"), 1, 2, "8"),
+            "WAITS 1 20 0 x");
 }
 
 }  // namespace
