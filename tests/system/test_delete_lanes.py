@@ -69,7 +69,7 @@ def test_a_name_is_free_for_every_proxy_once_mysql_knows_of_the_deletion(lab):
 
 
 def test_marks_of_a_deleted_item_do_not_delete_the_next_one(lab):
-    """One deletes an item and makes it anew; Redis loses both, and the other replays its mark last."""
+    """One deletes an item and makes it anew; Redis loses both, the other replays its mark last."""
     redis, _, (one, two) = lanes(lab, 2)
     assert one("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
     assert one("SECKILL.CLOSE", "phone") == "OK"
@@ -78,9 +78,9 @@ def test_marks_of_a_deleted_item_do_not_delete_the_next_one(lab):
     until(lambda: one("SECKILL.CREATE", "phone", "STOCK", 7) == "OK", 20, "free")
     with redis.client() as direct:
         direct("FLUSHALL")
+        buy = ("SECKILL.BUY", "phone", "ann", "REQ", "r")
         for lane in (two, one):
-            until(lambda each=lane: isinstance(each("SECKILL.BUY", "phone", "ann", "REQ", "r"), list),
-                  20, "the rebuild")
+            until(lambda each=lane: isinstance(each(*buy), list), 20, "the rebuild")
         assert one("SECKILL.CLOSE", "phone") == "OK"
         time.sleep(2)  # beats
         assert one("SECKILL.STOCK", "phone") != ["NOITEM"]

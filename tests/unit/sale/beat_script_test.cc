@@ -39,7 +39,7 @@ TEST_F(BeatScriptTest, TellsWhatIsBeingDeletedAndNotMarkedByThisLane) {
   redis_.run({"HSET", kKey, "@deleting", "phone=,8, tv=,7,8, pen=,9, "});
   EXPECT_EQ(beat(8), "OK 5  5 0  phone pen 8 22");
   redis_.run({"HSET", kKey, "@deleting", "phone=,8,9,7, tv=,7,8,9, "});
-  EXPECT_EQ(beat(9), "OK 5  8 0  phone 8 22") << "all have marked both: the last one frees the name";
+  EXPECT_EQ(beat(9), "OK 5  8 0  phone 8 22") << "all have marked both: the last frees the name";
 }
 
 TEST_F(BeatScriptTest, WritesNothingWhereItIsNotKnown) {
