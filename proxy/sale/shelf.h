@@ -157,7 +157,7 @@ class Shelf {
   Queue<ShelfBatch>::iterator place_of(uint64_t batch_number);
 
   State state_ = State::kShut;
-  std::string why_;
+  std::string why_ = "the connection to Redis is being established";
   std::string_view prefix_ = "LOADING";
   uint64_t epoch_ = 0;
   size_t created_ = 0;

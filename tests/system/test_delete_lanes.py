@@ -114,3 +114,29 @@ def test_what_a_creator_has_retired_keeps_no_other_lane_waiting(lab):
     for lane in all_lanes:
         until(lambda one=lane: isinstance(one("SECKILL.STOCK", "phone"), list), 20, "rebuild")
         assert lane("SECKILL.STOCK", "phone") == ["NOITEM"]
+
+
+def test_a_flush_is_made_good_by_several_lanes_that_have_all_retired_something(lab):
+    """None may begin by taking away what another has just brought back."""
+    redis, database, all_lanes = lanes(lab, 2, flusher={"journal__retain": "0s"},
+                                       journal__segment_bytes="1MiB", sale__shelves=1)
+    one, two = all_lanes
+    assert one("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+    for lane in all_lanes:
+        assert lane("SECKILL.BUY", "phone", "ann")[0] == "OK"
+    assert one("SECKILL.CLOSE", "phone") == "OK"
+    delete(all_lanes, "phone")
+    assert one("SECKILL.CREATE", "big", "STOCK", 5000) == "OK"
+    for number in range(1200):
+        for lane in all_lanes:
+            user = f"u{number}-{lane.proxy.name}"
+            assert lane("SECKILL.BUY", "big", user, "FIELDS", "note", "x" * 950)[0] == "OK"
+    for lane in all_lanes:
+        lane.drain()
+        until(lambda each=lane: '"phone"' not in
+              lab.ctl("journal", "dump", each.journal, "--items").stdout, 30, "a compaction")
+    with redis.client() as direct:
+        direct("FLUSHALL")
+    for lane in all_lanes:
+        until(lambda each=lane: isinstance(each("SECKILL.STOCK", "big"), list), 20, "the rebuild")
+        assert lane("SECKILL.STOCK", "big")[5] == 2400

@@ -30,8 +30,9 @@ local own = 5 + (wait and 1 or 0) + (shelf[6] and 1 or 0) + (shelf[7] and 1 or 0
 local forgotten, members = '', {}
 for other in string.gmatch(lanes, '%d+') do
   local fields = call('HMGET', shelf_key, '@lane:' .. other, '@member:' .. other,
-                      '@knows:' .. other, '@forget:' .. other, '@brings:' .. other)
-  for i = 1, 5 do
+                      '@knows:' .. other, '@forget:' .. other, '@brings:' .. other,
+                      '@base:' .. other)
+  for i = 1, 6 do
     if fields[i] then own = own + 1 end
   end
   if fields[4] then

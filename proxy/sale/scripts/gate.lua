@@ -40,7 +40,7 @@ local journal, incarnation = ARGV[6], ARGV[7]
 local LIVING_MS = 2000  -- a member beats twice a second
 
 local shelf = call('HMGET', shelf_key, '@shelves', '@epoch', '@nonce', '@run', '@wait',
-                   '@lane:' .. lane, '@member:' .. lane, '@lanes', '@rebuild')
+                   '@lane:' .. lane, '@member:' .. lane, '@lanes', '@rebuild', '@base:' .. lane)
 local shelves, epoch, nonce, run, wait = shelf[1], shelf[2] or '0', shelf[3], shelf[4], shelf[5]
 local lanes = shelf[8] or ','
 local receipts = call('LLEN', receipts_key)
@@ -116,7 +116,9 @@ end
 -- Taking the items away is right only if all that they hold stands in journals that will replay it:
 -- this one's journal and receipts, and those of lanes that somebody still answers for.
 local edited = flag('e') or shelf[9]
-local too_old = sequence < complete_from and sequence < math.max(journaled, applied)
+-- A lane of which nothing is here, or whose replay began so with the journal as it is, lacks nothing.
+local too_old = sequence > 0 and sequence < complete_from and shelf[10] ~= ARGV[3] and
+                sequence < math.max(journaled, applied)
 if edited or too_old then
   local provable = applied <= journaled or first <= journaled + 1
   local others = call('HKEYS', shelf_key)
@@ -151,6 +153,7 @@ end
 wait = without(wait, forgotten)
 if not behind then wait = without(wait, ',' .. lane .. ',') end
 
+if sequence == 0 then call('HSET', shelf_key, '@base:' .. lane, ARGV[3]) end
 call('HSET', shelf_key, '@shelves', ARGV[9], '@epoch', epoch, '@nonce', nonce, '@run', identity,
      '@lane:' .. lane, string.format('%d %s %s', sequence, journal, incarnation),
      '@member:' .. lane, member, '@lanes', lanes, '@knows:' .. lane, ARGV[10])

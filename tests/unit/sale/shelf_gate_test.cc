@@ -425,6 +425,23 @@ TEST_F(ShelfReplayTest, MarksOfADeletedItemAreNotThoseOfTheNextOne) {
   EXPECT_EQ(own("@deleting"), "(nil)");
 }
 
+// Its journal is condensed up to 5. What others have brought back meanwhile must stay, or two such
+// lanes would take it away from each other for ever.
+TEST_F(ShelfReplayTest, ALaneThatIsReplayedFromNothingTakesNothingAway) {
+  sell_as({});
+  apply({create(5)});
+  redis_.run({"HSET", kKey, "@knows:7", ",7,8,"});
+  LaneOf eight{.lane = "8", .journaled = 9, .complete_from = 5, .known = ",7,8,"};
+  EXPECT_EQ(gate(eight), "BEHIND");
+  EXPECT_NE(packed(), "(nil)");
+  EXPECT_EQ(replay(Records(), 0, 3, "8"), "OK 0");
+  EXPECT_EQ(gate(eight), "BEHIND") << "its replay was cut off";
+  EXPECT_NE(packed(), "(nil)");
+  eight.complete_from = 6;
+  EXPECT_EQ(gate(eight), "BEHIND");
+  EXPECT_EQ(packed(), "(nil)") << "it was condensed behind what was replayed";
+}
+
 TEST_F(ShelfReplayTest, ACancelBeforeItsOrderTakesNothingTwice) {
   EXPECT_EQ(replay(Records().born("x", 1).create("x", 1, 5), 0, 1), "OK 1");
   EXPECT_EQ(replay(Records().born("x", 1).other("x", 'C', 1, 2, "a", "11"), 0, 1, "8"), "OK 1");
