@@ -58,7 +58,8 @@ def script_call(name, item):
     """A pattern of the requests that call a script for the item's shelf: there are many others, of
     other shelves and of beats. A script that the server forgot is sent whole, and is not meant."""
     folder = ROOT / "proxy" / "sale" / "scripts"
-    before = ["packed_item"] if name in ("purchase", "replay") else []
+    before = {"purchase": ["packed_item"], "gate": ["orphan"],
+              "replay": ["packed_item", "orphan"]}.get(name, [])
     text = b"".join((folder / f"{part}.lua").read_bytes() for part in [*before, name])
     sha = hashlib.sha1(text).hexdigest().encode()
     return sha + rb"\r\n.*" + re.escape(shelf_key(item).encode() + b"\r\n")
