@@ -25,7 +25,6 @@ constexpr size_t kCallsPerTurnMax = kCallsInFlightMax / 2;
 constexpr auto kCheckInterval = std::chrono::milliseconds(250);
 constexpr auto kStopCheckInterval = std::chrono::milliseconds(2);
 constexpr int64_t kStopWaitUs = 2'000'000;
-constexpr int64_t kForgetDeletionUs = 600'000'000;
 
 // An upper bound of the operation's journal record and frame overhead, in bytes.
 size_t journal_bytes(const Operation& op) {
@@ -66,6 +65,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox,
                     [this](Shelf& shelf, Operation& op, const Verdict& verdict, bool is_durable) {
                       confirmed(shelf, op, verdict, is_durable);
                     }),
+      deletions_(shared),
       tally_(thread, *shared.metrics),
       sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()),
@@ -130,58 +130,15 @@ void Coalescer::submit(Operation&& op) {
   if (!sells && !gate_.dormant()) {
     return refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
   }
-  if (op.verb == Verb::kDelete && !may_delete(shelf, op)) return;
+  if (op.verb == Verb::kDelete && !deletions_.may_ask(shelf, op)) {
+    return tell(op, deletions_.to_confirm(), "");
+  }
   if (!take_room(op)) {
     return refuse(op, "BUSY", no_room_text(shared_) + "; nothing happened, retry later");
   }
   gather(shelf, std::move(op));
   if (!sells) return gate_.wake_all();
   enqueue(shelf);
-}
-
-// Whether MySQL has what this lane had journaled of the item when its deletion was first asked for;
-// if not, the client is told how much is missing.
-bool Coalescer::may_delete(Shelf& shelf, Operation& op) {
-  const auto found = deletions_.find(op.item);
-  if (found == deletions_.end()) return true;  // to learn its checksum
-  found->second.asked_us = base::monotonic_us();
-  shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-  if (shelf.drained.last_lane_sequence() >= found->second.lane_sequence) {
-    op.order_id = found->second.checksum;
-    return true;
-  }
-  if (!op.sink) return false;
-  Verdict verdict;
-  verdict.kind = Verdict::Kind::kToConfirm;
-  verdict.numbers[0] = undrained();
-  reply_.clear();
-  append_reply(reply_, op, verdict, "");
-  deliver_(op, reply_);
-  return false;
-}
-
-int64_t Coalescer::undrained() const {
-  const uint64_t written = shared_.journal->written_sequence();
-  const uint64_t drained = shared_.drained_sequence.load(std::memory_order_relaxed);
-  return std::max<int64_t>(1, static_cast<int64_t>(written) - static_cast<int64_t>(drained));
-}
-
-// Remembers what Redis has answered to a deletion. Returns what the client is told: the records
-// that MySQL lacks, and that it is gone if the others' marks have completed it.
-Verdict Coalescer::note_deletion(Shelf& shelf, const Operation& op, Verdict verdict) {
-  if (verdict.kind == Verdict::Kind::kToConfirm) {
-    deletions_[op.item] = {static_cast<uint64_t>(verdict.numbers[0]), shelf.lane_sequence(),
-                           base::monotonic_us()};
-    verdict.numbers[0] = undrained();
-    return verdict;
-  }
-  const bool others_follow = verdict.accepted() && verdict.numbers[0] == 0;
-  const bool was_asked = !others_follow && deletions_.erase(op.item) > 0;
-  if (was_asked && verdict.kind == Verdict::Kind::kNotFound) {
-    verdict.kind = Verdict::Kind::kAccepted;
-    verdict.numbers[0] = 1;
-  }
-  return verdict;
 }
 
 void Coalescer::deleting(Shelf& shelf, const std::string& item) {
@@ -408,17 +365,6 @@ void Coalescer::trim_receipts() {
   }
 }
 
-// For which nobody asks any more, since the other lanes have done the rest.
-void Coalescer::forget_deletions() {
-  const int64_t until_us = base::monotonic_us() - kForgetDeletionUs;
-  std::erase_if(deletions_, [&](const auto& entry) {
-    Shelf& shelf = shelves_.of(entry.first);
-    shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-    return entry.second.asked_us < until_us &&
-           shelf.drained.last_lane_sequence() >= entry.second.lane_sequence;
-  });
-}
-
 // A client is not kept waiting for ever for an outcome that may take long to find out.
 void Coalescer::check_unknown() {
   const int64_t deadline_us = base::monotonic_us() - shared_.limits.unknown_after_us;
@@ -440,7 +386,7 @@ void Coalescer::schedule_check() {
     if (failure || stopped_) return;
     check_unknown();
     trim_receipts();
-    forget_deletions();
+    deletions_.forget_idle(shelves_);
     sold_out_.forget_idle(base::monotonic_us());
     schedule_check();
   });

@@ -16,10 +16,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "proxy/sale/confirmation.h"
+#include "proxy/sale/deletions.h"
 #include "proxy/sale/gate.h"
 #include "proxy/sale/purchase_tally.h"
 #include "proxy/sale/shared.h"
@@ -66,9 +66,6 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void turn_ended() override;
 
  private:
-  bool may_delete(Shelf& shelf, Operation& op);
-  Verdict note_deletion(Shelf& shelf, const Operation& op, Verdict verdict);
-  int64_t undrained() const;
   bool take_room(Operation& op);
   void gather(Shelf& shelf, Operation&& op);
   static bool may_send(const Shelf& shelf);
@@ -83,14 +80,15 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void committed(Shelf& shelf, uint64_t lane_sequence, const journal::CommitOutcome& outcome);
   void answer_or_hold(Shelf& shelf, std::vector<Operation> operations,
                       std::vector<Verdict> verdicts, size_t facts);
+  void reply_durable(Shelf& shelf, Operation& op, const Verdict& verdict);
   void reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64_t now_us);
+  void tell(const Operation& op, const Verdict& verdict, std::string_view durability);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
   void release(Operation& op);
   std::string_view durability(Shelf& shelf, uint64_t order_id);
   void confirmed(Shelf& shelf, Operation& op, const Verdict& verdict, bool is_durable);
   void check_unknown();
   void trim_receipts();
-  void forget_deletions();
   void schedule_check();
   bool quiet() const;
   void await_quiet(int64_t deadline_us, std::function<void()> done);
@@ -102,12 +100,6 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
     std::string edited;    // the item that a refused batch has found so
   };
 
-  // Of an item that is to be deleted, as it was: once MySQL has all up to this lane sequence.
-  struct Deletion {
-    uint64_t checksum = 0, lane_sequence = 0;
-    int64_t asked_us = 0;
-  };
-
   upstream::IoThread& thread_;
   upstream::Inbox& inbox_;
   upstream::RedisClient& redis_;
@@ -116,11 +108,11 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   Gate& gate_;
   const Deliver deliver_;
   Confirmation confirmation_;
+  Deletions deletions_;
   PurchaseTally tally_;
   SoldOutKeeper sold_out_;
   boost::asio::steady_timer check_timer_;
   std::vector<Entry> entries_;  // by number of the shelf
-  std::unordered_map<std::string, Deletion> deletions_;  // by item
   Queue<Shelf*> to_send_;       // at the end of this turn, or as soon as calls come back
   size_t calls_in_flight_ = 0;  // of the purchase script
   size_t queued_ = 0;           // operations in all shelves' waiting queues

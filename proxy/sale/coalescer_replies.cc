@@ -72,10 +72,8 @@ void Coalescer::answer_or_hold(Shelf& shelf, std::vector<Operation> operations,
     const Verdict& verdict = verdicts[i];
     if (speaks_of_earlier(verdict) && confirmation_.needed(op, verdict)) {
       confirmation_.hold(shelf, std::move(op), verdict);
-    } else if (shelf.has_commits() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {
-      shelf.last_replies().push_back(std::move(op), verdict);
-    } else if (journal_failed_ && speaks_of_earlier(verdict)) {
-      refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
+    } else if (is_fact(op, verdict) || speaks_of_earlier(verdict)) {
+      reply_durable(shelf, op, verdict);
     } else {
       reply(shelf, op, verdict, now_us);
     }
@@ -85,10 +83,14 @@ void Coalescer::answer_or_hold(Shelf& shelf, std::vector<Operation> operations,
 // What another proxy accepted is durable there (or not known to be); what this one did meanwhile
 // waits for its commits as ever.
 void Coalescer::confirmed(Shelf& shelf, Operation& op, const Verdict& verdict, bool is_durable) {
-  if (!is_durable) {
-    refuse(op, "UNKNOWNSTATE",
-           "another proxy has accepted it and is not known to have recorded it; ask again");
-  } else if (shelf.has_commits()) {
+  if (is_durable) return reply_durable(shelf, op, verdict);
+  refuse(op, "UNKNOWNSTATE",
+         "another proxy has accepted it and is not known to have recorded it; ask again");
+}
+
+// Behind the commits that are under way: the order may be in one of them.
+void Coalescer::reply_durable(Shelf& shelf, Operation& op, const Verdict& verdict) {
+  if (shelf.has_commits()) {
     shelf.last_replies().push_back(std::move(op), verdict);
   } else if (journal_failed_) {
     refuse(op, "UNKNOWNSTATE", "the journal failed and may not have the order; retry later");
@@ -128,14 +130,19 @@ void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64
     if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
   const Verdict told =
-      op.verb == Verb::kDelete ? note_deletion(shelf, op, verdict) : verdict;
+      op.verb == Verb::kDelete ? deletions_.answered(shelf, op, verdict) : verdict;
   if (!op.sink) return;
-  const uint64_t order_id = named_order(op, verdict);
-  reply_.clear();
-  append_reply(reply_, op, told, order_id == 0 ? "" : durability(shelf, order_id));
   const int64_t took_us = now_us - op.received_us;
   if (op.verb == Verb::kBuy) tally_.took(took_us);
   shared_.slow_log.note(op, took_us);
+  const uint64_t order_id = named_order(op, verdict);
+  tell(op, told, order_id == 0 ? "" : durability(shelf, order_id));
+}
+
+void Coalescer::tell(const Operation& op, const Verdict& verdict, std::string_view durability) {
+  if (!op.sink) return;
+  reply_.clear();
+  append_reply(reply_, op, verdict, durability);
   deliver_(op, reply_);
 }
 

@@ -1,6 +1,6 @@
 // One decided-in-Redis operation on one item, on its way from the client's session to its reply.
 //
-// Made by command.cc from a SECKILL command, owned in turn by the session's thread, the item's
+// Made by command.cc from a SECKILL command, owned in turn by the session's thread, the shelf's
 // queue, the batch in flight and the commit; moved, never shared.
 #pragma once
 

@@ -2,7 +2,7 @@
 //
 // front/session calls execute() for every command of the SECKILL family, on its own I/O thread,
 // unless answer_at_once() has had the answer.
-// The flow validates, hands the purchase to the item's owner thread, where the coalescer gathers a
+// The flow validates, hands the purchase to its shelf's owner thread, where the coalescer gathers a
 // batch for the purchase script; verdicts come back, accepted ones go to the journal, and the reply
 // returns to the session's thread once the journal lets it be told.
 #pragma once

@@ -1,7 +1,7 @@
 // One shelf as its owner thread sees it: whether it may be sold from, the queue before Redis, the
 // batches in flight, the commits under way in the journal.
 //
-//   gather() ─► waiting ─build()─► in flight (at most three) ─settle()─► commits ─commit_done()─►
+//   gather() ─► waiting ─send()─► in flight (at most three) ─settle()─► commits ─commit_done()─►
 //                  ▲                       │
 //                  └──────put_back()───────┘
 //

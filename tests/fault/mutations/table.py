@@ -195,8 +195,8 @@ MUTATIONS = (
         (Gtest("test_sale", "ShelfReplayTest.Makes*"),)),
     Mutation(
         "a repeated REQ is answered before its commit", "proxy/sale/coalescer_replies.cc",
-        "if (shelf.has_commits() && (is_fact(op, verdict) || speaks_of_earlier(verdict))) {",
-        "if (shelf.has_commits() && is_fact(op, verdict)) {",
+        "} else if (is_fact(op, verdict) || speaks_of_earlier(verdict)) {",
+        "} else if (is_fact(op, verdict)) {",
         (Pytest("tests/fault/test_repeated_req.py", "on_disk"),)),
     Mutation(
         "order ids not raised above the journal's highest", "proxy/sale/order_ids.cc",
