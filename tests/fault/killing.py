@@ -57,10 +57,12 @@ def order_of(client, item, user, req):
 def script_call(name, item):
     """A pattern of the requests that call a script for the item's shelf: there are many others, of
     other shelves and of beats. A script that the server forgot is sent whole, and is not meant."""
-    folder = ROOT / "proxy" / "sale" / "scripts"
-    before = {"purchase": ["packed_item"], "gate": ["orphan"],
-              "replay": ["packed_item", "orphan"]}.get(name, [])
-    text = b"".join((folder / f"{part}.lua").read_bytes() for part in [*before, name])
+    folder = ROOT / "proxy" / "sale"
+    made_of, = re.findall(rf"make_script\(\{{([^}}]*\bk{name.title()}Script)\}}\)",
+                          (folder / "script_call.cc").read_text())
+    parts = [re.sub(r"(?<!^)(?=[A-Z])", "_", part).lower()
+             for part in re.findall(r"k(\w+)Script", made_of)]
+    text = b"".join((folder / "scripts" / f"{part}.lua").read_bytes() for part in parts)
     sha = hashlib.sha1(text).hexdigest().encode()
     return sha + rb"\r\n.*" + re.escape(shelf_key(item).encode() + b"\r\n")
 

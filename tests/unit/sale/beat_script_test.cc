@@ -16,8 +16,8 @@ class BeatScriptTest : public CallTest {
     return journal + " " + incarnation + " host 1000 " + std::to_string(number);
   }
   std::string beat(int64_t number, const std::string& last = "") {
-    return redis_.run({"EVAL", text_of("beat"), "1", kKey, "7", "journal-a", "1", "host", ",7,8,",
-                       std::to_string(number), last});
+    return redis_.run({"EVAL", scripts_.beat.text, "1", kKey, "7", "journal-a", "1", "host",
+                       ",7,8,", std::to_string(number), last});
   }
   std::string own(const std::string& field) { return redis_.run({"HGET", kKey, field}); }
 };

@@ -3,16 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "proxy/sale/purchase_call.h"
+#include "proxy/sale/script_call.h"
 #include "redis_fixture.h"
 #include "shelves/packed_item.h"
 #include "shelves/shelf_of.h"
-#include "source_folder.h"
 
 namespace sluice::proxy::sale {
 
@@ -44,18 +42,6 @@ class CallTest : public testing::Test {
   CallTest() {
     open("7");
   }
-  // As it is sent: those that look at items begin with what knows their form.
-  static std::string script(const std::string& name) {
-    const bool reads_items = name != "gate", waits = name == "gate" || name == "replay";
-    return (reads_items ? text_of("packed_item") : "") + (waits ? text_of("orphan") : "") +
-           text_of(name);
-  }
-  static std::string text_of(const std::string& name) {
-    std::ifstream file(std::string(SLUICE_SOURCE_DIR) + "/proxy/sale/scripts/" + name + ".lua");
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
   // As the gate leaves the shelf for a lane.
   void open(const std::string& lane, uint64_t sequence = 0) {
     redis_.run({"HSET", kKey, "@epoch", std::to_string(epoch_), shelves::lane_field(lane),
@@ -67,7 +53,8 @@ class CallTest : public testing::Test {
                    uint64_t synced = 0, const std::string& lane = "7",
                    const std::string& writer = kWriter) {
     const CallPayload payload = encode_call(time_ms_, operations);
-    std::vector<std::string> words{"EVAL", script_, std::to_string(2 + payload.items.size()), kKey,
+    std::vector<std::string> words{"EVAL", scripts_.purchase.text,
+                                   std::to_string(2 + payload.items.size()), kKey,
                                    shelves::receipts_key(kShelf, lane)};
     for (const std::string_view item : payload.items) {
       words.push_back(shelves::buyers_key(kShelf, item));
@@ -137,7 +124,7 @@ class CallTest : public testing::Test {
   const std::string kBuyers = shelves::buyers_key(kShelf, "phone");
   const std::string kReceipts = shelves::receipts_key(kShelf, "7");
   test::RedisServer redis_;
-  const std::string script_ = script("purchase");
+  const Scripts scripts_ = load_scripts();
   uint64_t epoch_ = 5, sequence_ = 0;
   int64_t time_ms_ = 1000;  // the proxy's clock
 };

@@ -1,5 +1,7 @@
 // The gate and replay scripts of the shelves on a real Redis: who may sell from a shelf, and what
 // is brought back into one that Redis has lost.
+#include <sstream>
+
 #include "call_fixture.h"
 #include "proxy/sale/msgpack.h"
 
@@ -26,7 +28,7 @@ class ShelfGateTest : public CallTest {
   // The verdict; its reply's other parts are kept.
   std::string gate(const LaneOf& lane) {
     std::istringstream words(redis_.run(
-        {"EVAL", script("gate"), "2", kKey, shelves::receipts_key(kShelf, lane.lane), lane.lane,
+        {"EVAL", scripts_.gate.text, "2", kKey, shelves::receipts_key(kShelf, lane.lane), lane.lane,
          std::to_string(lane.journaled), std::to_string(lane.complete_from), lane.process, "nonce",
          lane.journal, lane.incarnation, "host-" + lane.incarnation, lane.shelves, lane.known,
          lane.flags, "1", lane.stuck, lane.to_bring}));
@@ -279,7 +281,7 @@ class ShelfReplayTest : public ShelfGateTest {
  protected:
   std::string replay(Records records, uint64_t from, uint64_t to, const std::string& lane = "7",
                      const std::string& flag = "") {
-    std::vector<std::string> words{"EVAL", script("replay"),
+    std::vector<std::string> words{"EVAL", scripts_.replay.text,
                                    std::to_string(2 + records.items().size()), kKey,
                                    shelves::receipts_key(kShelf, lane)};
     for (const std::string& item : records.items()) {
