@@ -1,10 +1,10 @@
 // Items whose deletion was asked for here, until Redis and MySQL have all of it.
 //
-// A deletion takes two steps, so that nothing of the item can still be on its way to MySQL: first
-// Redis tells the item's checksum; once MySQL has what this lane had journaled by then, Redis is
-// asked for the deletion with that (scripts/purchase.lua). Whoever asks meanwhile is told how many
-// records MySQL lacks. It is forgotten when it is done, or when nobody has asked for ten minutes:
-// then it begins anew. One an owner thread.
+// Nothing of the item may still be on its way to MySQL: so Redis first tells the item's checksum,
+// and once MySQL has what this lane had journaled by then, it is asked again with that; in the same
+// way, by the lane that was last, for the name (docs/architecture.md). Whoever asks meanwhile is
+// told how many records MySQL lacks. It is forgotten when it is done, or when nobody has asked for
+// ten minutes: then it begins anew. One an owner thread.
 #pragma once
 
 #include <cstdint>
