@@ -3,6 +3,7 @@
 #include <array>
 
 #include "resp/writer.h"
+#include "shelves/packed_item.h"
 
 namespace sluice::bench::micro {
 namespace {
@@ -44,10 +45,13 @@ std::vector<proxy::sale::Operation> purchase_operations(size_t count) {
 }
 
 std::string accepting_answer(uint64_t sequence, size_t count) {
-  std::string answer =
-      "OK " + std::to_string(sequence) + "\n1000000 0 " + std::to_string(count) + " 1 -1 7 0";
-  for (size_t i = 0; i < count; ++i) answer += "\nA";
-  return answer;
+  shelves::PackedItem item;
+  item.stock = 1'000'000, item.fields = static_cast<uint32_t>(count), item.born = 7;
+  const std::string head = "1000000 0 -1 P" + shelves::pack(item);
+  std::string verdicts;
+  for (size_t i = 0; i < count; ++i) verdicts += i == 0 ? "A" : "\nA";
+  return "OK " + std::to_string(sequence) + " " + std::to_string(head.size()) + " " +
+         std::to_string(verdicts.size()) + " 0 " + head + verdicts;
 }
 
 SampleRecords::SampleRecords(size_t count) : operations_(purchase_operations(count)) {

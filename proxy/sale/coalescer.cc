@@ -214,37 +214,29 @@ ShelfBatch Coalescer::build_batch(Shelf& shelf) {
     if (takes_id(op)) op.order_id = ids.at(first, taken++);
     if (op.verb == Verb::kReopen) op.hold_ms = shared_.limits.retain_ms;
   }
-  batch.payload = encode_call(batch.time_ms, batch.operations);
+  const std::string kinds = kinds_text(batch.operations);
+  entries_[shelf.number].foresight.foresee(batch, kinds);
+  batch.payload = encode_call(batch.time_ms, batch.operations, kinds, batch.forecasts);
   shared_.metrics->batch_purchases.observe(batch.operations.size());
   return batch;
 }
 
 void Coalescer::call_script(Shelf& shelf, ShelfBatch& batch, bool by_sha) {
   shelf.synced.arrived(shared_.journal->synced_sequence());
-  const std::string epoch = std::to_string(shelf.epoch());
-  const std::string expected = std::to_string(batch.expected);
-  const std::string synced = std::to_string(shelf.synced.last_lane_sequence());
   const std::string writer = shared_.writer();
-  const std::string keys = std::to_string(2 + batch.payload.items.size());
-  std::vector<std::string> buyers;
-  for (const std::string_view item : batch.payload.items)
-    buyers.push_back(shelves::buyers_key(shelf.number, item));
+  CallWords words({shelf.number, shared_.lane, writer, shelf.epoch(), batch.expected,
+                   shelf.synced.last_lane_sequence()},
+                  batch.payload);
   const Script& script = shared_.scripts.purchase;
-  std::vector<std::string_view> words{by_sha ? "EVALSHA" : "EVAL",
-                                      by_sha ? script.sha : script.text, keys, shelf.key,
-                                      shelf.receipts_key};
-  words.insert(words.end(), buyers.begin(), buyers.end());
-  words.insert(words.end(), {shared_.lane, epoch, expected, synced, writer,
-                             batch.payload.operations, batch.payload.details});
   base::failpoint(base::Failpoint::kSaleBeforeScript);
   batch.answer = ShelfBatch::Answer::kDue;
   ++calls_in_flight_;
-  redis_.call(words, [this, &shelf, number = batch.number,
-                      by_sha](const Result<upstream::Reply>& reply) {
-    --calls_in_flight_;
-    if (!to_send_.empty()) thread_.at_turn_end(*this);
-    answered(shelf, number, by_sha, reply);
-  });
+  redis_.call(by_sha ? words.with("EVALSHA", script.sha) : words.with("EVAL", script.text),
+              [this, &shelf, number = batch.number, by_sha](const Result<upstream::Reply>& reply) {
+                --calls_in_flight_;
+                if (!to_send_.empty()) thread_.at_turn_end(*this);
+                answered(shelf, number, by_sha, reply);
+              });
 }
 
 void Coalescer::answered(Shelf& shelf, uint64_t number, bool by_sha,
@@ -257,15 +249,16 @@ void Coalescer::answered(Shelf& shelf, uint64_t number, bool by_sha,
     // The script's checks come before its first write: nothing has happened.
     batch->answer = ShelfBatch::Answer::kRefused;
     gate_.refused(shelf, reply->text());
-  } else if (auto answer = parse_call_answer(reply->text(), batch->operations); !answer) {
+  } else if (auto answer = parse_call_answer(reply->text(), batch->operations, batch->forecasts);
+             !answer) {
     return gate_.contradicts(shelf, answer.error().message());
   } else if (answer->kind == CallAnswer::Kind::kApplied &&
              batch->expected != shelf.lane_sequence()) {
     // So was the batch before it, whose answer did not say so. The journal must not have this one
     // without that one: the gate reads both from their receipts, in order.
-    return redis_.reconnect(Error(ErrorClass::kUnavailable, "it applied more of shelf " +
-                                                                std::to_string(shelf.number) +
-                                                                " than it said"));
+    return redis_.reconnect(
+        Error(ErrorClass::kUnavailable,
+              "it applied more of shelf " + std::to_string(shelf.number) + " than it said"));
   } else if (answer->kind == CallAnswer::Kind::kApplied) {
     applied(shelf, *batch, *answer);
   } else {
@@ -277,6 +270,7 @@ void Coalescer::answered(Shelf& shelf, uint64_t number, bool by_sha,
 
 void Coalescer::applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer) {
   sold_out_.answered(shelf, batch, answer);
+  entries_[shelf.number].foresight.answered(batch, answer.items);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(shelf, answer.lane_sequence, shelf.take(batch.number), answer.items,
          std::move(answer.verdicts));
@@ -323,6 +317,7 @@ void Coalescer::put_back(Shelf& shelf) {
       if (!op.sink) release(op);
     }
   }
+  entries_[shelf.number].foresight.forget();
   const size_t before = shelf.waiting_operations();
   shelf.put_back(journal_bytes);
   queued_ += shelf.waiting_operations() - before;
@@ -330,7 +325,10 @@ void Coalescer::put_back(Shelf& shelf) {
 
 void Coalescer::opened(Shelf& shelf) { enqueue(shelf); }
 
-void Coalescer::doubted(Shelf& shelf) { sold_out_.drop(shelf); }
+void Coalescer::doubted(Shelf& shelf) {
+  sold_out_.drop(shelf);
+  entries_[shelf.number].foresight.forget();
+}
 
 void Coalescer::closed(Shelf& shelf) {
   entries_[shelf.number].trimmed = 0;

@@ -20,6 +20,7 @@
 
 #include "proxy/sale/confirmation.h"
 #include "proxy/sale/deletions.h"
+#include "proxy/sale/foresight.h"
 #include "proxy/sale/gate.h"
 #include "proxy/sale/purchase_tally.h"
 #include "proxy/sale/shared.h"
@@ -98,6 +99,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
     bool queued = false;   // in to_send_
     uint64_t trimmed = 0;  // receipts up to this batch are known to be dropped
     std::string edited;    // the item that a refused batch has found so
+    Foresight foresight;
   };
 
   upstream::IoThread& thread_;

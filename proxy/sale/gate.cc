@@ -289,7 +289,7 @@ bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
     batch.time_ms = receipt->time_ms;
     const auto& sent = shelf.in_flight();
     const auto same = std::find_if(sent.begin(), sent.end(), [&](const ShelfBatch& each) {
-      return each.payload.ends(text);
+      return each.payload.is_of(text);
     });
     if (same != sent.end()) {
       batch = shelf.take(same->number);

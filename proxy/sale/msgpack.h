@@ -23,6 +23,7 @@ class MsgpackReader {
   uint32_t array_header();
   std::string_view string();  // a view into the bytes
   int64_t integer();
+  std::string_view rest() const { return bytes_; }
   bool ok() const { return ok_; }
   bool at_end() const { return bytes_.empty(); }
 

@@ -1,5 +1,5 @@
-// One call of the purchase script for one shelf: a batch of operations as arguments, the answer,
-// and the receipt that it leaves. The other side is scripts/purchase.lua, embedded at build time.
+// One call of the purchase script for one shelf: a batch of operations as its arguments. The other
+// side is scripts/purchase.lua, embedded at build time; purchase_answer.h has what comes back.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
 #include "proxy/sale/operation.h"
-#include "proxy/sale/verdict.h"
+#include "shelves/packed_item.h"
 
 namespace sluice::proxy::sale {
 
@@ -20,67 +19,66 @@ void group_by_item(std::vector<Operation>& operations);
 
 // How many operations from the first on are of the same item.
 size_t run_length(std::span<const Operation> operations);
+// The same of all items.
+std::vector<size_t> run_lengths(std::span<const Operation> operations);
 
-// The script's ARGV[6] and [7].
+// A letter an operation, as the script wants them; in lower case if an operation before it on the
+// same item has the same user. So 'B' is what may be a user's first purchase.
+std::string kinds_text(std::span<const Operation> operations);
+
+// What a call does to an item, as far as the caller can tell.
+struct ItemForecast {
+  bool only_first_buys = false;    // as far as the batch itself tells
+  uint32_t units = 0, buyers = 0;  // of these
+  bool foreseen = false;           // then they are all accepted, if the item is found so:
+  shelves::PackedItem before;
+
+  shelves::PackedItem after() const;
+};
+
+// What is the same whenever and to wherever the batch is sent.
 struct CallPayload {
-  std::string operations, details;
-  std::vector<std::string_view> items;  // of KEYS[3…]; views into the operations encoded
+  std::string receipt;         // all of it but the first line
+  std::vector<uint32_t> ends;  // of the words in it, each but the last with a newline behind
+  std::vector<std::string_view> items;     // views into the operations encoded
+  std::string counts, window;              // the script's ARGV[6] and [5]
+  std::vector<std::string> before, after;  // the items packed; "": not foreseen
 
-  bool ends(std::string_view receipt) const {
-    return receipt.ends_with(details) &&
-           receipt.substr(0, receipt.size() - details.size()).ends_with(operations);
-  }
+  bool is_of(std::string_view text) const { return text.ends_with(receipt); }
 };
-// `time_ms`: the records' time.
-CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operations);
+// `time_ms`: the records' time. `kinds`: of the operations. `forecasts`: one an item; or none.
+CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operations,
+                        std::string_view kinds, std::span<const ItemForecast> forecasts);
 
-// An item as the script found it and left it.
-struct ItemAnswer {
-  int64_t remaining = 0;                   // before the batch
-  uint64_t fields_before = 0, fields = 0;  // of the buyers hash
-  int64_t limit = 0;
-  int64_t ends_in_ms = -1;  // -1: never
-  uint64_t born = 0;        // 0: there is no such item
+// Where a call goes, and what it is to find there.
+struct CallTarget {
+  uint32_t shelf = 0;
+  std::string_view lane;
+  std::string_view writer;  // "journal incarnation"
+  uint64_t epoch = 0;
+  uint64_t lane_sequence = 0;  // the one that it must find
+  uint64_t synced = 0;         // the last one that is in the journal
 };
 
-struct CallAnswer {
-  enum class Kind {
-    kApplied,
-    kGate,      // the shelf has another epoch
-    kGap,       // the lane has another sequence
-    kImpostor,  // the lane is written by somebody else
-    kEdited,    // an item is not as Sluice left it
-  };
-  Kind kind = Kind::kApplied;
-  uint64_t epoch = 0;          // kGate
-  uint64_t lane_sequence = 0;  // kApplied, kGap: the lane's sequence now
-  std::string who;             // kImpostor: "journal incarnation"; kEdited: the item
-  std::vector<ItemAnswer> items;  // kApplied: one an item of the call
-  std::vector<Verdict> verdicts;  // kApplied: one an operation
+// The command, for either verb. Refers to the payload.
+class CallWords {
+ public:
+  CallWords(const CallTarget& target, const CallPayload& payload);
+  CallWords(const CallWords&) = delete;
+  CallWords& operator=(const CallWords&) = delete;
+
+  // EVALSHA and its name, or EVAL and its text.
+  const std::vector<std::string_view>& with(std::string_view verb, std::string_view script);
+
+ private:
+  const std::string& own(std::string text);
+
+  std::vector<std::string> owned_;
+  std::vector<std::string_view> words_;
 };
-// The answer to a call with these operations. kCorrupt: it is none.
-Result<CallAnswer> parse_call_answer(std::string_view text,
-                                     const std::vector<Operation>& operations);
 
-// The operations of an applied batch and their verdicts, as Redis kept them.
-struct CallReceipt {
-  uint64_t lane_sequence = 0;
-  int64_t time_ms = 0;
-  std::vector<Operation> operations;  // none: it only keeps the list from being empty
-  std::vector<ItemAnswer> items;      // one an item
-  std::vector<Verdict> verdicts;
-};
-// kCorrupt: it is none.
-Result<CallReceipt> parse_call_receipt(std::string_view receipt);
-
-// Appends the facts of an applied batch, its accepted operations that write, as journal records;
-// returns how many. order_id_max is raised to the highest id that the lane has given out in them.
-uint32_t append_facts(std::string& records, const std::vector<Operation>& operations,
-                      const std::vector<ItemAnswer>& items, const std::vector<Verdict>& verdicts,
-                      uint64_t lane_sequence, int64_t time_ms, uint64_t& order_id_max);
-
-// What stands in a payload, and so in a receipt, that has an operation of this kind on an item as
-// such, and hardly ever in another.
+// What stands in a receipt that has an operation of this kind on an item as such, and hardly ever
+// in another.
 std::string item_operation_mark(Verb verb);
 
 }  // namespace sluice::proxy::sale

@@ -18,6 +18,7 @@
 #include "proxy/sale/operation.h"
 #include "proxy/sale/purchase_call.h"
 #include "proxy/sale/queue.h"
+#include "proxy/sale/verdict.h"
 
 namespace sluice::proxy::sale {
 
@@ -29,13 +30,15 @@ struct ShelfBatch {
     kTooEarly,  // GAP, but only because the batch before it wrote nothing
   };
 
-  uint64_t number = 0;  // of this thread; tells a late answer's batch
-  uint64_t expected = 0;  // the lane sequence that it must find
-  int64_t time_ms = 0;    // of its records
-  int64_t sent_us = 0;    // monotonic, of the first time it was sent
+  uint64_t number = 0;          // of this thread; tells a late answer's batch
+  uint64_t expected = 0;        // the lane sequence that it must find
+  int64_t time_ms = 0;          // of its records
+  int64_t sent_us = 0;          // monotonic, of the first time it was sent
   uint64_t first_order_id = 0;  // its purchases' ids are not below this one
   Answer answer = Answer::kDue;
-  std::vector<Operation> operations;  // those of an item one after the other
+  std::vector<Operation> operations;    // those of an item one after the other
+  std::vector<ItemForecast> forecasts;  // one an item
+  uint64_t foreseen = 0;                // with which memory; see foresight.h
   CallPayload payload;
 };
 
@@ -162,8 +165,8 @@ class Shelf {
   uint64_t epoch_ = 0;
   size_t created_ = 0;
   uint64_t lane_sequence_ = 0;
-  bool selling_ = false;  // the last applied batch wrote something, so the next one will
-  Queue<Gathering> waiting_;  // none of them empty
+  bool selling_ = false;          // the last applied batch wrote something, so the next one will
+  Queue<Gathering> waiting_;      // none of them empty
   std::vector<Operation> spare_;  // empty, with room
   size_t waiting_operations_ = 0;
   Queue<ShelfBatch> in_flight_;  // oldest first

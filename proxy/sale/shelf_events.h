@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "proxy/sale/purchase_call.h"
+#include "proxy/sale/purchase_answer.h"
 #include "proxy/sale/shelf.h"
 
 namespace sluice::proxy::sale {

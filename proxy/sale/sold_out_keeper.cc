@@ -55,8 +55,8 @@ void SoldOutKeeper::answered(const Shelf& shelf, const ShelfBatch& batch,
   std::span<const Verdict> verdicts = answer.verdicts;
   for (const ItemAnswer& item : answer.items) {
     const size_t count = run_length(operations);
-    answered(shelf, {operations.first(count), verdicts.first(count), item, shelf.epoch(),
-                     batch.sent_us});
+    answered(shelf,
+             {operations.first(count), verdicts.first(count), item, shelf.epoch(), batch.sent_us});
     operations = operations.subspan(count);
     verdicts = verdicts.subspan(count);
   }
@@ -87,12 +87,12 @@ void SoldOutKeeper::answered(const Shelf& shelf, const Part& part) {
 
 // Whether the filter had all buyers when the batch came.
 bool SoldOutKeeper::follows(const Watch& watch, const Part& part) {
-  return part.epoch == watch.epoch && part.item.born == watch.born &&
-         part.item.fields_before == watch.fields && part.item.limit == watch.view->limit();
+  return part.epoch == watch.epoch && part.item.now.born == watch.born &&
+         part.item.fields_before == watch.fields && part.item.now.limit == watch.view->limit();
 }
 
 void SoldOutKeeper::add_buyers(Watch& watch, const Part& part) {
-  watch.fields = part.item.fields;
+  watch.fields = part.item.now.fields;
   for (size_t i = 0; i < part.verdicts.size(); ++i) {
     if (part.operations[i].verb != Verb::kBuy || !part.verdicts[i].accepted()) continue;
     if (watch.room == 0) return drop_view(watch);
@@ -112,19 +112,19 @@ void SoldOutKeeper::renew(SoldOut& view, int64_t remaining, int64_t asked_us, in
 
 void SoldOutKeeper::load(Watch& watch, const Part& part, int64_t now_us) {
   if (!loading_.expired() || now_us < watch.next_load_us) return;
-  const uint64_t room = part.item.fields / kRoomPart + kRoomMin;
-  const size_t bytes = SoldOut::bytes_for(part.item.fields + room);
+  const uint64_t room = part.item.now.fields / kRoomPart + kRoomMin;
+  const size_t bytes = SoldOut::bytes_for(part.item.now.fields + room);
   if (shared_.sold_out_bytes.fetch_add(bytes) + bytes > shared_.limits.sold_out_bytes) {
     shared_.sold_out_bytes.fetch_sub(bytes);
     watch.next_load_us = now_us + kRetryUs;
     return;
   }
-  watch.view = std::make_shared<SoldOut>(watch.name, part.item.limit, part.item.fields + room,
-                                         shared_.sold_out_bytes);
+  watch.view = std::make_shared<SoldOut>(watch.name, part.item.now.limit,
+                                         part.item.now.fields + room, shared_.sold_out_bytes);
   watch.loaded = false;
   watch.epoch = part.epoch;
-  watch.born = part.item.born;
-  watch.fields = part.item.fields;
+  watch.born = part.item.now.born;
+  watch.fields = part.item.now.fields;
   watch.room = room;
   watch.load_began_us = now_us;
   loading_ = watch.view;
@@ -134,12 +134,12 @@ void SoldOutKeeper::load(Watch& watch, const Part& part, int64_t now_us) {
 // Whoever is in the hash when the first chunk is asked for is in one of them; who comes later is
 // added from the answers.
 void SoldOutKeeper::scan(Watch& watch, std::string_view cursor) {
-  redis_.call({"HSCAN", watch.buyers_key, cursor, "COUNT", kScanCount},
-              [this, &watch,
-               scanning = std::weak_ptr(watch.view)](const Result<upstream::Reply>& reply) {
-                // Else it was dropped meanwhile, and perhaps another load has begun.
-                if (!scanning.expired() && reply) scanned(watch, *reply);
-              });
+  redis_.call(
+      {"HSCAN", watch.buyers_key, cursor, "COUNT", kScanCount},
+      [this, &watch, scanning = std::weak_ptr(watch.view)](const Result<upstream::Reply>& reply) {
+        // Else it was dropped meanwhile, and perhaps another load has begun.
+        if (!scanning.expired() && reply) scanned(watch, *reply);
+      });
 }
 
 void SoldOutKeeper::scanned(Watch& watch, const upstream::Reply& reply) {

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "proxy/sale/purchase_answer.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf.h"
 #include "proxy/sale/sold_out_board.h"

@@ -6,6 +6,11 @@ local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
 local WORDS = '<I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I8'  -- 19 and the checksum
 local OPEN, CLOSED, DELETING = 1, 2, 3
 
+-- The value of the field "/" of each buyers hash: it is there so that the key is, since a slot that
+-- moves has all of them or none. A value above 64 bytes makes Redis keep the hash as a table from the
+-- beginning (hash-max-listpack-value) and not as a list, which it would walk through for each buyer.
+local BUYERS_MARK = string.rep('-', 65)
+
 -- The sum over the 19 words before the checksum, and the checksum.
 local function checksums(packed)
   local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, sum = struct.unpack(WORDS, packed)
@@ -13,11 +18,15 @@ local function checksums(packed)
          k * 37 + l * 41 + m * 43 + n * 47 + o * 53 + p * 59 + q * 61 + r * 67 + s * 71, sum
 end
 
--- Whether it is as a script left it; `fields`: those that its buyers hash has now.
-local function is_whole(packed, fields)
-  if #packed ~= PACKED_BYTES then return false end
-  local is, should_be = checksums(packed)
-  return is == should_be and struct.unpack('<I4', packed, 9) == fields
+-- Whether it is as a script left it; `fields`: those that its buyers hash has now. `is_known`: for
+-- the rest that is known.
+local function is_whole(packed, fields, is_known)
+  if not is_known then
+    if #packed ~= PACKED_BYTES then return false end
+    local is, should_be = checksums(packed)
+    if is ~= should_be then return false end
+  end
+  return struct.unpack('<I4', packed, 9) == fields
 end
 
 local function unpack_item(packed)

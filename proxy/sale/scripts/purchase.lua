@@ -1,75 +1,72 @@
 -- Decides one batch of operations on items of one shelf, atomically.
 --
 -- KEYS  1 shelf   2 receipts list of this lane   3… the buyers hash of each item, in their order
--- ARGV  1 lane    2 epoch   3 lane sequence expected   4 lane sequence synced
---       5 "journal incarnation" of the writer           6 operations
---       7 details of the operations: kept in the receipt, not read
--- The operations are a msgpack array, a column an element; those of an item follow each other:
---       1 the wall clock in ms       2 names of the items    3 how many operations each has
---       4 kinds, a letter an operation                       5 users ("/X": of none, but of kind X)
---       6 quantities
---       7 texts: "quantity,order,request", which is also how a buyer's field begins; of a creation
---         "limit,start,end,hold," and 8 bytes of born; of a reopening retain_ms; of a deletion the
---         checksum that the item must have, or 0
--- A kind is in lower case if an operation before it on the same item has the same user.
+-- ARGV  1 the lane's field   2 epoch   3 what stands in the field: "sequence journal incarnation"
+--       4 how many of the newest receipts are not synced, with the one of this batch
+--       5 "" or "from until": the items foreseen (below) are on sale between these times in ms
+--       6 how many operations each item has: 2 bytes each, little-endian
+--       and then, of n items:
+--       n names                 n times the item, packed, as it is foreseen to be found, or ''
+--       n times its name and how it is foreseen to be left, and the same of the lane's field:
+--       what is to be written if all goes as foreseen
+--       and what the receipt is made of:
+--       the receipt's first line as foreseen (below)         what is in the receipt alone (meta)
+--       for each operation, those of an item one after the other, its user ("/X": of none, but of
+--       kind X) and its text: "quantity,order,request", which is also how a buyer's field begins; of
+--       a creation "limit,start,end,hold,born-low,born-high"; of a reopening retain_ms; of a
+--       deletion the checksum that the item must have, or 0
+--       details of the operations: kept in the receipt, not read
+-- Meta is a msgpack array: 1 the wall clock in ms   2 names   3 numbers of operations   4 kinds, a
+-- letter an operation: in lower case if an operation before it on the same item has the same user
+-- 5 quantities   6 of an item foreseen what remains and born, of another ''.
+-- The receipt's first line is "sequence heads-bytes verdicts-bytes synced-sequence " and behind that
+-- heads and verdicts. Heads: for each item '=' if it went as foreseen, else "remaining fields-before
+-- ends-in-ms " (remaining: before the batch; fields: of the buyers hash; ends-in-ms -1: never) and
+-- behind that 'P' and the item as it is now, packed, or 'N': there is none. Verdicts: a line for each
+-- operation on an item that did not go as foreseen.
 -- Reply, with nothing written: "GATE epoch" | "GAP sequence" | "IMPOSTOR journal incarnation" |
 --       "EDITED item"
---       or "OK sequence", for each item a line
---       "remaining fields-before fields limit ends-in-ms born-low born-high" (remaining: before the
---       batch; fields: of the buyers hash; ends-in-ms -1: never; born: of the item afterwards), and
---       for each operation a line of verdict.
+--       or "OK ", and behind that the receipt's first line.
+--
+-- What the caller knows of an item and sends for it, first purchases alone, tells what will come out,
+-- and the caller reckons that faster than Lua: so it sends along how the item is to be found and how
+-- it is to be left. If it is found so and nobody of them has bought, that is written as it is.
+-- Whatever else is found, the item is decided here.
 --
 -- Everything is read, and by that its type and our rights are checked, before anything is written:
 -- what a script has written stays, also when it ends in an error. An item costs two calls of Redis
--- to look at its buyers and one to write them; all items are read by one HMGET and written by one
--- HSET, with the lane's sequence.
+-- to look at its buyers and one to write them, or one for both if one buyer alone is foreseen; all
+-- items are read by one HMGET and written by one HSET, with the lane's sequence.
+--
+-- Time is spent on strings: of each that Lua gets it looks at all bytes. So what is only passed on
+-- is made by the caller, and as few as can be are made here.
 --
 -- An item is packed as packed_item.lua says. The checksum is of every number in it, so that
 -- whatever is edited by hand is noticed before anything is sold by it; and the number of fields of
 -- the buyers hash is one of them. It is a weighted sum: exact in a double, and linear, so that the
 -- next one is the last one and what changed.
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local shelf_key, receipts_key = KEYS[1], KEYS[2]
-local call = redis.call
-local lane_field = '@lane:' .. ARGV[1]
+local item_count = #KEYS - 2
+-- Each the last one before.
+local NAMES = 6
+local BEFORE = NAMES + item_count
+local AFTER = BEFORE + item_count
+local RECEIPT = AFTER + 2 * item_count + 2
+local ORDERS = RECEIPT + 2
 
-local operations = cmsgpack.unpack(ARGV[6])
-local time_ms, names, counts, kinds = operations[1], operations[2], operations[3], operations[4]
-local users, quantities, texts = operations[5], operations[6], operations[7]
-local item_count = #names
-
-local found = call('HMGET', shelf_key, '@epoch', lane_field, unpack(names))
+local found = call('HMGET', shelf_key, '@epoch', ARGV[1], unpack(ARGV, NAMES + 1, BEFORE))
 local epoch, lane = found[1] or '0', found[2] or '0 -'
 if epoch ~= ARGV[2] then return 'GATE ' .. epoch end
-if lane ~= ARGV[3] .. ' ' .. ARGV[5] then
+if lane ~= ARGV[3] then
   local sequence, writer = string.match(lane, '^(%d+) ?(.*)$')
-  if writer ~= ARGV[5] then return 'IMPOSTOR ' .. (writer or lane) end
+  if writer ~= string.match(ARGV[3], '^%d+ (.*)$') then return 'IMPOSTOR ' .. (writer or lane) end
   return 'GAP ' .. sequence
 end
 
 -- ---- Look: nothing is written yet.
 
-local bought = {}
-local from = 1
-for k = 1, item_count do
-  local packed, fields = found[k + 2], call('HLEN', KEYS[k + 2])
-  -- One that is not there has no buyers, else it was taken away by hand.
-  if packed and not is_whole(packed, fields) or not packed and fields > 0 then
-    return 'EDITED ' .. names[k]
-  end
-  bought[k] = call('HMGET', KEYS[k + 2], unpack(users, from, from + counts[k] - 1))
-  from = from + counts[k]
-end
-local receipts = call('LLEN', receipts_key)
-
--- ---- Decide, and write the buyers.
-
-local NO_BORN = '\0\0\0\0\0\0\0\0'
-local verdicts = {}   -- one an operation
-local heads = {}      -- of the answer, one an item
-local changed = {}    -- name, packed, name, packed, …
-local writes = 0      -- accepted operations
-local now_ms          -- by Redis's clock, once an item asks for it
-
+local now_ms  -- by Redis's clock, once an item asks for it
 local function redis_now_ms()
   if not now_ms then
     local time = call('TIME')
@@ -77,6 +74,91 @@ local function redis_now_ms()
   end
   return now_ms
 end
+
+local in_window = true
+if ARGV[5] ~= '' then
+  local opens, ends = string.match(ARGV[5], '^(%d+) (%d+)$')
+  in_window = redis_now_ms() >= tonumber(opens) and redis_now_ms() < tonumber(ends)
+end
+
+-- How many operations the item k has.
+local function count_of(k)
+  local low, high = string.byte(ARGV[6], 2 * k - 1, 2 * k)
+  return low + 256 * high
+end
+
+local bought, foreseen = {}, {}  -- an item each: fields of its users, or not looked at; or false
+local users = {}                 -- of one item
+local at = ORDERS
+for k = 1, item_count do
+  local packed, fields, count = found[k + 2], call('HLEN', KEYS[k + 2]), count_of(k)
+  local is_foreseen = in_window and packed ~= '' and packed == ARGV[BEFORE + k]
+  -- One that is not there has no buyers, else it was taken away by hand.
+  if packed and not is_whole(packed, fields, is_foreseen) or not packed and fields > 0 then
+    return 'EDITED ' .. ARGV[NAMES + k]
+  end
+  if not is_foreseen or count > 1 then
+    for i = 1, count do users[i] = ARGV[at + 2 * i - 1] end
+    local its_bought = call('HMGET', KEYS[k + 2], unpack(users, 1, count))
+    for i = 1, count do
+      if its_bought[i] then is_foreseen = false end
+    end
+    bought[k] = its_bought
+  end
+  foreseen[k] = is_foreseen
+  at = at + 2 * count
+end
+local receipts = call('LLEN', receipts_key)
+
+-- ---- Write what went as foreseen.
+
+-- Returns how many fields are new.
+local function write(key, words, from, to)
+  local added = 0
+  for first = from, to, 4000 do  -- Lua's stack holds 8,000 values
+    added = added + call('HSET', key, unpack(words, first, math.min(first + 3999, to)))
+  end
+  return added
+end
+
+-- `items`, from..to: names and items, packed; the lane's field and what stands there.
+local function write_receipt_and_items(items, from, to)
+  -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
+  -- It begins with its lane sequence: the list speaks for itself if the shelf is lost. The fourth
+  -- number tells other lanes which receipts are journaled (receipts.lua).
+  call('RPUSH', receipts_key, table.concat(ARGV, '\n', RECEIPT + 1))
+  -- Now and then: those that the journal has, but for the newest, so that the key stays.
+  local journaled = receipts + 1 - ARGV[4]
+  if journaled > 16 then call('LTRIM', receipts_key, math.min(journaled, receipts), -1) end
+  write(shelf_key, items, from, to)
+end
+
+local all_foreseen = true
+at = ORDERS
+for k = 1, item_count do
+  local count = count_of(k)
+  if not foreseen[k] then
+    all_foreseen = false
+  elseif bought[k] then
+    write(KEYS[k + 2], ARGV, at + 1, at + 2 * count)
+  elseif call('HSETNX', KEYS[k + 2], ARGV[at + 1], ARGV[at + 2]) == 0 then
+    bought[k], foreseen[k], all_foreseen = {true}, false, false
+  end
+  at = at + 2 * count
+end
+if all_foreseen then
+  write_receipt_and_items(ARGV, AFTER + 1, RECEIPT)
+  return 'OK ' .. ARGV[RECEIPT + 1]
+end
+
+-- ---- Decide the others, and write their buyers.
+
+local meta = cmsgpack.unpack(ARGV[RECEIPT + 2])
+local time_ms, kinds, quantities = meta[1], meta[4], meta[5]
+local verdicts = {}   -- one an operation of an item that does not go as foreseen
+local heads = {}      -- one an item
+local changed = {}    -- name, packed, name, packed, …
+local writes = 0      -- accepted operations
 
 -- What decides an operation that is not a user's first purchase. `item` has the numbers of the
 -- packed item under their names, `exists`, `shut` and `most`.
@@ -184,8 +266,8 @@ local function other_operations(item, name, buyers_key, not_on_sale)
   end
 
   local function create(_, quantity, _, _, definition)
-    local limit, starts, ends, hold, born =
-      string.match(definition, '^(%d+),(%d+),(%d+),(%d+),(.*)$')
+    local limit, starts, ends, hold, low, high =
+      string.match(definition, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
     limit, starts, ends, hold = tonumber(limit), tonumber(starts), tonumber(ends), tonumber(hold)
     if item.exists then
       local same = item.initial == quantity and item.limit == limit and item.starts == starts and
@@ -195,9 +277,10 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     if item.state == DELETING then return 'D' end
     call('DEL', buyers_key)
     item.exists, item.stock, item.sold, item.fields, item.early = true, quantity, 0, 0, 0
-    item.initial, item.limit, item.born = quantity, limit, born
+    item.initial, item.limit = quantity, limit
+    item.born = struct.pack('<I4I4', tonumber(low), tonumber(high))
     item.starts, item.ends, item.hold, item.since, item.state = starts, ends, hold, time_ms, OPEN
-    add_field('/', '1')  -- so that the key is there: a slot that moves has all of them or none
+    add_field('/', BUYERS_MARK)
     item.most = limit == 0 and math.huge or limit
     item.shut = not_on_sale(item)
     item.settings_changed = true
@@ -221,11 +304,12 @@ local function other_operations(item, name, buyers_key, not_on_sale)
   -- marked by this lane if it has not changed. With the mark of the last lane its buyers go, and
   -- once MySQL has that lane's record, for which it asks again in the same way, the item does too.
   local function delete(_, _, _, _, expected)
+    local lane_number = string.match(ARGV[1], '%d+')
     if not item.exists and item.state ~= DELETING or item.gone then return 'N' end
     local is_over = item.state ~= OPEN or item.ends ~= 0 and redis_now_ms() >= item.ends
     if not is_over then return 'V' end
     local has_no_buyers = item.state == DELETING and item.fields == 0
-    if has_no_buyers and not frees_name(shelf_key, name, ARGV[1]) then return 'N' end
+    if has_no_buyers and not frees_name(shelf_key, name, lane_number) then return 'N' end
     local sum = string.format('%d', (checksums(pack_item(item))))
     if expected ~= sum then return 'W ' .. sum end
     if has_no_buyers then
@@ -233,7 +317,7 @@ local function other_operations(item, name, buyers_key, not_on_sale)
       item.gone = true
       return 'N'
     end
-    local is_last, was_marked = mark_deleted(shelf_key, name, ARGV[1])
+    local is_last, was_marked = mark_deleted(shelf_key, name, lane_number)
     if was_marked and not is_last then return 'W ' .. sum end
     item.exists, item.state, item.settings_changed, item.shut = false, DELETING, true, 'N'
     if not is_last then return 'A 0' end
@@ -285,39 +369,30 @@ end
 -- As a table, for what is not a first purchase of an item without a window.
 local function read_item(packed)
   if not packed then
-    return {exists = false, stock = 0, sold = 0, fields = 0, limit = 0, ends_in_ms = -1,
-            born = NO_BORN}
+    return {exists = false, stock = 0, sold = 0, fields = 0, limit = 0, ends_in_ms = -1}
   end
   local item = unpack_item(packed)
   item.exists, item.ends_in_ms = item.state ~= DELETING, -1
   return item
 end
 
-local only_first_buys = not string.find(kinds, '[^B]')
--- stock, sold, fields; born; limit; start, end; state.
-local FAST = '<I4I4I4xxxxc8xxxxI4I8I8xxxxxxxxxxxxxxxxI4'
 local first_orders = {}  -- user, text, user, text, …: not yet written
-local function write_first_orders(buyers_key, size)
-  local added = 0
-  for at = 1, size, 4000 do  -- Lua's stack holds 8,000 values
-    added = added + call('HSET', buyers_key,
-                         unpack(first_orders, at, math.min(at + 3999, size)))
-  end
-  return added
-end
+local only_first_buys = not string.find(kinds, '[^B]')
+-- stock, sold, fields; limit; start, end; state.
+local FAST = '<I4I4I4xxxxxxxxxxxxxxxxI4I8I8xxxxxxxxxxxxxxxxI4'
 
-from = 1
-for k = 1, item_count do
-  local buyers_key, packed, its_bought = KEYS[k + 2], found[k + 2], bought[k]
-  local item, stock, sold, fields, limit, born, shut
+-- Decides the operations of the item k: the first is the operation `first`, its user is ARGV[at + 1].
+local function decide_item(k, first, at)
+  local name, buyers_key, packed, its_bought = ARGV[NAMES + k], KEYS[k + 2], found[k + 2], bought[k]
+  local item, stock, sold, fields, limit, shut
   local ends_in_ms = -1
   local starts, ends, state
   if packed then
-    stock, sold, fields, born, limit, starts, ends, state = struct.unpack(FAST, packed)
+    stock, sold, fields, limit, starts, ends, state = struct.unpack(FAST, packed)
   end
   if state ~= OPEN or starts ~= 0 or ends ~= 0 then
     item = read_item(packed)
-    stock, sold, fields, limit, born = item.stock, item.sold, item.fields, item.limit, item.born
+    stock, sold, fields, limit = item.stock, item.sold, item.fields, item.limit
     shut = not_on_sale(item)
     ends_in_ms = item.ends_in_ms
   end
@@ -325,17 +400,18 @@ for k = 1, item_count do
   local remaining, fields_before = stock - sold, fields
   local before, size, decide_other = writes, 0, nil
 
-  for i = from, from + counts[k] - 1 do
-    local quantity, verdict = quantities[i], nil
-    if its_bought[i - from + 1] or
+  for i = first, first + count_of(k) - 1 do
+    local user, text, quantity, verdict = ARGV[at + 1], ARGV[at + 2], quantities[i], nil
+    at = at + 2
+    if its_bought[i - first + 1] or
        not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
-      fields, size = fields + write_first_orders(buyers_key, size), 0
+      fields, size = fields + write(buyers_key, first_orders, 1, size), 0
       item = item or read_item(packed)
       item.stock, item.sold, item.fields, item.most, item.shut = stock, sold, fields, most, shut
-      decide_other = decide_other or other_operations(item, names[k], buyers_key, not_on_sale)
-      verdict = decide_other(string.upper(string.sub(kinds, i, i)), users[i], quantity, texts[i])
+      decide_other = decide_other or other_operations(item, name, buyers_key, not_on_sale)
+      verdict = decide_other(string.upper(string.sub(kinds, i, i)), user, quantity, text)
       stock, sold, fields, most, shut = item.stock, item.sold, item.fields, item.most, item.shut
-      limit, born, ends_in_ms = item.limit, item.born, item.ends_in_ms
+      ends_in_ms = item.ends_in_ms
       if verdict and string.byte(verdict) == 65 then writes = writes + 1 end
     end
     if verdict then
@@ -347,53 +423,55 @@ for k = 1, item_count do
     elseif sold + quantity > stock then
       verdict = 'S'
     else
-      first_orders[size + 1], first_orders[size + 2] = users[i], texts[i]
+      first_orders[size + 1], first_orders[size + 2] = user, text
       size = size + 2
       sold, writes = sold + quantity, writes + 1
       verdict = 'A'
     end
-    verdicts[i] = verdict
+    verdicts[#verdicts + 1] = verdict
   end
-  if size > 0 then fields = fields + write_first_orders(buyers_key, size) end
-  from = from + counts[k]
-  local born_low, born_high = struct.unpack('<I4I4', born)
-  heads[k] = remaining .. ' ' .. fields_before .. ' ' .. fields .. ' ' .. limit .. ' ' ..
-             string.format('%d %d %d', ends_in_ms, born_low, born_high)
+  fields = fields + write(buyers_key, first_orders, 1, size)
   if item and item.gone then
-    call('HDEL', shelf_key, names[k])  -- no fact: if it is lost it is done again
+    call('HDEL', shelf_key, name)  -- no fact: if it is lost it is done again
+    packed = nil
   elseif writes > before then
-    local at = #changed
-    changed[at + 1] = names[k]
     if item and (item.settings_changed or not packed) then
       item.stock, item.sold, item.fields = stock, sold, fields
-      changed[at + 2] = pack_item(item)
+      packed = pack_item(item)
     else
       -- The rest as it is: the checksum is linear.
       local was_stock, was_sold, was_fields, rest, sum = struct.unpack('<I4I4I4c64I8', packed)
       sum = sum + 3 * (stock - was_stock) + 5 * (sold - was_sold) + 7 * (fields - was_fields)
-      changed[at + 2] = struct.pack('<I4I4I4c64I8', stock, sold, fields, rest, sum)
+      packed = struct.pack('<I4I4I4c64I8', stock, sold, fields, rest, sum)
     end
+    changed[#changed + 1], changed[#changed + 2] = name, packed
   end
+  heads[k] = string.format('%d %d %d ', remaining, fields_before, ends_in_ms) ..
+             (packed and 'P' .. packed or 'N')
+end
+
+local first = 1
+at = ORDERS
+for k = 1, item_count do
+  local count = count_of(k)
+  if foreseen[k] then
+    writes, heads[k] = writes + count, '='
+    changed[#changed + 1], changed[#changed + 2] = ARGV[NAMES + k], ARGV[AFTER + 2 * k]
+  else
+    decide_item(k, first, at)
+  end
+  first, at = first + count, at + 2 * count
 end
 
 -- ---- Write what remains: the receipt, the items and the lane's sequence.
 
-local answer = table.concat(verdicts, '\n')
-local head = table.concat(heads, '\n')
-local sequence = ARGV[3]
+local head, answer = table.concat(heads), table.concat(verdicts, '\n')
+local next_sequence, synced = string.match(ARGV[RECEIPT + 1], '^(%d+) %d+ %d+ (%d+) ')
+local sequence = writes > 0 and next_sequence or string.match(ARGV[3], '^%d+')
+ARGV[RECEIPT + 1] =
+  string.format('%s %d %d %s ', sequence, #head, #answer, synced) .. head .. answer
 if writes > 0 then
-  sequence = string.format('%d', sequence + 1)
-  -- The receipt: enough to complete the batch's orders if the proxy dies before its journal write.
-  -- It begins with its lane sequence: the list speaks for itself if the shelf is lost. The fourth
-  -- number tells other lanes which receipts are journaled (receipts.lua).
-  call('RPUSH', receipts_key,
-       string.format('%s %d %d %s ', sequence, #head, #answer, ARGV[4]) .. head .. answer ..
-         ARGV[6] .. ARGV[7])
-  -- Now and then: those that the journal has, but for the newest, so that the key stays.
-  local journaled = receipts + 1 - (sequence - ARGV[4])
-  if journaled > 16 then call('LTRIM', receipts_key, math.min(journaled, receipts), -1) end
-  local at = #changed
-  changed[at + 1], changed[at + 2] = lane_field, sequence .. ' ' .. ARGV[5]
-  call('HSET', shelf_key, unpack(changed))
+  changed[#changed + 1], changed[#changed + 2] = ARGV[1], ARGV[RECEIPT]
+  write_receipt_and_items(changed, 1, #changed)
 end
-return 'OK ' .. sequence .. '\n' .. head .. '\n' .. answer
+return 'OK ' .. ARGV[RECEIPT + 1]

@@ -184,7 +184,7 @@ local function replayer(name, buyers_key, item)
     item.stock, item.sold, item.fields, item.early, item.initial = quantity, 0, 0, 0, quantity
     item.limit, item.starts, item.ends = tonumber(limit), tonumber(starts), tonumber(ends)
     item.hold, item.since, item.state = tonumber(hold), time_ms, OPEN
-    set_field('/', '1')
+    set_field('/', BUYERS_MARK)
   end
 
   -- Of one lane the later record of the same millisecond holds.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/sale/purchase_answer.h"
 #include "proxy/sale/purchase_call.h"
 #include "proxy/sale/script_call.h"
 #include "redis_fixture.h"
@@ -39,9 +40,7 @@ class CallTest : public testing::Test {
   static constexpr uint32_t kShelf = 3;
   static constexpr const char* kWriter = "journal-a incarnation-1";
 
-  CallTest() {
-    open("7");
-  }
+  CallTest() { open("7"); }
   // As the gate leaves the shelf for a lane.
   void open(const std::string& lane, uint64_t sequence = 0) {
     redis_.run({"HSET", kKey, "@epoch", std::to_string(epoch_), shelves::lane_field(lane),
@@ -52,25 +51,17 @@ class CallTest : public testing::Test {
   std::string call(const std::vector<Operation>& operations, uint64_t epoch, uint64_t sequence,
                    uint64_t synced = 0, const std::string& lane = "7",
                    const std::string& writer = kWriter) {
-    const CallPayload payload = encode_call(time_ms_, operations);
-    std::vector<std::string> words{"EVAL", scripts_.purchase.text,
-                                   std::to_string(2 + payload.items.size()), kKey,
-                                   shelves::receipts_key(kShelf, lane)};
-    for (const std::string_view item : payload.items) {
-      words.push_back(shelves::buyers_key(kShelf, item));
-    }
-    for (const std::string& word :
-         {lane, std::to_string(epoch), std::to_string(sequence), std::to_string(synced), writer,
-          payload.operations, payload.details}) {
-      words.push_back(word);
-    }
-    return redis_.run(words);
+    const CallPayload payload =
+        encode_call(time_ms_, operations, kinds_text(operations), forecasts_);
+    CallWords words({kShelf, lane, writer, epoch, sequence, synced}, payload);
+    const auto& all = words.with("EVAL", scripts_.purchase.text);
+    return redis_.run({all.begin(), all.end()});
   }
   // A batch that must be applied as the next one.
   CallAnswer answer(std::vector<Operation> operations) {
     group_by_item(operations);
     const std::string text = call(operations, epoch_, sequence_, sequence_);
-    const auto answer = parse_call_answer(text, operations);
+    const auto answer = parse_call_answer(text, operations, forecasts_);
     EXPECT_TRUE(answer.ok() && answer->kind == CallAnswer::Kind::kApplied) << text;
     if (!answer.ok()) return {};
     sequence_ = answer->lane_sequence;
@@ -104,9 +95,7 @@ class CallTest : public testing::Test {
     return text;
   }
 
-  std::string packed(const std::string& item = "phone") {
-    return redis_.run({"HGET", kKey, item});
-  }
+  std::string packed(const std::string& item = "phone") { return redis_.run({"HGET", kKey, item}); }
   shelves::PackedItem item(const std::string& name = "phone") {
     const auto found = shelves::unpack(packed(name));
     EXPECT_TRUE(found.ok()) << name;
@@ -126,7 +115,8 @@ class CallTest : public testing::Test {
   test::RedisServer redis_;
   const Scripts scripts_ = load_scripts();
   uint64_t epoch_ = 5, sequence_ = 0;
-  int64_t time_ms_ = 1000;  // the proxy's clock
+  int64_t time_ms_ = 1000;               // the proxy's clock
+  std::vector<ItemForecast> forecasts_;  // of the next calls
 };
 
 }  // namespace sluice::proxy::sale

@@ -74,7 +74,7 @@ class Relay {
       return;
     }
     const auto end = buffer_.begin() + bytes;
-    constexpr std::string_view kAnswer = "\r\nOK 3\n";  // the burst's first
+    constexpr std::string_view kAnswer = "\r\nOK 3 ";  // the burst's first
     const auto answer = std::search(buffer_.begin(), end, kAnswer.begin(), kAnswer.end());
     if (answer != end && damages_.exchange(false)) {
       answer[2] = 'X';

@@ -8,7 +8,7 @@
 #include "proxy/sale/durability.h"
 #include "proxy/sale/msgpack.h"
 #include "proxy/sale/order_ids.h"
-#include "proxy/sale/purchase_call.h"
+#include "proxy/sale/purchase_answer.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -111,7 +111,11 @@ TEST(Verdict, OneWithAnotherNumberOfNumbersIsNoVerdict) {
   const auto is_answer = [](Verb verb, const std::string& verdict) {
     Operation op;
     op.verb = verb, op.user = "u", op.quantity = 1;
-    return parse_call_answer("OK 1\n5 0 1 0 -1 7 0\n" + verdict, {op}).ok();
+    const std::string head = "5 0 -1 N";
+    return parse_call_answer("OK 1 " + std::to_string(head.size()) + " " +
+                                 std::to_string(verdict.size()) + " 0 " + head + verdict,
+                             {op}, {})
+        .ok();
   };
   const std::pair<Verb, const char*> whole[] = {
       {Verb::kBuy, "A"},     {Verb::kBuy, "R 5"},    {Verb::kBuy, "L 1 5"},

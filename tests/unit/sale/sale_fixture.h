@@ -40,10 +40,13 @@ inline shelves::PackedItem item_in(test::RedisServer& redis, const std::string& 
 inline std::string purchase_call(test::RedisServer& redis, const std::vector<Operation>& operations,
                                  const std::string& expected) {
   const std::string lane = redis.run({"HGET", kShelfKey, "@lane:7"});
-  const CallPayload payload = encode_call(base::wall_ms(), operations);
-  return redis.run({"EVAL", load_scripts().purchase.text, "3", kShelfKey, kReceiptsKey, kBuyersKey,
-                    "7", redis.run({"HGET", kShelfKey, "@epoch"}), expected, "0",
-                    lane.substr(lane.find(' ') + 1), payload.operations, payload.details});
+  const std::string writer = lane.substr(lane.find(' ') + 1);
+  const uint64_t epoch = std::stoull(redis.run({"HGET", kShelfKey, "@epoch"}));
+  const CallPayload payload = encode_call(base::wall_ms(), operations, kinds_text(operations), {});
+  CallWords words({shelf_of("phone"), "7", writer, epoch, std::stoull(expected), 0}, payload);
+  const Scripts scripts = load_scripts();
+  const auto& all = words.with("EVAL", scripts.purchase.text);
+  return redis.run({all.begin(), all.end()});
 }
 
 // A client: collects replies by token.
