@@ -11,18 +11,21 @@ constexpr size_t kItemsPerQuery = 1000;
 
 }  // namespace
 
-Result<std::set<std::string>> OverItems::find(const std::vector<std::string>& items,
-                                              int64_t until_ms) {
-  std::set<std::string> over;
+Result<journal::Compactor::Found> OverItems::find(const std::vector<std::string>& items,
+                                                  int64_t until_ms) {
+  journal::Compactor::Found found;
+  found.absent.insert(items.begin(), items.end());
   std::string until;
   orders::append_datetime(until, until_ms);
   for (size_t begin = 0; begin < items.size(); begin += kItemsPerQuery) {
-    std::string query = "SELECT item_id FROM items WHERE item_id IN (";
+    std::string query = "SELECT item_id, COALESCE(end_at <= " + until +
+                        " OR state = 'closed' AND state_at <= " + until +
+                        ", 0) FROM items WHERE item_id IN (";
     for (size_t i = begin; i < std::min(begin + kItemsPerQuery, items.size()); ++i) {
       if (i > begin) query += ',';
       sql::append_quoted(query, items[i]);
     }
-    query += ") AND (end_at <= " + until + " OR state = 'closed' AND state_at <= " + until + ")";
+    query += ')';
     std::optional<sql::Failure> failure;
     if (!connection_.connected()) failure = connection_.connect(mysql_);
     std::vector<sql::Row> rows;
@@ -33,9 +36,13 @@ Result<std::set<std::string>> OverItems::find(const std::vector<std::string>& it
                    failure->text());
       return Error(ErrorClass::kUnavailable, failure->text());
     }
-    for (const sql::Row& row : rows) over.insert(row[0].value_or(""));
+    for (const sql::Row& row : rows) {
+      const std::string item = row[0].value_or("");
+      found.absent.erase(item);
+      if (row[1] == "1") found.over.insert(item);
+    }
   }
-  return over;
+  return found;
 }
 
 }  // namespace sluice::flusher

@@ -24,8 +24,7 @@ int64_t over_since_ms(const ItemKey& key, const ItemState& item, uint32_t proxy_
   if (item.closed_ms != 0) since_ms = item.closed_ms;
   if (item.end_ms != 0) since_ms = std::min(since_ms, item.end_ms);
   // Late cancels of an item that was retired before: this proxy created it, yet its CREATE is gone.
-  const bool remnant =
-      !item.created && proxy_of_id(key.born) == proxy_id && item.reopened_ms == 0;
+  const bool remnant = !item.created && proxy_of_id(key.born) == proxy_id && item.reopened_ms == 0;
   if (remnant) since_ms = item.last_ms;
   return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
 }
@@ -142,8 +141,7 @@ size_t Compactor::waiting(uint64_t position) const {
 // How many segments, from the oldest on, are covered.
 size_t Compactor::covered() const {
   size_t count = 0;
-  while (count + 1 < segments_.size() &&
-         segments_[count + 1].header.first_sequence <= covered_) {
+  while (count + 1 < segments_.size() && segments_[count + 1].header.first_sequence <= covered_) {
     ++count;
   }
   return count;
@@ -184,32 +182,49 @@ Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms,
   return remove_unnamed(snapshot);
 }
 
-// Takes out of the table what was over for twice `retain_ms` when the last record covered was
-// written. Counted in the journal's own time, so that a REOPEN within that time is never
-// overlooked, however late it is drained; an idle journal retires nothing.
+// Takes out of the table what was deleted, and what was over for twice `retain_ms` when the last
+// record covered was written. Counted in the journal's own time, so that a REOPEN within that time
+// is never overlooked, however late it is drained; an idle journal retires nothing.
 size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const {
   const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - kItemRetains * retain_ms;
-  std::set<std::string> over;
-  if (find_over_) {
-    std::vector<std::string> quiet;
-    for (const auto& [key, item] : snapshot.items) {
-      if (item.last_ms <= until_ms) quiet.push_back(key.name);
-    }
-    auto found = find_over_(quiet, until_ms);
-    if (found) over = std::move(*found);
-  }
+  const auto over =
+      find_over_ ? over_in_database(snapshot, until_ms) : over_ones(snapshot, until_ms);
+  for (const ItemKey& key : over) snapshot.retire(snapshot.items.find(key));
+  return over.size();
+}
+
+// As far as this journal alone tells.
+std::vector<ItemKey> Compactor::over_ones(const Snapshot& snapshot, int64_t until_ms) const {
   const uint32_t proxy_id = segments_.back().header.proxy_id;
-  const size_t before = snapshot.items.size();
-  for (auto item = snapshot.items.begin(); item != snapshot.items.end();) {
-    const bool is_quiet = item->second.last_ms <= until_ms;
-    const auto& [key, state] = *item;
-    // Nothing more of it is to come, and MySQL has all.
-    const bool is_over = state.deleted ? true
-                         : find_over_ ? is_quiet && over.contains(key.name)
-                                    : over_since_ms(key, state, proxy_id) <= until_ms;
-    item = is_over ? snapshot.retire(item) : std::next(item);
+  std::vector<ItemKey> over;
+  for (const auto& [key, item] : snapshot.items) {
+    if (item.deleted || over_since_ms(key, item, proxy_id) <= until_ms) over.push_back(key);
   }
-  return before - snapshot.items.size();
+  return over;
+}
+
+// A deleted item goes once the database has deleted it, which it does with the last lane's mark.
+// Until then this lane's records are what that mark needs, should Redis lose all before it is made:
+// else the row would stay, and meet the next item of the name.
+std::vector<ItemKey> Compactor::over_in_database(const Snapshot& snapshot, int64_t until_ms) const {
+  std::vector<std::string> names;
+  std::map<std::string_view, uint64_t>
+      newest;  // born, by name: a name is free once its item is gone
+  for (const auto& [key, item] : snapshot.items) {
+    newest[key.name] = std::max(newest[key.name], key.born);
+    const bool asks = item.deleted ? !item.deleted_by_last : item.last_ms <= until_ms;
+    if (asks) names.push_back(key.name);
+  }
+  Found found;
+  if (auto answer = find_over_(names, until_ms)) found = std::move(*answer);
+  std::vector<ItemKey> over;
+  for (const auto& [key, item] : snapshot.items) {
+    const bool is_gone =
+        item.deleted_by_last || found.absent.contains(key.name) || key.born < newest[key.name];
+    const bool is_quiet = item.last_ms <= until_ms;
+    if (item.deleted ? is_gone : is_quiet && found.over.contains(key.name)) over.push_back(key);
+  }
+  return over;
 }
 
 Result<Compactor::Plan> Compactor::make_plan(const Snapshot& snapshot, uint64_t position) const {

@@ -43,10 +43,14 @@ class Compactor {
     size_t items_retired = 0;
   };
 
-  // Which of these items was over at `until_ms` and still is. Called with items of which this
-  // journal has nothing younger. An error: not known now, so none is retired.
-  using FindOver = std::function<Result<std::set<std::string>>(
-      const std::vector<std::string>& items, int64_t until_ms)>;
+  // What the database knows of these items: which were over at `until_ms` and still are, and which
+  // it does not have. Called with items of which this journal has nothing younger, or that were
+  // deleted. An error: not known now, so none of them is retired.
+  struct Found {
+    std::set<std::string> over, absent;
+  };
+  using FindOver =
+      std::function<Result<Found>(const std::vector<std::string>& items, int64_t until_ms)>;
 
   // `fs` outlives the compactor. Without `find_over` an item is over when this journal says so;
   // only whoever knows all journals (the database does) knows of a CLOSE or a REOPEN through
@@ -83,6 +87,8 @@ class Compactor {
   Status compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
                  Report& report);
   size_t retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const;
+  std::vector<ItemKey> over_ones(const Snapshot& snapshot, int64_t until_ms) const;
+  std::vector<ItemKey> over_in_database(const Snapshot& snapshot, int64_t until_ms) const;
   Result<Plan> make_plan(const Snapshot& snapshot, uint64_t position) const;
   Result<PartInfo> write_part(Snapshot& snapshot, const Plan& plan);
   Status copy_part(const Snapshot& snapshot, const PartInfo& info, PartWriter& to);

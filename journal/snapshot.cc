@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kVersionAt = 8, kShelvesAt = 12, kFileBytesAt = 88;
 constexpr size_t kCrcBytes = 4;
-constexpr uint8_t kCreatedFlag = 1, kDeletedFlag = 2;
+constexpr uint8_t kCreatedFlag = 1, kDeletedFlag = 2, kDeletedByLastFlag = 4;
 constexpr size_t kItemNameMax = 0xff;
 
 // How often a folder that does not fit together is looked at again: a writer, or the flusher, may
@@ -36,7 +36,8 @@ void put_item(std::string& out, const ItemKey& key, const ItemState& item) {
     put(out, number);
   }
   put(out, static_cast<uint8_t>((item.created ? kCreatedFlag : 0) |
-                                (item.deleted ? kDeletedFlag : 0)));
+                                (item.deleted ? kDeletedFlag : 0) |
+                                (item.deleted_by_last ? kDeletedByLastFlag : 0)));
   put(out, static_cast<uint8_t>(key.name.size()));
   out.append(6, '\0');
   out.append(key.name);
@@ -81,6 +82,7 @@ bool take_item(Source& in, ItemKey& key, ItemState& item) {
   if (in.left() < name_bytes) return false;
   item.created = (flags & kCreatedFlag) != 0;
   item.deleted = (flags & kDeletedFlag) != 0;
+  item.deleted_by_last = (flags & kDeletedByLastFlag) != 0;
   key.name = in.take_bytes(name_bytes);
   return true;
 }
@@ -153,6 +155,7 @@ void ItemState::add(const Record& record) {
       break;
     case RecordType::kDelete:
       deleted = true;
+      deleted_by_last = deleted_by_last || record.quantity == 1;
       break;
     case RecordType::kRestock:
       given += record.quantity;

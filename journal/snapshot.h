@@ -26,7 +26,8 @@ namespace sluice::journal {
 
 // What the records of one item, as far as this journal has them, come down to.
 struct ItemState {
-  bool deleted = false;         // its DELETE is among them
+  bool deleted = false;          // its DELETE is among them
+  bool deleted_by_last = false;  // that of the last lane, with which the database deletes it
   bool created = false;         // its CREATE is among them; else another proxy's journal has it, or
                                 // the item was retired and these records came later
   int64_t initial_stock = 0;    // of CREATE

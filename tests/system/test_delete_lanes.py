@@ -140,3 +140,41 @@ def test_a_flush_is_made_good_by_several_lanes_that_have_all_retired_something(l
     for lane in all_lanes:
         until(lambda each=lane: isinstance(each("SECKILL.STOCK", "big"), list), 20, "the rebuild")
         assert lane("SECKILL.STOCK", "big")[5] == 2400
+
+
+def test_a_half_deleted_item_survives_in_its_creators_journal(lab):
+    """The creator marks it and compacts; before the other has marked it too, Redis loses all. Then
+    that one must find it there, or its row stays and is another item's later."""
+    redis, database, (one, two) = lanes(lab, 2, flusher={"journal__retain": "0s"},
+                                        journal__segment_bytes="1MiB")
+    assert one("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+    assert one("SECKILL.CLOSE", "phone") == "OK"
+    two.client.close()
+    two.proxy.kill()
+
+    def is_marked():
+        one.drain()
+        one("SECKILL.DELETE", "phone")
+        return one("SECKILL.STOCK", "phone") == ["NOITEM"]
+    until(is_marked, 20, "the first mark")
+    assert one("SECKILL.CREATE", "big", "STOCK", 5000) == "OK"
+    for number in range(1200):
+        assert one("SECKILL.BUY", "big", f"u{number}", "FIELDS", "note", "x" * 950)[0] == "OK"
+
+    def is_compacted():
+        return '"big"' in lab.ctl("journal", "dump", one.journal, "--items").stdout
+    one.drain()
+    until(is_compacted, 30, "a compaction", every_s=0.2)
+    with redis.client() as direct:
+        direct("FLUSHALL")
+    two.proxy.start()
+    two.client = two.proxy.client()
+
+    def is_gone():
+        one.drain()
+        two.drain()
+        return database.one("SELECT COUNT(*) FROM items WHERE item_id = 'phone'") == (0,)
+    until(is_gone, 30, "the deletion in MySQL")
+    until(lambda: one("SECKILL.CREATE", "phone", "STOCK", 7) == "OK", 20, "a free name")
+    one.drain()
+    assert database.one("SELECT stock, sold FROM items WHERE item_id = 'phone'") == (7, 0)

@@ -127,6 +127,10 @@ MUTATIONS = (
         "crash: the reader hands out what is not synced", "journal/reader.cc",
         "SLUICE_TRY(file_->sync());", "",
         (Gtest("test_crash", "CrashTest.*"),)),
+    Mutation(
+        "a deleted item is let go before the database has deleted it", "journal/compactor.cc",
+        "const bool is_gone = item.deleted_by_last ||", "const bool is_gone = item.deleted ||",
+        (Gtest("test_journal", "CompactorTest.ADeletedItem*"),)),
     # ---- the scripts ---------------------------------------------------------------------------
     Mutation(
         "skip the epoch check", "proxy/sale/scripts/purchase.lua",

@@ -264,6 +264,37 @@ TEST_F(CompactorTest, AnItemOfAnotherProxyIsNotRetiredWithoutItsClose) {
   EXPECT_TRUE(snapshot().items.contains(key("foreign")));
 }
 
+// Should Redis lose all before the last lane has marked it, this lane's records are what makes it
+// anew there, to be marked.
+TEST_F(CompactorTest, ADeletedItemIsRetiredOnceTheDatabaseHasDeletedIt) {
+  auto commit = open();
+  for (const char* item : {"half", "last"}) batch(*commit, item, 1, RecordType::kCreate);
+  batch(*commit, "half", 1, RecordType::kDelete, 0, 0);
+  batch(*commit, "last", 1, RecordType::kDelete, 0, 1);
+  std::set<std::string> absent, asked;
+  bool answers = false;
+  Compactor compactor(dir_, unsynced_,
+                      [&](const auto& items, int64_t) -> Result<Compactor::Found> {
+                        asked = {items.begin(), items.end()};
+                        if (!answers) return Error(ErrorClass::kUnavailable, "MySQL is away");
+                        return Compactor::Found{{}, absent};
+                      });
+  const auto pass = [&] {
+    fill(*commit, "other", 1);
+    EXPECT_TRUE(compactor.pass(end(), now_ms_, 1'000'000).ok());
+    return snapshot();
+  };
+  Snapshot left = pass();
+  EXPECT_TRUE(left.items.contains(key("half"))) << "nobody knows";
+  EXPECT_FALSE(left.items.contains(key("last")));
+  EXPECT_TRUE(asked.contains("half"));
+  EXPECT_FALSE(asked.contains("other"));
+  answers = true;
+  EXPECT_TRUE(pass().items.contains(key("half"))) << "its row is there";
+  absent = {"half"};
+  EXPECT_FALSE(pass().items.contains(key("half")));
+}
+
 TEST_F(CompactorTest, LateRecordsOfARetiredItemAreRetiredInTheirTurn) {
   auto commit = open();
   batch(*commit, "phone", 1, RecordType::kCreate);

@@ -65,7 +65,8 @@ class SnapshotTest : public JournalTest {
   // Writes a batch of `count` records of the item: purchases of buyers of their own, unless `type`
   // says otherwise. Each is a millisecond younger than the one before.
   void batch(GroupCommit& commit, const std::string& item, uint32_t count,
-             RecordType type = RecordType::kBuy, size_t field_bytes = 100) {
+             RecordType type = RecordType::kBuy, size_t field_bytes = 100,
+             int64_t quantity = 1) {
     std::string fields, bytes;
     append_field(fields, "note", std::string(field_bytes, 'x'));
     const uint64_t batch = ++batches_[item];
@@ -78,7 +79,7 @@ class SnapshotTest : public JournalTest {
       record.lane_sequence = batch;
       record.item = item;
       record.born = born(item);
-      record.quantity = type == RecordType::kCreate ? 1'000'000 : 1;
+      record.quantity = type == RecordType::kCreate ? 1'000'000 : quantity;
       if (type == RecordType::kBuy || type == RecordType::kCancel) {
         record.user = user;
         record.request = "req";
