@@ -40,10 +40,10 @@ microbench: deps  ## each part alone, against its limit: bench/micro/limits.h
 	@scripts/build default
 	@$(build_dir)/bin/sluice-microbench --check
 
-torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=2
+torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES=2 ITEMS=18
 	@scripts/build default
 	@scripts/torture --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
-	  $(if $(PROXIES),--proxies $(PROXIES))
+	  $(if $(PROXIES),--proxies $(PROXIES)) $(if $(ITEMS),--items $(ITEMS))
 
 mutations: deps  ## plant known bugs one by one and show that the tests catch each
 	@scripts/mutations

@@ -105,6 +105,7 @@ class Buyer(threading.Thread):
         self.chance = random.Random(f"{plan['seed']}/{number}")
         self.ports = plan["ports"]
         self.items = list(plan["items"])
+        self.items_max = len(self.items) + plan["creates"]
         self.weights = [item["weight"] for item in self.items]
         self.answer_within_s = plan["answer_within_s"]
         self.book = book
@@ -348,6 +349,8 @@ class Buyer(threading.Thread):
 
     def create(self):
         """An item of this buyer's own; sometimes its creation is told twice."""
+        if self.items_max == 1:
+            return
         item = {"name": f"own-{self.name}-{self.number()}", "stock": self.chance.randint(5, 60),
                 "limit": self.chance.choice((0, 0, 3)), "weight": 2, "cancels": True,
                 "restocks": True, "closes": False}
@@ -356,7 +359,7 @@ class Buyer(threading.Thread):
             request = Request("CREATE", item["name"], words=words, qty=item["stock"],
                               limit=item["limit"])
             self.ask(request)
-        if request.reply == "OK" and len(self.items) < 40:
+        if request.reply == "OK" and len(self.items) < self.items_max:
             self.items.append(item)
             self.weights.append(item["weight"])
 

@@ -34,16 +34,17 @@ class Interrupted(Exception):
     pass
 
 
-def make_items():
+def make_items(count):
     """What is sold. Items without cancels and restocks are those whose stock only falls."""
     def item(name, stock, weight, limit=0, cancels=True, restocks=True, closes=False):
         return {"name": name, "stock": stock, "weight": weight, "limit": limit,
                 "cancels": cancels, "restocks": restocks, "closes": closes}
-    return [item("hot", 1_000_000, 30), item("limited", 1_000_000, 20, limit=3),
-            item("scarce", 200, 25), item("scarce-limited", 100, 10, limit=2),
-            item("falling", 1500, 12, cancels=False, restocks=False),
-            item("door", 100_000, 5, closes=True),
-            *[item(f"cold-{n}", 40, 1, cancels=n % 2 == 0) for n in range(12)]]
+    items = [item("hot", 1_000_000, 30), item("limited", 1_000_000, 20, limit=3),
+             item("scarce", 200, 25), item("scarce-limited", 100, 10, limit=2),
+             item("falling", 1500, 12, cancels=False, restocks=False),
+             item("door", 100_000, 5, closes=True)]
+    items += [item(f"cold-{n}", 40, 1, cancels=n % 2 == 0) for n in range(count - len(items))]
+    return items[:count]
 
 
 class Observer(threading.Thread):
@@ -115,7 +116,7 @@ class Torture:
     def run(self):
         options = self.options
         fsync = options.fsync or self.chance.choice(("always", "everysec"))
-        print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, "
+        print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, {options.items} items, "
               f"journal.fsync {fsync}, {self.folder}", flush=True)
         self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
         self.stack.start()
@@ -131,7 +132,8 @@ class Torture:
     def make_plan(self):
         self.plan = {"seed": self.options.seed, "threads": self.options.threads,
                      "ports": [proxy.port for proxy in self.stack.proxies],
-                     "items": make_items(), "answer_within_s": ANSWER_WITHIN_S}
+                     "items": make_items(self.options.items), "answer_within_s": ANSWER_WITHIN_S,
+                     "creates": 22 if self.options.items > 1 else 0}
         (self.folder / "plan.json").write_text(json.dumps(self.plan))
         with self.stack.proxies[0].client() as client:
             for item in self.plan["items"]:
@@ -257,6 +259,8 @@ def options_of(arguments):
     parser.add_argument("--seconds", type=int, default=60, help="how long faults go on (60)")
     parser.add_argument("--seed", type=int, help="for a run like an earlier one (a fresh one)")
     parser.add_argument("--proxies", type=int, default=2, help="how many sell the items (2)")
+    parser.add_argument("--items", type=int, default=18,
+                        help="how many; of more than one buyers create some of their own (18)")
     parser.add_argument("--clients", type=int, default=2, help="client processes (2)")
     parser.add_argument("--threads", type=int, default=12, help="clients in each of them (12)")
     parser.add_argument("--fsync", choices=("always", "everysec", "no"),
