@@ -46,7 +46,7 @@ TEST_F(ConfirmationTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   const std::string durable = buy(*a, "u0");
   ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
   StuckJournal stuck;
-  journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
+  journal::GroupCommit* const whole = a->set_journal(&stuck);
   a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
   while (item_in(redis_).sold != 2) {
   }
@@ -66,7 +66,7 @@ TEST_F(ConfirmationTest, OrderThatAnotherProxyHasNotRecordedYetIsNotTold) {
   // What proxy 7 does once its journal has it.
   redis_.run({"LTRIM", kReceiptsKey, "1", "0"});
   EXPECT_TRUE(client->wait(asked).starts_with("*4\r\n$2\r\nOK"));
-  a->shared().journal = whole;
+  a->set_journal(whole);
 }
 
 // The same for what is told of an item, not of an order, when it is asked for again elsewhere.
@@ -76,13 +76,12 @@ TEST_F(ConfirmationTest, ChangeOfAnItemThatAnotherProxyHasNotRecordedYetIsNotTol
   ASSERT_EQ(a->ask({"SECKILL.RESTOCK", "phone", "1", "REQ", "q0"}), array({"OK", ":6"}));
   ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
   b->set_limits([](Limits& limits) { limits.unknown_after_us = 200'000; });
-  journal::GroupCommit* const whole = a->shared().journal;
   const auto unrecorded = [&](const std::vector<std::string>& words) {
     StuckJournal stuck;
-    a->shared().journal = &stuck;
+    journal::GroupCommit* const whole = a->set_journal(&stuck);
     a->send(std::make_shared<Client>(), words);
     stuck.wait_until_submitted();
-    a->shared().journal = whole;
+    a->set_journal(whole);
     EXPECT_TRUE(b->ask(words).starts_with("-UNKNOWNSTATE ")) << words[0];
     // As proxy 7 once its journal has it.
     redis_.run({"DEL", shelves::receipts_key(shelf_of(words[1]), "7")});
@@ -112,10 +111,10 @@ TEST_F(ConfirmationTest, OrderWhoseReceiptIsLostWhileItIsLookedForIsNotTold) {
     ASSERT_EQ(a->ask_patiently({"SECKILL.CREATE", "phone", "STOCK", "5"}), "+OK\r\n");
     ask_until(*b, {"SECKILL.STOCK", "phone"}, "sold");
     StuckJournal stuck;
-    journal::GroupCommit* const whole = std::exchange(a->shared().journal, &stuck);
+    journal::GroupCommit* const whole = a->set_journal(&stuck);
     a->send(std::make_shared<Client>(), {"SECKILL.BUY", "phone", "u1", "REQ", "r"});
     stuck.wait_until_submitted();
-    a->shared().journal = whole;
+    a->set_journal(whole);
     a.reset();
     // The heartbeat notices the loss too late.
     b->set_limits([](Limits& limits) { limits.beat_us = 60'000'000; });

@@ -113,14 +113,22 @@ class Proxy {
     for (auto& thread : threads_) thread->join();
   }
 
-  // Changes limits where they are read: on the heartbeat's thread.
-  void set_limits(const std::function<void(Limits&)>& change) {
+  // Changes what the first thread reads where it reads it.
+  void change(const std::function<void(Shared&)>& change) {
     std::promise<void> done;
     boost::asio::post(threads_[0]->context(), [&] {
-      change(setup_->shared().limits);
+      change(setup_->shared());
       done.set_value();
     });
     done.get_future().wait();
+  }
+  void set_limits(const std::function<void(Limits&)>& set) {
+    change([&](Shared& shared) { set(shared.limits); });
+  }
+  // Returns the one before.
+  journal::GroupCommit* set_journal(journal::GroupCommit* journal) {
+    change([&](Shared& shared) { std::swap(shared.journal, journal); });
+    return journal;
   }
   bool wait_ready() {
     for (int i = 0; i < 2000 && !setup_->sale().ready(); ++i)

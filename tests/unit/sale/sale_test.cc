@@ -365,7 +365,7 @@ TEST_F(SaleTest, OrderThatTheJournalFailedToTakeIsNotToldToThoseWhoAskAgain) {
   const auto proxy = start();
   proxy->ask({"SECKILL.CREATE", "phone", "STOCK", "10"});
   FailedJournal failed;
-  journal::GroupCommit* const whole = std::exchange(proxy->shared().journal, &failed);
+  journal::GroupCommit* const whole = proxy->set_journal(&failed);
   const auto client = std::make_shared<Client>();
   std::vector<uint64_t> tokens;
   for (int i = 0; i < 200; ++i) {
@@ -380,7 +380,7 @@ TEST_F(SaleTest, OrderThatTheJournalFailedToTakeIsNotToldToThoseWhoAskAgain) {
         << reply;
   }
   EXPECT_NE(proxy->fatal().find("the disk is gone"), std::string::npos) << proxy->fatal();
-  proxy->shared().journal = whole;
+  proxy->set_journal(whole);
 }
 
 // Buyers who ask again until they know, while the sale's connections to Redis are cut over and
