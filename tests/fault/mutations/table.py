@@ -129,7 +129,7 @@ MUTATIONS = (
         (Gtest("test_crash", "CrashTest.*"),)),
     Mutation(
         "a deleted item is let go before the database has deleted it", "journal/compactor.cc",
-        "const bool is_gone = item.deleted_by_last ||", "const bool is_gone = item.deleted ||",
+        "item.deleted_by_last || found", "item.deleted || found",
         (Gtest("test_journal", "CompactorTest.ADeletedItem*"),)),
     # ---- the scripts ---------------------------------------------------------------------------
     Mutation(
