@@ -116,8 +116,8 @@ class Torture:
     def run(self):
         options = self.options
         fsync = options.fsync or self.chance.choice(("always", "everysec"))
-        print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, {options.items} items, "
-              f"journal.fsync {fsync}, {self.folder}", flush=True)
+        print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, "
+              f"{options.items} items, journal.fsync {fsync}, {self.folder}", flush=True)
         self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
         self.stack.start()
         self.make_plan()
