@@ -208,8 +208,8 @@ std::vector<ItemKey> Compactor::over_ones(const Snapshot& snapshot, int64_t unti
 // else the row would stay, and meet the next item of the name.
 std::vector<ItemKey> Compactor::over_in_database(const Snapshot& snapshot, int64_t until_ms) const {
   std::vector<std::string> names;
-  std::map<std::string_view, uint64_t>
-      newest;  // born, by name: a name is free once its item is gone
+  // Born, by name: a name is free for the next item once the last one is gone.
+  std::map<std::string_view, uint64_t> newest;
   for (const auto& [key, item] : snapshot.items) {
     newest[key.name] = std::max(newest[key.name], key.born);
     const bool asks = item.deleted ? !item.deleted_by_last : item.last_ms <= until_ms;

@@ -28,8 +28,8 @@ namespace sluice::journal {
 struct ItemState {
   bool deleted = false;          // its DELETE is among them
   bool deleted_by_last = false;  // that of the last lane, with which the database deletes it
-  bool created = false;         // its CREATE is among them; else another proxy's journal has it, or
-                                // the item was retired and these records came later
+  bool created = false;          // its CREATE is among them; else another proxy's journal has it,
+                                 // or the item was retired and these records came later
   int64_t initial_stock = 0;    // of CREATE
   int64_t given = 0;            // CREATE and restocks
   int64_t sold = 0;             // bought, less what was cancelled

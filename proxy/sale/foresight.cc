@@ -18,7 +18,7 @@ bool has_room(const shelves::PackedItem& item, uint64_t units, int64_t most, int
 
 void Foresight::foresee(ShelfBatch& batch, std::string_view kinds) {
   if (items_.size() >= kItemsMax) forget();
-  batch.foreseen = times_forgotten_;
+  batch.times_forgotten = times_forgotten_;
   batch.forecasts.clear();
   std::span<const Operation> operations = batch.operations;
   while (!operations.empty()) {
@@ -50,15 +50,15 @@ ItemForecast Foresight::forecast(std::span<const Operation> operations, std::str
   forecast.before.sold += known.units;
   forecast.before.fields += known.buyers;
   const bool is_known = known.item.born != 0 && known.others == 0;
-  if (is_known && has_room(forecast.before, static_cast<uint64_t>(units), most, time_ms))
-    forecast.foreseen = true;
+  forecast.foreseen =
+      is_known && has_room(forecast.before, static_cast<uint64_t>(units), most, time_ms);
   known.units += forecast.units;
   known.buyers += forecast.buyers;
   return forecast;
 }
 
 void Foresight::answered(const ShelfBatch& batch, const std::vector<ItemAnswer>& items) {
-  if (batch.foreseen != times_forgotten_) return;
+  if (batch.times_forgotten != times_forgotten_) return;
   std::span<const Operation> operations = batch.operations;
   for (size_t k = 0; k < items.size(); ++k) {
     const auto found = items_.find(operations.front().item);
@@ -66,9 +66,12 @@ void Foresight::answered(const ShelfBatch& batch, const std::vector<ItemAnswer>&
     if (found == items_.end()) continue;
     Known& known = found->second;
     const ItemForecast& forecast = batch.forecasts[k];
-    known.units -= forecast.only_first_buys ? forecast.units : 0;
-    known.buyers -= forecast.only_first_buys ? forecast.buyers : 0;
-    known.others -= forecast.only_first_buys ? 0 : 1;
+    if (forecast.only_first_buys) {
+      known.units -= forecast.units;
+      known.buyers -= forecast.buyers;
+    } else {
+      --known.others;
+    }
     known.item = items[k].now;
     const bool is_free = known.item.born == 0 && known.buyers == 0 && known.others == 0;
     if (is_free) items_.erase(found);

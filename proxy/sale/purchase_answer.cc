@@ -11,7 +11,6 @@
 namespace sluice::proxy::sale {
 namespace {
 
-constexpr uint32_t kMetaColumns = 6;
 constexpr std::string_view kAsForeseen = "=";
 
 // Where so many lines end: at the newline behind the last, or at the end of the text.

@@ -14,7 +14,6 @@
 namespace sluice::proxy::sale {
 namespace {
 
-constexpr uint32_t kMetaColumns = 6;
 constexpr int64_t kTimeMax = int64_t{1} << 53;  // Lua's numbers end there
 
 // What the receipt tells of an item that went as foreseen: what remained before, and born.

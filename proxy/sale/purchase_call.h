@@ -13,6 +13,9 @@
 
 namespace sluice::proxy::sale {
 
+// Columns of what a receipt has beside its operations (meta, in the script).
+inline constexpr uint32_t kMetaColumns = 6;
+
 // Puts the operations of each item one after the other, in their order; items in the order of their
 // first operations. The other functions here want them so.
 void group_by_item(std::vector<Operation>& operations);

@@ -38,7 +38,7 @@ struct ShelfBatch {
   Answer answer = Answer::kDue;
   std::vector<Operation> operations;    // those of an item one after the other
   std::vector<ItemForecast> forecasts;  // one an item
-  uint64_t foreseen = 0;                // with which memory; see foresight.h
+  uint64_t times_forgotten = 0;         // when these were made; foresight.h
   CallPayload payload;
 };
 

@@ -33,10 +33,10 @@
 -- it is to be left. If it is found so and nobody of them has bought, that is written as it is.
 -- Whatever else is found, the item is decided here.
 --
--- Everything is read, and by that its type and our rights are checked, before anything is written:
--- what a script has written stays, also when it ends in an error. An item costs two calls of Redis
--- to look at its buyers and one to write them, or one for both if one buyer alone is foreseen; all
--- items are read by one HMGET and written by one HSET, with the lane's sequence.
+-- Everything is read, and by that its type and our right to read it are checked, before anything is
+-- written: what a script has written stays, also when it ends in an error. An item costs two calls
+-- of Redis to look at its buyers and one to write them, or one for both if one buyer alone is
+-- foreseen; all items are read by one HMGET and written by one HSET, with the lane's sequence.
 --
 -- Time is spent on strings: of each that Lua gets it looks at all bytes. So what is only passed on
 -- is made by the caller, and as few as can be are made here.
@@ -87,8 +87,9 @@ local function count_of(k)
   return low + 256 * high
 end
 
-local bought, foreseen = {}, {}  -- an item each: fields of its users, or not looked at; or false
-local users = {}                 -- of one item
+local bought = {}    -- by item: the fields of its users, if they were looked at
+local foreseen = {}  -- by item: whether it goes as foreseen
+local users = {}     -- of one item
 local at = ORDERS
 for k = 1, item_count do
   local packed, fields, count = found[k + 2], call('HLEN', KEYS[k + 2]), count_of(k)
