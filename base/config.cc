@@ -206,6 +206,7 @@ class ConfigFile {
 
 Config::Config(const std::vector<ConfigKey>& keys) : keys_(&keys) {
   for (const ConfigKey& key : keys) {
+    if (is_number(key.type) && key.default_text.empty()) continue;
     // A list's or map's default of "" must become an empty list, which set_text does.
     const Status stored = set_text(key.name, key.default_text);
     SLUICE_ASSERT(stored.ok(), std::string(key.name) + ": " + stored.error().message());
@@ -241,6 +242,10 @@ const Config::Value& Config::value(std::string_view name) const {
 
 bool Config::boolean(std::string_view name) const { return std::get<bool>(value(name)); }
 int64_t Config::integer(std::string_view name) const { return std::get<int64_t>(value(name)); }
+std::optional<int64_t> Config::integer_if_set(std::string_view name) const {
+  if (!values_.contains(name)) return std::nullopt;
+  return integer(name);
+}
 const std::string& Config::string(std::string_view name) const {
   return std::get<std::string>(value(name));
 }
@@ -303,6 +308,7 @@ Status Config::set_text(std::string_view name, std::string_view text) {
 Result<std::string> Config::text(std::string_view name) const {
   const ConfigKey* key = find(name);
   if (key == nullptr) return invalid("unknown key");
+  if (!values_.contains(name)) return std::string();
   const Value& held = value(name);
   if (const bool* flag = std::get_if<bool>(&held)) return std::string(*flag ? "true" : "false");
   if (const int64_t* number = std::get_if<int64_t>(&held)) return format_number(*key, *number);
@@ -336,7 +342,8 @@ std::string describe_keys(const std::vector<ConfigKey>& keys) {
     for (size_t i = 0; i < key.choices.size(); ++i) {
       out += (i == 0 ? ": " : " | ") + std::string(key.choices[i]);
     }
-    out += "; default " + (key.default_text.empty() ? "empty" : std::string(key.default_text));
+    const std::string none = is_number(key.type) ? "none" : "empty";
+    out += "; default " + (key.default_text.empty() ? none : std::string(key.default_text));
     out += key.live ? "; live)\n" : ")\n";
     out += "      " + std::string(key.doc) + "\n";
   }

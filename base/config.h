@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,8 @@ enum class ConfigType {
 struct ConfigKey {
   std::string_view name;  // "journal.fsync": TOML table and key
   ConfigType type;
-  std::string_view default_text;  // in the text form of the type; "" for an empty string or list
+  // In the text form of the type; "" for an empty string or list. "" for a number: it is not set.
+  std::string_view default_text;
   int64_t min = 0;                // kInteger, kSize (bytes), kDuration (us), kRate (/s)
   int64_t max = INT64_MAX;
   std::vector<std::string_view> choices = {};
@@ -57,11 +59,13 @@ class Config {
   // Typed reads; a name that is not in the table, or of another type, is a bug (asserts).
   bool boolean(std::string_view name) const;
   int64_t integer(std::string_view name) const;  // also sizes (bytes), durations (us), rates (/s)
+  // nullopt: neither given nor has it a default.
+  std::optional<int64_t> integer_if_set(std::string_view name) const;
   const std::string& string(std::string_view name) const;
   const std::vector<std::string>& list(std::string_view name) const;
   const std::map<std::string, std::string>& map(std::string_view name) const;
 
-  // The text form of a value, for CONFIG GET: what `set_text` would accept.
+  // The text form of a value, for CONFIG GET: what `set_text` would accept. "": not set.
   Result<std::string> text(std::string_view name) const;
   // Parses and checks `value` as the key's type; the old value stays on error.
   Status set_text(std::string_view name, std::string_view value);

@@ -66,7 +66,7 @@ class StartupRun {
 
   Status read_undrained(StartupResult& result) {
     const int64_t start_us = base::monotonic_us();
-    auto reader = journal::Reader::open(dir_, fs_, {first_undrained(), 0, 0});
+    auto reader = journal::Reader::open(dir_, fs_, first_undrained());
     if (!reader) return reader.error();
     uint64_t records = 0;
     while (records < options_.undrained) {

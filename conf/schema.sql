@@ -41,15 +41,34 @@ CREATE TABLE IF NOT EXISTS items (
 -- One row a journal and writer: every record of that writer with a sequence below position is in
 -- this database. Changes only in the transaction that inserts the rows it covers. writers: how many
 -- there are, and in the thousands in which way orders are spread over them. owner: a random number
--- of the flusher run that started last; an older one finds it changed and stops.
+-- of the flusher run that started last; an older one finds it changed and stops. fingerprint: of all
+-- records of the journal below position, so that another history of it is told from this one.
 CREATE TABLE IF NOT EXISTS sluice_checkpoint (
-  journal_id BIGINT UNSIGNED NOT NULL,
-  writer     SMALLINT UNSIGNED NOT NULL,
-  writers    SMALLINT UNSIGNED NOT NULL,
-  position   BIGINT UNSIGNED NOT NULL,
-  owner      BIGINT UNSIGNED NOT NULL,
-  updated_at DATETIME(3) NOT NULL,
+  journal_id  BIGINT UNSIGNED NOT NULL,
+  writer      SMALLINT UNSIGNED NOT NULL,
+  writers     SMALLINT UNSIGNED NOT NULL,
+  position    BIGINT UNSIGNED NOT NULL,
+  fingerprint BIGINT UNSIGNED NOT NULL,
+  owner       BIGINT UNSIGNED NOT NULL,
+  updated_at  DATETIME(3) NOT NULL,
   PRIMARY KEY (journal_id, writer)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
+
+-- One row a journal: which proxy writes it, on which host its flusher started last, and the random
+-- number of that proxy's last start that the flusher has seen. A proxy_id belongs to one journal at a
+-- time; one that will never come back is retired, which sets its proxy_id free.
+CREATE TABLE IF NOT EXISTS sluice_journal (
+  journal_id    BIGINT UNSIGNED NOT NULL,
+  proxy_id      SMALLINT UNSIGNED NOT NULL,
+  shelves       SMALLINT UNSIGNED NOT NULL,
+  host          VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  incarnation   BIGINT UNSIGNED NOT NULL,
+  retired       BOOLEAN NOT NULL DEFAULT 0,
+  live_proxy_id SMALLINT UNSIGNED AS (IF(retired, NULL, proxy_id)) VIRTUAL,
+  created_at    DATETIME(3) NOT NULL,
+  updated_at    DATETIME(3) NOT NULL,
+  PRIMARY KEY (journal_id),
+  UNIQUE KEY live_proxy_id (live_proxy_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
 -- The orders that this database refused, each with the reason and everything that is known of it,
@@ -58,6 +77,8 @@ CREATE TABLE IF NOT EXISTS sluice_dead_letter (
   journal_id   BIGINT UNSIGNED NOT NULL,
   sequence     BIGINT UNSIGNED NOT NULL,
   order_id     BIGINT UNSIGNED NOT NULL,
+  item_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  user_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   error_code   INT UNSIGNED NOT NULL,
   error        VARCHAR(1024) NOT NULL,
   record       JSON NOT NULL,
@@ -76,9 +97,12 @@ CREATE TABLE IF NOT EXISTS sluice_deleted_item (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
 -- Cancels that were drained before their orders: the buyer cancelled through one proxy what he had
--- bought through another, whose journal comes later. The order's insert takes its row out again.
+-- bought through another, whose journal comes later. The order's insert takes its row out again; one
+-- of another item or user under the same number is not meant.
 CREATE TABLE IF NOT EXISTS sluice_early_cancel (
   order_id     BIGINT UNSIGNED NOT NULL,
+  item_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  user_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   cancelled_at DATETIME(3) NOT NULL,
-  PRIMARY KEY (order_id)
+  PRIMARY KEY (order_id, item_id, user_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;

@@ -119,7 +119,7 @@ Result<ConfigKind> config_kind(const std::string& path) {
 
 const std::vector<ConfigKey>& proxy_keys() {
   static const std::vector<ConfigKey> keys = {
-      {"proxy.id", ConfigType::kInteger, "0", 0, 1023, {}, false, {}},
+      {"proxy.id", ConfigType::kInteger, "", 0, 1023, {}, false, {}},
       {"redis.servers", ConfigType::kList, "127.0.0.1:6379", 0, INT64_MAX, {}, false, {}},
       {"redis.mode",
        ConfigType::kString,

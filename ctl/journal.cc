@@ -118,7 +118,7 @@ int dump_segments(const std::string& dir, uint64_t from, uint64_t limit) {
                  sequences(extent->first_sequence, extent->last_sequence + 1).c_str());
     return kBadArguments;
   }
-  auto reader = journal::Reader::open(dir, fs, {from});
+  auto reader = journal::Reader::open(dir, fs, from);
   if (!reader) return report(reader.error());
   return dump_records(**reader, from, limit);
 }

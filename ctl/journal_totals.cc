@@ -156,7 +156,7 @@ Status visit_segments(const std::vector<JournalSource>& sources,
   for (const JournalSource& source : sources) {
     const auto extent = journal::extent(source.dir, fs);
     if (!extent) return extent.error();
-    const auto reader = journal::Reader::open(source.dir, fs, {extent->first_sequence});
+    const auto reader = journal::Reader::open(source.dir, fs, extent->first_sequence);
     if (!reader) return reader.error();
     while (true) {
       const auto group = (*reader)->next();

@@ -10,9 +10,8 @@ namespace {
 constexpr unsigned kStatementTimeoutS = 3600;  // the orders of a year are counted in one statement
 constexpr size_t kNamedItemsMax = 1000;        // more than that: all are read, and filtered here
 
-constexpr std::string_view kDeadItem = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.item'))";
-constexpr std::string_view kDeadUser = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.user'))";
 constexpr std::string_view kDeadQuantity = "JSON_EXTRACT(record, '$.quantity')";
+constexpr std::string_view kDeadRequest = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.request'))";
 constexpr std::string_view kDeadCancelled = "cancelled_at IS NOT NULL";
 
 // NULL, which only an edited row or record can hold, counts as 0.
@@ -49,6 +48,11 @@ std::string in_items(std::string_view column, const Items& items) {
     sql::append_quoted(names, item);
   }
   return std::string(column) + " IN (" + names + ")";
+}
+
+// A DATETIME as milliseconds since 1970; NULL stays.
+std::string ms_of(std::string_view column) {
+  return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + std::string(column) + ") DIV 1000";
 }
 
 std::string in_buckets(const Buckets& buckets) {
@@ -94,7 +98,8 @@ Result<std::vector<sql::Row>> MysqlItems::query(const std::string& statement) {
 
 Result<Checkpoints> MysqlItems::checkpoints() {
   const auto rows = query(
-      "SELECT journal_id, writers, position FROM sluice_checkpoint ORDER BY journal_id, writer");
+      "SELECT journal_id, writers, position FROM sluice_checkpoint WHERE journal_id NOT IN"
+      " (SELECT journal_id FROM sluice_journal WHERE retired) ORDER BY journal_id, writer");
   if (!rows) return rows.error();
   Checkpoints checkpoints;
   std::map<uint64_t, uint64_t> writers;
@@ -134,19 +139,25 @@ Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
     }
     return {};
   };
-  SLUICE_TRY(read("SELECT item_id, stock, sold FROM items" + restricted("item_id"),
+  SLUICE_TRY(read("SELECT item_id, stock, sold, limit_per_user, " + ms_of("start_at") + ", " +
+                      ms_of("end_at") + ", state = 'closed', " + ms_of("state_at") + " FROM items" +
+                      restricted("item_id"),
                   [](MysqlItem& item, const sql::Row& row) {
                     item.has_row = true;
                     item.stock = number(row[1]);
                     item.sold = number(row[2]);
+                    item.limit = number(row[3]);
+                    item.start_ms = number(row[4]);
+                    item.end_ms = number(row[5]);
+                    item.is_closed = number(row[6]) != 0;
+                    item.state_ms = number(row[7]);
                   }));
   SLUICE_TRY(read("SELECT item_id, " +
                       tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
                       table_.quoted_name() + restricted("item_id") + " GROUP BY item_id",
                   [](MysqlItem& item, const sql::Row& row) { add_tallies(item.orders, row, 1); }));
-  SLUICE_TRY(read("SELECT " + std::string(kDeadItem) + " AS item, " +
-                      tally_columns(kDeadUser, kDeadQuantity, kDeadCancelled) +
-                      " FROM sluice_dead_letter" + restricted(kDeadItem) + " GROUP BY item",
+  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", kDeadQuantity, kDeadCancelled) +
+                      " FROM sluice_dead_letter" + restricted("item_id") + " GROUP BY item_id",
                   [](MysqlItem& item, const sql::Row& row) { add_tallies(item.dead, row, 1); }));
   return items;
 }
@@ -158,8 +169,8 @@ Result<std::map<uint32_t, Sales>> MysqlItems::buckets(const std::string& item) {
   for (const std::string& statement :
        {bucket + tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
             table_.quoted_name() + " WHERE " + in_items("item_id", one) + " GROUP BY bucket",
-        bucket + tally_columns(kDeadUser, kDeadQuantity, kDeadCancelled) +
-            " FROM sluice_dead_letter WHERE " + in_items(kDeadItem, one) + " GROUP BY bucket"}) {
+        bucket + tally_columns("user_id", kDeadQuantity, kDeadCancelled) +
+            " FROM sluice_dead_letter WHERE " + in_items("item_id", one) + " GROUP BY bucket"}) {
     const auto rows = query(statement);
     if (!rows) return rows.error();
     for (const sql::Row& row : *rows) add_tallies(buckets[number<uint32_t>(row[0])], row, 1);
@@ -173,31 +184,46 @@ Result<std::vector<MysqlOrder>> MysqlItems::read_orders(const std::string& state
   std::vector<MysqlOrder> orders;
   for (const sql::Row& row : *rows) {
     orders.push_back({number<uint64_t>(row[0]), row[1].value_or(""), row[2].value_or(""),
-                      number(row[3]), number(row[4]) != 0});
+                      number(row[3]), number(row[4]) != 0, row[5].value_or(""), number(row[6]),
+                      number(row[7])});
   }
   return orders;
 }
 
 Result<std::vector<MysqlOrder>> MysqlItems::orders(std::span<const std::string> items,
                                                    const Buckets& buckets) {
-  return read_orders("SELECT order_id, item_id, user_id, quantity, status = 'cancelled' FROM " +
-                     table_.quoted_name() + where(in_items("item_id", items), buckets));
+  return read_orders(
+      "SELECT order_id, item_id, user_id, quantity, status = 'cancelled',"
+      " request_id, " +
+      ms_of("created_at") + ", " + ms_of("updated_at") + " FROM " + table_.quoted_name() +
+      where(in_items("item_id", items), buckets));
 }
 
 Result<std::vector<MysqlOrder>> MysqlItems::dead_letters(std::span<const std::string> items,
                                                          const Buckets& buckets) {
-  return read_orders("SELECT order_id, " + std::string(kDeadItem) + ", " + std::string(kDeadUser) +
-                     ", " + std::string(kDeadQuantity) + ", " + std::string(kDeadCancelled) +
-                     " FROM sluice_dead_letter" + where(in_items(kDeadItem, items), buckets));
+  return read_orders("SELECT order_id, item_id, user_id, " + std::string(kDeadQuantity) + ", " +
+                     std::string(kDeadCancelled) + ", " + std::string(kDeadRequest) +
+                     ", JSON_EXTRACT(record, '$.time_ms'), " + ms_of("cancelled_at") +
+                     " FROM sluice_dead_letter" + where(in_items("item_id", items), buckets));
 }
 
-Result<std::set<uint64_t>> MysqlItems::early_cancels(const Buckets& buckets) {
-  const auto rows = query("SELECT order_id FROM sluice_early_cancel" +
-                          (buckets.empty() ? std::string() : " WHERE " + in_buckets(buckets)));
-  if (!rows) return rows.error();
-  std::set<uint64_t> ids;
-  for (const sql::Row& row : *rows) ids.insert(number<uint64_t>(row[0]));
-  return ids;
+// By the primary key, from the newest on: a lane that has sold lately is found at once.
+Result<uint64_t> MysqlItems::highest_order_id(uint32_t lane) {
+  const std::string of_lane = " WHERE (order_id >> 12) & 1023 = " + std::to_string(lane) +
+                              " ORDER BY order_id DESC LIMIT 1";
+  uint64_t highest = 0;
+  for (const std::string& table : {table_.quoted_name(), std::string("sluice_dead_letter")}) {
+    const auto rows = query("SELECT order_id FROM " + table + of_lane);
+    if (!rows) return rows.error();
+    if (!rows->empty()) highest = std::max(highest, number<uint64_t>((*rows)[0][0]));
+  }
+  return highest;
+}
+
+Result<std::vector<MysqlOrder>> MysqlItems::early_cancels(std::span<const std::string> items,
+                                                          const Buckets& buckets) {
+  return read_orders("SELECT order_id, item_id, user_id, 0, 1, '', 0, " + ms_of("cancelled_at") +
+                     " FROM sluice_early_cancel" + where(in_items("item_id", items), buckets));
 }
 
 }  // namespace sluice::ctl

@@ -21,6 +21,11 @@ struct MysqlItem {
   bool has_row = false;  // in items
   int64_t stock = 0;
   int64_t sold = 0;
+  int64_t limit = 0;  // 0: none, like the next two
+  int64_t start_ms = 0;
+  int64_t end_ms = 0;
+  bool is_closed = false;
+  int64_t state_ms = 0;  // when that was decided; 0: it is not known
   Sales orders;  // of the orders table
   Sales dead;    // of the dead letters
 };
@@ -32,6 +37,9 @@ struct MysqlOrder {
   std::string user;
   int64_t quantity = 0;
   bool cancelled = false;
+  std::string request;
+  int64_t created_ms = 0;
+  int64_t updated_ms = 0;  // of a cancelled one: when it was
 };
 
 // The orders of an item in parts of about the same size: order_id MOD kBuckets.
@@ -55,8 +63,11 @@ class MysqlItems {
                                          const Buckets& buckets);
   Result<std::vector<MysqlOrder>> dead_letters(std::span<const std::string> items,
                                                const Buckets& buckets);
+  // The highest of a lane's, of orders and dead letters; 0: none.
+  Result<uint64_t> highest_order_id(uint32_t lane);
   // Those whose cancel waits for them.
-  Result<std::set<uint64_t>> early_cancels(const Buckets& buckets);
+  Result<std::vector<MysqlOrder>> early_cancels(std::span<const std::string> items,
+                                                const Buckets& buckets);
 
  private:
   Result<std::vector<sql::Row>> query(const std::string& statement);

@@ -135,16 +135,19 @@ Status OrderAudit::read_mysql(const std::vector<std::string>& items, const Bucke
   };
   SLUICE_TRY(keep(mysql_.dead_letters(items, buckets), Order::Place::kDeadLetters));
   SLUICE_TRY(keep(mysql_.orders(items, buckets), Order::Place::kOrders));
-  const auto early = mysql_.early_cancels(buckets);
+  const auto early = mysql_.early_cancels(items, buckets);
   if (!early) return early.error();
-  for (auto& [item, of_item] : orders) {
-    for (const uint64_t order_id : *early) of_item[order_id].cancel_waits = true;
+  for (const MysqlOrder& row : *early) {
+    Order& order = orders[row.item][row.order_id];
+    order.cancel_waits = true;
+    order.waits_of = row.user;
   }
   return {};
 }
 
 void OrderAudit::take(Order& order, const Record& record, bool in_mysql) {
   const auto event = in_mysql ? Order::Event::kInMysql : Order::Event::kWaiting;
+  order.buyer = record.user;
   if (record.type == RecordType::kCancel) {
     order.cancel = event;
     order.cancelled_ms = record.time_ms;
@@ -169,18 +172,19 @@ void OrderAudit::judge(uint64_t order_id, const Order& order, OrderFindings& fin
   }
   if (!in_mysql && order.bought == Event::kInMysql) {
     findings.missing.add(order_id);
-    repairs.push_back(
-        {OrderRepair::Kind::kInsert, order_id, order.record, cancel_due ? order.cancelled_ms : 0});
+    repairs.push_back({OrderRepair::Kind::kInsert, order_id, order.buyer, order.record,
+                       cancel_due ? order.cancelled_ms : 0});
   } else if (!in_mysql) {
     // The order waits; a cancel that has overtaken it, through another proxy, must be kept for it.
-    if (!cancel_due || order.cancel_waits) return;
+    if (!cancel_due || (order.cancel_waits && order.waits_of == order.buyer)) return;
     findings.uncancelled.add(order_id);
-    repairs.push_back({OrderRepair::Kind::kCancelEarly, order_id, {}, order.cancelled_ms});
+    repairs.push_back(
+        {OrderRepair::Kind::kCancelEarly, order_id, order.buyer, {}, order.cancelled_ms});
   } else if (order.altered) {
     findings.altered.add(order_id);
   } else if (cancel_due && !order.cancelled) {
     findings.uncancelled.add(order_id);
-    repairs.push_back({OrderRepair::Kind::kCancel, order_id, {}, order.cancelled_ms});
+    repairs.push_back({OrderRepair::Kind::kCancel, order_id, order.buyer, {}, order.cancelled_ms});
   } else if (order.cancelled && order.cancel == Event::kNone) {
     findings.cancelled.add(order_id);
   }

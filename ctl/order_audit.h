@@ -46,6 +46,7 @@ struct OrderRepair {
   };
   Kind kind;
   uint64_t order_id;
+  std::string user;
   std::string record;        // kInsert: its kBuy, encoded
   int64_t cancelled_ms = 0;  // 0: it is live
   bool has_fields = false;   // kInsert: its segment is still there, and with it any FIELDS
@@ -74,12 +75,14 @@ class OrderAudit {
     Place place = Place::kNowhere;
     bool cancelled = false;     // in MySQL
     bool cancel_waits = false;  // in MySQL's early cancels
+    std::string waits_of;       // whose cancel that is
     std::string user;           // MySQL's
     int64_t quantity = 0;
 
     Event bought = Event::kNone;  // in the journals
     Event cancel = Event::kNone;
     bool altered = false;
+    std::string buyer;
     int64_t cancelled_ms = 0;
     std::string record;  // kept if the order is nowhere in MySQL
   };

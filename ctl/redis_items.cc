@@ -46,14 +46,15 @@ void read_packed(RedisItem& item, std::string_view packed) {
   }
 }
 
-bool add_order(Sales& buyers, std::string_view user, std::string_view order,
-               std::string_view quantity, bool cancelled) {
-  uint64_t order_id = 0;
-  int64_t units = 0;
-  if (!base::parse_decimal(order, order_id) || !base::parse_decimal(quantity, units)) return false;
-  buyers.bought.add(order_id, user, units);
-  if (cancelled) buyers.cancelled.add(order_id, user, units);
-  return true;
+// "qty,…[,c[,request]]", from behind the quantity on.
+bool read_order(BuyerField& order, std::string_view id, std::string_view quantity,
+                std::string_view rest) {
+  order.kind = BuyerField::Kind::kOrder;
+  order.request = take_until(rest, ",");
+  order.is_cancelled = rest.starts_with('c');
+  take_until(rest, ",");
+  order.cancel_request = rest;
+  return base::parse_decimal(id, order.order_id) && base::parse_decimal(quantity, order.quantity);
 }
 
 // A key of another type holds nothing of the sale; any other refusal is one.
@@ -68,20 +69,32 @@ bool is_of_another_type(const Error& error) {
 // under "user/o/order"; "user/r/request" only points to an order, "user/x/order" is a cancel that
 // waits for an order of another lane; "/" is there with the item, "/r/request" of a restock.
 // (proxy/sale/scripts/purchase.lua, replay.lua)
-bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view value) {
-  if (field == "/") return true;
-  const std::string_view user = take_until(field, "/");
+std::optional<BuyerField> parse_buyer_field(std::string_view field, std::string_view value) {
+  BuyerField found;
+  if (field == "/") return found;
+  found.user = take_until(field, "/");
   std::string_view first = take_until(value, ";");
   const std::string_view quantity = take_until(first, ",");
   if (field.empty()) {
     const std::string_view order = take_until(first, ",");
-    take_until(first, ",");  // the request
-    return add_order(buyers, user, order, quantity, first.starts_with('c'));
+    return read_order(found, order, quantity, first) ? std::optional(found) : std::nullopt;
   }
   const std::string_view kind = take_until(field, "/");
-  if (kind == "r" || kind == "x") return true;
-  take_until(first, ",");
-  return kind == "o" && add_order(buyers, user, field, quantity, first.starts_with('c'));
+  if (kind == "o" && read_order(found, field, quantity, first)) return found;
+  if (kind != "r" && kind != "x") return std::nullopt;
+  if (kind == "r" && found.user.empty()) {
+    found.kind = BuyerField::Kind::kRestock;
+    found.request = field;
+  }
+  return found;
+}
+
+bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view value) {
+  const auto found = parse_buyer_field(field, value);
+  if (!found || found->kind != BuyerField::Kind::kOrder) return found.has_value();
+  buyers.bought.add(found->order_id, found->user, found->quantity);
+  if (found->is_cancelled) buyers.cancelled.add(found->order_id, found->user, found->quantity);
+  return true;
 }
 
 // "sequence bytes bytes …"; one of no bytes only keeps the list.
@@ -230,7 +243,9 @@ Result<std::vector<RedisItem>> RedisItems::read(std::span<const std::string> nam
 
 // Returns how many fields came. HSCAN gives every field that stays there at least once; one that
 // comes twice makes the number differ from HLEN.
-Result<uint64_t> RedisItems::scan_buyers(const std::string& name, Sales& buyers) {
+Result<uint64_t> RedisItems::scan_buyers(
+    const std::string& name,
+    const std::function<void(std::string_view field, std::string_view value)>& visit) {
   const std::string key = shelves::buyers_key(shelf_of(name), name);
   uint64_t fields = 0;
   std::string cursor = "0";
@@ -241,9 +256,7 @@ Result<uint64_t> RedisItems::scan_buyers(const std::string& name, Sales& buyers)
     cursor = reply->at(0).text();
     const RedisReply found = reply->at(1);
     for (size_t i = 0; i + 1 < found.size(); i += 2) {
-      // A field of no known form is an edit: it counts as an order that no journal has.
-      const std::string_view field = found.at(i).text();
-      if (!add_buyer_field(buyers, field, found.at(i + 1).text())) buyers.bought.add(0, field, 0);
+      visit(found.at(i).text(), found.at(i + 1).text());
       ++fields;
     }
   } while (cursor != "0");
@@ -256,7 +269,10 @@ Status RedisItems::read_buyers(const std::string& name, RedisItem& item) {
   constexpr int kAttempts = 3;
   for (int i = 0; i < kAttempts; ++i) {
     Sales buyers;
-    auto fields = scan_buyers(name, buyers);
+    auto fields = scan_buyers(name, [&](std::string_view field, std::string_view value) {
+      // One of no known form is an edit: it counts as an order that no journal has.
+      if (!add_buyer_field(buyers, field, value)) buyers.bought.add(0, field, 0);
+    });
     if (!fields && !is_of_another_type(fields.error())) return fields.error();
     if (!fields) fields = uint64_t{0};  // nobody has bought
     const auto after = read(std::span(&name, 1), {});
@@ -268,6 +284,15 @@ Status RedisItems::read_buyers(const std::string& name, RedisItem& item) {
     return {};
   }
   return {};
+}
+
+Status RedisItems::visit_buyers(const std::string& name,
+                                const std::function<void(const BuyerField&)>& visit) {
+  const auto fields = scan_buyers(name, [&](std::string_view field, std::string_view value) {
+    if (const auto found = parse_buyer_field(field, value)) visit(*found);
+  });
+  if (fields || is_of_another_type(fields.error())) return {};
+  return fields.error();
 }
 
 Result<Receipts> RedisItems::receipts(uint32_t shelf, uint32_t lane) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -40,6 +41,22 @@ struct RedisItem {
 // tells that everything up to there was journaled when it began.
 using Receipts = std::map<uint64_t, std::string>;
 
+// One field of a buyers hash. Views are the reply's.
+struct BuyerField {
+  enum class Kind {
+    kOrder,    // of `user`
+    kRestock,  // that a restock with `request` was done
+    kOther,    // points to an order, or waits for one
+  };
+  Kind kind = Kind::kOther;
+  std::string_view user, request, cancel_request;
+  uint64_t order_id = 0;
+  int64_t quantity = 0;
+  bool is_cancelled = false;
+};
+// nullopt: none of the known forms.
+std::optional<BuyerField> parse_buyer_field(std::string_view field, std::string_view value);
+
 // How many shelves the sale in this Redis has; 0: there is none.
 Result<uint32_t> shelf_count(RedisConnection& redis);
 
@@ -56,6 +73,8 @@ class RedisItems {
                                       std::span<const uint32_t> lanes);
   // Fills item.buyers if the item stays what `item` says while its buyers are read.
   Status read_buyers(const std::string& name, RedisItem& item);
+  // Every field of a known form; while it is changed one may come twice, or not.
+  Status visit_buyers(const std::string& name, const std::function<void(const BuyerField&)>& visit);
   Result<Receipts> receipts(uint32_t shelf, uint32_t lane);
   // Makes the proxies rebuild the shelf from their journals; they begin within a second.
   Status ask_rebuild(uint32_t shelf);
@@ -69,7 +88,10 @@ class RedisItems {
   void send_read(const std::string& name, std::span<const uint32_t> lanes);
   Result<RedisItem> take_read(std::span<const uint32_t> lanes);
   Status scan_names(uint32_t shelf, std::vector<std::string>& names);
-  Result<uint64_t> scan_buyers(const std::string& name, Sales& buyers);
+  // Returns how many fields came.
+  Result<uint64_t> scan_buyers(
+      const std::string& name,
+      const std::function<void(std::string_view field, std::string_view value)>& visit);
 
   RedisConnection& redis_;
   const uint32_t shelves_;

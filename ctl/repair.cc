@@ -27,6 +27,12 @@ std::string datetime(int64_t time_ms) {
 
 std::string datetime_or_null(int64_t time_ms) { return time_ms == 0 ? "NULL" : datetime(time_ms); }
 
+// Never another's row under the same number.
+std::string where_order(const std::string& item, const OrderRepair& repair) {
+  return " WHERE order_id = " + std::to_string(repair.order_id) +
+         " AND item_id = " + sql_literal(item) + " AND user_id = " + sql_literal(repair.user);
+}
+
 bool of_the_row(const Failure& failure) {
   return failure.kind == FailureKind::kRefusedData || failure.kind == FailureKind::kDuplicate;
 }
@@ -71,8 +77,8 @@ Status Repair::orders(const std::string& item, const std::vector<OrderRepair>& r
     SLUICE_TRY(transact([&]() -> std::optional<Failure> {
       refused_.resize(refused);  // what an attempt before this one counted
       without_fields_ = without_fields;
-      if (auto failure = insert(some)) return failure;
-      if (auto failure = cancel(some)) return failure;
+      if (auto failure = insert(item, some)) return failure;
+      if (auto failure = cancel(item, some)) return failure;
       return recount_sold(item);
     }));
     repaired_ += some.size() - (refused_.size() - refused);
@@ -81,8 +87,9 @@ Status Repair::orders(const std::string& item, const std::vector<OrderRepair>& r
 }
 
 // One by one: few are missing, and one that is refused must not keep the others out.
-std::optional<Failure> Repair::insert(const std::vector<OrderRepair>& repairs) {
-  std::string ids;
+std::optional<Failure> Repair::insert(const std::string& item,
+                                      const std::vector<OrderRepair>& repairs) {
+  std::vector<const OrderRepair*> inserted;
   for (const OrderRepair& repair : repairs) {
     if (repair.kind != OrderRepair::Kind::kInsert) continue;
     auto failure = insert_one(repair);
@@ -90,11 +97,14 @@ std::optional<Failure> Repair::insert(const std::vector<OrderRepair>& repairs) {
     if (failure) {
       refused_.push_back("order " + std::to_string(repair.order_id) + ": " + failure->text());
     } else {
-      ids += (ids.empty() ? "" : ",") + std::to_string(repair.order_id);
+      inserted.push_back(&repair);
       without_fields_ += repair.has_fields ? 0 : 1;
     }
   }
-  return ids.empty() ? std::nullopt : take_early_cancels(ids);
+  for (const OrderRepair* repair : inserted) {
+    if (auto failure = take_early_cancel(where_order(item, *repair))) return failure;
+  }
+  return std::nullopt;
 }
 
 std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
@@ -107,40 +117,38 @@ std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
 }
 
 // A cancel that was drained while the order was missing waits for it, as for any order.
-std::optional<Failure> Repair::take_early_cancels(const std::string& ids) {
+std::optional<Failure> Repair::take_early_cancel(const std::string& where) {
   std::vector<sql::Row> rows;
-  if (auto failure = connection_.query("SELECT order_id, cancelled_at FROM sluice_early_cancel"
-                                       " WHERE order_id IN (" +
-                                           ids + ") FOR UPDATE",
-                                       rows)) {
+  if (auto failure = connection_.query(
+          "SELECT cancelled_at FROM sluice_early_cancel" + where + " FOR UPDATE", rows)) {
     return failure;
   }
-  for (const sql::Row& row : rows) {
-    const std::string where = " WHERE order_id = " + *row[0];
-    for (const std::string& statement :
-         {"UPDATE " + table_.quoted_name() +
-              " SET status = 'cancelled', updated_at = " + sql_literal(*row[1]) + where,
-          "DELETE FROM sluice_early_cancel" + where}) {
-      if (auto failure = connection_.exec(statement)) return failure;
-    }
+  if (rows.empty()) return std::nullopt;
+  if (auto failure =
+          connection_.exec("UPDATE " + table_.quoted_name() + " SET status = 'cancelled'," +
+                           " updated_at = " + sql_literal(*rows[0][0]) + where)) {
+    return failure;
   }
-  return std::nullopt;
+  return connection_.exec("DELETE FROM sluice_early_cancel" + where);
 }
 
-std::optional<Failure> Repair::cancel(const std::vector<OrderRepair>& repairs) {
+std::optional<Failure> Repair::cancel(const std::string& item,
+                                      const std::vector<OrderRepair>& repairs) {
   for (const OrderRepair& repair : repairs) {
     const std::string id = std::to_string(repair.order_id);
-    const std::string time = datetime(repair.cancelled_ms);
+    const std::string time = datetime(repair.cancelled_ms), where = where_order(item, repair);
     std::vector<std::string> statements;
     if (repair.kind == OrderRepair::Kind::kCancel) {
       // It is in one of the two.
-      statements = {"UPDATE sluice_dead_letter SET cancelled_at = " + time +
-                        " WHERE order_id = " + id + " AND cancelled_at IS NULL",
+      statements = {"UPDATE sluice_dead_letter SET cancelled_at = " + time + where +
+                        " AND cancelled_at IS NULL",
                     "UPDATE " + table_.quoted_name() + " SET status = 'cancelled', updated_at = " +
-                        time + " WHERE order_id = " + id + " AND status <> 'cancelled'"};
+                        time + where + " AND status <> 'cancelled'"};
     } else if (repair.kind == OrderRepair::Kind::kCancelEarly) {
-      statements = {"INSERT INTO sluice_early_cancel (order_id, cancelled_at) VALUES (" + id + "," +
-                    time + ") ON DUPLICATE KEY UPDATE order_id = order_id"};
+      statements = {
+          "INSERT INTO sluice_early_cancel (order_id, item_id, user_id, cancelled_at) VALUES (" +
+          id + "," + sql_literal(item) + "," + sql_literal(repair.user) + "," + time +
+          ") ON DUPLICATE KEY UPDATE order_id = order_id"};
     }
     for (const std::string& statement : statements) {
       if (auto failure = connection_.exec(statement)) return failure;

@@ -44,10 +44,12 @@ class Repair {
 
   // Runs `statements` and COMMIT in one transaction, again after a deadlock.
   Status transact(const Statements& statements);
-  std::optional<sql::Failure> insert(const std::vector<OrderRepair>& repairs);
+  std::optional<sql::Failure> insert(const std::string& item,
+                                     const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> insert_one(const OrderRepair& repair);
-  std::optional<sql::Failure> take_early_cancels(const std::string& ids);
-  std::optional<sql::Failure> cancel(const std::vector<OrderRepair>& repairs);
+  std::optional<sql::Failure> take_early_cancel(const std::string& where);
+  std::optional<sql::Failure> cancel(const std::string& item,
+                                     const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> recount_sold(const std::string& item);
 
   const sql::ConnectOptions options_;

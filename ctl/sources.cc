@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "ctl/config_file.h"
+#include "journal/reader.h"
 #include "sql/config.h"
 
 namespace sluice::ctl {
@@ -18,6 +19,14 @@ std::string canonical(const std::string& dir) {
   return failure ? dir : path.string();
 }
 
+// As the proxy takes it: its folder's own if it is not given. A folder without a journal is for
+// those to refuse who read it.
+JournalSource source_of(const base::Config& config, const std::string& dir) {
+  if (const auto id = config.integer_if_set("proxy.id")) return {dir, static_cast<uint32_t>(*id)};
+  const auto extent = journal::extent(dir, base::posix_file_system());
+  return {dir, extent ? extent->proxy_id : 0, extent.ok()};
+}
+
 // Collects the files, one after the other; the first of a kind decides, the others must agree.
 class Collector {
  public:
@@ -28,15 +37,16 @@ class Collector {
       return invalid(path + ": another Redis than the proxies before it; compare them one by one");
     }
     sources_.redis = std::move(*redis);
-    const auto lane = static_cast<uint32_t>(config.integer("proxy.id"));
     const std::string dir = canonical(config.string("journal.dir"));
+    const JournalSource source = source_of(config, dir);
+    const uint32_t lane = source.lane;
     for (const JournalSource& other : sources_.journals) {
       if (other.lane == lane || other.dir == dir) {
         return invalid(path + ": the same " + (other.lane == lane ? "proxy.id" : "journal.dir") +
                        " as the proxy before it");
       }
     }
-    sources_.journals.push_back({dir, lane});
+    sources_.journals.push_back(source);
     return {};
   }
 

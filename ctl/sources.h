@@ -17,6 +17,7 @@ namespace sluice::ctl {
 struct JournalSource {
   std::string dir;
   uint32_t lane = 0;  // proxy.id
+  bool is_lane_known = true;  // it is configured, or the folder tells it
 };
 
 struct Sources {

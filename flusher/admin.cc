@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/units.h"
 #include "flusher/dead_letter.h"
 #include "journal/reader.h"
@@ -31,25 +32,59 @@ http::Response readiness(const StatusSnapshot& status) {
   return text(200, "ready\n");
 }
 
-// "wait_ms=500" → 500; no such parameter: 0.
-Result<int64_t> wait_ms_of(const std::string& query) {
-  constexpr std::string_view kName = "wait_ms=";
-  if (query.empty()) return int64_t{0};
-  auto value = query.starts_with(kName) ? base::parse_integer(query.substr(kName.size()))
-                                        : Result<int64_t>(int64_t{-1});
-  if (value && *value >= 0 && *value <= kWaitMaxMs) return value;
-  return Error(ErrorClass::kInvalid, "the one parameter is wait_ms, 0 to 600000");
+// What a POST /flush asks for: wait_ms=N, and of a proxy journal=ID and upto=SEQUENCE besides: the
+// journal that it means, and the last record that it has written.
+struct FlushRequest {
+  int64_t wait_ms = 0;
+  std::string journal;
+  uint64_t upto = 0;
+};
+
+Result<FlushRequest> parse_flush(std::string_view query) {
+  FlushRequest request;
+  const Error wrong(ErrorClass::kInvalid,
+                    "the parameters are wait_ms, 0 to 600000, journal and upto");
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    const size_t equals = std::min(pair.find('='), pair.size() - 1);
+    const std::string_view name = pair.substr(0, equals), value = pair.substr(equals + 1);
+    bool good = true;
+    if (name == "wait_ms") {
+      good = base::parse_decimal(value, request.wait_ms) && request.wait_ms >= 0 &&
+             request.wait_ms <= kWaitMaxMs;
+    } else if (name == "upto") {
+      good = base::parse_decimal(value, request.upto);
+    } else if (name == "journal") {
+      request.journal = value;
+    } else {
+      good = false;
+    }
+    if (!good) return wrong;
+  }
+  return request;
 }
 
-http::Response flush(const AdminContext& context, const http::Request& request) {
-  const auto wait_ms = wait_ms_of(request.query);
-  if (!wait_ms) return reply(400, {{"error", wait_ms.error().message()}});
+http::Response flush(const AdminContext& context, const http::Request& http_request) {
+  const auto request = parse_flush(http_request.query);
+  if (!request) return reply(400, {{"error", request.error().message()}});
   if (context.loop.paused()) return reply(409, {{"error", "the flusher is paused; POST /resume"}});
   const auto extent = journal::extent(context.options.journal_dir, context.fs);
   if (!extent) return reply(503, {{"error", extent.error().message()}});
+  const std::string id = std::to_string(extent->journal_id);
+  if (!request->journal.empty() && request->journal != id) {
+    return reply(409,
+                 {{"error", "this flusher drains journal " + id + ", not " + request->journal}});
+  }
+  if (request->upto > extent->last_sequence) {
+    return reply(409, {{"error", "the journal in " + context.options.journal_dir +
+                                     " ends with record " + std::to_string(extent->last_sequence) +
+                                     ", the proxy's with " + std::to_string(request->upto) +
+                                     ": this flusher follows another copy"}});
+  }
   context.loop.request_flush();
   const uint64_t target = extent->last_sequence + 1;
-  const bool drained = context.status.wait_position(target, *wait_ms);
+  const bool drained = context.status.wait_position(target, request->wait_ms);
   const uint64_t position = context.status.read().position;
   return reply(200, {{"drained", drained},
                      {"backlog", drained || position >= target ? 0 : target - position}});
@@ -83,6 +118,7 @@ std::string status_json(const StatusSnapshot& status) {
       // As strings: above 2^53 JavaScript would round them.
       {"journal_id", std::to_string(status.journal_id)},
       {"position", status.position},
+      {"last_sequence", status.last_sequence},
       {"backlog_records", status.backlog_records},
       {"backlog_bytes", status.backlog_bytes},
       {"oldest_age_seconds", static_cast<double>(status.oldest_age_us) / kUsPerSecond},

@@ -24,6 +24,7 @@ class Batch {
 
   // After the commit every record of this writer with a sequence below `end` is in MySQL.
   uint64_t end = 0;
+  uint64_t fingerprint = 0;  // of the journal, of all records below it
 
  private:
   std::string_view keep(std::string_view text);

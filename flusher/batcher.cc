@@ -25,10 +25,13 @@ size_t Batcher::add(std::span<const journal::Record> records) {
   for (size_t i = 0; i < records.size(); ++i) {
     const journal::Record& record = records[i];
     Lane& lane = lanes_[orders::writer_of(record, writers())];
-    if (record.sequence < lane.closed_at) continue;
-    // Closed only when the next record of this lane is here: then what lies between is covered too.
-    if (complete(*lane.open) && !push(lane, record.sequence)) return i;
-    lane.open->add(record);
+    if (record.sequence >= lane.closed_at) {
+      // Closed only when the next record of this lane is here: then what lies between is covered
+      // too.
+      if (complete(*lane.open) && !push(lane, record.sequence)) return i;
+      lane.open->add(record);
+    }
+    fingerprint_ = record.fingerprint;
   }
   return records.size();
 }
@@ -44,6 +47,7 @@ bool Batcher::flush(uint64_t end) {
 bool Batcher::push(Lane& lane, uint64_t end) {
   if (lane.writer->full()) return false;
   lane.open->end = end;
+  lane.open->fingerprint = fingerprint_;
   lane.closed_at = end;
   lane.writer->push(std::move(lane.open));
   lane.open = std::make_unique<Batch>();

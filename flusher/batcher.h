@@ -54,6 +54,7 @@ class Batcher {
 
   const BatchOptions options_;
   std::vector<Lane> lanes_;
+  uint64_t fingerprint_ = 0;  // of the journal, up to and with the last record added
 };
 
 }  // namespace sluice::flusher

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +16,10 @@ namespace sluice::flusher {
 
 // A cancel of an order that an earlier batch brought.
 struct Cancellation {
-  uint64_t order_id;
+  const journal::Record* order;  // or its cancel: order_id, item and user are the order's
   int64_t time_ms;
+
+  uint64_t order_id() const { return order->order_id; }
 };
 
 struct ItemChange {
@@ -33,13 +36,19 @@ struct ItemChange {
 struct ChangeSet {
   std::vector<orders::OrderRow> orders;     // by order_id
   std::vector<Cancellation> cancellations;  // by order_id
-  // By item_id, the order in which every writer locks them. Keys own their text: a cancellation's
-  // item comes from the table.
+  // By item_id, the order in which every writer locks them.
   std::map<std::string, ItemChange, std::less<>> items;
 
   ItemChange& item(std::string_view item_id);
 };
 
 ChangeSet fold(const Batch& batch);
+
+// In the order of the key, and by item and user.
+bool by_order_id(const Cancellation& a, const Cancellation& b);
+// For SQL: "1,2"; "(1,'item','user'),…"; the times, as an expression of order_id.
+std::string ids_of(std::span<const Cancellation> cancels);
+std::string orders_of(std::span<const Cancellation> cancels);
+std::string times_of(std::span<const Cancellation> cancels);
 
 }  // namespace sluice::flusher

@@ -25,35 +25,31 @@ Failure contradiction(uint64_t journal_id, const std::string& what) {
 
 }  // namespace
 
-std::optional<Failure> claim_checkpoints(Connection& connection, const CheckpointKey& key,
-                                         std::vector<CheckpointRow>& rows) {
-  const auto undo = [&](Failure failure) {
-    connection.rollback();
-    return failure;
-  };
-  // Locked in the order of the key, so that two claims do not deadlock; a writer holds one only.
+std::optional<Failure> lock_checkpoints(Connection& connection, uint64_t journal_id,
+                                        std::vector<CheckpointRow>& rows) {
+  // In the order of the key, so that two that start do not deadlock; a writer holds one only.
   std::vector<sql::Row> found;
-  if (auto failure =
-          connection.query("SELECT writer, writers, position, owner FROM sluice_checkpoint" +
-                               where_journal(key.journal_id) + " ORDER BY writer FOR UPDATE",
-                           found)) {
-    return undo(std::move(*failure));
+  if (auto failure = connection.query(
+          "SELECT writer, writers, position, fingerprint, owner FROM sluice_checkpoint" +
+              where_journal(journal_id) + " ORDER BY writer FOR UPDATE",
+          found)) {
+    return failure;
   }
   rows.clear();
   for (const sql::Row& row : found) {
     const uint64_t writers = number(row[1]);
     if (number(row[0]) != rows.size() || writers % orders::kPartitioningStep != found.size() ||
         writers != number(found[0][1])) {
-      return undo(contradiction(key.journal_id, "rows are missing or too many; restore the table"));
+      return contradiction(journal_id, "rows are missing or too many; restore the table");
     }
-    rows.push_back({number(row[2]), number(row[3]), writers});
+    rows.push_back({number(row[2]), number(row[3]), number(row[4]), writers});
   }
-  auto failure =
-      connection.exec("UPDATE sluice_checkpoint SET owner = " + std::to_string(key.owner) +
-                      where_journal(key.journal_id));
-  if (!failure) failure = connection.exec("COMMIT");
-  if (failure) return undo(std::move(*failure));
   return std::nullopt;
+}
+
+std::optional<Failure> claim_checkpoints(Connection& connection, const CheckpointKey& key) {
+  return connection.exec("UPDATE sluice_checkpoint SET owner = " + std::to_string(key.owner) +
+                         where_journal(key.journal_id));
 }
 
 std::optional<Failure> read_checkpoint_settled(Connection& connection, const CheckpointKey& key,
@@ -66,23 +62,26 @@ std::optional<Failure> read_checkpoint_settled(Connection& connection, const Che
   connection.rollback();
   if (failure) return failure;
   row.reset();
-  if (!found.empty()) row = CheckpointRow{number(found[0][0]), number(found[0][1]), 0};
+  if (!found.empty()) row = CheckpointRow{number(found[0][0]), 0, number(found[0][1]), 0};
   return std::nullopt;
 }
 
 std::optional<Failure> advance_checkpoint(Connection& connection, const CheckpointKey& key,
-                                          uint32_t writer, uint64_t from, uint64_t to) {
+                                          uint32_t writer, uint64_t from, uint64_t to,
+                                          uint64_t fingerprint) {
   // from < to, so the row changes whenever it matches: affected_rows() means the same with and
   // without CLIENT_FOUND_ROWS.
   SLUICE_ASSERT(from < to, "a checkpoint only moves forward");
   return connection.exec(
-      "UPDATE sluice_checkpoint SET position = " + std::to_string(to) + ", updated_at = NOW(3)" +
+      "UPDATE sluice_checkpoint SET position = " + std::to_string(to) +
+      ", fingerprint = " + std::to_string(fingerprint) + ", updated_at = NOW(3)" +
       where_journal(key.journal_id) + " AND writer = " + std::to_string(writer) +
       " AND position = " + std::to_string(from) + " AND owner = " + std::to_string(key.owner));
 }
 
 std::optional<Failure> repartition(Connection& connection, const CheckpointKey& key,
-                                   uint32_t old_writers, uint32_t new_writers, uint64_t position) {
+                                   uint32_t old_writers, uint32_t new_writers, uint64_t position,
+                                   uint64_t fingerprint) {
   const auto undo = [&](Failure failure) {
     connection.rollback();
     return failure;
@@ -99,12 +98,14 @@ std::optional<Failure> repartition(Connection& connection, const CheckpointKey& 
     }
   }
   std::string insert =
-      "INSERT INTO sluice_checkpoint (journal_id, writer, writers, position, owner, updated_at)"
+      "INSERT INTO sluice_checkpoint (journal_id, writer, writers, position,"
+      " fingerprint, owner, updated_at)"
       " VALUES ";
   for (uint32_t writer = 0; writer < new_writers; ++writer) {
     insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
               std::to_string(writer) + "," + std::to_string(orders::stored_writers(new_writers)) +
-              "," + std::to_string(position) + "," + std::to_string(key.owner) + ",NOW(3))";
+              "," + std::to_string(position) + "," + std::to_string(fingerprint) + "," +
+              std::to_string(key.owner) + ",NOW(3))";
   }
   if (auto failure = connection.exec(insert)) return undo(std::move(*failure));
   if (auto failure = connection.exec("COMMIT")) return undo(std::move(*failure));

@@ -2,9 +2,9 @@
 //
 // One row a writer; its position moves only in the transaction that brings the rows it covers, by
 // compare-and-set on position and owner. The owner is a random number of one run; a flusher that
-// starts claims all rows of its journal in one transaction, so of two flushers the one that claimed
-// last goes on, and the other one's next transaction changes nothing and stops it. The owner also
-// tells a commit of our own whose answer got lost from one of another's.
+// has passed all checks claims all rows of its journal in one transaction, so of two flushers the
+// one that claimed last goes on, and the other one's next transaction changes nothing and stops it.
+// The owner also tells a commit of our own whose answer got lost from one of another's.
 #pragma once
 
 #include <cstdint>
@@ -23,30 +23,35 @@ struct CheckpointKey {
 
 struct CheckpointRow {
   uint64_t position = 0;
+  uint64_t fingerprint = 0;  // of the journal, of all records below position
   uint64_t owner = 0;
   uint64_t writers = 0;  // orders::stored_writers() of the flusher that made it
 };
 
-// Makes key.owner the owner of all rows of the journal, and reads them, by writer; empty: MySQL has
-// never seen it. A table that contradicts itself is kOther with code 0. One transaction.
-std::optional<sql::Failure> claim_checkpoints(sql::Connection& connection, const CheckpointKey& key,
-                                              std::vector<CheckpointRow>& rows);
+// In the open transaction: locks and reads all rows of the journal, by writer; empty: MySQL has
+// never seen it. A table that contradicts itself is kOther with code 0.
+std::optional<sql::Failure> lock_checkpoints(sql::Connection& connection, uint64_t journal_id,
+                                             std::vector<CheckpointRow>& rows);
+
+// In the open transaction: makes key.owner the owner of all rows of the journal.
+std::optional<sql::Failure> claim_checkpoints(sql::Connection& connection,
+                                              const CheckpointKey& key);
 
 // One row, waiting for whoever is changing it. Ends the transaction.
 std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,
                                                     const CheckpointKey& key, uint32_t writer,
                                                     std::optional<CheckpointRow>& row);
 
-// In the open transaction: position `from` → `to`. Afterwards affected_rows() is 1, or the row has
-// been changed by somebody else.
+// In the open transaction: position `from` → `to`, below which the journal has `fingerprint`.
+// Afterwards affected_rows() is 1, or the row has been changed by somebody else.
 std::optional<sql::Failure> advance_checkpoint(sql::Connection& connection,
                                                const CheckpointKey& key, uint32_t writer,
-                                               uint64_t from, uint64_t to);
+                                               uint64_t from, uint64_t to, uint64_t fingerprint);
 
 // Replaces `old_writers` rows, all at `position`, by `new_writers` rows there, in one transaction
 // (0 old rows: the first start). kDuplicate or kOther with code 0: they were not as expected.
 std::optional<sql::Failure> repartition(sql::Connection& connection, const CheckpointKey& key,
                                         uint32_t old_writers, uint32_t new_writers,
-                                        uint64_t position);
+                                        uint64_t position, uint64_t fingerprint);
 
 }  // namespace sluice::flusher

@@ -77,10 +77,15 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
                                           const orders::OrderRow& row, const Failure& reason) {
   const journal::Record& order = *row.record;
   std::string insert =
-      "INSERT INTO sluice_dead_letter (journal_id, sequence, order_id, error_code, error, record,"
-      " cancelled_at, created_at) VALUES (" +
+      "INSERT INTO sluice_dead_letter (journal_id, sequence, order_id, item_id, user_id, "
+      "error_code,"
+      " error, record, cancelled_at, created_at) VALUES (" +
       std::to_string(journal_id) + "," + std::to_string(order.sequence) + "," +
-      std::to_string(order.order_id) + "," + std::to_string(reason.code) + ",";
+      std::to_string(order.order_id) + ",";
+  sql::append_quoted(insert, order.item);
+  insert += ',';
+  sql::append_quoted(insert, order.user);
+  insert += "," + std::to_string(reason.code) + ",";
   sql::append_quoted(insert, printable(reason.message));
   insert += ',';
   sql::append_quoted(insert, orders::record_json(order));
@@ -95,10 +100,12 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
                                   " cancelled_at = COALESCE(cancelled_at, VALUES(cancelled_at))");
 }
 
-std::optional<Failure> cancel_dead_letters(Connection& connection, const std::string& ids,
-                                           const std::string& times) {
-  return connection.exec("UPDATE sluice_dead_letter SET cancelled_at = " + times +
-                         " WHERE order_id IN (" + ids + ") AND cancelled_at IS NULL");
+std::optional<Failure> cancel_dead_letters(Connection& connection,
+                                           std::span<const Cancellation> cancels) {
+  return connection.exec("UPDATE sluice_dead_letter SET cancelled_at = " + times_of(cancels) +
+                         " WHERE order_id IN (" + ids_of(cancels) +
+                         ") AND (order_id, item_id, user_id) IN (" + orders_of(cancels) +
+                         ") AND cancelled_at IS NULL");
 }
 
 std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& count) {

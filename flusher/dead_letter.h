@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "flusher/change_set.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
@@ -19,10 +21,10 @@ std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint
                                                const orders::OrderRow& row,
                                                const sql::Failure& reason);
 
-// In the open transaction: marks those of the orders `ids` ("1,2,3") that are dead letters as
-// cancelled at `times`, an SQL expression of order_id. Waits for a retry of one of them.
-std::optional<sql::Failure> cancel_dead_letters(sql::Connection& connection, const std::string& ids,
-                                                const std::string& times);
+// In the open transaction: marks those of the orders that are dead letters as cancelled. Waits for
+// a retry of one of them.
+std::optional<sql::Failure> cancel_dead_letters(sql::Connection& connection,
+                                                std::span<const Cancellation> cancels);
 
 // All dead letters in the database. Ends the transaction.
 std::optional<sql::Failure> count_dead_letters(sql::Connection& connection, uint64_t& count);

@@ -10,6 +10,8 @@
 #include "flusher/advice.h"
 #include "flusher/dead_letter.h"
 #include "flusher/start_up.h"
+#include "journal/refusal.h"
+#include "journal/segment.h"
 
 namespace sluice::flusher {
 namespace {
@@ -42,6 +44,7 @@ FlushLoop::FlushLoop(const Options& options, bool once, base::FileSystem& fs, St
                      FlushMetrics& metrics)
     : options_(options),
       once_(once),
+      fs_(fs),
       status_(status),
       metrics_(metrics),
       journal_(options.journal_dir, fs),
@@ -112,7 +115,28 @@ LoopEnd FlushLoop::run() {
   std::optional<LoopEnd> end;
   while (!end && !stopping()) end = batcher_ ? turn() : prepare_until_ready();
   if (batcher_) batcher_->stop();
+  if (end && end->is_refusal) tell_proxy(end->message);
+  lock_.reset();
   return end.value_or(LoopEnd());
+}
+
+// Of two flushers that follow one folder the second would take over what the first one drains.
+Status FlushLoop::lock_folder() {
+  if (lock_) return {};
+  auto lock = fs_.lock(journal::path_in(options_.journal_dir, journal::kFlusherLockName));
+  if (!lock) {
+    if (lock.error().cls() != ErrorClass::kExists) return lock.error();
+    return lock.error().at("another flusher drains " + options_.journal_dir +
+                           "; ask that one (SECKILL.FLUSH, or POST /flush), or stop it");
+  }
+  lock_ = std::move(*lock);
+  return {};
+}
+
+// Best effort: the exit code says it too.
+void FlushLoop::tell_proxy(const std::string& refusal) {
+  const Status told = journal::set_refusal(options_.journal_dir, fs_, refusal);
+  if (!told) spdlog::warn("the proxy cannot be told: {}", told.error().message());
 }
 
 Status FlushLoop::prepare() {
@@ -121,13 +145,17 @@ Status FlushLoop::prepare() {
   const bool look = extent.ok() || (!once_ && !control_.connected());
   if (look) SLUICE_TRY(open_database(options_, control_));
   if (!extent) return extent.error();
+  SLUICE_TRY(lock_folder());
   // Again: records may have come while MySQL was waited for, and the checkpoints must fit.
   extent = journal_.extent();
   if (!extent) return extent.error();
   extent_ = *extent;
   key_.journal_id = extent_.journal_id;
-  auto positions = load_positions(control_, key_, options_.batch.writers, extent_);
+  auto positions =
+      load_positions(control_, key_, options_.batch.writers, {options_.journal_dir, fs_, extent_});
   if (!positions) return positions.error();
+  incarnation_ = extent_.incarnation;
+  tell_proxy("");
   uint64_t dead = 0;
   if (auto failure = count_dead_letters(control_, dead)) return failure->error();
   const auto [lowest, highest] = std::minmax_element(positions->begin(), positions->end());
@@ -159,7 +187,9 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
       return std::nullopt;
     }
     const Error& error = ready.error();
-    if (!may_pass(error)) return LoopEnd{3, error.message()};
+    if (!may_pass(error)) {
+      return LoopEnd{3, error.message(), error.cls() == ErrorClass::kRefused};
+    }
     const bool no_journal = error.cls() == ErrorClass::kNotFound;
     const std::string message =
         no_journal ? "no journal in " + options_.journal_dir + " yet" : error.message();

@@ -35,6 +35,8 @@ namespace sluice::flusher {
 struct LoopEnd {
   int exit_code = 0;  // 0 stopped or drained, 1 failed, 3 refused to go on to protect data
   std::string message;
+  // MySQL and the journal do not belong together: what is sold on cannot be drained as it was told.
+  bool is_refusal = false;
 };
 
 class FlushLoop {
@@ -61,6 +63,8 @@ class FlushLoop {
   void wake();
 
   Status prepare();
+  Status lock_folder();
+  void tell_proxy(const std::string& refusal);
   std::optional<LoopEnd> prepare_until_ready();
   std::optional<LoopEnd> turn();
   Status work();
@@ -77,10 +81,12 @@ class FlushLoop {
 
   Options options_;  // run()'s thread
   const bool once_;
+  base::FileSystem& fs_;
   StatusBoard& status_;
   FlushMetrics& metrics_;
 
   // run()'s thread only.
+  std::unique_ptr<base::FileLock> lock_;  // of the folder, against other flushers
   JournalWatch journal_;
   Trigger trigger_;
   Pace pace_;
@@ -96,6 +102,7 @@ class FlushLoop {
   int64_t mysql_checked_us_ = 0;    // when
   int64_t mysql_delay_us_ = 0;      // until the next check
   int64_t progressed_us_ = 0;       // when the position last moved
+  uint64_t incarnation_ = 0;        // as registered
   uint64_t rate_position_ = 0;      // position and time of the last rate sample
   int64_t rate_us_ = 0;
 

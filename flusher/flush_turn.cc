@@ -7,6 +7,7 @@
 #include "base/failpoint.h"
 #include "base/units.h"
 #include "flusher/flush_loop.h"
+#include "flusher/registration.h"
 
 namespace sluice::flusher {
 namespace {
@@ -17,6 +18,8 @@ constexpr int64_t kMysqlCheckUs = 1'000'000;
 constexpr int64_t kMysqlCheckMaxUs = 10'000'000;
 constexpr int64_t kRateIntervalUs = 1'000'000;
 constexpr int64_t kSecondUs = 1'000'000;
+// A record may be this much ahead: proxy and flusher read one clock, which is slewed now and then.
+constexpr int64_t kFutureMs = 1'000;
 
 std::tm local_time() {
   const auto now = static_cast<std::time_t>(base::wall_ms() / 1000);
@@ -96,6 +99,8 @@ Status FlushLoop::observe_oldest() {
   }
   const int64_t age_ms = oldest_ms_ == 0 ? 0 : base::wall_ms() - oldest_ms_;
   now_.oldest_age_us = std::max<int64_t>(age_ms, 0) * 1000;
+  // A clock that was set back must not keep it waiting until it has caught up.
+  now_.oldest_in_future = age_ms < -kFutureMs;
   return {};
 }
 
@@ -143,7 +148,7 @@ void FlushLoop::run_finished() {
 
 std::optional<LoopEnd> FlushLoop::check_end() {
   if (std::string conflict = batcher_->conflict(); !conflict.empty()) {
-    return LoopEnd{3, std::move(conflict)};
+    return LoopEnd{3, std::move(conflict), true};
   }
   if (!once_) return std::nullopt;
   if (!cause_ && now_.backlog_rows == 0) return LoopEnd{0, "drained"};
@@ -172,6 +177,12 @@ void FlushLoop::look_after_mysql() {
     return;
   }
   mysql_delay_us_ = 0;
+  if (incarnation_ != extent_.incarnation) {
+    incarnation_ = extent_.incarnation;
+    if (auto unregistered = register_incarnation(control_, key_.journal_id, incarnation_)) {
+      spdlog::warn("sluice_journal: {}", unregistered->text());
+    }
+  }
   if (!rows.empty() && rows[0][1]) {
     if (const auto count = base::parse_integer(*rows[0][1])) {
       pace_.threads_running(*count, mysql_checked_us_);
@@ -189,6 +200,7 @@ void FlushLoop::report() {
   const bool is_paused = paused();
   status_.update([&](StatusSnapshot& status) {
     status.position = batcher_->position();
+    status.last_sequence = extent_.last_sequence;
     status.backlog_records = now_.backlog_rows;
     status.backlog_bytes = now_.backlog_bytes;
     status.oldest_age_us = now_.oldest_age_us;

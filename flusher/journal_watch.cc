@@ -7,7 +7,7 @@ Status JournalWatch::open(uint64_t sequence) {
   consumed_ = 0;
   next_sequence_ = sequence;
   reader_.reset();
-  auto reader = journal::Reader::open(dir_, fs_, {sequence, 0, 0});
+  auto reader = journal::Reader::open(dir_, fs_, sequence);
   if (!reader) return reader.error();
   reader_ = std::move(*reader);
   return {};
@@ -17,7 +17,7 @@ Result<std::span<const journal::Record>> JournalWatch::peek() {
   // A failed open() is made good here.
   if (!reader_) SLUICE_TRY(open(next_sequence_));
   while (!group_ || consumed_ == group_->records.size()) {
-    if (group_) next_sequence_ = group_->next.sequence;
+    if (group_) next_sequence_ = group_->end_sequence;
     group_.reset();
     consumed_ = 0;
     auto read = reader_->next();

@@ -2,12 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/clock.h"
 #include "orders/order_table.h"
 
 namespace sluice::flusher {
 namespace {
 
 constexpr size_t kItemsPerQuery = 1000;
+constexpr int64_t kAheadMaxMs = 24 * 3'600'000;
 
 }  // namespace
 
@@ -15,12 +17,14 @@ Result<journal::Compactor::Found> OverItems::find(const std::vector<std::string>
                                                   int64_t until_ms) {
   journal::Compactor::Found found;
   found.absent.insert(items.begin(), items.end());
-  std::string until;
+  std::string until, ahead;
   orders::append_datetime(until, until_ms);
+  // A CLOSE of a clock that was far ahead counts as old enough.
+  orders::append_datetime(ahead, base::wall_ms() + kAheadMaxMs);
   for (size_t begin = 0; begin < items.size(); begin += kItemsPerQuery) {
     std::string query = "SELECT item_id, COALESCE(end_at <= " + until +
-                        " OR state = 'closed' AND state_at <= " + until +
-                        ", 0) FROM items WHERE item_id IN (";
+                        " OR state = 'closed' AND (state_at <= " + until + " OR state_at > " +
+                        ahead + "), 0) FROM items WHERE item_id IN (";
     for (size_t i = begin; i < std::min(begin + kItemsPerQuery, items.size()); ++i) {
       if (i > begin) query += ',';
       sql::append_quoted(query, items[i]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flusher/advice.h"
+#include "journal/fingerprint.h"
 #include "orders/partition.h"
 #include "sql/schema.h"
 
@@ -22,12 +23,14 @@ std::optional<Failure> probe_tables(sql::Connection& connection, const orders::O
       orders.probe(),
       "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
       " updated_at FROM items LIMIT 0",
-      "SELECT journal_id, writer, writers, position, owner, updated_at"
+      "SELECT journal_id, writer, writers, position, fingerprint, owner, updated_at"
       " FROM sluice_checkpoint LIMIT 0",
-      "SELECT journal_id, sequence, order_id, error_code, error, record, cancelled_at, created_at"
-      " FROM sluice_dead_letter LIMIT 0",
+      "SELECT journal_id, proxy_id, shelves, host, incarnation, retired, live_proxy_id, created_at,"
+      " updated_at FROM sluice_journal LIMIT 0",
+      "SELECT journal_id, sequence, order_id, item_id, user_id, error_code, error, record,"
+      " cancelled_at, created_at FROM sluice_dead_letter LIMIT 0",
       "SELECT item_id, units FROM sluice_deleted_item LIMIT 0",
-      "SELECT order_id, cancelled_at FROM sluice_early_cancel LIMIT 0"};
+      "SELECT order_id, item_id, user_id, cancelled_at FROM sluice_early_cancel LIMIT 0"};
   for (const std::string& probe : probes) {
     if (auto failure = connection.exec(probe)) return failure;
   }
@@ -35,27 +38,35 @@ std::optional<Failure> probe_tables(sql::Connection& connection, const orders::O
   return std::nullopt;
 }
 
-Error mismatch(const journal::JournalExtent& extent, const std::string& what) {
-  return Error(ErrorClass::kCorrupt, "journal " + std::to_string(extent.journal_id) +
-                                         " holds records " + std::to_string(extent.first_sequence) +
-                                         " to " + std::to_string(extent.last_sequence) + ", but " +
-                                         what);
-}
-
-Status check_range(const std::vector<CheckpointRow>& rows, const journal::JournalExtent& extent) {
-  for (const CheckpointRow& row : rows) {
-    if (row.position < extent.first_sequence) {
-      return mismatch(extent, "the database needs them from " + std::to_string(row.position) +
-                                  " on; bring back the missing segments, or check that "
-                                  "mysql.database is the one that this journal drains into");
-    }
-    if (row.position > extent.last_sequence + 1) {
-      return mismatch(extent, "the database already has all below " + std::to_string(row.position) +
-                                  "; the journal folder looks older than the database: bring back "
-                                  "the newest one");
-    }
+// A transaction on what cannot roll back would leave rows without their checkpoint after a kill.
+Status check_engines(sql::Connection& connection, const orders::OrderTable& orders) {
+  std::string names;
+  for (const std::string& name :
+       {std::string(orders.name()), std::string("items"), std::string("sluice_checkpoint"),
+        std::string("sluice_journal"), std::string("sluice_dead_letter"),
+        std::string("sluice_deleted_item"), std::string("sluice_early_cancel")}) {
+    if (!names.empty()) names += ',';
+    sql::append_quoted(names, name);
   }
-  return {};
+  std::vector<sql::Row> rows;
+  if (auto failure =
+          connection.query("SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t"
+                           " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
+                           " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
+                           " AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES' AND t.TABLE_NAME IN (" +
+                               names + ")",
+                           rows)) {
+    return waiting(*failure);
+  }
+  connection.rollback();
+  if (rows.empty()) return {};
+  const std::string name = rows[0][0].value_or(""), engine = rows[0][1].value_or("none");
+  return Error(
+      ErrorClass::kUnavailable,
+      "table " + name + " has the engine " + engine +
+          ", which cannot roll back, so a kill would leave rows that nothing accounts for: "
+          "ALTER TABLE `" +
+          name + "` ENGINE = InnoDB");
 }
 
 }  // namespace
@@ -72,24 +83,16 @@ Status open_database(const Options& options, sql::Connection& connection) {
     failure = sql::apply_schema(connection, options.orders.name());
     if (!failure) failure = probe_tables(connection, options.orders);
   }
-  if (!failure) return {};
-  connection.close();
-  return waiting(*failure);
+  Status checked = failure ? Status(waiting(*failure)) : check_engines(connection, options.orders);
+  if (!checked) connection.close();
+  return checked;
 }
 
 Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
-                                             uint32_t writers,
-                                             const journal::JournalExtent& extent) {
-  std::vector<CheckpointRow> rows;
-  if (auto failure = claim_checkpoints(connection, key, rows)) return waiting(*failure);
-  if (rows.empty() && extent.first_sequence > 1) {
-    return mismatch(extent,
-                    "the database has no checkpoint of this journal, and the records before "
-                    "are deleted; check that mysql.database is the one that this journal "
-                    "drains into");
-  }
-  SLUICE_TRY(check_range(rows, extent));
-
+                                             uint32_t writers, const JournalFolder& folder) {
+  const auto claimed = register_journal(connection, key, folder);
+  if (!claimed) return claimed.error();
+  const std::vector<CheckpointRow>& rows = *claimed;
   const auto same = [&](const CheckpointRow& row) { return row.position == rows[0].position; };
   const bool settled = std::all_of(rows.begin(), rows.end(), same);
   const bool ours =
@@ -105,8 +108,10 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const 
   }
   if ((rows.size() != writers || !ours) && settled) {
     const uint64_t position = rows.empty() ? 1 : rows[0].position;
-    if (auto failure =
-            repartition(connection, key, static_cast<uint32_t>(rows.size()), writers, position)) {
+    const uint64_t fingerprint =
+        rows.empty() ? journal::fingerprint_of(key.journal_id) : rows[0].fingerprint;
+    if (auto failure = repartition(connection, key, static_cast<uint32_t>(rows.size()), writers,
+                                   position, fingerprint)) {
       return waiting(*failure);
     }
     return std::vector<uint64_t>(writers, position);

@@ -1,7 +1,7 @@
 // From a journal and a MySQL server to checkpoints that fit both.
 //
-// Nothing is drained before all of this holds: the tables are there, the journal has not lost
-// records that MySQL lacks, and MySQL does not know of records that the journal lacks.
+// Nothing is drained before all of this holds: the tables are there and can roll back, the journal
+// has not lost records that MySQL lacks, and MySQL knows the history that the journal has.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "flusher/checkpoint.h"
 #include "flusher/options.h"
-#include "journal/reader.h"
+#include "flusher/registration.h"
 #include "sql/connection.h"
 
 namespace sluice::flusher {
@@ -18,12 +18,10 @@ namespace sluice::flusher {
 // so. kUnavailable: may pass, try again; the message says what to do.
 Status open_database(const Options& options, sql::Connection& connection);
 
-// Claims the journal's checkpoints and returns positions by writer. As many as batch.writers; or as
-// many as an earlier run had, if that stopped with its writers at different positions: drain up to
-// the highest of them, then call again. kCorrupt: journal and database do not belong together; exit
-// code 3. kUnavailable: try again.
+// Registers the journal, claims its checkpoints and returns positions by writer. As many as
+// batch.writers; or as many as an earlier run had, if that stopped with its writers at different
+// positions: drain up to the highest of them, then call again. Errors: as register_journal().
 Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
-                                             uint32_t writers,
-                                             const journal::JournalExtent& extent);
+                                             uint32_t writers, const JournalFolder& folder);
 
 }  // namespace sluice::flusher

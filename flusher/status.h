@@ -29,6 +29,7 @@ struct StatusSnapshot {
   std::string trigger;  // what began the last run; "": none yet
   uint64_t journal_id = 0;
   uint64_t position = 0;  // every record with a lower sequence is in MySQL
+  uint64_t last_sequence = 0;  // of the journal, as the flusher sees it
   uint64_t backlog_records = 0;
   int64_t backlog_bytes = 0;
   int64_t oldest_age_us = 0;

@@ -14,7 +14,7 @@ namespace {
 using sql::Failure;
 using sql::FailureKind;
 
-// A cancel takes at most 80 bytes in its longest statement: 80 KB, far below any packet limit.
+// A cancel takes at most 240 bytes in its longest statement: 240 KB, below any packet limit.
 constexpr size_t kCancelsPerStatement = 1000;
 // Room beside the statement's text in a packet: its header and command byte, generously.
 constexpr size_t kPacketSlack = 1024;
@@ -31,7 +31,7 @@ Transaction::Transaction(sql::Connection& connection, const orders::OrderTable& 
 
 std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   changes_ = fold(batch);
-  if (auto failure = advance(from, batch.end)) return failure;
+  if (auto failure = advance(from, batch)) return failure;
   base::failpoint(base::Failpoint::kFlushBeforeInsert);
   if (auto failure = insert_all()) return failure;
   base::failpoint(base::Failpoint::kFlushAfterInsert);
@@ -42,8 +42,11 @@ std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
   return update_items(connection_, changes_, statement_bytes_);
 }
 
-std::optional<Failure> Transaction::advance(uint64_t from, uint64_t to) {
-  if (auto failure = advance_checkpoint(connection_, key_, writer_, from, to)) return failure;
+std::optional<Failure> Transaction::advance(uint64_t from, const Batch& batch) {
+  if (auto failure =
+          advance_checkpoint(connection_, key_, writer_, from, batch.end, batch.fingerprint)) {
+    return failure;
+  }
   if (connection_.affected_rows() == 1) return std::nullopt;
   conflict_ = true;
   return Failure{FailureKind::kOther, 0,
@@ -139,8 +142,7 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
     std::vector<sql::Row> rows;
     if (auto failure = connection_.query(same, rows)) return failure;
     if (!rows.empty()) {
-      const uint64_t order_id = row.record->order_id;
-      if (row.cancelled_ms != 0) changes_.cancellations.push_back({order_id, row.cancelled_ms});
+      if (row.cancelled_ms != 0) changes_.cancellations.push_back({row.record, row.cancelled_ms});
       return std::nullopt;
     }
   }
@@ -165,56 +167,51 @@ void Transaction::count_sold(size_t begin, size_t end) {
 }
 
 std::optional<Failure> Transaction::cancel_all() {
-  std::sort(changes_.cancellations.begin(), changes_.cancellations.end(),
-            [](const auto& a, const auto& b) { return a.order_id < b.order_id; });
-  for (size_t begin = 0; begin < changes_.cancellations.size(); begin += kCancelsPerStatement) {
-    const size_t end = std::min(begin + kCancelsPerStatement, changes_.cancellations.size());
-    if (auto failure = cancel_some(begin, end)) return failure;
+  std::sort(changes_.cancellations.begin(), changes_.cancellations.end(), by_order_id);
+  const std::span<const Cancellation> all = changes_.cancellations;
+  for (size_t begin = 0; begin < all.size(); begin += kCancelsPerStatement) {
+    const size_t count = std::min(kCancelsPerStatement, all.size() - begin);
+    if (auto failure = cancel_some(all.subspan(begin, count))) return failure;
   }
   return std::nullopt;
 }
 
-std::optional<Failure> Transaction::cancel_some(size_t begin, size_t end) {
-  std::string ids;
-  std::string times = "CASE order_id";
-  for (size_t i = begin; i < end; ++i) {
-    const std::string id = std::to_string(changes_.cancellations[i].order_id);
-    ids += (i == begin ? "" : ",") + id;
-    times += " WHEN " + id + " THEN ";
-    orders::append_datetime(times, changes_.cancellations[i].time_ms);
-  }
-  times += " END";
+// A row is changed only if order, item and user are those of the cancel: another's under the same
+// number, given out by a doubled proxy.id, is left alone.
+std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> cancels) {
   // Dead letters first: one that is being put in again is waited for, and then found below.
-  if (auto failure = cancel_dead_letters(connection_, ids, times)) return failure;
+  if (auto failure = cancel_dead_letters(connection_, cancels)) return failure;
 
   std::vector<sql::Row> found;
-  if (auto failure =
-          connection_.query("SELECT order_id, item_id, quantity, status <> 'cancelled' FROM " +
-                                orders_.quoted_name() + " WHERE order_id IN (" + ids +
-                                ") ORDER BY order_id FOR UPDATE",
-                            found)) {
+  if (auto failure = connection_.query(
+          "SELECT order_id, item_id, user_id, quantity, status <> 'cancelled' FROM " +
+              orders_.quoted_name() + " WHERE order_id IN (" + ids_of(cancels) +
+              ") ORDER BY order_id FOR UPDATE",
+          found)) {
     return failure;
   }
-  ids.clear();
-  std::vector<Cancellation> missing;
+  std::vector<Cancellation> missing, done;
   auto row = found.begin();
-  for (size_t i = begin; i < end; ++i) {
-    const Cancellation& cancel = changes_.cancellations[i];
-    while (row != found.end() && std::stoull(*(*row)[0]) < cancel.order_id) ++row;
-    if (row == found.end() || std::stoull(*(*row)[0]) != cancel.order_id) {
+  for (const Cancellation& cancel : cancels) {
+    const journal::Record& order = *cancel.order;
+    while (row != found.end() && std::stoull(*(*row)[0]) < order.order_id) ++row;
+    const bool is_there = row != found.end() && std::stoull(*(*row)[0]) == order.order_id &&
+                          (*row)[1] == order.item && (*row)[2] == order.user;
+    if (!is_there) {
       missing.push_back(cancel);
-    } else if (*(*row)[3] == "1") {
-      ids += (ids.empty() ? "" : ",") + *(*row)[0];
-      ItemChange& item = changes_.item(*(*row)[1]);
-      item.sold -= std::stoll(*(*row)[2]);
+    } else if ((*row)[4] == "1") {
+      done.push_back(cancel);
+      ItemChange& item = changes_.item(order.item);
+      item.sold -= std::stoll(*(*row)[3]);
       item.updated_ms = std::max(item.updated_ms, cancel.time_ms);
-      (*row)[3] = "0";
+      (*row)[4] = "0";
     }
   }
   if (auto failure = keep_early_cancels(connection_, missing)) return failure;
-  if (ids.empty()) return std::nullopt;
+  if (done.empty()) return std::nullopt;
   return connection_.exec("UPDATE " + orders_.quoted_name() + " SET status = 'cancelled'," +
-                          " updated_at = " + times + " WHERE order_id IN (" + ids + ")");
+                          " updated_at = " + times_of(done) + " WHERE order_id IN (" +
+                          ids_of(done) + ")");
 }
 
 }  // namespace sluice::flusher

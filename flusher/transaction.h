@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "flusher/batch.h"
 #include "flusher/change_set.h"
@@ -39,7 +40,7 @@ class Transaction {
   uint64_t dead_letters() const { return dead_; }
 
  private:
-  std::optional<sql::Failure> advance(uint64_t from, uint64_t to);
+  std::optional<sql::Failure> advance(uint64_t from, const Batch& batch);
   std::optional<sql::Failure> insert_all();
   std::optional<sql::Failure> insert_as_values(size_t& begin);
   std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
@@ -49,7 +50,7 @@ class Transaction {
   std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,
                                              const sql::Failure& reason);
   std::optional<sql::Failure> cancel_all();
-  std::optional<sql::Failure> cancel_some(size_t begin, size_t end);
+  std::optional<sql::Failure> cancel_some(std::span<const Cancellation> cancels);
   void count_sold(size_t begin, size_t end);
 
   sql::Connection& connection_;

@@ -67,7 +67,8 @@ std::optional<Cause> Trigger::wants_drain(const Observation& now) const {
   const auto reached = [](int64_t value, int64_t limit) { return limit != 0 && value >= limit; };
   if (reached(static_cast<int64_t>(now.backlog_rows), options_.backlog_rows)) return Cause::kRows;
   if (reached(now.backlog_bytes, options_.backlog_bytes)) return Cause::kBytes;
-  if (reached(now.oldest_age_us, options_.max_age_us)) return Cause::kAge;
+  const bool is_old = now.oldest_in_future && options_.max_age_us != 0;
+  if (is_old || reached(now.oldest_age_us, options_.max_age_us)) return Cause::kAge;
   const bool low_for_long =
       low_since_us_ != 0 && now.now_us - low_since_us_ >= options_.load_for_us;
   if (options_.load_below_per_s != 0 && low_for_long) return Cause::kLoad;

@@ -26,6 +26,7 @@ struct Observation {
   uint64_t backlog_rows = 0;
   int64_t backlog_bytes = 0;
   int64_t oldest_age_us = 0;
+  bool oldest_in_future = false;  // by the wall clock: it was set back, and the age is not known
 };
 
 class Trigger {

@@ -274,7 +274,7 @@ void journal_folder(std::string_view input) {
   (void)extent(kDir, fs);
 
   const uint64_t first = verified.records.empty() ? 1 : verified.records.front().first;
-  const Reading read = read_all(Reader::open(kDir, fs, {first, 0, 0}));
+  const Reading read = read_all(Reader::open(kDir, fs, first));
   check_rising(read);
   const Reading history = read_all(History::open(kDir, fs));
   check_rising(history);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/failpoint.h"
+#include "journal/fingerprint.h"
 #include "journal/part.h"
 #include "journal/reader.h"
 
@@ -18,15 +19,25 @@ constexpr uint64_t kFreeBytesMin = uint64_t{64} << 20;
 
 Error interrupted() { return Error(ErrorClass::kUnavailable, "the compaction was interrupted"); }
 
+// Times of records come from a clock that may have been ahead by anything: what lies more than a
+// day ahead of now counts as old enough, or it would be kept for as long.
+constexpr int64_t kAheadMaxMs = 24 * 3'600'000;
+
+int64_t known_ms(int64_t time_ms, int64_t now_ms) {
+  return time_ms - kAheadMaxMs > now_ms ? INT64_MIN : time_ms;
+}
+
 // Since when nobody can buy the item any more; INT64_MAX: somebody can.
-int64_t over_since_ms(const ItemKey& key, const ItemState& item, uint32_t proxy_id) {
+int64_t over_since_ms(const ItemKey& key, const ItemState& item, uint32_t proxy_id,
+                      int64_t now_ms) {
   int64_t since_ms = INT64_MAX;
-  if (item.closed_ms != 0) since_ms = item.closed_ms;
+  if (item.closed_ms != 0) since_ms = known_ms(item.closed_ms, now_ms);
   if (item.end_ms != 0) since_ms = std::min(since_ms, item.end_ms);
   // Late cancels of an item that was retired before: this proxy created it, yet its CREATE is gone.
   const bool remnant = !item.created && proxy_of_id(key.born) == proxy_id && item.reopened_ms == 0;
-  if (remnant) since_ms = item.last_ms;
-  return since_ms == INT64_MAX ? since_ms : std::max(since_ms, item.last_ms);
+  const int64_t last_ms = known_ms(item.last_ms, now_ms);
+  if (remnant) since_ms = last_ms;
+  return since_ms == INT64_MAX ? since_ms : std::max(since_ms, last_ms);
 }
 
 uint64_t records_in(const std::vector<PartInfo>& parts) {
@@ -85,6 +96,7 @@ Result<Compactor::Report> Compactor::pass(uint64_t position, int64_t now_ms, int
   SLUICE_TRY(check_journal(journal_id));
   Snapshot snapshot = std::move(folder->snapshot).value_or(Snapshot());
   snapshot.journal_id = segments_.back().header.journal_id;
+  if (snapshot.end_sequence == 1) snapshot.fingerprint = fingerprint_of(snapshot.journal_id);
   snapshot.shelves.resize(segments_.back().header.shelves);
   covered_ = snapshot.end_sequence;
   SLUICE_TRY(make_sure_of(snapshot));
@@ -110,6 +122,8 @@ Status Compactor::look(uint64_t position, int64_t now_ms) {
     // What was drained before this process looked counts from when its last record was written.
     drained_ms_.try_emplace(segments_[i].header.segment, looked_ ? now_ms : next.created_ms);
   }
+  // None of that can lie ahead, unless the clock was set back.
+  for (auto& [segment, drained_ms] : drained_ms_) drained_ms = std::min(drained_ms, now_ms);
   looked_ = true;
   room_wanted_ = fs_.open(path_in(dir_, kRoomWantedName), base::OpenMode::kRead).ok();
   if (!segments_.empty()) {
@@ -187,18 +201,19 @@ Status Compactor::compact(Snapshot& snapshot, uint64_t position, int64_t now_ms,
 // is never overlooked, however late it is drained; an idle journal retires nothing.
 size_t Compactor::retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const {
   const int64_t until_ms = std::min(now_ms, snapshot.end_ms) - kItemRetains * retain_ms;
-  const auto over =
-      find_over_ ? over_in_database(snapshot, until_ms) : over_ones(snapshot, until_ms);
+  const auto over = find_over_ ? over_in_database(snapshot, until_ms, now_ms)
+                               : over_ones(snapshot, until_ms, now_ms);
   for (const ItemKey& key : over) snapshot.retire(snapshot.items.find(key));
   return over.size();
 }
 
 // As far as this journal alone tells.
-std::vector<ItemKey> Compactor::over_ones(const Snapshot& snapshot, int64_t until_ms) const {
+std::vector<ItemKey> Compactor::over_ones(const Snapshot& snapshot, int64_t until_ms,
+                                          int64_t now_ms) const {
   const uint32_t proxy_id = segments_.back().header.proxy_id;
   std::vector<ItemKey> over;
   for (const auto& [key, item] : snapshot.items) {
-    if (item.deleted || over_since_ms(key, item, proxy_id) <= until_ms) over.push_back(key);
+    if (item.deleted || over_since_ms(key, item, proxy_id, now_ms) <= until_ms) over.push_back(key);
   }
   return over;
 }
@@ -206,13 +221,15 @@ std::vector<ItemKey> Compactor::over_ones(const Snapshot& snapshot, int64_t unti
 // A deleted item goes once the database has deleted it, which it does with the last lane's mark.
 // Until then this lane's records are what that mark needs, should Redis lose all before it is made:
 // else the row would stay, and meet the next item of the name.
-std::vector<ItemKey> Compactor::over_in_database(const Snapshot& snapshot, int64_t until_ms) const {
+std::vector<ItemKey> Compactor::over_in_database(const Snapshot& snapshot, int64_t until_ms,
+                                                 int64_t now_ms) const {
   std::vector<std::string> names;
   // Born, by name: a name is free for the next item once the last one is gone.
   std::map<std::string_view, uint64_t> newest;
   for (const auto& [key, item] : snapshot.items) {
     newest[key.name] = std::max(newest[key.name], key.born);
-    const bool asks = item.deleted ? !item.deleted_by_last : item.last_ms <= until_ms;
+    const bool is_quiet = known_ms(item.last_ms, now_ms) <= until_ms;
+    const bool asks = item.deleted ? !item.deleted_by_last : is_quiet;
     if (asks) names.push_back(key.name);
   }
   Found found;
@@ -221,7 +238,7 @@ std::vector<ItemKey> Compactor::over_in_database(const Snapshot& snapshot, int64
   for (const auto& [key, item] : snapshot.items) {
     const bool is_gone =
         item.deleted_by_last || found.absent.contains(key.name) || key.born < newest[key.name];
-    const bool is_quiet = item.last_ms <= until_ms;
+    const bool is_quiet = known_ms(item.last_ms, now_ms) <= until_ms;
     if (item.deleted ? is_gone : is_quiet && found.over.contains(key.name)) over.push_back(key);
   }
   return over;
@@ -281,7 +298,7 @@ Status Compactor::copy_part(const Snapshot& snapshot, const PartInfo& info, Part
 }
 
 Status Compactor::copy_segments(Snapshot& snapshot, uint64_t end_sequence, PartWriter& to) {
-  auto reader = Reader::open(dir_, fs_, {snapshot.end_sequence, 0, 0});
+  auto reader = Reader::open(dir_, fs_, snapshot.end_sequence);
   if (!reader) return reader.error();
   while (snapshot.end_sequence < end_sequence) {
     if (interrupted_) return interrupted();

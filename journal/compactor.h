@@ -87,8 +87,9 @@ class Compactor {
   Status compact(Snapshot& snapshot, uint64_t position, int64_t now_ms, int64_t retain_ms,
                  Report& report);
   size_t retire(Snapshot& snapshot, int64_t now_ms, int64_t retain_ms) const;
-  std::vector<ItemKey> over_ones(const Snapshot& snapshot, int64_t until_ms) const;
-  std::vector<ItemKey> over_in_database(const Snapshot& snapshot, int64_t until_ms) const;
+  std::vector<ItemKey> over_ones(const Snapshot& snapshot, int64_t until_ms, int64_t now_ms) const;
+  std::vector<ItemKey> over_in_database(const Snapshot& snapshot, int64_t until_ms,
+                                        int64_t now_ms) const;
   Result<Plan> make_plan(const Snapshot& snapshot, uint64_t position) const;
   Result<PartInfo> write_part(Snapshot& snapshot, const Plan& plan);
   Status copy_part(const Snapshot& snapshot, const PartInfo& info, PartWriter& to);

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/crc64.h"
+#include "journal/fingerprint.h"
 #include "journal/part.h"
 
 namespace sluice::journal {
@@ -23,6 +25,8 @@ class SegmentWalk {
     report_.read = true;
     report_.end_sequence = info.header.first_sequence;
     report_.end_offset = kSegmentHeaderBytes;
+    result_.fingerprint = info.header.fingerprint;
+    result_.incarnation = info.header.incarnation;
   }
 
   Status run(const std::function<void(const Record&)>& visit) {
@@ -54,6 +58,14 @@ class SegmentWalk {
     if (Status decoded = decode_records(header, frame.payload, visit); !decoded) {
       return damage(info_.path, frame.offset, decoded.error().message());
     }
+    const uint64_t before = result_.fingerprint;
+    if (!header.is_mark()) {
+      result_.fingerprint = fingerprint_after_frame(before, header.incarnation, frame.payload);
+    }
+    if (header.fingerprint != result_.fingerprint) {
+      return other_history(info_.path, frame.offset, header.first_sequence);
+    }
+    result_.incarnation = header.incarnation;
     report_.end_sequence = header.end_sequence();
     report_.end_offset = scanner_.offset();
     report_.records += header.record_count;
@@ -62,7 +74,7 @@ class SegmentWalk {
     result_.order_id_max = std::max(result_.order_id_max, header.order_id_max);
     last_is_mark_ = header.is_mark();
     if (!last_is_mark_) {
-      unsynced_.push_back({frame.offset, header.first_sequence, header.end_sequence() - 1});
+      unsynced_.push_back({frame.offset, header.first_sequence, header.end_sequence() - 1, before});
     }
     drop_synced();
     return {};
@@ -103,6 +115,7 @@ class SegmentWalk {
     result_.tail_offset = unsynced_.empty() ? report_.end_offset : unsynced_.front().offset;
     result_.tail_sequence =
         unsynced_.empty() ? report_.end_sequence : unsynced_.front().first_sequence;
+    result_.tail_fingerprint = unsynced_.empty() ? result_.fingerprint : unsynced_.front().before;
     result_.clean = last_is_mark_ && unsynced_.empty() &&
                     report_.end_offset == report_.info.file_bytes;
     result_.segments.push_back(report_);
@@ -119,6 +132,7 @@ class SegmentWalk {
     uint64_t offset;
     uint64_t first_sequence;
     uint64_t last_sequence;
+    uint64_t before;  // the fingerprint
   };
 
   const SegmentInfo& info_;
@@ -141,6 +155,13 @@ Error damage(const std::string& path, uint64_t offset, const std::string& what) 
                    "or see docs/journal_format.md, \"Damage\"");
 }
 
+Error other_history(const std::string& path, uint64_t offset, uint64_t sequence) {
+  return damage(path, offset,
+                "record " + std::to_string(sequence) +
+                    " does not follow the history before it: files of two copies of one journal "
+                    "are mixed here");
+}
+
 Status decode_records(const FrameHeader& header, std::string_view payload,
                       const std::function<void(const Record&)>& visit) {
   for (uint32_t i = 0; i < header.record_count; ++i) {
@@ -153,6 +174,22 @@ Status decode_records(const FrameHeader& header, std::string_view payload,
     return Error(ErrorClass::kCorrupt, "a frame with more bytes than its records have");
   }
   return {};
+}
+
+Status decode_records(const FrameHeader& header, std::string_view payload, uint64_t& fingerprint,
+                      const std::function<void(const Record&)>& visit) {
+  if (header.is_mark()) return {};
+  fingerprint = fingerprint_at_frame(fingerprint, header.incarnation);
+  const char* begin = payload.data();
+  return decode_records(header, payload, [&](const Record& record) {
+    // A record's bytes end with its fields, whose view lies in the payload also if it is empty.
+    const char* end = record.fields.data() + record.fields.size();
+    fingerprint = base::crc64({begin, static_cast<size_t>(end - begin)}, fingerprint);
+    begin = end;
+    Record with = record;
+    with.fingerprint = fingerprint;
+    visit(with);
+  });
 }
 
 namespace {
@@ -207,6 +244,9 @@ Result<Examination> examine(const std::string& dir, base::FileSystem& fs,
     }
     auto file = fs.open(info.path, base::OpenMode::kRead);
     if (!file) return file.error();
+    if (i > 0 && result.segments.back().read && result.fingerprint != info.header.fingerprint) {
+      return other_history(info.path, 0, info.header.first_sequence);
+    }
     SLUICE_TRY(SegmentWalk(info, **file, limit, result).run(visit_wanted));
   }
   result.snapshot = std::move(folder->snapshot);

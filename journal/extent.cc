@@ -37,6 +37,7 @@ struct ExtentProbe::Newest {
       if (!found) return found.error();
       if (*found != FrameScanner::Found::kFrame) return time_ms;
       end_sequence = frame.header.end_sequence();
+      incarnation = frame.header.incarnation;
       // The view is gone with the next frame, so the last one is known only too late: decode the
       // last frame of each chunk at the least, that is every one. Cheap beside the checksums.
       if (!frame.header.is_mark()) time_ms = time_of_last_record(frame);
@@ -46,6 +47,7 @@ struct ExtentProbe::Newest {
   const std::unique_ptr<base::File> file;
   const SegmentHeader header;
   uint64_t end_sequence;
+  uint64_t incarnation = header.incarnation;
   FrameScanner scanner;
 };
 
@@ -108,7 +110,9 @@ Result<JournalExtent> ExtentProbe::look_at(std::vector<base::DirectoryEntry> lis
 
   JournalExtent extent;
   extent.journal_id = newest_->header.journal_id;
+  extent.proxy_id = newest_->header.proxy_id;
   extent.shelves = newest_->header.shelves;
+  extent.incarnation = newest_->incarnation;
   extent.first_sequence = first_sequence_;
   extent.last_sequence = newest_->end_sequence - 1;
   extent.last_time_ms = last_time_ms_;

@@ -10,7 +10,7 @@ namespace sluice::journal {
 
 static_assert(std::endian::native == std::endian::little, "the journal is written little-endian");
 
-inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersion = 3;
 
 // Sequences stay below it, so that none wraps around however many records a frame says it has.
 inline constexpr uint64_t kSequenceEnd = uint64_t{1} << 63;
@@ -21,14 +21,14 @@ inline constexpr uint64_t kFileNumberMax = 900'000'000'000;
 
 // Segment header, at offset 0 of every segment.
 inline constexpr char kSegmentMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'J', 'L'};
-inline constexpr size_t kSegmentHeaderBytes = 64;
+inline constexpr size_t kSegmentHeaderBytes = 80;
 
 // Snapshot: the manifest, and the parts' header at offset 0 of every part.
-inline constexpr uint32_t kSnapshotVersion = 2;
+inline constexpr uint32_t kSnapshotVersion = 3;
 inline constexpr char kSnapshotMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'N'};
 inline constexpr char kPartMagic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'S', 'P'};
 inline constexpr size_t kPartHeaderBytes = 64;
-inline constexpr size_t kManifestHeaderBytes = 96;
+inline constexpr size_t kManifestHeaderBytes = 104;
 inline constexpr size_t kManifestPartBytes = 40;
 inline constexpr size_t kManifestShelfBytes = 16;
 inline constexpr size_t kManifestItemBytes = 144;  // and then the item's name
@@ -36,7 +36,7 @@ inline constexpr size_t kManifestBytesMax = size_t{1} << 30;
 
 // Frame: header, payload, zeros up to a multiple of kFrameAlignment.
 inline constexpr uint32_t kFrameMagic = 0x464c5353;  // "SSLF"
-inline constexpr size_t kFrameHeaderBytes = 48;
+inline constexpr size_t kFrameHeaderBytes = 64;
 inline constexpr size_t kFrameAlignment = 8;
 inline constexpr size_t kFrameBytesMax = size_t{1} << 20;  // header and padding included
 inline constexpr size_t kPayloadBytesMax = kFrameBytesMax - kFrameHeaderBytes;

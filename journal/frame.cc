@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kMagicAt = 0, kHeaderCrcAt = 4, kPayloadBytesAt = 8, kRecordCountAt = 12;
 constexpr size_t kFirstSequenceAt = 16, kSyncedSequenceAt = 24, kOrderIdMaxAt = 32;
-constexpr size_t kPayloadCrcAt = 40;
+constexpr size_t kIncarnationAt = 40, kFingerprintAt = 48, kPayloadCrcAt = 56;
 
 }  // namespace
 
@@ -32,6 +32,8 @@ void append_frame(std::string& out, uint32_t seed, FrameHeader header, std::stri
   put(out, header.first_sequence);
   put(out, header.synced_sequence);
   put(out, header.order_id_max);
+  put(out, header.incarnation);
+  put(out, header.fingerprint);
   put(out, uint32_t{0});  // the payload's checksum
   put(out, uint32_t{0});  // reserved
   out.append(payload);
@@ -72,6 +74,8 @@ FrameCheck decode_frame_header(std::string_view bytes, uint32_t seed, FrameHeade
   found.first_sequence = get<uint64_t>(bytes, kFirstSequenceAt);
   found.synced_sequence = get<uint64_t>(bytes, kSyncedSequenceAt);
   found.order_id_max = get<uint64_t>(bytes, kOrderIdMaxAt);
+  found.incarnation = get<uint64_t>(bytes, kIncarnationAt);
+  found.fingerprint = get<uint64_t>(bytes, kFingerprintAt);
   if (found.payload_bytes > kPayloadBytesMax) return FrameCheck::kBadHeader;
   if (found.synced_sequence >= found.first_sequence) return FrameCheck::kBadHeader;
   if (found.first_sequence >= kSequenceEnd) return FrameCheck::kBadHeader;

@@ -20,7 +20,9 @@ struct FrameHeader {
   uint32_t record_count = 0;     // 0: a mark; says that all before it is synced, nothing else
   uint64_t first_sequence = 0;   // of its first record; of a mark: of the record to come
   uint64_t synced_sequence = 0;  // fdatasynced before this frame was written; < first_sequence
-  uint64_t order_id_max = 0;     // the highest order id in the journal up to this frame's end
+  uint64_t order_id_max = 0;     // the writer's highest order id up to this frame's end
+  uint64_t incarnation = 0;      // random: which start of the writer wrote it
+  uint64_t fingerprint = 0;      // of the journal up to this frame's end: fingerprint.h
 
   uint64_t end_sequence() const { return first_sequence + record_count; }
   bool is_mark() const { return record_count == 0; }

@@ -24,6 +24,7 @@ struct WriterOptions {
   std::string dir;
   uint32_t proxy_id = 0;  // as in the folder, like the next, if there is a journal
   uint32_t shelves = 64;
+  uint64_t incarnation = 0;  // random: of this start
   FsyncPolicy fsync = FsyncPolicy::kAlways;
   int64_t segment_bytes = 64 << 20;
   int64_t bytes_max = int64_t{64} << 30;  // journal.max_bytes: all segments together

@@ -104,7 +104,7 @@ Result<std::optional<Group>> SnapshotThenTail::next_of_parts() {
     std::erase_if((*group)->records, [this](const Record& record) {
       return record.sequence < wanted_ || !snapshot_.holds(record);
     });
-    wanted_ = std::max(wanted_, (*group)->next.sequence);
+    wanted_ = std::max(wanted_, (*group)->end_sequence);
     if (!(*group)->records.empty()) return group;
   }
   return std::optional<Group>();
@@ -112,12 +112,12 @@ Result<std::optional<Group>> SnapshotThenTail::next_of_parts() {
 
 Result<std::optional<Group>> SnapshotThenTail::next_of_tail() {
   if (!tail_) {
-    auto reader = Reader::open(dir_, fs_, {wanted_, 0, 0});
+    auto reader = Reader::open(dir_, fs_, wanted_);
     if (!reader) return reader.error();
     tail_ = std::move(*reader);
   }
   auto group = tail_->next();
-  if (group && *group) wanted_ = (*group)->next.sequence;
+  if (group && *group) wanted_ = (*group)->end_sequence;
   return group;
 }
 

@@ -202,7 +202,7 @@ Result<std::optional<Group>> PartReader::next() {
   if (!decoded) return damage(path, offset, decoded.error().message());
   next_sequence_ = frame.header.end_sequence();
   records_ += frame.header.record_count;
-  group.next = {next_sequence_, 0, 0};
+  group.end_sequence = next_sequence_;
   return std::optional<Group>(std::move(group));
 }
 

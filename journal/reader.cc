@@ -23,19 +23,20 @@ constexpr uint64_t kCloseLookBytes = 4 * kFrameBytesMax;
 // sequence: in the next segment, records already handed out are passed over.
 class FollowingReader final : public Reader {
  public:
-  FollowingReader(std::string dir, base::FileSystem& fs, Position from)
-      : dir_(std::move(dir)), fs_(fs), wanted_(std::max<uint64_t>(from.sequence, 1)) {}
+  FollowingReader(std::string dir, base::FileSystem& fs, uint64_t from)
+      : dir_(std::move(dir)), fs_(fs), wanted_(std::max<uint64_t>(from, 1)) {}
 
-  Status open(const Position& hint);
+  Status open();
 
   Result<std::optional<Group>> next() override;
+  uint64_t end_sequence() const override { return expected_; }
+  uint64_t fingerprint() const override { return fingerprint_; }
   uint64_t journal_id() const override { return info_.header.journal_id; }
 
  private:
   enum class AtEnd { kNothingYet, kTryAgain };
 
   Status enter(SegmentInfo info, bool newest);
-  Status try_hint(uint64_t offset);
   Result<bool> advance(Frame& frame);
   Result<FrameScanner::Found> scan_again(Frame& frame);
   Result<AtEnd> look_further();
@@ -54,6 +55,7 @@ class FollowingReader final : public Reader {
   std::unique_ptr<base::File> file_;
   std::optional<FrameScanner> scanner_;
   uint64_t expected_ = 0;           // first sequence of the frame at the scanner's offset
+  uint64_t fingerprint_ = 0;        // of all records before that
   uint64_t known_synced_ = 0;       // the writer says so in a frame
   uint64_t fills_synced_ = 0;       // scanner_->fills() at the last fdatasync
   int64_t looked_closely_us_ = 0;
@@ -68,7 +70,7 @@ Error below_oldest(const std::string& dir, uint64_t wanted, const SegmentInfo& o
                    "them back");
 }
 
-Status FollowingReader::open(const Position& hint) {
+Status FollowingReader::open() {
   auto listed = list_segments(dir_, fs_);
   if (!listed) return listed.error();
   if (listed->empty()) return Error(ErrorClass::kNotFound, "no journal in " + dir_ + " yet");
@@ -79,8 +81,8 @@ Status FollowingReader::open(const Position& hint) {
     return info.header.first_sequence <= wanted_;
   });
   const bool newest = chosen == listed->rbegin();
-  SLUICE_TRY(enter(std::move(*chosen), newest));
-  return hint.segment == info_.header.segment ? try_hint(hint.offset) : Status();
+  fingerprint_ = chosen->header.fingerprint;
+  return enter(std::move(*chosen), newest);
 }
 
 Status FollowingReader::enter(SegmentInfo info, bool newest) {
@@ -90,24 +92,17 @@ Status FollowingReader::enter(SegmentInfo info, bool newest) {
   file_ = std::move(*file);
   info_ = std::move(info);
   newest_ = newest;
+  const bool follows = expected_ == info_.header.first_sequence;
+  if (follows && fingerprint_ != info_.header.fingerprint) {
+    return other_history(info_.path, 0, expected_);
+  }
+  // Else recovery has copied here what was read before.
+  fingerprint_ = info_.header.fingerprint;
   expected_ = info_.header.first_sequence;
   known_synced_ = std::max(known_synced_, expected_ - 1);
   fills_synced_ = 0;
   scanner_.emplace(*file_, frame_seed(info_.header.journal_id, info_.header.segment),
                    kSegmentHeaderBytes);
-  return {};
-}
-
-// Starts at the hinted offset if the frame there proves that it is the right one.
-Status FollowingReader::try_hint(uint64_t offset) {
-  if (offset <= kSegmentHeaderBytes || offset % kFrameAlignment != 0) return {};
-  const uint32_t seed = frame_seed(info_.header.journal_id, info_.header.segment);
-  Frame frame;
-  auto found = FrameScanner(*file_, seed, offset).next(frame);
-  if (!found) return found.error();
-  if (*found != FrameScanner::Found::kFrame || frame.header.first_sequence > wanted_) return {};
-  expected_ = frame.header.first_sequence;
-  scanner_.emplace(*file_, seed, offset);
   return {};
 }
 
@@ -121,11 +116,12 @@ Result<std::optional<Group>> FollowingReader::next() {
       return *failure_;
     }
     if (!*advanced) return std::optional<Group>();
-    expected_ = frame.header.end_sequence();
     known_synced_ = std::max(known_synced_, frame.header.synced_sequence);
-    if (expected_ <= wanted_) continue;  // a mark, or handed out before
-    Status durable = make_durable(frame.header);
+    const bool is_wanted = frame.header.end_sequence() > wanted_;  // no mark, not handed out before
+    const Status durable = is_wanted ? make_durable(frame.header) : Status();
     auto group = durable ? group_of(frame) : Result<Group>(durable.error());
+    if (group) expected_ = frame.header.end_sequence();
+    if (group && !is_wanted) continue;
     if (!group) {
       failure_ = group.error();
       return *failure_;
@@ -290,28 +286,63 @@ Status FollowingReader::make_durable(const FrameHeader& header) {
   return {};
 }
 
+// The frame's records from wanted_ on; moves the fingerprint to its end.
 Result<Group> FollowingReader::group_of(const Frame& frame) {
   Group group;
   // The count is under a checksum, but memory is not taken on its word alone.
   const size_t most = frame.payload.size() / kRecordFixedBytes;
   group.records.reserve(std::min<size_t>(frame.header.record_count, most));
+  group.before = fingerprint_;
   const Status decoded =
-      decode_records(frame.header, frame.payload, [&](const Record& record) {
-        if (record.sequence >= wanted_) group.records.push_back(record);
+      decode_records(frame.header, frame.payload, fingerprint_, [&](const Record& record) {
+        if (record.sequence >= wanted_)
+          group.records.push_back(record);
+        else
+          group.before = record.fingerprint;
       });
   if (!decoded) return damage(info_.path, frame.offset, decoded.error().message());
-  wanted_ = frame.header.end_sequence();
-  group.next = {wanted_, info_.header.segment, scanner_->offset()};
+  if (fingerprint_ != frame.header.fingerprint) {
+    return other_history(info_.path, frame.offset, frame.header.first_sequence);
+  }
+  wanted_ = std::max(wanted_, frame.header.end_sequence());
+  group.end_sequence = wanted_;
   return group;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Reader>> Reader::open(const std::string& dir, base::FileSystem& fs,
-                                             Position from) {
+                                             uint64_t from) {
   auto reader = std::make_unique<FollowingReader>(dir, fs, from);
-  SLUICE_TRY(reader->open(from));
+  SLUICE_TRY(reader->open());
   return std::unique_ptr<Reader>(std::move(reader));
+}
+
+Result<std::vector<uint64_t>> fingerprints(const std::string& dir, base::FileSystem& fs,
+                                           std::span<const uint64_t> sequences) {
+  std::vector<uint64_t> found;
+  if (sequences.empty()) return found;
+  auto reader = Reader::open(dir, fs, sequences.front());
+  if (!reader) return reader.error();
+  // `fingerprint` is that of all records below `end`.
+  const auto take = [&](uint64_t end, uint64_t fingerprint) {
+    while (found.size() < sequences.size() && sequences[found.size()] == end) {
+      found.push_back(fingerprint);
+    }
+  };
+  for (bool first = true; found.size() < sequences.size(); first = false) {
+    auto group = (*reader)->next();
+    if (!group) return group.error();
+    if (!*group) {
+      if (first) take((*reader)->end_sequence(), (*reader)->fingerprint());
+      break;
+    }
+    if (first) take((*group)->records.front().sequence, (*group)->before);
+    for (const Record& record : (*group)->records) take(record.sequence + 1, record.fingerprint);
+  }
+  if (found.size() == sequences.size()) return found;
+  return Error(ErrorClass::kCorrupt, "the journal in " + dir + " ends before record " +
+                                         std::to_string(sequences[found.size()] - 1));
 }
 
 }  // namespace sluice::journal

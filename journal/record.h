@@ -28,7 +28,10 @@ enum class RecordType : uint8_t {
 // Views point into the bytes that were decoded, or wherever the encoder's caller keeps them.
 struct Record {
   RecordType type = RecordType::kBuy;
-  uint64_t sequence = 0;   // place in this journal, from 1, without gaps; set by the reader only
+  // Set by the reader of segments only: place in this journal, from 1, without gaps; and the
+  // journal's fingerprint up to and with this record.
+  uint64_t sequence = 0;
+  uint64_t fingerprint = 0;
   int64_t time_ms = 0;     // wall clock of the decision, ms since 1970 UTC
   uint64_t lane_sequence = 0;  // of the script batch that decided it, on its shelf
   uint64_t born = 0;           // an id of the lane that created the item: which of one name it is

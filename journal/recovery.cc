@@ -68,6 +68,8 @@ Status copy_tail(base::File& from, const SegmentReport& segment, uint64_t tail_o
   mark.first_sequence = found.last_sequence + 1;
   mark.synced_sequence = found.last_sequence;
   mark.order_id_max = found.order_id_max;
+  mark.incarnation = found.incarnation;
+  mark.fingerprint = found.fingerprint;
   append_frame(bytes, seed, mark, {});
   return to.pwrite(offset, bytes);
 }
@@ -86,6 +88,8 @@ Status rewrite_tail(const std::string& dir, base::FileSystem& fs, const Examinat
   header.order_id_max = found.order_id_max;
   header.created_ms = base::wall_ms();
   header.first_sequence = found.tail_sequence;
+  header.fingerprint = found.tail_fingerprint;
+  header.incarnation = found.incarnation;
 
   auto from = fs.open(old.info.path, base::OpenMode::kReadWrite);
   if (!from) return from.error();
@@ -146,6 +150,7 @@ Result<RecoveryReport> recover(const std::string& dir, base::FileSystem& fs,
   report.journal_id = newest.info.header.journal_id;
   report.proxy_id = newest.info.header.proxy_id;
   report.shelves = newest.info.header.shelves;
+  report.incarnation = found->incarnation;
   report.last_sequence = found->last_sequence;
   report.order_id_max = found->order_id_max;
   report.snapshot = std::move(found->snapshot);

@@ -19,8 +19,9 @@ struct RecoveryReport {
   uint64_t journal_id = 0;       // 0: the folder was empty
   uint32_t proxy_id = 0;         // of its writer; like the next, of a folder that was not
   uint32_t shelves = 0;
+  uint64_t incarnation = 0;      // of the start before this one
   uint64_t last_sequence = 0;    // 0: no record yet
-  uint64_t order_id_max = 0;     // the highest order id ever written
+  uint64_t order_id_max = 0;     // the highest order id that its writer ever gave out
   uint64_t records = 0;          // visited
   uint64_t torn_bytes = 0;       // bytes cut from the tail
   std::string torn_copy;         // where they were kept

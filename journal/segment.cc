@@ -15,7 +15,8 @@ constexpr std::string_view kNameSuffix = ".segment";
 
 constexpr size_t kVersionAt = 8, kProxyIdAt = 12, kShelvesAt = 14, kJournalIdAt = 16;
 constexpr size_t kSegmentAt = 24, kFirstSequenceAt = 32;
-constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kCrcAt = 60;
+constexpr size_t kOrderIdMaxAt = 40, kCreatedAt = 48, kFingerprintAt = 56;
+constexpr size_t kIncarnationAt = 64, kCrcAt = 76;
 
 Error corrupt(const std::string& what) {
   return Error(ErrorClass::kCorrupt, what + "; put the file back from a backup, or see "
@@ -70,6 +71,8 @@ std::string encode_segment_header(const SegmentHeader& header) {
   put(out, header.first_sequence);
   put(out, header.order_id_max);
   put(out, header.created_ms);
+  put(out, header.fingerprint);
+  put(out, header.incarnation);
   put(out, uint32_t{0});  // reserved
   put(out, base::crc32c(out));
   return out;
@@ -97,6 +100,8 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   header.first_sequence = get<uint64_t>(bytes, kFirstSequenceAt);
   header.order_id_max = get<uint64_t>(bytes, kOrderIdMaxAt);
   header.created_ms = get<int64_t>(bytes, kCreatedAt);
+  header.fingerprint = get<uint64_t>(bytes, kFingerprintAt);
+  header.incarnation = get<uint64_t>(bytes, kIncarnationAt);
   if (header.journal_id == 0 || header.segment == 0 || header.first_sequence == 0 ||
       header.shelves == 0) {
     return bad("a number in the segment's header is zero");

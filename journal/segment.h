@@ -21,8 +21,10 @@ struct SegmentHeader {
   uint64_t journal_id = 0;      // random; the same in all segments, like the last two
   uint64_t segment = 0;         // its number, from 1, without gaps
   uint64_t first_sequence = 0;  // of its first record
-  uint64_t order_id_max = 0;    // the highest order id in all segments before
+  uint64_t order_id_max = 0;    // the writer's highest order id in all segments before
   int64_t created_ms = 0;       // wall clock
+  uint64_t fingerprint = 0;     // of all records before: fingerprint.h
+  uint64_t incarnation = 0;     // random: which start of the writer began it
   uint32_t proxy_id = 0;        // who writes it
   uint32_t shelves = 1;         // how many there are
 };
@@ -34,6 +36,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes);
 Result<SegmentHeader> read_segment_header(base::File& file);
 
 inline constexpr std::string_view kLockName = "LOCK";
+inline constexpr std::string_view kFlusherLockName = "flusher.lock";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
 inline constexpr std::string_view kRecoveryName = "segment.recovery";  // a rewrite under way
 // Empty; there while the writer has no room for another segment: what is only kept for

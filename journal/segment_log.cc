@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "journal/fingerprint.h"
 
 namespace sluice::journal {
 namespace {
@@ -37,10 +38,14 @@ SegmentLog::SegmentLog(const WriterOptions& options, int64_t frame_bytes_max,
 Status SegmentLog::open() {
   auto listed = list_segments(options_.dir, fs_);
   if (!listed) return listed.error();
-  if (!listed->empty()) return open_newest(listed->back());
+  return listed->empty() ? begin_journal() : open_newest(listed->back());
+}
+
+Status SegmentLog::begin_journal() {
   header_.journal_id = random_journal_id();
   header_.proxy_id = options_.proxy_id;
   header_.shelves = options_.shelves;
+  fingerprint_ = fingerprint_of(header_.journal_id);
   return begin_segment();
 }
 
@@ -64,6 +69,7 @@ Status SegmentLog::open_newest(const SegmentInfo& info) {
   next_sequence_ = mark.first_sequence;
   written_sequence_ = synced_sequence_ = mark.synced_sequence;
   order_id_max_ = mark.order_id_max;
+  fingerprint_ = mark.fingerprint;
   marked_ = true;
 
   // Takes up the room that the last close gave back. A full disk only means that the next frame
@@ -109,6 +115,11 @@ Status SegmentLog::append(std::string_view records, uint32_t count) {
   header.first_sequence = next_sequence_;
   header.synced_sequence = synced_sequence_;
   header.order_id_max = order_id_max_;
+  header.incarnation = options_.incarnation;
+  if (count > 0) {
+    fingerprint_ = fingerprint_after_frame(fingerprint_, options_.incarnation, records);
+  }
+  header.fingerprint = fingerprint_;
   append_frame(buffer_, seed_, header, records);
   next_sequence_ += count;
   marked_ = count == 0;
@@ -169,6 +180,8 @@ Status SegmentLog::begin_segment() {
   header_.first_sequence = next_sequence_;
   header_.order_id_max = order_id_max_;
   header_.created_ms = base::wall_ms();
+  header_.fingerprint = fingerprint_;
+  header_.incarnation = options_.incarnation;
   // The header is durable before the name is: a segment that exists is whole.
   SLUICE_TRY((*next)->pwrite(0, encode_segment_header(header_)));
   SLUICE_TRY((*next)->sync());

@@ -57,6 +57,7 @@ class SegmentLog {
   void set_synced(uint64_t sequence);
 
  private:
+  Status begin_journal();
   Status open_newest(const SegmentInfo& info);
   Status begin_segment();
   Status finish_segment();
@@ -83,6 +84,7 @@ class SegmentLog {
   uint64_t written_sequence_ = 0;
   uint64_t synced_sequence_ = 0;
   uint64_t order_id_max_ = 0;
+  uint64_t fingerprint_ = 0;         // of all records appended
   bool marked_ = false;              // the last frame written is a mark
 };
 

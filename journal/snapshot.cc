@@ -10,7 +10,7 @@
 namespace sluice::journal {
 namespace {
 
-constexpr size_t kVersionAt = 8, kShelvesAt = 12, kFileBytesAt = 88;
+constexpr size_t kVersionAt = 8, kShelvesAt = 12, kFileBytesAt = 96;
 constexpr size_t kCrcBytes = 4;
 constexpr uint8_t kCreatedFlag = 1, kDeletedFlag = 2, kDeletedByLastFlag = 4;
 constexpr size_t kItemNameMax = 0xff;
@@ -132,6 +132,13 @@ Status check_folder(const std::string& dir, const Folder& folder) {
                        ": the segments are an older copy",
                    "put the newest ones back");
   }
+  for (const SegmentInfo& segment : folder.segments) {
+    const SegmentHeader& header = segment.header;
+    if (header.first_sequence != snapshot.end_sequence) continue;
+    if (header.fingerprint == snapshot.fingerprint) continue;
+    return corrupt(path + " and " + segment.path + " come from two histories of one journal",
+                   "put the files of one copy together");
+  }
   return {};
 }
 
@@ -198,6 +205,7 @@ void Snapshot::add(const Record& record) {
   if (record.type == RecordType::kBuy) order_id_max = std::max(order_id_max, record.order_id);
   end_ms = std::max(end_ms, record.time_ms);
   end_sequence = record.sequence + 1;
+  fingerprint = record.fingerprint;
 }
 
 bool Snapshot::holds(const Record& record) const {
@@ -219,6 +227,7 @@ std::string encode_snapshot(const Snapshot& snapshot) {
   put(out, snapshot.journal_id);
   put(out, snapshot.generation);
   put(out, snapshot.end_sequence);
+  put(out, snapshot.fingerprint);
   put(out, snapshot.order_id_max);
   put(out, snapshot.end_ms);
   put(out, snapshot.retired_ms);
@@ -262,7 +271,7 @@ Result<Snapshot> decode_snapshot(std::string_view bytes) {
   Source in(covered.substr(kVersionAt + 8));
   uint64_t parts = 0, items = 0, file_bytes = 0;
   for (uint64_t* number : {&snapshot.journal_id, &snapshot.generation, &snapshot.end_sequence,
-                           &snapshot.order_id_max}) {
+                           &snapshot.fingerprint, &snapshot.order_id_max}) {
     in.take(*number);
   }
   in.take(snapshot.end_ms);

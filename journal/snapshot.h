@@ -104,6 +104,7 @@ struct Snapshot {
   uint64_t journal_id = 0;
   uint64_t generation = 0;       // rises with each manifest
   uint64_t end_sequence = 1;     // every record below it is covered, and in MySQL
+  uint64_t fingerprint = 0;      // of all these: fingerprint.h
   uint64_t order_id_max = 0;     // the highest order id below it
   int64_t end_ms = 0;            // the latest time of any record covered
   int64_t retired_ms = 0;        // the latest time of any record of the items that were retired

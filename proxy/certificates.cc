@@ -6,6 +6,8 @@
 #include <ctime>
 #include <string>
 
+#include "base/clock.h"
+
 namespace sluice::proxy {
 namespace {
 
@@ -21,14 +23,6 @@ std::array<Certificate, 2> certificates(const Options& options) {
   return {{{"listen", options.listen.tls.get()}, {"redis", options.redis.tls.get()}}};
 }
 
-std::string utc_text(int64_t unix_s) {
-  const auto time = static_cast<std::time_t>(unix_s);
-  std::tm parts{};
-  ::gmtime_r(&time, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts)};
-}
-
 }  // namespace
 
 void log_certificates(const Options& options) {
@@ -37,10 +31,10 @@ void log_certificates(const Options& options) {
     const int64_t end_s = context != nullptr ? context->certificate_end_s() : 0;
     if (end_s == 0) continue;
     if (end_s - now_s > kSoonS) {
-      spdlog::info("{}.tls_cert_file is valid until {}", key, utc_text(end_s));
+      spdlog::info("{}.tls_cert_file is valid until {}", key, base::utc_text(end_s * 1000));
     } else {
       spdlog::warn("{}.tls_cert_file {} {}; replace it and send SIGHUP", key,
-                   end_s > now_s ? "ends at" : "has ended at", utc_text(end_s));
+                   end_s > now_s ? "ends at" : "has ended at", base::utc_text(end_s * 1000));
     }
   }
 }

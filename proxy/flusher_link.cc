@@ -1,11 +1,15 @@
 #include "proxy/flusher_link.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <fstream>
 
+#include "base/file.h"
 #include "http/server.h"
+#include "journal/refusal.h"
 
 namespace sluice::proxy {
 namespace {
@@ -49,9 +53,8 @@ Error stopping_error() { return Error(ErrorClass::kUnavailable, "Sluice is stopp
 
 FlusherLink::~FlusherLink() { stop(); }
 
-void FlusherLink::start(std::string journal_id, std::function<void(uint64_t)> drained) {
-  journal_id_ = std::move(journal_id);
-  drained_ = std::move(drained);
+void FlusherLink::start(Journal journal) {
+  journal_ = std::move(journal);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -134,37 +137,67 @@ Result<std::string> FlusherLink::request(std::string_view method, std::string_vi
 }
 
 void FlusherLink::poll() {
+  look_for_refusal();
+  const uint64_t written = journal_.written_sequence();
   const auto body = request("GET", "/status", kRequestTimeoutMs);
-  std::string state = "unreachable";
-  int64_t backlog = -1;
-  if (body) {
-    boost::system::error_code failure;
-    const auto parsed = boost::json::parse(*body, failure);
-    const boost::json::object* object = failure ? nullptr : parsed.if_object();
-    if (object != nullptr && text(*object, "journal_id") == journal_id_) {
-      state = text(*object, "state");
-      backlog = number(*object, "backlog_records");
-      const int64_t position = number(*object, "position");
-      if (position > 0) drained_(static_cast<uint64_t>(position - 1));
-    } else if (object != nullptr) {
-      state = "another journal";
-    }
+  boost::system::error_code failure;
+  const auto parsed = body ? boost::json::parse(*body, failure) : boost::json::value();
+  if (const boost::json::object* status = failure ? nullptr : parsed.if_object()) {
+    take_status(*status);
+  } else {
+    backlog_.store(-1);
+    const std::lock_guard lock(mutex_);
+    state_ = "unreachable";
+  }
+  written_before_ = written;
+}
+
+// What another process tells is checked against what is known here.
+void FlusherLink::take_status(const boost::json::object& status) {
+  const int64_t position = number(status, "position"), last = number(status, "last_sequence");
+  std::string state = text(status, "state");
+  int64_t backlog = number(status, "backlog_records");
+  const std::string journal = text(status, "journal_id");
+  if (journal.empty() || journal == "0") {
+    backlog = -1;  // it looks for the journal yet
+  } else if (journal != journal_.id) {
+    state = "another journal (" + journal + ")";
+    backlog = -1;
+  } else if (last >= 0 && static_cast<uint64_t>(last) < written_before_) {
+    state = "another copy of this journal, which ends with record " + std::to_string(last);
+    backlog = -1;
+  } else if (position > 0 && static_cast<uint64_t>(position) <= journal_.written_sequence() + 1) {
+    journal_.drained(static_cast<uint64_t>(position - 1));
   }
   backlog_.store(backlog);
   const std::lock_guard lock(mutex_);
   state_ = state;
 }
 
-void FlusherLink::flush(int64_t wait_ms, Drained done) {
-  flush(wait_ms, std::move(done), Urgency::kInTurn);
+void FlusherLink::look_for_refusal() {
+  std::string why = journal::refusal(journal_.dir, base::posix_file_system());
+  if (why == refusal_) return;
+  if (why.empty()) {
+    spdlog::info("the flusher refuses the journal no more");
+  } else {
+    spdlog::error("nothing is sold: the flusher refuses the journal: {}", why);
+  }
+  journal_.refused(why);
+  refusal_ = std::move(why);
 }
 
-void FlusherLink::flush(int64_t wait_ms, Drained done, Urgency urgency) {
-  const auto job = [this, wait_ms, done = std::move(done)](const Status& accepted) {
+void FlusherLink::flush(int64_t wait_ms, Drained done) {
+  flush(wait_ms, journal_.written_sequence(), std::move(done), Urgency::kInTurn);
+}
+
+void FlusherLink::flush(int64_t wait_ms, uint64_t upto, Drained done, Urgency urgency) {
+  const auto job = [this, wait_ms, upto, done = std::move(done)](const Status& accepted) {
     if (!accepted) return done(accepted.error());
     const int64_t slice_ms = std::min(wait_ms, kWaitSliceMs);
-    const auto body =
-        request("POST", "/flush?wait_ms=" + std::to_string(slice_ms), slice_ms + kRequestTimeoutMs);
+    // Of this journal, and all that is in it here: a flusher of another copy has drained that.
+    const std::string path = "/flush?wait_ms=" + std::to_string(slice_ms) +
+                             "&journal=" + journal_.id + "&upto=" + std::to_string(upto);
+    const auto body = request("POST", path, slice_ms + kRequestTimeoutMs);
     if (!body) return done(body.error());
     boost::system::error_code failure;
     const auto parsed = boost::json::parse(*body, failure);
@@ -176,7 +209,7 @@ void FlusherLink::flush(int64_t wait_ms, Drained done, Urgency urgency) {
     }
     const int64_t left = object == nullptr ? -1 : std::max<int64_t>(number(*object, "backlog"), 1);
     if (wait_ms <= slice_ms) return done(left);
-    flush(wait_ms - slice_ms, done, Urgency::kContinued);
+    flush(wait_ms - slice_ms, upto, done, Urgency::kContinued);
   };
   enqueue(job, urgency);
 }

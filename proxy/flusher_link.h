@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/json/fwd.hpp>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -31,9 +32,19 @@ class FlusherLink final : public sale::FlusherPort {
   explicit FlusherLink(Options options) : options_(std::move(options)) {}
   ~FlusherLink() override;
 
-  // Only a flusher of this journal is believed. `drained(sequence)`: every record up to this one is
-  // in MySQL; called on the link's thread.
-  void start(std::string journal_id, std::function<void(uint64_t)> drained);
+  // The journal whose flusher is looked for, and where to tell what it says; all called on the
+  // link's thread.
+  struct Journal {
+    std::string id;
+    std::string dir;
+    std::function<uint64_t()> written_sequence;
+    std::function<void(uint64_t sequence)> drained;  // every record up to this one is in MySQL
+    // A flusher of this folder refuses it (journal/refusal.h); "": none does, or no more.
+    std::function<void(const std::string& why)> refused;
+  };
+  // Only a flusher that follows this very folder is believed: one that tells another journal, or
+  // lacks what this proxy had written a while ago, reads another.
+  void start(Journal journal);
   // Whoever waits for an answer, or asks from now on, gets an error.
   void stop();
 
@@ -48,15 +59,19 @@ class FlusherLink final : public sale::FlusherPort {
   using Job = std::function<void(const Status& accepted)>;
   void run();
   void poll();
+  void take_status(const boost::json::object& status);
+  void look_for_refusal();
   void enqueue(Job job, Urgency urgency);
-  void flush(int64_t wait_ms, Drained done, Urgency urgency);
+  void flush(int64_t wait_ms, uint64_t upto, Drained done, Urgency urgency);
   void post(std::string path, Done done);
   Result<std::string> request(std::string_view method, std::string_view path, int64_t timeout_ms);
 
   const Options options_;
   // Constant after start().
-  std::string journal_id_;
-  std::function<void(uint64_t)> drained_;
+  Journal journal_;
+  // The link's thread only.
+  uint64_t written_before_ = 0;  // by this proxy, when the flusher was asked before
+  std::string refusal_;
   std::atomic<int64_t> backlog_{-1};
   mutable std::mutex mutex_;
   std::condition_variable wake_;

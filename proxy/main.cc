@@ -171,7 +171,6 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
     fit_descriptors(limits);
   };
   apply(config);
-  front::LiveConfig live(config, apply);
   FatalEvent fatal;
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
   for (size_t i = 0; i < options.io_threads; ++i)
@@ -182,6 +181,9 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
                                      [&fatal](const Error& error) { fatal.raise(error); });
   if (!setup) return refuse_to_start(setup.error());
   sale::Shared& shared = (*setup)->shared();
+  base::Config in_force = config;
+  (void)in_force.set_text("proxy.id", shared.lane);  // as it was found or taken
+  front::LiveConfig live(in_force, apply);
   auto admin = http::Server::create({options.admin_address, options.admin_token_file});
   if (!admin) return refuse_to_start(admin.error());
   add_admin_routes(**admin, registry, (*setup)->sale(), shared, flusher);
@@ -196,8 +198,10 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
     users->on_change([&server] { (*server)->users_changed(); });
   }
 
-  flusher.start(shared.journal_id,
-                [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); });
+  flusher.start({shared.journal_id, shared.journal_dir,
+                 [&shared] { return shared.journal->written_sequence(); },
+                 [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
+                 [&shared](const std::string& why) { shared.veto.set(why); }});
   (*setup)->start();
   (*server)->start();
   for (auto& thread : threads) thread->start();

@@ -21,8 +21,9 @@ constexpr int64_t kDayUs = 86'400LL * 1'000'000;
 
 // The table itself; a vector because Config takes one.
 const std::vector<ConfigKey> kKeys = {
-    {"proxy.id", ConfigType::kInteger, "0", 0, 1023, {}, false,
-     "Number of this proxy, unique among the proxies that sell the same items."},
+    {"proxy.id", ConfigType::kInteger, "", 0, 1023, {}, false,
+     "Number of this proxy, unique among all that share a Redis or a MySQL; if it is not given,"
+     " the journal's own, and of a new journal one at random."},
     {"proxy.io_threads", ConfigType::kInteger, "0", 0, 64, {}, false,
      "I/O threads; 0: half of the cores, at least one."},
     {"listen.address", ConfigType::kString, "127.0.0.1:6479", 0, INT64_MAX, {}, false,
@@ -233,7 +234,7 @@ Result<Options> make_options(const base::Config& config) {
   if (!redis) return redis.error();
   Options options;
   options.redis = std::move(*redis);
-  options.proxy_id = config.integer("proxy.id");
+  options.proxy_id = config.integer_if_set("proxy.id");
   options.shelves = config.integer("sale.shelves");
   const int64_t threads = config.integer("proxy.io_threads");
   options.io_threads = threads > 0 ? static_cast<size_t>(threads) : default_threads();

@@ -19,7 +19,7 @@ namespace sluice::proxy {
 const std::vector<base::ConfigKey>& config_keys();
 
 struct Options {
-  int64_t proxy_id = 0;
+  std::optional<int64_t> proxy_id;  // else that of the journal, or of a new one at random
   int64_t shelves = 64;
   size_t io_threads = 1;
   front::ListenOptions listen;

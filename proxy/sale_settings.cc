@@ -14,7 +14,7 @@ journal::FsyncPolicy fsync_policy(const std::string& text) {
 
 sale::Settings sale_settings(const Options& options) {
   sale::Settings settings;
-  settings.proxy_id = static_cast<uint64_t>(options.proxy_id);
+  if (options.proxy_id) settings.proxy_id = static_cast<uint64_t>(*options.proxy_id);
   settings.shelves = static_cast<uint32_t>(options.shelves);
   settings.redis = options.redis;
 

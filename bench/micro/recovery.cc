@@ -6,6 +6,7 @@
 #include "bench/micro/samples.h"
 #include "bench/micro/suite.h"
 #include "bench/temp_folder.h"
+#include "journal/fingerprint.h"
 #include "journal/frame.h"
 #include "journal/segment.h"
 
@@ -20,18 +21,23 @@ Status write_segment(const std::string& dir, uint32_t frame_records) {
   const SampleRecords samples(frame_records);
   journal::SegmentHeader header;
   header.journal_id = header.segment = header.first_sequence = 1;
+  header.fingerprint = journal::fingerprint_of(header.journal_id);
   std::string bytes = journal::encode_segment_header(header);
   const uint32_t seed = journal::frame_seed(header.journal_id, header.segment);
+  uint64_t fingerprint = journal::fingerprint_of(header.journal_id);
   journal::FrameHeader frame;
   frame.record_count = frame_records;
   for (frame.first_sequence = 1; frame.first_sequence <= kRecords;
        frame.first_sequence += frame_records) {
     frame.synced_sequence = frame.first_sequence - 1;
+    fingerprint = journal::fingerprint_after_frame(fingerprint, 0, samples.encoded());
+    frame.fingerprint = fingerprint;
     journal::append_frame(bytes, seed, frame, samples.encoded());
   }
   journal::FrameHeader mark;
   mark.first_sequence = kRecords + 1;
   mark.synced_sequence = kRecords;
+  mark.fingerprint = fingerprint;
   journal::append_frame(bytes, seed, mark, {});
   SLUICE_TRY(fs.make_dir(dir));
   return base::write_file(fs, journal::path_in(dir, journal::segment_name(1)), bytes);

@@ -49,7 +49,7 @@ std::vector<std::string> LiveConfig::reload(const base::Config& fresh) {
   std::vector<std::string> unchanged;
   for (const base::ConfigKey& key : config_.keys()) {
     const auto now = config_.text(key.name), wanted = fresh.text(key.name);
-    if (!now || !wanted || *now == *wanted) continue;
+    if (!now || !wanted || wanted->empty() || *now == *wanted) continue;
     if (!key.live || !config_.set_text(key.name, *wanted)) unchanged.emplace_back(key.name);
   }
   apply_(config_);

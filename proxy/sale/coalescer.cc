@@ -117,6 +117,9 @@ void Coalescer::submit(Operation&& op) {
     return refuse(op, "BUSY",
                   "intake is paused (SECKILL.RESUME INTAKE); nothing happened, retry later");
   }
+  if (writes(op.verb) && shared_.veto.stands()) {
+    return refuse(op, "LOADING", shared_.veto.why() + "; nothing happened");
+  }
   if (queued_ >= shared_.limits.queued_operations) {
     return refuse(op, "BUSY",
                   "limits.purchases_in_flight is reached; nothing happened, retry later");
@@ -189,15 +192,19 @@ void Coalescer::turn_ended() {
 
 void Coalescer::send(Shelf& shelf) {
   while (may_send(shelf)) {
-    ShelfBatch& batch = shelf.send(build_batch(shelf));
+    const int64_t now_ms = base::wall_ms();
+    if (!shared_.clock.is_good(now_ms))
+      return refuse_waiting(shelf, "LOADING", shared_.clock.fault(now_ms));
+    shared_.clock.saw(now_ms);
+    ShelfBatch& batch = shelf.send(build_batch(shelf, now_ms));
     call_script(shelf, batch, true);
   }
 }
 
-ShelfBatch Coalescer::build_batch(Shelf& shelf) {
+ShelfBatch Coalescer::build_batch(Shelf& shelf, int64_t now_ms) {
   ShelfBatch batch;
   batch.number = ++batches_;
-  batch.time_ms = base::wall_ms();
+  batch.time_ms = now_ms;
   batch.sent_us = base::monotonic_us();
   batch.operations = shelf.take_waiting();
   queued_ -= batch.operations.size();
@@ -332,10 +339,13 @@ void Coalescer::doubted(Shelf& shelf) {
 
 void Coalescer::closed(Shelf& shelf) {
   entries_[shelf.number].trimmed = 0;
+  refuse_waiting(shelf, shelf.prefix(), shelf.why());
+}
+
+void Coalescer::refuse_waiting(Shelf& shelf, std::string_view prefix, const std::string& why) {
   std::vector<Operation> waiting = shelf.take_all_waiting();
   queued_ -= waiting.size();
-  for (Operation& op : waiting)
-    refuse(op, shelf.prefix(), shelf.why() + "; nothing happened, retry later");
+  for (Operation& op : waiting) refuse(op, prefix, why + "; nothing happened, retry later");
 }
 
 void Coalescer::lost() {

@@ -72,7 +72,8 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   static bool may_send(const Shelf& shelf);
   void enqueue(Shelf& shelf);
   void send(Shelf& shelf);
-  ShelfBatch build_batch(Shelf& shelf);
+  ShelfBatch build_batch(Shelf& shelf, int64_t now_ms);
+  void refuse_waiting(Shelf& shelf, std::string_view prefix, const std::string& why);
   void call_script(Shelf& shelf, ShelfBatch& batch, bool by_sha);
   void answered(Shelf& shelf, uint64_t number, bool by_sha, const Result<upstream::Reply>& reply);
   void applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer);

@@ -33,7 +33,7 @@ void Coalescer::settle(Shelf& shelf, uint64_t lane_sequence, ShelfBatch batch,
   std::string records;
   uint64_t order_id_max = 0;
   const uint32_t count = append_facts(records, batch.operations, items, verdicts, lane_sequence,
-                                      batch.time_ms, order_id_max);
+                                      batch.time_ms, *shared_.order_ids, order_id_max);
   shared_.order_ids->raise_above(order_id_max);
   if (count > 0) {
     shelf.settle(lane_sequence, batch.first_order_id);

@@ -74,7 +74,7 @@ void Gate::lost(const std::string& why) {
   refusals_.clear();
   for (const auto& shelf : shelves_) {
     Entry& entry = entry_of(*shelf);
-    entry = Entry{.complete_from = entry.complete_from};
+    entry = Entry{.ever_opened = entry.ever_opened, .complete_from = entry.complete_from};
     shelf->move(State::kShut, why);
     events_.doubted(*shelf);
     events_.closed(*shelf);
@@ -103,6 +103,10 @@ void Gate::check(std::string_view info) {
   const auto server = check_server(info, redis_.endpoint().text());
   if (!server && server.error().cls() == ErrorClass::kRefused) return shared_.fatal(server.error());
   if (!server) return redis_.reconnect(server.error());
+  if (server->time_ms != 0) {
+    const std::string fault = shared_.clock.compare(base::wall_ms(), server->time_ms);
+    if (!fault.empty()) return redis_.reconnect(Error(ErrorClass::kUnavailable, fault));
+  }
   process_ = server->process();
   if (thread_.index() == 0) {
     spdlog::info("Redis at {}: version {}, run_id:replication id {} ({}), role {}",
@@ -268,10 +272,19 @@ bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
                     first <= shelf.lane_sequence() + 1 &&
                     reply.size() - kReceipts == applied + 1 - first;
   if (!good) {
-    contradicts(shelf, place(shelf) + ": Redis has applied batches up to " +
-                           std::to_string(applied) + ", the journal ends at " +
-                           std::to_string(shelf.lane_sequence()) +
-                           ", and receipts are missing; run sluice-ctl journal verify");
+    const std::string why = place(shelf) + ": Redis has applied batches up to " +
+                            std::to_string(applied) + ", the journal ends at " +
+                            std::to_string(shelf.lane_sequence()) + ", and receipts are missing";
+    // A receipt goes only when its batch is synced here: so the folder has lost what it once had.
+    if (!entry_of(shelf).ever_opened) {
+      shared_.fatal(Error(ErrorClass::kRefused,
+                          why + ": the journal in " + shared_.journal_dir +
+                              " is older than what Redis has of it (a copy, or an older backup); "
+                              "bring back the newest one, or take it over as it is: sluice-ctl "
+                              "journal adopt"));
+    } else {
+      contradicts(shelf, why);
+    }
     return false;
   }
   for (size_t i = kReceipts + shelf.lane_sequence() + 1 - first; i < reply.size(); ++i) {
@@ -300,7 +313,8 @@ bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
     shared_.metrics->gate_receipts.add();
     for (const Operation& op : batch.operations) {
       // A cancel's or a query's id is what a client wrote there.
-      if (op.verb == Verb::kBuy || op.verb == Verb::kCreate)
+      const bool takes_id = op.verb == Verb::kBuy || op.verb == Verb::kCreate;
+      if (takes_id && shared_.order_ids->is_own(op.order_id))
         shared_.order_ids->raise_above(op.order_id);
     }
     events_.settle(shelf, receipt->lane_sequence, std::move(batch), receipt->items,
@@ -310,7 +324,8 @@ bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
 }
 
 void Gate::open(Shelf& shelf) {
-  entry_of(shelf) = Entry{.opened = true, .complete_from = entry_of(shelf).complete_from};
+  entry_of(shelf) =
+      Entry{.opened = true, .ever_opened = true, .complete_from = entry_of(shelf).complete_from};
   shelf.move(State::kOpen);
   events_.opened(shelf);
 }

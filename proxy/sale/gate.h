@@ -83,6 +83,7 @@ class Gate final : public BeatEvents {
   // What the gate knows of a shelf besides its state.
   struct Entry {
     bool opened = false;         // since the connection came up, and sells but for a moment
+    bool ever_opened = false;    // by this process
     int64_t retry_us = 0;        // unable: when it is asked again
     int64_t delay_us = 0;
     std::string living;          // the other incarnation's beat, as last told

@@ -3,7 +3,8 @@
 //   bit 63: 0 | 41 bits: ms since 2024-01-01 UTC | 10 bits: proxy.id | 12 bits: counter
 //
 // Ids of one proxy only rise, also when the clock goes back: the counter then runs ahead of the
-// clock until time has caught up, and start-up begins above the highest id in journal and receipts.
+// clock until time has caught up, and start-up begins above the highest id of its own in journal
+// and receipts. clock_watch.h sees to it that the milliseconds fit.
 #pragma once
 
 #include <atomic>
@@ -16,9 +17,12 @@ class OrderIds {
  public:
   explicit OrderIds(uint64_t proxy_id) : proxy_id_(proxy_id) {}
 
-  // No id up to and including `id` will be given out any more. Ids of other proxies count too, so
-  // that ids stay roughly in order of time. Any thread.
+  // No id of the time and counter of `id`, or an earlier one, will be given out any more. Any
+  // thread.
   void raise_above(uint64_t id);
+  // This proxy's id of the same time and counter. Only such are compared as numbers: between two
+  // proxies' ids of one millisecond the proxy decides.
+  uint64_t as_own(uint64_t id) const;
 
   // Reserves n ids; the i-th is at(first, i). Any thread, lock-free.
   uint64_t take(size_t n, int64_t wall_ms);

@@ -261,7 +261,8 @@ journal::RecordType record_type(Verb verb) {
 
 uint32_t append_facts(std::string& records, const std::vector<Operation>& operations,
                       const std::vector<ItemAnswer>& items, const std::vector<Verdict>& verdicts,
-                      uint64_t lane_sequence, int64_t time_ms, uint64_t& order_id_max) {
+                      uint64_t lane_sequence, int64_t time_ms, const OrderIds& ids,
+                      uint64_t& order_id_max) {
   uint32_t count = 0;
   size_t item = 0;
   for (size_t i = 0; i < operations.size(); ++i) {
@@ -291,7 +292,7 @@ uint32_t append_facts(std::string& records, const std::vector<Operation>& operat
     if (op.verb == Verb::kBuy || op.verb == Verb::kCreate)
       order_id_max = std::max(order_id_max, op.order_id);
     // Nor may what is made anew under this name seem to be older.
-    if (op.verb == Verb::kDelete) order_id_max = std::max(order_id_max, record.born);
+    if (op.verb == Verb::kDelete) order_id_max = std::max(order_id_max, ids.as_own(record.born));
     ++count;
   }
   return count;

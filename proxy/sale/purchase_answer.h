@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "proxy/sale/operation.h"
+#include "proxy/sale/order_ids.h"
 #include "proxy/sale/purchase_call.h"
 #include "proxy/sale/verdict.h"
 #include "shelves/packed_item.h"
@@ -60,6 +61,7 @@ Result<CallReceipt> parse_call_receipt(std::string_view receipt);
 // returns how many. order_id_max is raised to the highest id that the lane has given out in them.
 uint32_t append_facts(std::string& records, const std::vector<Operation>& operations,
                       const std::vector<ItemAnswer>& items, const std::vector<Verdict>& verdicts,
-                      uint64_t lane_sequence, int64_t time_ms, uint64_t& order_id_max);
+                      uint64_t lane_sequence, int64_t time_ms, const OrderIds& ids,
+                      uint64_t& order_id_max);
 
 }  // namespace sluice::proxy::sale

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/clock.h"
 #include "proxy/sale/replies.h"
 
 namespace sluice::proxy::sale {
@@ -57,11 +58,14 @@ void Sale::stop() {
 }
 
 bool Sale::ready() const {
+  if (shared_.veto.stands() || !shared_.clock.is_good(base::wall_ms())) return false;
   return std::all_of(sellers_.begin(), sellers_.end(),
                      [](const auto& seller) { return seller->ready(); });
 }
 
 std::string Sale::why_not_ready() const {
+  if (std::string why = shared_.veto.why(); !why.empty()) return why;
+  if (std::string fault = shared_.clock.fault(base::wall_ms()); !fault.empty()) return fault;
   for (const auto& seller : sellers_) {
     if (std::string why = seller->why_not_ready(); !why.empty()) return why;
   }

@@ -4,7 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
 
+#include "base/clock.h"
+#include "base/decimal.h"
+#include "journal/refusal.h"
+#include "journal/segment.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "shelves/shelf_of.h"
@@ -14,14 +19,14 @@ namespace {
 
 // Another lane in Redis would look empty, and the journal would be replayed into it once more; with
 // another number of shelves its items would be elsewhere.
-Status check_writer(const Settings& settings, const journal::RecoveryReport& report) {
+Status check_writer(const Settings& settings, uint64_t proxy_id,
+                    const journal::RecoveryReport& report) {
   const std::string& dir = settings.journal.dir;
   if (report.journal_id == 0) return {};
-  if (report.proxy_id != settings.proxy_id) {
+  if (report.proxy_id != proxy_id) {
     return Error(ErrorClass::kRefused, "the journal in " + dir + " was written by proxy.id " +
-                                           std::to_string(report.proxy_id) +
-                                           ", this is proxy.id " +
-                                           std::to_string(settings.proxy_id) +
+                                           std::to_string(report.proxy_id) + ", this is proxy.id " +
+                                           std::to_string(proxy_id) +
                                            "; set it back, or take another journal.dir");
   }
   if (report.shelves != settings.shelves) {
@@ -42,12 +47,21 @@ std::string host_name() {
   return host.empty() ? "unknown" : host;
 }
 
+// As configured; else the folder's own. Whoever leaves it out must not meet another who does, in
+// one MySQL: a new folder takes one at random, and the flusher registers it.
+uint64_t choose_proxy_id(const Settings& settings, base::FileSystem& files) {
+  if (settings.proxy_id) return *settings.proxy_id;
+  const auto segments = journal::list_segments(settings.journal.dir, files);
+  if (segments && !segments->empty()) return segments->back().header.proxy_id;
+  return std::random_device()() % 1024;
+}
+
 }  // namespace
 
-SaleSetup::SaleSetup(const Settings& settings, base::FileSystem& files, base::Registry& metrics,
-                     Fatal fatal)
-    : metrics_(metrics), order_ids_(settings.proxy_id) {
-  shared_.lane = std::to_string(settings.proxy_id);
+SaleSetup::SaleSetup(const Settings& settings, uint64_t proxy_id, base::FileSystem& files,
+                     base::Registry& metrics, Fatal fatal)
+    : metrics_(metrics), proxy_id_(proxy_id), order_ids_(proxy_id) {
+  shared_.lane = std::to_string(proxy_id);
   shared_.shelves = settings.shelves;
   shared_.incarnation = random_number();
   shared_.host = host_name();
@@ -68,10 +82,15 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
     const Settings& settings, base::FileSystem& files,
     std::vector<std::unique_ptr<upstream::IoThread>>& threads, base::Registry& metrics,
     FlusherPort& flusher, Fatal fatal) {
-  std::unique_ptr<SaleSetup> setup(new SaleSetup(settings, files, metrics, std::move(fatal)));
+  std::unique_ptr<SaleSetup> setup(
+      new SaleSetup(settings, choose_proxy_id(settings, files), files, metrics, std::move(fatal)));
   Sequences sequences(settings.shelves);
   const auto report = setup->recover(settings, sequences);
   if (!report) return report.error();
+  const int64_t now_ms = base::wall_ms();
+  if (!setup->shared_.clock.is_good(now_ms)) {
+    return Error(ErrorClass::kRefused, setup->shared_.clock.fault(now_ms));
+  }
   SLUICE_TRY(setup->open_journal(settings, metrics));
   for (auto& thread : threads) {
     setup->inboxes_.push_back(std::make_unique<upstream::Inbox>(*thread));
@@ -83,8 +102,9 @@ Result<std::unique_ptr<SaleSetup>> SaleSetup::open(
     if (known.lane_sequence == 0) continue;
     setup->sale_->know_shelf(shelf, known.lane_sequence, known.record);
   }
-  spdlog::info("journal {} in {}: {} records read, the last is {}", setup->shared_.journal_id,
-               settings.journal.dir, report->records, report->last_sequence);
+  spdlog::info("journal {} of proxy.id {} in {}: {} records read, the last is {}",
+               setup->shared_.journal_id, setup->proxy_id_, settings.journal.dir, report->records,
+               report->last_sequence);
   return setup;
 }
 
@@ -94,14 +114,16 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings,
   auto report = journal::recover(dir, *shared_.files, [&](const journal::Record& record) {
     sequences[shelves::shelf_of(record.item, settings.shelves)] = {record.lane_sequence,
                                                                    record.sequence};
+    shared_.clock.saw(record.time_ms);
   });
   if (!report) return report;
-  SLUICE_TRY(check_writer(settings, *report));
+  SLUICE_TRY(check_writer(settings, proxy_id_, *report));
   if (report->torn_bytes > 0) {
     spdlog::warn("journal: a torn tail of {} bytes was cut; it is kept in {}", report->torn_bytes,
                  report->torn_copy);
   }
   if (report->snapshot) {
+    shared_.clock.saw(report->snapshot->end_ms);
     const auto& known = report->snapshot->shelves;
     for (size_t shelf = 0; shelf < std::min(known.size(), sequences.size()); ++shelf) {
       uint64_t& last = sequences[shelf].lane_sequence;
@@ -115,7 +137,8 @@ Result<journal::RecoveryReport> SaleSetup::recover(const Settings& settings,
 
 Status SaleSetup::open_journal(const Settings& settings, base::Registry& metrics) {
   journal::WriterOptions writing = settings.journal;
-  writing.proxy_id = static_cast<uint32_t>(settings.proxy_id);
+  writing.proxy_id = static_cast<uint32_t>(proxy_id_);
+  base::parse_decimal(shared_.incarnation, writing.incarnation);
   writing.shelves = settings.shelves;
   writing.failed = [this](const Error& error) { shared_.fatal(error.at("journal")); };
   auto journal = journal::GroupCommit::start(writing, *shared_.files, metrics);
@@ -123,12 +146,13 @@ Status SaleSetup::open_journal(const Settings& settings, base::Registry& metrics
   journal_ = *std::move(journal);
   shared_.journal = journal_.get();
   shared_.journal_id = std::to_string(journal_->journal_id());
-  auto lanes = Lanes::open(writing.dir, *shared_.files, settings.proxy_id,
+  auto lanes = Lanes::open(writing.dir, *shared_.files, proxy_id_,
                            [this](const Error& error) { shared_.fatal(error); });
   if (!lanes) return lanes.error();
   lanes_ = *std::move(lanes);
   shared_.lanes = lanes_.get();
   if (!lanes_->peers().empty()) shared_.selling.store(true);
+  shared_.veto.set(journal::refusal(writing.dir, *shared_.files));
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 namespace sluice::proxy::sale {
 
 struct Settings {
-  uint64_t proxy_id = 0;
+  // Of the folder if it is not given; and if that is new, one at random.
+  std::optional<uint64_t> proxy_id;
   uint32_t shelves = 64;
   upstream::Endpoint redis;
   journal::WriterOptions journal;  // but for `failed`, which the setup fills in
@@ -52,12 +54,13 @@ class SaleSetup {
   };
   using Sequences = std::vector<Known>;  // by shelf
 
-  SaleSetup(const Settings& settings, base::FileSystem& files, base::Registry& metrics,
-            Fatal fatal);
+  SaleSetup(const Settings& settings, uint64_t proxy_id, base::FileSystem& files,
+            base::Registry& metrics, Fatal fatal);
   Result<journal::RecoveryReport> recover(const Settings& settings, Sequences& sequences);
   Status open_journal(const Settings& settings, base::Registry& metrics);
 
   SaleMetrics metrics_;
+  const uint64_t proxy_id_;
   OrderIds order_ids_;
   Shared shared_;
   std::unique_ptr<Lanes> lanes_;

@@ -1,5 +1,6 @@
 #include "proxy/sale/server_check.h"
 
+#include "base/decimal.h"
 #include "proxy/upstream/info.h"
 
 namespace sluice::proxy::sale {
@@ -12,6 +13,9 @@ Result<Server> check_server(std::string_view info, const std::string& where) {
   }
   Server server{info_value(info, "redis_version"), info_value(info, "role"),
                 info_value(info, "run_id"), info_value(info, "master_replid")};
+  int64_t time_us = 0;
+  if (base::parse_decimal(info_value(info, "server_time_usec"), time_us))
+    server.time_ms = time_us / 1000;
   if (server.role == "slave") return Error(ErrorClass::kUnavailable, "it is a read-only replica");
   const std::string policy = info_value(info, "maxmemory_policy");
   if (!policy.empty() && policy != "noeviction") {

@@ -12,6 +12,7 @@ namespace sluice::proxy::sale {
 struct Server {
   std::string version, role;
   std::string run_id, replication_id;
+  int64_t time_ms = 0;  // by its clock; 0: it does not tell
 
   // Of its process and history: after a restart, and in a failover, it is another one.
   std::string process() const { return run_id + ":" + replication_id; }

@@ -10,12 +10,14 @@
 #include "base/file.h"
 #include "base/metrics.h"
 #include "journal/group_commit.h"
+#include "proxy/sale/clock_watch.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
 #include "proxy/sale/slow_log.h"
 #include "proxy/sale/under_way.h"
 #include "proxy/sale/verdict.h"
+#include "proxy/sale/veto.h"
 
 namespace sluice::proxy::sale {
 
@@ -74,6 +76,8 @@ struct Shared {
   // False until this proxy has anything to do with a sale; till then Redis holds no key of ours.
   std::atomic<bool> selling{false};
   std::atomic<bool> intake_paused{false};
+  Veto veto;
+  ClockWatch clock;
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes

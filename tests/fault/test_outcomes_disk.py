@@ -220,7 +220,7 @@ def test_power_loss_is_made_good_by_the_receipts_of_a_redis_that_lives(lab, fsyn
     proxy.kill()
     (segment,) = lab.journal.glob("journal-*.segment")
     size = segment.stat().st_size
-    os.truncate(segment, 64)
+    os.truncate(segment, 80)
     os.truncate(segment, size)
     proxy.start()
     assert len(journaled(lab)) == 300
@@ -262,13 +262,13 @@ def sold_segments(lab):
 
 def test_a_flipped_byte_in_the_newest_segment_below_the_synced_mark_is_refused(lab, sold_segments):
     """Exit 3, naming segment and offset; nothing is changed, cut or skipped."""
-    said = damage_of(lab, sold_segments, lambda segments: flip(segments[-1], 64 + 60))
+    said = damage_of(lab, sold_segments, lambda segments: flip(segments[-1], 80 + 70))
     newest = max(lab.journal.glob("journal-*.segment"))
-    assert newest.name in said and "64" in said.split(newest.name)[1], said
+    assert newest.name in said and "80" in said.split(newest.name)[1], said
 
 
 @pytest.mark.parametrize("damage, named", [
-    (lambda segments: flip(segments[1], 64 + 60), "journal-000000000002.segment"),
+    (lambda segments: flip(segments[1], 80 + 70), "journal-000000000002.segment"),
     (lambda segments: segments[1].unlink(), "segment 2 is missing"),
     (lambda segments: segments[0].rename(segments[1]), "journal-000000000002.segment"),
     (lambda segments: flip(segments[1], 20), "journal-000000000002.segment"),

@@ -110,7 +110,7 @@ std::string check_second_start(SimFileSystem& fs, uint64_t last) {
   if (outcome.last_sequence != last + 1) return "second start: goes on elsewhere";
   if (Status stopped = (*commit)->stop(); !stopped) return stopped.error().message();
   commit->reset();
-  auto reader = journal::Reader::open(kDir, fs, {last + 1, 0, 0});
+  auto reader = journal::Reader::open(kDir, fs, last + 1);
   if (!reader) return "second start: " + reader.error().message();
   auto group = (*reader)->next();
   if (!group) return "second start: " + group.error().message();

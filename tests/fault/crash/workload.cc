@@ -117,7 +117,7 @@ void Workload::submit_all(SimFileSystem& fs, journal::GroupCommit& commit, int r
 // Reads what there is, and now and then compacts what it has read.
 std::string Workload::follow(SimFileSystem& fs, journal::GroupCommit& commit,
                              const std::atomic<int>& busy) {
-  auto reader = journal::Reader::open(kDir, fs, {position_, 0, 0});
+  auto reader = journal::Reader::open(kDir, fs, position_);
   if (!reader) return reader.error().message();
   journal::Compactor compactor(kDir, fs);
   for (bool last = false; !last;) {
@@ -127,7 +127,7 @@ std::string Workload::follow(SimFileSystem& fs, journal::GroupCommit& commit,
       auto group = (*reader)->next();
       if (!group) return group.error().message();
       if (!*group) break;
-      position_ = (*group)->next.sequence;
+      position_ = (*group)->end_sequence;
       fs.note(EventKind::kHandedOut, position_ - 1);
     }
     auto report = compactor.pass(position_, base::wall_ms() + ++pass_ * kPassStepMs, kRetainMs, 2);

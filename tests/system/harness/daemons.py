@@ -103,6 +103,7 @@ class Proxy(Daemon):
             "redis.servers": [f"127.0.0.1:{redis_port}"],
             "journal.dir": str(journal),
             "journal.segment_bytes": "4MiB",
+            "proxy.id": 0,
             **settings})
 
     def client(self, **kwargs):

@@ -145,7 +145,7 @@ TEST_F(JournalCommandTest, DamageIsNamedWithSegmentAndOffset) {
   }
   for (const char* command : {"verify", "dump"}) {
     EXPECT_EQ(run({command, dir_}), 3);
-    EXPECT_THAT(err_, HasSubstr(path + ", offset 64: "));
+    EXPECT_THAT(err_, HasSubstr(path + ", offset 80: "));
   }
 }
 

@@ -65,6 +65,15 @@ class FlusherTest : public testing::Test {
   }
   LoopEnd drain_once() { return RunningFlusher(options, true).wait(); }
 
+  // As a restored table would say it: one writer's checkpoint, or all.
+  void set_position(uint64_t position, const std::string& where = "") {
+    const uint64_t one[] = {position};
+    const auto found = journal::fingerprints(options.journal_dir, base::posix_file_system(), one);
+    ASSERT_TRUE(found.ok()) << found.error().message();
+    database.run("UPDATE sluice_checkpoint SET position = " + std::to_string(position) +
+                 ", fingerprint = " + std::to_string(found->front()) + where);
+  }
+
   // What must hold after every commit, for whatever was fed. "": it does.
   std::string broken_invariants() const {
     std::string wrong = database.ask(

@@ -27,6 +27,11 @@ class JournalFeeder {
     if (!recovered) ADD_FAILURE() << recovered.error().message();
     journal::WriterOptions options;
     options.dir = dir;
+    static uint32_t journals = 0;  // each is another proxy's
+    const bool is_new = !recovered || recovered->journal_id == 0;
+    options.proxy_id = is_new ? journals++ % 1024 : recovered->proxy_id;
+    static uint64_t starts = 0;
+    options.incarnation = ++starts;
     options.segment_bytes = segment_bytes;
     options.free_bytes_min = 0;
     auto started = journal::GroupCommit::start(options, fs, metrics_);
@@ -36,6 +41,8 @@ class JournalFeeder {
   ~JournalFeeder() {
     if (commit_) (void)commit_->stop();
   }
+
+  uint64_t journal_id() const { return commit_->journal_id(); }
 
   // The time of the records that follow.
   int64_t time_ms = base::wall_ms();

@@ -245,7 +245,7 @@ TEST_F(FolderFuzzTest, AnyDamageIsRefusedOrLeavesAPrefixOfTheRecords) {
     }
     spill(path, bytes);
     std::vector<uint64_t> read;
-    if (auto reader = Reader::open(dir_, fs_, {}); reader) {
+    if (auto reader = Reader::open(dir_, fs_, 1); reader) {
       for (auto group = (*reader)->next(); group && *group; group = (*reader)->next()) {
         for (const Record& record : (*group)->records) read.push_back(record.order_id - 1000);
       }

@@ -83,7 +83,7 @@ TEST_F(GroupCommitTest, ABatchIsNeverSplitOverFrames) {
   }
   ASSERT_EQ(outcomes.wait(40).size(), 40u);
   commit.reset();
-  auto reader = Reader::open(dir_, fs_, {});
+  auto reader = Reader::open(dir_, fs_, 1);
   ASSERT_TRUE(reader.ok());
   for (uint64_t sequence = 1; sequence <= 200;) {
     auto group = (*reader)->next();

@@ -167,7 +167,7 @@ TEST_F(TailRecoveryTest, HeadersOfCoveredSegmentsAreStillChecked) {
   spill(segment_path(2), damaged);
   EXPECT_THAT(refusal(), testing::HasSubstr(segment_path(2)));
   damaged = whole;
-  damaged[kSegmentHeaderBytes + 60] ^= 1;
+  damaged[kSegmentHeaderBytes + kFrameHeaderBytes + 12] ^= 1;
   spill(segment_path(2), damaged);
   EXPECT_EQ(refusal(), "") << "its records are in the snapshot";
   auto all = examine(dir_, fs_, [](const Record&) {});

@@ -148,7 +148,7 @@ class JournalTest : public testing::Test {
   // that their sequences are dense.
   std::vector<uint64_t> orders(uint64_t from = 1) {
     std::vector<uint64_t> found;
-    auto reader = Reader::open(dir_, unsynced_, {from});
+    auto reader = Reader::open(dir_, unsynced_, from);
     EXPECT_TRUE(reader.ok()) << reader.error().message();
     if (!reader) return found;
     for (uint64_t expected = from;;) {

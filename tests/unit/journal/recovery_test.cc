@@ -304,7 +304,7 @@ TEST_F(RecoveryTest, AGapAtTheFrontIsWhatTheJanitorLeaves) {
   EXPECT_EQ(report.last_sequence, 60u);
   EXPECT_EQ(report.order_id_max, 1060u);
   EXPECT_EQ(orders(before[1].first_sequence), range(before[1].first_sequence, 60));
-  auto below = Reader::open(dir_, fs_, {before[1].first_sequence - 1});
+  auto below = Reader::open(dir_, fs_, before[1].first_sequence - 1);
   ASSERT_FALSE(below.ok());
   EXPECT_EQ(below.error().cls(), ErrorClass::kCorrupt);
 }

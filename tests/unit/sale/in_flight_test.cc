@@ -144,7 +144,7 @@ class InFlightTest : public testing::Test {
   }
   size_t journaled() {
     size_t orders = 0;
-    auto reader = journal::Reader::open(folder_.path(), base::posix_file_system(), {});
+    auto reader = journal::Reader::open(folder_.path(), base::posix_file_system(), 1);
     EXPECT_TRUE(reader.ok());
     while (reader) {
       auto group = (*reader)->next();

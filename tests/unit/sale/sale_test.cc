@@ -25,7 +25,7 @@ class SaleTest : public testing::Test {
   // Orders in the journal: order id → quantity, cancelled ones taken out.
   std::map<uint64_t, int64_t> journal_orders() {
     std::map<uint64_t, int64_t> orders;
-    auto reader = journal::Reader::open(dir_, base::posix_file_system(), {});
+    auto reader = journal::Reader::open(dir_, base::posix_file_system(), 1);
     EXPECT_TRUE(reader.ok());
     while (true) {
       auto group = (*reader)->next();

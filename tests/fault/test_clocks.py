@@ -1,0 +1,119 @@
+"""Clocks that jump: ids never repeat, nothing waits for a time that does not come, and what cannot
+be told right is not sold."""
+
+import pytest
+from harness.clock import DAY_MS, HOUR_MS, Clock
+from harness.resp import RespError
+from harness.waiting import until
+
+YEAR_MS = 365 * DAY_MS
+
+
+@pytest.fixture(name="clock")
+def fixture_clock(lab):
+    return Clock(lab.folder / "clock")
+
+
+def started(lab, clock, redis, **settings):
+    return clock.of(lab.proxy(redis, start=False, **settings)).start()
+
+
+def buy(client, user, item="phone"):
+    return client("SECKILL.BUY", item, user, "REQ", "r")
+
+
+@pytest.mark.parametrize("ms, said", [(-27 * YEAR_MS, "from 2024-01-01"),
+                                      (68 * YEAR_MS, "to 2093-09-0")])
+def test_a_clock_outside_of_what_ids_hold_refuses_to_start(lab, clock, ms, said):
+    clock.turn(ms)
+    proxy = clock.of(lab.proxy(lab.redis(), start=False))
+    proxy.start(wait=False)
+    assert proxy.process.wait(20) == 3
+    log = proxy.process.log_tail()
+    assert "this machine's clock says" in log and said in log
+
+
+@pytest.mark.parametrize("ms", [-27 * YEAR_MS, 68 * YEAR_MS, -2 * DAY_MS])
+def test_a_clock_that_jumps_while_it_sells_stops_it_until_it_is_right(lab, clock, ms):
+    proxy = started(lab, clock, lab.redis())
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
+        first = int(buy(client, "ann")[1])
+        clock.turn(ms)
+        reply = buy(client, "bob")
+        assert isinstance(reply, RespError) and reply.prefix == "LOADING", reply
+        assert "this machine's clock says" in reply.text
+        ready = proxy.get("/readyz")
+        assert ready.status == 503 and "clock" in ready.text
+        clock.turn(0)
+        assert int(buy(client, "bob")[1]) > first
+        assert proxy.get("/readyz").status == 200
+
+
+def test_ids_rise_however_the_clock_is_turned_and_the_proxy_restarted(lab, clock):
+    """Hours ahead and back, with restarts in each: no id comes twice, none is out of its bits."""
+    proxy = started(lab, clock, lab.redis())
+    ids = []
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 1000) == "OK"
+    for n, ahead in enumerate((0, 2 * HOUR_MS, 0, -3 * HOUR_MS, 5 * HOUR_MS, HOUR_MS)):
+        clock.turn(ahead)
+        with proxy.client() as client:
+            ids += [int(buy(client, f"u{n}-{i}")[1]) for i in range(20)]
+        assert proxy.stop() == 0
+        proxy.start()
+    assert ids == sorted(set(ids)) and ids[-1] < 2 ** 63
+
+
+def test_two_proxies_one_of_them_hours_ahead(lab, clock):
+    """Each cancels what was bought through the other; no id is given twice after restarts."""
+    redis, database = lab.redis(), lab.database()
+    right = lab.proxy(redis, proxy__id=1, journal=lab.folder / "journal-1")
+    ahead = clock.of(lab.proxy(redis, start=False, proxy__id=2, journal=lab.folder / "journal-2"))
+    ahead.start()
+    bought = {}
+
+    def order(proxy, user):
+        with proxy.client() as client:
+            reply = until(lambda: None if isinstance(r := buy(client, user), RespError) else r,
+                          10, "the gate")
+            bought[user] = int(reply[1])
+
+    with right.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+    order(right, "r0")
+    clock.turn(2 * HOUR_MS)
+    order(ahead, "a0")
+    clock.turn(0)
+    for proxy, user in ((right, "a0"), (ahead, "r0")):
+        with proxy.client() as client:
+            reply = client("SECKILL.CANCEL", "phone", user, bought[user])
+            assert reply[0] == "OK", reply
+    for restart in range(2):
+        for n, proxy in enumerate((right, ahead)):
+            assert proxy.stop() == 0
+            proxy.start()
+            for i in range(5):
+                order(proxy, f"{restart}-{n}-{i}")
+    assert len(set(bought.values())) == len(bought)
+    for number in (1, 2):
+        done = lab.flusher(database, start=False, journal=lab.folder / f"journal-{number}").once()
+        assert done.returncode == 0, done.stderr
+    assert dict(database.query("SELECT user_id, order_id FROM orders")) == bought
+    assert database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (0,)
+    assert database.one("SELECT GROUP_CONCAT(user_id ORDER BY user_id) FROM orders "
+                        "WHERE status = 'cancelled'") == ("a0,r0",)
+
+
+def test_what_was_sold_by_a_clock_that_was_ahead_is_drained_by_its_age(lab, clock):
+    """Records from the future do not keep trigger.max_age silent for as long."""
+    redis, database = lab.redis(), lab.database()
+    proxy = started(lab, clock, redis)
+    clock.turn(20 * HOUR_MS)
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
+        assert buy(client, "ann")[0] == "OK"
+    clock.turn(0)
+    flusher = clock.of(lab.flusher(database, start=False, trigger__max_age="30s"))
+    flusher.start()
+    until(lambda: database.one("SELECT COUNT(*) FROM orders") == (1,), 10, "the drain")
