@@ -3,16 +3,25 @@
 // kDone, or what was wrong: failed or a difference found, bad arguments, damaged data.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
+
+#include "base/command_line.h"
 
 namespace sluice::ctl {
 
 inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
 
-int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump DIR
+int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump | adopt …
 int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...
 int reconcile_command(std::span<const std::string> args);  // reconcile.cc
 int schema_command(std::span<const std::string> args);     // schema.cc: print | apply
+
+// Of journal_command(): adopt.cc, ways_back.cc.
+void add_adopt_command(base::CommandLine& line, const char* name, const char* text);
+void add_redrain_command(base::CommandLine& line);
+void add_drop_command(base::CommandLine& line);
+void add_list_command(base::CommandLine& line);
 
 }  // namespace sluice::ctl

@@ -144,7 +144,11 @@ int dump_items(const std::string& dir) {
 }  // namespace
 
 int journal_command(std::span<const std::string> args) {
-  base::CommandLine line("Looks at a journal folder; changes nothing.", "sluice-ctl journal");
+  base::CommandLine line(
+      "Looks at a journal folder, and finds ways back if it, Redis or MySQL is not what it was. "
+      "What "
+      "changes anything first tells what it would do, and does it with --yes.",
+      "sluice-ctl journal");
   std::string dir;
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
   bool history = false, items = false;
@@ -167,6 +171,14 @@ int journal_command(std::span<const std::string> args) {
     if (items) return dump_items(dir);
     return history ? dump_history(dir, from, limit) : dump_segments(dir, from, limit);
   });
+  add_list_command(line);
+  add_adopt_command(line, "adopt",
+                    "the folder is lost, was rolled back, or is to be another proxy's: begin a new "
+                    "journal with all that it, Redis and MySQL still prove");
+  add_adopt_command(line, "repair",
+                    "the folder is damaged: the same; what cannot be read is listed by sequence");
+  add_redrain_command(line);
+  add_drop_command(line);
   return line.run(args);
 }
 

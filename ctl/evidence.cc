@@ -1,0 +1,339 @@
+#include "ctl/evidence.h"
+
+#include <algorithm>
+
+#include "base/decimal.h"
+#include "ctl/redis_items.h"
+#include "shelves/shelf_of.h"
+
+namespace sluice::ctl {
+namespace {
+
+using journal::Record;
+using journal::RecordType;
+
+constexpr size_t kItemsPerQuery = 200;
+
+// Ids of several proxies are compared by their time and counter.
+uint64_t without_proxy(uint64_t id) { return (id >> 22) << 12 | (id & 0xfff); }
+
+class Gathering {
+ public:
+  Gathering(const TakeOver& what, RedisConnection& redis, MysqlItems& mysql)
+      : what_(what), redis_(redis), mysql_(mysql) {}
+
+  Result<Evidence> run() {
+    for (const std::string& folder : what_.folders) SLUICE_TRY(read_folder(folder));
+    SLUICE_TRY(mysql_.begin());
+    SLUICE_TRY(read_others());
+    SLUICE_TRY(read_redis());
+    SLUICE_TRY(read_mysql());
+    return std::move(found_);
+  }
+
+ private:
+  bool is_of_lanes(uint64_t id) const { return what_.lanes.contains(journal::proxy_of_id(id)); }
+
+  void raise(uint64_t id) {
+    if (is_of_lanes(id) && without_proxy(id) > without_proxy(found_.order_id_max))
+      found_.order_id_max = id;
+  }
+
+  // ---- Folders.
+
+  Status read_folder(const std::string& folder) {
+    std::set<uint64_t> seen;  // of records that must not count twice
+    auto salvaged = journal::salvage(folder, base::posix_file_system(), [&](const Record& record) {
+      const bool adds_up =
+          record.type == RecordType::kCreate || record.type == RecordType::kRestock;
+      if (!adds_up || seen.insert(record.sequence).second) add(record);
+    });
+    if (!salvaged && salvaged.error().cls() == ErrorClass::kNotFound) {
+      found_.folders.emplace_back();
+      return {};
+    }
+    if (!salvaged) return salvaged.error();
+    if (salvaged->journal_id != 0) {
+      SLUICE_TRY(take_shelves(salvaged->shelves, folder));
+      raise(salvaged->order_id_max);
+    }
+    found_.folders.push_back(std::move(*salvaged));
+    return {};
+  }
+
+  Status take_shelves(uint32_t shelves, const std::string& where) {
+    if (found_.shelves == 0) found_.shelves = shelves;
+    if (found_.shelves == shelves) return {};
+    return Error(ErrorClass::kRefused, where + " has " + std::to_string(shelves) +
+                                           " shelves, another source " +
+                                           std::to_string(found_.shelves));
+  }
+
+  void add(const Record& record) {
+    ProvenItem& item = found_.items[{std::string(record.item), record.born}];
+    raise(record.born);
+    switch (record.type) {
+      case RecordType::kCreate:
+        item.is_created = true;
+        item.created_ms = record.time_ms;
+        item.initial = record.quantity;
+        item.folder_given += record.quantity;
+        set(item, record);
+        break;
+      case RecordType::kChange:
+        set(item, record);
+        break;
+      case RecordType::kRestock:
+        item.restocks.push_back({std::string(record.request), record.quantity, record.time_ms});
+        item.folder_given += record.quantity;
+        break;
+      case RecordType::kBuy:
+        add_order(item, record);
+        break;
+      case RecordType::kCancel: {
+        auto& orders = is_of_lanes(record.order_id) ? item.orders : item.cancels;
+        ProvenOrder& order = orders[record.order_id];
+        if (order.user.empty()) order.user = record.user;
+        if (order.quantity == 0) order.quantity = record.quantity;
+        cancel(order, record.time_ms, std::string(record.request));
+        break;
+      }
+      case RecordType::kClose:
+      case RecordType::kReopen:
+        set_state(item, record.type == RecordType::kClose, record.time_ms);
+        break;
+      case RecordType::kDelete:
+        item.is_deleted = true;
+        item.is_deleted_by_last |= record.quantity == 1;
+        break;
+    }
+  }
+
+  static void set(ProvenItem& item, const Record& record) {
+    item.limit = record.limit;
+    item.start_ms = record.start_ms;
+    item.end_ms = record.end_ms;
+    item.hold_ms = record.hold_ms;
+  }
+  static void set_state(ProvenItem& item, bool is_closed, int64_t time_ms) {
+    if (time_ms < item.state_ms) return;
+    item.is_closed = is_closed;
+    item.state_ms = time_ms;
+  }
+  static void cancel(ProvenOrder& order, int64_t time_ms, std::string request) {
+    if (order.is_cancelled) return;
+    order.is_cancelled = true;
+    order.cancelled_ms = time_ms;
+    order.cancel_request = std::move(request);
+  }
+  void add_order(ProvenItem& item, const Record& record) {
+    raise(record.order_id);
+    ProvenOrder& order = item.orders[record.order_id];
+    order.user = record.user;
+    order.request = record.request;
+    order.quantity = record.quantity;
+    order.time_ms = record.time_ms;
+    order.in_folder = true;
+    if (!record.fields.empty()) order.fields = record.fields;  // a snapshot leaves them out
+  }
+
+  // ---- The other proxies' journals.
+
+  Status read_others() {
+    if (what_.others.empty()) return {};
+    const auto checkpoints = mysql_.checkpoints();
+    if (!checkpoints) return checkpoints.error();
+    auto totals = JournalTotals::open(what_.others, *checkpoints, {});
+    if (!totals) return totals.error();
+    SLUICE_TRY(take_shelves(totals->shelves(), what_.others.front().dir));
+    SLUICE_TRY(totals->read());
+    others_ = totals->items();
+    return visit_journals(what_.others, *checkpoints, [this](const Record& record, bool) {
+      if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
+    });
+  }
+
+  int64_t given_by_others(const std::string& name, uint64_t born) const {
+    const auto item = others_.find(name);
+    return item == others_.end() || item->second.born != born ? 0 : item->second.sales.given;
+  }
+
+  // ---- Redis.
+
+  Status read_redis() {
+    const auto shelves = shelf_count(redis_);
+    if (!shelves) return shelves.error();
+    if (*shelves == 0) return {};
+    SLUICE_TRY(take_shelves(*shelves, "Redis"));
+    RedisItems items(redis_, *shelves);
+    const auto names = items.names();
+    if (!names) return names.error();
+    const std::vector<uint32_t> lanes(what_.lanes.begin(), what_.lanes.end());
+    const auto states = items.read(*names, lanes);
+    if (!states) return states.error();
+    for (size_t i = 0; i < names->size(); ++i) {
+      const RedisItem& state = (*states)[i];
+      if (!state.exists || !state.edited.empty()) continue;
+      for (const uint32_t lane : lanes) found_.redis_has_lanes |= batch_of(state.lanes, lane) > 0;
+      ProvenItem& item = take_state((*names)[i], state.state);
+      SLUICE_TRY(items.visit_buyers((*names)[i],
+                                    [&](const BuyerField& field) { take_buyer(item, field); }));
+    }
+    return {};
+  }
+
+  ProvenItem& take_state(const std::string& name, const shelves::PackedItem& state) {
+    ProvenItem& item = found_.items[{name, state.born}];
+    item.in_redis = true;
+    raise(state.born);
+    if (is_of_lanes(state.born) && !item.is_created) {
+      item.is_created = true;
+      item.created_ms = state.since_ms;
+    }
+    item.initial = state.initial;
+    item.limit = state.limit;
+    item.start_ms = state.start_ms;
+    item.end_ms = state.end_ms;
+    item.hold_ms = state.hold_ms;
+    item.redis_given = int64_t{state.stock} - given_by_others(name, state.born);
+    if (state.state != shelves::PackedItem::State::kDeleting) {
+      set_state(item, state.state == shelves::PackedItem::State::kClosed, state.since_ms);
+    }
+    return item;
+  }
+
+  void take_buyer(ProvenItem& item, const BuyerField& field) {
+    if (field.kind == BuyerField::Kind::kRestock) item.requests.insert(std::string(field.request));
+    if (field.kind != BuyerField::Kind::kOrder) return;
+    const bool is_ours = is_of_lanes(field.order_id);
+    if (!is_ours && (!field.is_cancelled || cancelled_by_others_.contains(field.order_id))) return;
+    ProvenOrder& order = (is_ours ? item.orders : item.cancels)[field.order_id];
+    raise(field.order_id);
+    order.in_redis = true;
+    if (order.user.empty()) order.user = field.user;
+    if (order.request.empty()) order.request = field.request;
+    order.quantity = field.quantity;
+    if (field.is_cancelled) cancel(order, 0, std::string(field.cancel_request));
+  }
+
+  // ---- MySQL.
+
+  Status read_mysql() {
+    const auto rows = mysql_.items({});
+    if (!rows) return rows.error();
+    const bool is_all = !found_.redis_has_lanes;  // Redis tells nothing of what there was
+    for (const auto& [name, row] : *rows) take_row(name, row, is_all);
+    std::vector<std::string> names;
+    for (const auto& [key, item] : found_.items) {
+      if (names.empty() || names.back() != std::get<0>(key)) names.push_back(std::get<0>(key));
+    }
+    for (size_t begin = 0; begin < names.size(); begin += kItemsPerQuery) {
+      const std::span<const std::string> some =
+          std::span(names).subspan(begin, std::min(kItemsPerQuery, names.size() - begin));
+      SLUICE_TRY(take_orders(mysql_.orders(some, {})));
+      SLUICE_TRY(take_orders(mysql_.dead_letters(some, {})));
+      SLUICE_TRY(take_early(mysql_.early_cancels(some, {})));
+    }
+    for (const uint32_t lane : what_.lanes) {
+      const auto highest = mysql_.highest_order_id(lane);
+      if (!highest) return highest.error();
+      raise(*highest);
+    }
+    return {};
+  }
+
+  // The newest of a name.
+  ProvenItem* newest(const std::string& name, uint64_t* born = nullptr) {
+    const auto behind = found_.items.upper_bound({name, UINT64_MAX});
+    if (behind == found_.items.begin()) return nullptr;
+    const auto item = std::prev(behind);
+    if (std::get<0>(item->first) != name) return nullptr;
+    if (born != nullptr) *born = std::get<1>(item->first);
+    return &item->second;
+  }
+
+  void take_row(const std::string& name, const MysqlItem& row, bool is_all) {
+    if (!row.has_row) return;
+    const auto others = others_.find(name);
+    const int64_t given = row.stock - (others == others_.end() ? 0 : others->second.drained.given);
+    ProvenItem* item = newest(name);
+    if (item == nullptr) {
+      const bool is_others = others != others_.end() && given == 0;
+      if (!is_all || is_others) return;
+      // Born as nothing known: the journal that is written gives it an id.
+      item = &found_.items[{name, others == others_.end() ? 0 : others->second.born}];
+      item->is_created = others == others_.end();
+      item->initial = item->folder_given = given;
+      item->limit = row.limit;
+      item->start_ms = row.start_ms;
+      item->end_ms = row.end_ms;
+    }
+    item->has_row = true;
+    item->mysql_given = given;
+    if (row.state_ms != 0) set_state(*item, row.is_closed, row.state_ms);
+  }
+
+  // The item that an order belongs to: where it was found before, else the newest of its name,
+  // unless that was born later.
+  ProvenOrder* order_of(const MysqlOrder& row) {
+    const auto first = found_.items.lower_bound({row.item, 0});
+    for (auto at = first; at != found_.items.end() && std::get<0>(at->first) == row.item; ++at) {
+      for (auto* orders : {&at->second.orders, &at->second.cancels}) {
+        const auto known = orders->find(row.order_id);
+        if (known != orders->end() && known->second.user == row.user) return &known->second;
+      }
+    }
+    uint64_t born = 0;
+    ProvenItem* item = newest(row.item, &born);
+    if (item == nullptr || without_proxy(row.order_id) < without_proxy(born)) return nullptr;
+    if (is_of_lanes(row.order_id)) return &item->orders[row.order_id];
+    if (!row.cancelled || cancelled_by_others_.contains(row.order_id)) return nullptr;
+    return &item->cancels[row.order_id];
+  }
+
+  Status take_orders(const Result<std::vector<MysqlOrder>>& rows) {
+    if (!rows) return rows.error();
+    for (const MysqlOrder& row : *rows) {
+      ProvenOrder* order = order_of(row);
+      if (order == nullptr) continue;
+      raise(row.order_id);
+      order->in_mysql = true;
+      if (order->user.empty()) order->user = row.user;
+      if (order->request.empty()) order->request = row.request;
+      if (order->quantity == 0) order->quantity = row.quantity;
+      if (order->time_ms == 0) order->time_ms = row.created_ms;
+      if (!row.cancelled) continue;
+      order->cancel_in_mysql = true;
+      cancel(*order, row.updated_ms, "");
+      if (order->cancelled_ms == 0) order->cancelled_ms = row.updated_ms;
+    }
+    return {};
+  }
+
+  Status take_early(const Result<std::vector<MysqlOrder>>& rows) {
+    if (!rows) return rows.error();
+    for (const MysqlOrder& row : *rows) {
+      ProvenOrder* order = order_of(row);
+      if (order == nullptr) continue;
+      if (order->user.empty()) order->user = row.user;
+      order->cancel_in_mysql = true;
+      cancel(*order, row.updated_ms, "");
+    }
+    return {};
+  }
+
+  const TakeOver& what_;
+  RedisConnection& redis_;
+  MysqlItems& mysql_;
+  Evidence found_;
+  JournalItems others_;
+  std::set<uint64_t> cancelled_by_others_;
+};
+
+}  // namespace
+
+Result<Evidence> gather_evidence(const TakeOver& what, RedisConnection& redis, MysqlItems& mysql) {
+  return Gathering(what, redis, mysql).run();
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,261 @@
+#include "ctl/new_journal.h"
+
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <random>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "journal/fingerprint.h"
+#include "journal/group_commit.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "shelves/shelf_of.h"
+
+namespace sluice::ctl {
+namespace {
+
+using journal::Record;
+using journal::RecordType;
+
+constexpr int64_t kIdEpochMs = 1'704'067'200'000;  // of order ids: 2024-01-01
+// Of one shelf: they share a lane sequence, and with it a chunk of a replay.
+constexpr size_t kBatchRecords = 500;
+constexpr size_t kBatchBytes = 128 << 10;
+
+uint64_t random_number() {
+  std::random_device random;
+  return (uint64_t{random()} << 32) | random();
+}
+
+class Writer {
+ public:
+  Writer(std::string dir, uint32_t proxy_id, const Evidence& evidence)
+      : dir_(std::move(dir)), proxy_id_(proxy_id), evidence_(evidence), batches_(evidence.shelves) {
+    journal_.incarnation = random_number();
+    // What is born here is born above all that the lanes have given out.
+    const auto now = static_cast<uint64_t>(base::wall_ms() - kIdEpochMs);
+    next_ms_ = std::max(now, (evidence.order_id_max >> 22) + 1);
+  }
+
+  Result<NewJournal> run() {
+    SLUICE_TRY(open());
+    // Creations come first in each phase, orders before their cancels.
+    in_mysql_ = true;
+    SLUICE_TRY(write_phase());
+    const uint64_t drained = last_sequence_;
+    in_mysql_ = false;
+    SLUICE_TRY(write_phase());
+    journal_.journal_id = commit_->journal_id();
+    SLUICE_TRY(commit_->stop());
+    commit_.reset();
+    journal_.position = drained + 1;
+    journal_.records = last_sequence_;
+    const uint64_t positions[] = {journal_.position};
+    const auto fingerprint = journal::fingerprints(dir_, base::posix_file_system(), positions);
+    if (!fingerprint) return fingerprint.error();
+    journal_.fingerprint = fingerprint->front();
+    return journal_;
+  }
+
+ private:
+  struct Batch {
+    uint64_t lane_sequence = 0;  // of the last one written
+    std::string records;
+    uint32_t count = 0;
+  };
+
+  Status open() {
+    base::FileSystem& fs = base::posix_file_system();
+    auto recovered = journal::recover(dir_, fs, [](const Record&) {});
+    if (!recovered) return recovered.error();
+    if (recovered->journal_id != 0) {
+      return Error(ErrorClass::kExists, dir_ + " holds a journal already");
+    }
+    journal::WriterOptions options;
+    options.dir = dir_;
+    options.proxy_id = proxy_id_;
+    options.shelves = evidence_.shelves;
+    options.incarnation = journal_.incarnation;
+    options.fsync = journal::FsyncPolicy::kNo;  // stop() syncs all
+    options.bytes_max = INT64_MAX;
+    auto commit = journal::GroupCommit::start(options, fs, metrics_);
+    if (!commit) return commit.error();
+    commit_ = std::move(*commit);
+    return {};
+  }
+
+  Status write_phase() {
+    for (const auto& [key, item] : evidence_.items) {
+      name_ = std::get<0>(key);
+      born_ = std::get<1>(key);
+      if (born_ == 0) born_ = born_here(name_);
+      SLUICE_TRY(write_item(item));
+    }
+    for (Batch& batch : batches_) SLUICE_TRY(submit(batch));
+    return {};
+  }
+
+  // The same in both phases.
+  uint64_t born_here(const std::string& name) {
+    uint64_t& id = born_ids_[name];
+    if (id == 0) id = next_ms_++ << 22 | uint64_t{proxy_id_} << 12;
+    return id;
+  }
+
+  Status write_item(const ProvenItem& item) {
+    SLUICE_TRY(write_stock(item));
+    for (const auto& [id, order] : item.orders) SLUICE_TRY(write_order(id, order));
+    for (const auto& [id, order] : item.cancels) SLUICE_TRY(write_cancel(id, order));
+    if (in_mysql_) return {};
+    if (item.state_ms != 0 && (item.is_closed || item.state_ms > item.created_ms)) {
+      Record record;
+      record.type = item.is_closed ? RecordType::kClose : RecordType::kReopen;
+      record.time_ms = item.state_ms;
+      SLUICE_TRY(add(record));
+    }
+    if (!item.is_deleted) return {};
+    Record record;
+    record.type = RecordType::kDelete;
+    record.quantity = item.is_deleted_by_last ? 1 : 0;
+    record.time_ms = base::wall_ms();
+    return add(record);
+  }
+
+  // Of what was given, MySQL has the part that comes first, as far as its row tells.
+  Status write_stock(const ProvenItem& item) {
+    int64_t so_far = 0;
+    const auto is_due = [&](int64_t quantity) {
+      so_far += quantity;
+      return (item.has_row && so_far <= item.mysql_given) == in_mysql_;
+    };
+    if (item.is_created && is_due(item.initial)) {
+      Record record;
+      record.type = RecordType::kCreate;
+      record.quantity = item.initial;
+      record.time_ms = item.created_ms;
+      record.limit = item.limit;
+      record.start_ms = item.start_ms;
+      record.end_ms = item.end_ms;
+      record.hold_ms = item.hold_ms;
+      SLUICE_TRY(add(record));
+    }
+    std::set<std::string> requests = item.requests;
+    for (const ProvenItem::Restock& restock : item.restocks) {
+      requests.erase(restock.request);
+      if (is_due(restock.quantity)) {
+        SLUICE_TRY(add_restock(restock.quantity, restock.request, restock.time_ms));
+      }
+    }
+    if (const int64_t rest = item.given() - so_far; rest != 0 && is_due(rest)) {
+      SLUICE_TRY(add_restock(rest, "", base::wall_ms()));
+    }
+    if (in_mysql_) return {};
+    // What they gave is in the rest; they must not give it again.
+    for (const std::string& request : requests) {
+      SLUICE_TRY(add_restock(0, request, base::wall_ms()));
+    }
+    return {};
+  }
+
+  Status add_restock(int64_t quantity, const std::string& request, int64_t time_ms) {
+    Record record;
+    record.type = RecordType::kRestock;
+    record.quantity = quantity;
+    record.request = request;
+    record.time_ms = time_ms;
+    return add(record);
+  }
+
+  Status write_order(uint64_t id, const ProvenOrder& order) {
+    if (order.in_mysql == in_mysql_ && !is_cancel_alone(order)) {
+      Record record = record_of(RecordType::kBuy, id, order);
+      record.time_ms = order.time_ms != 0 ? order.time_ms : time_of(id);
+      record.request = order.request;
+      record.fields = order.fields;
+      SLUICE_TRY(add(record));
+      if (!in_mysql_) {
+        ++journal_.to_drain_orders;
+        if (!order.in_folder) ++journal_.without_fields;
+      }
+    }
+    return order.is_cancelled ? write_cancel(id, order) : Status();
+  }
+
+  // Of which nobody knows more than that it was cancelled.
+  static bool is_cancel_alone(const ProvenOrder& order) {
+    return !order.in_folder && !order.in_redis && !order.in_mysql;
+  }
+
+  Status write_cancel(uint64_t id, const ProvenOrder& order) {
+    if (order.cancel_in_mysql != in_mysql_) return {};
+    Record record = record_of(RecordType::kCancel, id, order);
+    record.time_ms = order.cancelled_ms != 0 ? order.cancelled_ms : base::wall_ms();
+    record.request = order.cancel_request;
+    return add(record);
+  }
+
+  static Record record_of(RecordType type, uint64_t id, const ProvenOrder& order) {
+    Record record;
+    record.type = type;
+    record.user = order.user;
+    record.order_id = id;
+    record.quantity = order.quantity;
+    return record;
+  }
+  static int64_t time_of(uint64_t id) { return static_cast<int64_t>(id >> 22) + kIdEpochMs; }
+
+  Status add(Record record) {
+    Batch& batch = batches_[shelves::shelf_of(name_, evidence_.shelves)];
+    if (batch.count == kBatchRecords || batch.records.size() > kBatchBytes) {
+      SLUICE_TRY(submit(batch));
+    }
+    if (batch.count == 0) ++batch.lane_sequence;
+    record.item = name_;
+    record.born = born_;
+    record.lane_sequence = batch.lane_sequence;
+    journal::append_record(batch.records, record);
+    ++batch.count;
+    return {};
+  }
+
+  // One after the other: this is not the sale.
+  Status submit(Batch& batch) {
+    if (batch.count == 0) return {};
+    std::promise<journal::CommitOutcome> done;
+    commit_->submit(std::move(batch.records), std::exchange(batch.count, 0), 0, order_id_max(),
+                    [&done](const journal::CommitOutcome& outcome) { done.set_value(outcome); });
+    batch.records.clear();
+    const journal::CommitOutcome outcome = done.get_future().get();
+    if (!outcome.status) return outcome.status;
+    last_sequence_ = outcome.last_sequence;
+    return {};
+  }
+
+  // As an id of this proxy, above which it goes on.
+  uint64_t order_id_max() const { return (next_ms_ << 22) | uint64_t{proxy_id_} << 12; }
+
+  const std::string dir_;
+  const uint32_t proxy_id_;
+  const Evidence& evidence_;
+  NewJournal journal_;
+  base::Registry metrics_;
+  std::unique_ptr<journal::GroupCommit> commit_;
+  std::vector<Batch> batches_;  // by shelf
+  std::map<std::string, uint64_t> born_ids_;
+  uint64_t next_ms_ = 0;
+  uint64_t last_sequence_ = 0;
+  bool in_mysql_ = false;  // the phase
+  std::string name_;       // the item that is being written
+  uint64_t born_ = 0;
+};
+
+}  // namespace
+
+Result<NewJournal> write_journal(const std::string& dir, uint32_t proxy_id,
+                                 const Evidence& evidence) {
+  return Writer(dir, proxy_id, evidence).run();
+}
+
+}  // namespace sluice::ctl
