@@ -1,7 +1,7 @@
 // `sluice-ctl journal adopt | repair`: takes the history of one proxy, or of several, over into a
 // new journal, from what is left of their folders, from Redis and from MySQL.
 //
-//   look (changes nothing) ─► tell ─► --yes: new folder beside the old one ─► MySQL: the old
+//   look (changes nothing) ─► tell ─► new folder beside the old one ─► MySQL: the old
 //   journals are retired, the new one registered ─► the folders change places ─► Redis: the lanes
 //   are taken away, the shelves to be made anew from the journals
 //
@@ -17,6 +17,7 @@
 #include "base/command_line.h"
 #include "base/decimal.h"
 #include "ctl/commands.h"
+#include "ctl/comparison.h"
 #include "ctl/evidence.h"
 #include "ctl/journal_registry.h"
 #include "ctl/new_journal.h"
@@ -36,7 +37,7 @@ struct AdoptArguments {
   std::string dir;
   std::vector<std::string> configs, also, sets;
   std::string proxy_id;
-  bool yes = false;
+  bool dry_run = false;
 };
 
 using base::invalid;
@@ -82,10 +83,10 @@ class Adoption {
     SLUICE_TRY(registry.connect());
     const auto registered = registry.of_lanes(what_.lanes);
     if (!registered) return registered.error();
-    SLUICE_TRY(check(*evidence));
+    SLUICE_TRY(complete(*evidence, *registered));
     tell(*evidence, *registered);
-    if (!arguments_.yes) {
-      std::printf("\nNothing was changed. To do it: the same command with --yes.\n");
+    if (arguments_.dry_run) {
+      std::printf("\nA dry run: nothing was changed.\n");
       return {};
     }
     const std::string next = dir_ + ".adopting";
@@ -98,7 +99,7 @@ class Adoption {
     SLUICE_TRY(change_places(next));
     SLUICE_TRY(lanes.take_over(what_.lanes, lane_));
     tell_next(*made);
-    return {};
+    return compare(*redis);
   }
 
  private:
@@ -184,14 +185,15 @@ class Adoption {
     return {};
   }
 
-  Status check(const Evidence& evidence) const {
-    if (evidence.shelves == 0) {
-      return Error(ErrorClass::kNotFound,
-                   "neither a folder nor Redis tells anything of these proxies; with nothing but "
-                   "MySQL there is no telling how many shelves there were: set sale.shelves, let "
-                   "a new folder begin, and sell on from there");
+  // Where neither a folder nor Redis tells it, MySQL does.
+  static Status complete(Evidence& evidence, const std::vector<RegisteredJournal>& registered) {
+    for (const RegisteredJournal& one : registered) {
+      if (evidence.shelves == 0) evidence.shelves = one.shelves;
     }
-    return {};
+    if (evidence.shelves != 0) return {};
+    return Error(ErrorClass::kNotFound,
+                 "neither a folder, nor Redis, nor MySQL knows these proxies: there is nothing to "
+                 "take over; start the proxy with a new folder");
   }
 
   std::set<uint64_t> journal_ids(const Evidence& evidence) const {
@@ -217,7 +219,7 @@ class Adoption {
              std::to_string(one.proxy_id) + ", host " + one.host + ")";
     }
     std::printf(
-        "What would be done: a new journal in %s, of proxy.id %u; the old folder stays "
+        "To be done: a new journal in %s, of proxy.id %u; the old folder stays "
         "beside it\n",
         dir_.c_str(), lane_);
     if (!ids.empty()) std::printf("  MySQL: retired: %s\n", ids.c_str());
@@ -307,6 +309,30 @@ class Adoption {
     return {};
   }
 
+  // MySQL with the new journal. Redis is made anew when the proxy starts.
+  Status compare(RedisConnection& redis) {
+    Sources sources = sources_;
+    sources.journals = what_.others;
+    sources.journals.push_back({dir_, lane_});
+    MysqlItems mysql(sources.mysql, sources.orders);
+    const auto found = Comparer(sources, redis, mysql).run({}, {});
+    if (!found) return found.error().at("the new journal cannot be compared with MySQL");
+    size_t differ = 0;
+    for (const ItemComparison& item : found->items) {
+      for (const Difference& one : item.differences) {
+        if (one.side != Side::kMysql) continue;
+        std::printf("%s: MySQL: %s\n", item.name.c_str(), one.text.c_str());
+        ++differ;
+      }
+    }
+    if (differ == 0) {
+      std::printf("MySQL agrees with the new journal, as far as it is drained.\n");
+      return {};
+    }
+    return Error(ErrorClass::kUnavailable,
+                 "MySQL differs from the new journal: see above, and sluice-ctl reconcile --fix");
+  }
+
   void tell_next(const NewJournal& made) const {
     std::printf("\nDone: journal %llu in %s has %llu records; the flusher will drain %llu orders",
                 static_cast<unsigned long long>(made.journal_id), dir_.c_str(),
@@ -356,7 +382,7 @@ void add_adopt_command(base::CommandLine& line, const char* name, const char* te
   adopt.option("--set", &arguments->sets, "override a key of these files; repeatable")
       .type_name("KEY=VALUE")
       .one_value_each();
-  adopt.flag("--yes", &arguments->yes, "do it; without, only tell what would be done");
+  adopt.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
   adopt.does([arguments] {
     const Status done = Adoption(*arguments).run();
     return done ? kDone : adopt_failed(done.error());

@@ -147,7 +147,7 @@ int journal_command(std::span<const std::string> args) {
   base::CommandLine line(
       "Looks at a journal folder, and finds ways back if it, Redis or MySQL is not what it was. "
       "What "
-      "changes anything first tells what it would do, and does it with --yes.",
+      "changes anything first tells what it does; with --dry-run it does no more.",
       "sluice-ctl journal");
   std::string dir;
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();

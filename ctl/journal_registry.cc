@@ -27,10 +27,11 @@ Status JournalRegistry::connect() {
 Result<std::vector<RegisteredJournal>> JournalRegistry::query(const std::string& where) {
   std::vector<sql::Row> rows;
   const auto failure = connection_.query(
-      "SELECT j.journal_id, j.proxy_id, j.host, j.updated_at, j.retired, MIN(c.position)"
+      "SELECT j.journal_id, j.proxy_id, j.host, j.updated_at, j.retired, MIN(c.position),"
+      " j.shelves"
       " FROM sluice_journal j LEFT JOIN sluice_checkpoint c ON c.journal_id = j.journal_id" +
           where +
-          " GROUP BY j.journal_id, j.proxy_id, j.host, j.updated_at, j.retired"
+          " GROUP BY j.journal_id, j.proxy_id, j.host, j.updated_at, j.retired, j.shelves"
           " ORDER BY j.proxy_id, j.created_at",
       rows);
   connection_.rollback();
@@ -48,6 +49,7 @@ Result<std::vector<RegisteredJournal>> JournalRegistry::query(const std::string&
     journal.updated_at = row[3].value_or("");
     journal.is_retired = number_in(row[4]) != 0;
     if (row[5]) journal.position = number_in(row[5]);
+    journal.shelves = static_cast<uint32_t>(number_in(row[6]));
   }
   return journals;
 }

@@ -17,6 +17,7 @@ namespace sluice::ctl {
 struct RegisteredJournal {
   uint64_t journal_id = 0;
   uint32_t proxy_id = 0;
+  uint32_t shelves = 0;
   std::string host;
   std::string updated_at;  // when a flusher said last that it drains it
   bool is_retired = false;

@@ -17,6 +17,7 @@
 #include "ctl/config_file.h"
 #include "ctl/redis_connection.h"
 #include "ctl/redis_items.h"
+#include "ctl/redis_lanes.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
@@ -242,6 +243,21 @@ Status forget_on(RedisConnection& redis, uint32_t shelf, const std::string& id) 
   return refused ? Status(*refused) : Status();
 }
 
+// Once nothing waits for it, what Redis holds of its sales is proven by nobody: if Redis lost that,
+// the units would come back as unsold, and its buyers' requests as new ones.
+Status check_proven_elsewhere(RedisConnection& redis, Lane lane) {
+  const auto held = RedisLanes(redis).shelves_held_by(lane);
+  if (!held) return held.error();
+  if (*held == 0) return {};
+  const std::string id = std::to_string(lane);
+  return Error(ErrorClass::kRefused,
+               "proxy " + id + " has sold from " + std::to_string(*held) +
+                   " shelves that have items, and only its journal proves it: have another proxy "
+                   "take that over first (sluice-ctl journal adopt --also), or delete the items; "
+                   "without its folder: --also " +
+                   id);
+}
+
 Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
   const auto shelves = shelves_of(redis);
   if (!shelves) return shelves.error();
@@ -256,6 +272,7 @@ Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
     if (!alive->contains(lane)) continue;
     return invalid("proxy " + std::to_string(lane) + " is running; stop it first");
   }
+  for (const Lane lane : lanes) SLUICE_TRY(check_proven_elsewhere(redis, lane));
   for (const Lane lane : lanes) {
     const std::string id = std::to_string(lane);
     for (uint32_t shelf = 0; shelf < *shelves; ++shelf) SLUICE_TRY(forget_on(redis, shelf, id));

@@ -23,7 +23,7 @@ struct WayArguments {
   std::string dir, flusher;
   uint64_t journal_id = 0;
   std::vector<std::string> configs, sets;
-  bool yes = false;
+  bool dry_run = false;
 };
 
 int way_failed(const Error& error) {
@@ -42,7 +42,7 @@ int way_failed(const Error& error) {
 }
 
 void tell_unchanged() {
-  std::printf("\nNothing was changed. To do it: the same command with --yes.\n");
+  std::printf("\nA dry run: nothing was changed.\n");
 }
 
 // A flusher's file tells where MySQL is.
@@ -94,7 +94,7 @@ Status drop(const WayArguments& arguments) {
   }
   std::printf(
       "Journal %s of proxy.id %u, on host %s, last seen %s UTC: %s\n"
-      "What would be done: it is retired, which sets its proxy.id free. Its orders stay. What "
+      "To be done: it is retired, which sets its proxy.id free. Its orders stay. What "
       "its folder has and MySQL lacks is never drained, and a proxy that still sells with it "
       "sells nothing more once its flusher has noticed.\n",
       std::to_string(one->journal_id).c_str(), one->proxy_id, one->host.c_str(),
@@ -102,7 +102,7 @@ Status drop(const WayArguments& arguments) {
       one->position.value_or(1) == 1
           ? "nothing of it was ever drained"
           : ("drained below record " + std::to_string(*one->position)).c_str());
-  if (!arguments.yes) {
+  if (arguments.dry_run) {
     tell_unchanged();
     return {};
   }
@@ -144,7 +144,7 @@ void tell_redrain(const Folder& folder, const std::optional<RegisteredJournal>& 
         base::utc_text(folder.files.snapshot->retired_ms).c_str());
   }
   std::printf(
-      "What would be done: what MySQL lacks of the snapshot is put in (sluice-ctl reconcile "
+      "To be done: what MySQL lacks of the snapshot is put in (sluice-ctl reconcile "
       "--fix); the flusher then goes on with record %s.\n",
       std::to_string(folder.first_sequence()).c_str());
 }
@@ -173,7 +173,7 @@ Status redrain(const WayArguments& arguments) {
   }
   SLUICE_TRY(check_needs_redrain(folder, known));
   tell_redrain(folder, known);
-  if (!arguments.yes) {
+  if (arguments.dry_run) {
     tell_unchanged();
     return {};
   }
@@ -223,7 +223,7 @@ void add_drop_command(base::CommandLine& line) {
   drop_line.option("ID", &arguments->journal_id, "the journal, as `list` prints it").required();
   drop_line.option("--config", &arguments->flusher, "a flusher's file").required();
   add_common(drop_line, *arguments);
-  drop_line.flag("--yes", &arguments->yes, "do it; without, only tell what would be done");
+  drop_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
   drop_line.does([arguments] { return end_of(drop(*arguments)); });
 }
 
@@ -242,7 +242,7 @@ void add_redrain_command(base::CommandLine& line) {
       .type_name("FILE")
       .one_value_each();
   add_common(redrain_line, *arguments);
-  redrain_line.flag("--yes", &arguments->yes, "do it; without, only tell what would be done");
+  redrain_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
   redrain_line.does([arguments] { return end_of(redrain(*arguments)); });
 }
 

@@ -1,0 +1,352 @@
+"""The ways back of docs/operations.md: a folder that is lost, rolled back, damaged or another
+proxy's, a proxy that is retired, a MySQL that was restored. Nothing told is lost or told twice
+after them, and reconcile agrees."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+from harness.daemons import BIN, ROOT
+from harness.lab import HOLD
+from harness.resp import RespError
+from harness.waiting import until
+
+GIVEN = 1000
+PAGE = pathlib.Path(ROOT, "docs/operations.md").read_text()
+
+
+def commands(title):
+    """What docs/operations.md prints under a heading."""
+    section = PAGE.split(f"\n### {title}\n")[1].split("\n### ")[0]
+    blocks = section.split("```\n")[1::2]
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def bought(client, user, *more):
+    """The id of the order that this buyer's one request gets, now or again."""
+    def answered():
+        reply = client("SECKILL.BUY", "phone", user, "REQ", "r", "FIELDS", "note", user, *more)
+        return None if isinstance(reply, RespError) and reply.prefix == "LOADING" else reply
+    reply = until(answered, 20, "the gate")
+    assert reply[0] == "OK", (user, reply)
+    return int(reply[1])
+
+
+def sell(proxy, first, last, *more):
+    with proxy.client() as client:
+        return {f"u{n}": bought(client, f"u{n}", *more) for n in range(first, last + 1)}
+
+
+class Shop:
+    """One Redis, one MySQL, and proxies with a held flusher each."""
+
+    def __init__(self, lab, proxies=1):
+        self.lab = lab
+        self.redis, self.database = lab.redis(), lab.database()
+        self.proxies, self.flushers = [], []
+        for number in range(proxies):
+            # Under the names that the page has.
+            suffix = "" if number == 0 else str(number + 1)
+            folder = lab.folder / f"journal{suffix}"
+            self.flushers.append(lab.flusher(self.database, start=False, journal=folder, **HOLD))
+            self.proxies.append(lab.proxy(self.redis, journal=folder, proxy__id=number))
+            (lab.folder / f"proxy{suffix}.toml").symlink_to(self.proxies[-1].config)
+            (lab.folder / f"flusher{suffix}.toml").symlink_to(self.flushers[-1].config)
+        with self.proxies[0].client() as client:
+            assert client("SECKILL.CREATE", "phone", "STOCK", GIVEN - 100, "LIMIT", 3) == "OK"
+            assert client("SECKILL.RESTOCK", "phone", 100, "REQ", "more")[0] == "OK"
+        self.told = {}
+
+    @property
+    def proxy(self):
+        return self.proxies[0]
+
+    @property
+    def journal(self):
+        return self.lab.folder / "journal"
+
+    def configs(self, *numbers):
+        words = []
+        for number in numbers or range(len(self.proxies)):
+            words += ["--config", self.proxies[number].config,
+                      "--config", self.flushers[number].config]
+        return words
+
+    def drain(self, *numbers):
+        for number in numbers or range(len(self.flushers)):
+            done = self.flushers[number].once()
+            assert done.returncode == 0, done.stderr
+
+    def run(self, line):
+        """A command as the page prints it."""
+        env = dict(os.environ, PATH=f"{BIN}:{os.environ['PATH']}")
+        return subprocess.run(line, shell=True, cwd=self.lab.folder, env=env, timeout=120,
+                              capture_output=True, text=True)
+
+    def way(self, title, **names):
+        """Goes the page's way; what the last command said."""
+        *looks, look, does = commands(title)
+        for name, value in names.items():
+            look, does = look.replace(name, value), does.replace(name, value)
+        for other in looks:
+            assert self.run(other).returncode in (0, 3)
+        assert look == does + " --dry-run"
+        # A beat may be younger: the proxy was killed less than two seconds ago.
+        told = until(lambda: None if "beat on" in (done := self.run(look)).stderr else done,
+                     10, "the last beat is old")
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert "nothing was changed" in told.stdout, told.stdout
+        done = self.run(does)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def check(self, *proxies, cancelled=(), given=GIVEN):
+        """Everything told is a row, once; every buyer gets his order again; the stock is right."""
+        proxies = proxies or self.proxies
+        with proxies[0].client() as client:
+            for user, order in self.told.items():
+                assert bought(client, user) == order if user not in cancelled else True, user
+            stock = dict(zip(*[iter(client("SECKILL.STOCK", "phone"))] * 2))
+            live = len(self.told) - len(cancelled)
+            assert (stock["stock"], stock["sold"]) == (given, live), stock
+            reply = client("SECKILL.RESTOCK", "phone", 100, "REQ", "more")
+            assert reply == ["OK", given - live], "a restock's REQ gave twice"
+        numbers = [self.proxies.index(proxy) for proxy in proxies]
+        self.drain(*numbers)
+        assert dict(self.database.query("SELECT user_id, order_id FROM orders")) == self.told
+        assert self.database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (0,)
+        rows = self.database.query("SELECT stock, sold FROM items WHERE item_id = 'phone'")
+        assert rows == ((given, live),)
+        found = self.lab.ctl("reconcile", *self.configs(*numbers))
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_a_rolled_back_machine_is_taken_over(lab):
+    """Journal and Redis were put back, and sold on; MySQL has what was sold since the copy."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 50)
+    shop.drain()
+    for daemon in (shop.proxy, shop.redis):
+        assert daemon.stop() == 0
+    for folder in (shop.journal, shop.redis.folder):
+        shutil.copytree(folder, lab.folder / "saved" / folder.name)
+    shop.redis.start()
+    shop.proxy.start()
+    shop.told |= sell(shop.proxy, 51, 120)
+    shop.drain()
+    for daemon in (shop.proxy, shop.redis):
+        assert daemon.stop() == 0
+    for folder in (shop.journal, shop.redis.folder):
+        shutil.rmtree(folder)
+        shutil.copytree(lab.folder / "saved" / folder.name, folder)
+    shop.redis.start()
+    shop.proxy.start()
+    shop.told |= sell(shop.proxy, 201, 230)
+    assert shop.flushers[0].once().returncode == 3
+    assert shop.proxy.stop() == 0
+    said = shop.way("The folder is an older copy, or was rolled back")
+    assert "will drain 30 orders" in said
+    shop.proxy.start()
+    shop.check()
+    notes = dict(shop.database.query("SELECT user_id, JSON_VALUE(fields, '$.note') FROM orders"))
+    assert notes == {user: user for user in shop.told}, "the folder had the FIELDS of the fork"
+
+
+def test_a_lost_folder_is_made_good_by_redis_and_mysql(lab):
+    """Half of it was drained; what was not is known to Redis, without FIELDS."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 50)
+    shop.drain()
+    shop.told |= sell(shop.proxy, 51, 90)
+    with shop.proxy.client() as client:
+        for user in ("u3", "u60"):
+            assert client("SECKILL.CANCEL", "phone", user, shop.told[user])[0] == "OK"
+    shop.proxy.kill()
+    shutil.rmtree(shop.journal)
+    said = shop.way("The folder is lost")
+    assert "will drain 40 orders, 40 of them without the FIELDS" in said
+    shop.proxy.start()
+    shop.check(cancelled=("u3", "u60"))
+    assert shop.database.query("SELECT user_id FROM orders WHERE status = 'cancelled' "
+                               "ORDER BY order_id") == (("u3",), ("u60",))
+
+
+def test_folder_and_redis_are_lost_and_mysql_has_all(lab):
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 60)
+    with shop.proxy.client() as client:
+        assert client("SECKILL.CANCEL", "phone", "u3", shop.told["u3"])[0] == "OK"
+    shop.drain()
+    assert shop.proxy.stop() == 0
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shutil.rmtree(shop.journal)
+    shop.way("The folder is lost")
+    shop.proxy.start()
+    with shop.proxy.client() as client:  # its REQ is not in MySQL: it gives once more
+        until(lambda: client("SECKILL.STOCK", "phone")[0] == "item", 20, "the gate")
+        assert client("SECKILL.RESTOCK", "phone", 100, "REQ", "more") == ["OK", 1100 - 59]
+    shop.check(cancelled=("u3",), given=1100)
+
+
+def test_a_damaged_folder_is_repaired_by_what_redis_knows(lab):
+    """A flipped byte below the synced mark refuses the start; the records behind it are kept, and
+    those in its frame come from Redis."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 20)
+    shop.drain()
+    shop.told |= sell(shop.proxy, 21, 60)
+    assert shop.proxy.stop() == 0
+    (segment,) = shop.journal.glob("journal-*.segment")
+    bytes_ = bytearray(segment.read_bytes())
+    at = bytes_.index(b"u30")
+    bytes_[at] ^= 1
+    segment.write_bytes(bytes_)
+    shop.proxy.start(wait=False)
+    assert shop.proxy.process.wait(20) == 3
+    told = lab.ctl("journal", "repair", shop.journal, *shop.configs(), "--dry-run")
+    assert "damaged: " in told.stdout and "lost there: records 32 to 32" in told.stdout, told.stdout
+    said = shop.way("A segment is damaged")
+    assert "will drain 40 orders, 1 of them without the FIELDS" in said
+    shop.proxy.start()
+    shop.check()
+
+
+def test_a_proxy_goes_on_with_another_number(lab):
+    """proxy.id was changed in the file: the journal of the old one is taken over."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 40)
+    shop.drain()
+    shop.told |= sell(shop.proxy, 41, 50)
+    assert shop.proxy.stop() == 0
+    shop.proxy.settings["proxy.id"] = 5
+    shop.proxy.write_config()
+    shop.proxy.start(wait=False)
+    assert shop.proxy.process.wait(20) == 3
+    assert "was written by proxy.id 0, this is proxy.id 5" in shop.proxy.process.log()
+    shop.way("Another proxy.id")
+    shop.proxy.start()
+    shop.told |= sell(shop.proxy, 51, 60)
+    assert all(order >> 12 & 1023 == (5 if int(user[1:]) > 50 else 0)
+               for user, order in shop.told.items())
+    shop.check()
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.check()
+
+
+def test_a_retired_proxy_is_handed_over_to_a_survivor(lab):
+    """Drained and stopped, and then a part of the other's journal: when Redis loses everything its
+    sales do not come back as unsold, and its buyers get their orders."""
+    shop = Shop(lab, proxies=2)
+    shop.told |= sell(shop.proxies[0], 1, 30)
+    shop.told |= sell(shop.proxies[1], 31, 70)
+    with shop.proxies[0].client() as client:  # through the one what was bought through the other
+        assert client("SECKILL.CANCEL", "phone", "u40", shop.told["u40"])[0] == "OK"
+    shop.drain()
+    for proxy in shop.proxies:
+        assert proxy.stop() == 0
+    refused = lab.ctl("peers", "forget", "1", "--config", shop.proxies[0].config)
+    assert refused.returncode == 1 and "journal adopt" in refused.stderr, refused.stderr
+    shop.way("A proxy is retired")
+    shop.proxies[0].start()
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.check(shop.proxies[0], cancelled=("u40",))
+    shop.proxies[1].start(wait=False)
+    shop.proxies[1].wait_listening()
+    with shop.proxies[1].client() as client:
+        reply = client("SECKILL.BUY", "phone", "late", "REQ", "r")
+        assert isinstance(reply, RespError) and "was taken over" in reply.text, reply
+
+
+def test_a_proxy_whose_machine_is_gone_is_taken_over_by_its_number(lab):
+    """Nobody has its folder any more; what Redis and MySQL prove of it goes to the survivor."""
+    shop = Shop(lab, proxies=2)
+    shop.told |= sell(shop.proxies[0], 1, 30)
+    shop.told |= sell(shop.proxies[1], 31, 50)
+    shop.drain()
+    shop.told |= sell(shop.proxies[1], 51, 70)
+    shop.proxies[1].kill()
+    shutil.rmtree(lab.folder / "journal2")
+    assert shop.proxies[0].stop() == 0
+    shop.way("A proxy's machine is gone")
+    shop.proxies[0].start()
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.check(shop.proxies[0])
+
+
+def test_a_mysql_restored_from_an_old_backup_is_redrained(lab):
+    """The segments that it lacks are deleted; the snapshot has their orders."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 30)
+    shop.drain()
+    tables = ("orders", "items", "sluice_checkpoint", "sluice_journal")
+    for table in tables:
+        shop.database.query(f"CREATE TABLE saved_{table} AS SELECT * FROM `{table}`"
+                            if table != "sluice_journal" else
+                            "CREATE TABLE saved_sluice_journal AS SELECT journal_id, proxy_id, "
+                            "shelves, host, incarnation, retired, created_at, updated_at "
+                            "FROM sluice_journal")
+    assert shop.proxy.stop() == 0
+    shop.proxy.settings["journal.segment_bytes"] = "1MiB"
+    shop.proxy.write_config()
+    shop.proxy.start()
+    fat = [word for name in "abcd" for word in (name, "x" * 1000)]
+    shop.told |= sell(shop.proxy, 31, 900, *fat)
+    shop.flushers[0].settings["journal.retain"] = "0s"
+    shop.flushers[0].write_config()
+    shop.drain()
+    first = min(shop.journal.glob("journal-*.segment")).name
+    assert first != "journal-000000000001.segment"
+    for table in tables:
+        shop.database.query(f"DELETE FROM `{table}`")
+    for table in tables[:3]:
+        shop.database.query(f"INSERT INTO `{table}` SELECT * FROM saved_{table}")
+    shop.database.query("INSERT INTO sluice_journal (journal_id, proxy_id, shelves, host, "
+                        "incarnation, retired, created_at, updated_at) "
+                        "SELECT * FROM saved_sluice_journal")
+    done = shop.flushers[0].once()
+    assert done.returncode == 3 and "sluice-ctl journal redrain" in done.stderr, done.stderr
+    assert "Done" in shop.way("MySQL was restored from an older backup")
+    shop.drain()
+    until(lambda: shop.proxy.get("/readyz").status == 200, 10, "the proxy sells again")
+    shop.check()
+
+
+def test_a_ghost_journal_is_dropped(lab):
+    """A journal that will never come back keeps its proxy.id and stands in reconcile's way."""
+    shop = Shop(lab)
+    ghost = lab.proxy(lab.redis(), journal=lab.folder / "ghost", proxy__id=9)
+    with ghost.client() as client:
+        assert client("SECKILL.CREATE", "lamp", "STOCK", 1) == "OK"
+    flusher = lab.flusher(shop.database, start=False, journal=lab.folder / "ghost", **HOLD)
+    assert flusher.once().returncode == 0
+    assert ghost.stop() == 0
+    listed = lab.ctl("journal", "list", "--config", flusher.config)
+    (row,) = [line.split() for line in listed.stdout.splitlines() if line.split()[1] == "9"]
+    assert row[2] == "no"
+    assert "Done" in shop.way("A journal that will never come back", ID=row[0])
+    assert lab.ctl("journal", "list", "--config", flusher.config).stdout.count(" yes ") == 1
+    done = flusher.once()
+    assert done.returncode == 3 and "was retired in this database" in done.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (("adopt", "nowhere"), "--config"),
+    (("drop", "1"), "--config"),
+])
+def test_what_is_missing_is_named(lab, words, said):
+    done = lab.ctl("journal", *words)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_a_folder_in_use_is_not_taken_over(lab):
+    shop = Shop(lab)
+    done = lab.ctl("journal", "adopt", shop.journal, *shop.configs())
+    assert done.returncode == 3 and "is in use; stop its proxy" in done.stderr
+    done = lab.ctl("journal", "adopt", lab.folder, *shop.configs())
+    assert done.returncode == 2 and "is the journal.dir of no proxy given" in done.stderr
