@@ -197,6 +197,8 @@ Result<Comparison> Comparer::judge_all(const Repairer& repair) {
     }
     if (retired) {
       comparison.retired.push_back(name);
+      const bool is_there = item.redis.exists || item.mysql.has_row;
+      if (is_there) comparison.retired_but_there.push_back(name);
     } else {
       comparison.items.push_back(std::move(item));
     }

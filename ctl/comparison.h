@@ -48,14 +48,18 @@ struct ItemComparison {
   uint64_t unjournaled = 0;
   std::vector<std::string> notes;
   std::vector<Difference> differences;
+  std::vector<std::string> uncompared;  // what of it could not be compared, and why
 
   bool differs(Side side) const;
+  // No difference is known, but it is not known that there is none either.
+  bool cannot_tell() const { return differences.empty() && !uncompared.empty(); }
 };
 
 struct Comparison {
   std::vector<ItemComparison> items;  // by name
   // Items of which a journal does not tell everything any more: not compared.
   std::vector<std::string> retired;
+  std::vector<std::string> retired_but_there;  // of these, those that Redis or `items` still has
   // Journals that have drained into the database too, and are not given.
   std::vector<uint64_t> journals_not_given;
 };

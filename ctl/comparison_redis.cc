@@ -77,7 +77,7 @@ class RedisDifferences {
   void judge_buyers() {
     const RedisItem& redis = item_.redis;
     if (!redis.buyers) {
-      item_.notes.push_back("Redis: it is being sold; its buyers were not compared");
+      item_.uncompared.push_back("Redis: its buyers, since it is being sold");
     } else if (!same_orders(*redis.buyers, item_.journal.sales)) {
       add("buyers", buyers_text(*redis.buyers, item_.journal.sales));
     } else if (redis.edited.empty() && redis.state.fields != redis.buyer_fields) {

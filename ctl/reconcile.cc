@@ -55,6 +55,15 @@ ItemFilter differing_items(const Comparison& comparison) {
   return items;
 }
 
+// What is looked at again: a purchase may have come between two looks at one item.
+ItemFilter unsettled_items(const Comparison& comparison) {
+  ItemFilter items = differing_items(comparison);
+  for (const ItemComparison& item : comparison.items) {
+    if (item.cannot_tell()) items.insert(item.name);
+  }
+  return items;
+}
+
 // Replaces the items of `names` by what a later look found.
 void replace(Comparison& comparison, const ItemFilter& names, Comparison later) {
   std::erase_if(comparison.items,
@@ -76,7 +85,7 @@ class Reconciler {
     auto comparison = look(filter);
     if (!comparison) return comparison;
     for (int i = 1; i < kLooks; ++i) {
-      const ItemFilter names = differing_items(*comparison);
+      const ItemFilter names = unsettled_items(*comparison);
       if (names.empty()) break;
       std::this_thread::sleep_for(kLookInterval);
       auto again = look(names);
@@ -191,7 +200,8 @@ int reconcile(const Options& options) {
   const std::string text =
       options.json ? json_text(*comparison, fix) : table_text(*comparison, fix);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  return differing_items(*comparison).empty() ? kDone : kFailed;
+  const bool is_known = comparison->retired_but_there.empty();
+  return is_known && unsettled_items(*comparison).empty() ? kDone : kFailed;
 }
 
 constexpr const char* kDescription =
@@ -212,12 +222,14 @@ constexpr const char* kFooter =
     "         set as drained, items.sold to the sum of the live orders\n"
     "It never deletes: orders that no journal knows, and orders that were changed, are only "
     "reported.\n"
+    "\nOf an item it says `agrees`, `differs`, or `cannot be compared`, and what and why.\n"
     "\nExamples:\n"
     "  sluice-ctl reconcile --config conf/proxy.toml --config conf/flusher.toml\n"
     "  sluice-ctl reconcile --config proxy1.toml --config flusher1.toml --config proxy2.toml\n"
     "             --config flusher2.toml --item phone --fix\n\n"
-    "Exit codes: 0 all agree; 1 there are differences, or a server cannot be reached; 2 bad\n"
-    "arguments; 3 a journal is damaged, or does not belong to this database.";
+    "Exit codes: 0 all agree; 1 there are differences, something cannot be compared, or a server\n"
+    "cannot be reached; 2 bad arguments; 3 a journal is damaged, or does not belong to this\n"
+    "database.";
 
 }  // namespace
 

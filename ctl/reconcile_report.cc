@@ -19,12 +19,15 @@ struct Sums {
   uint64_t fixable = 0;  // items with at least one difference that --fix repairs
   uint64_t waiting = 0;
   uint64_t dead = 0;
+  uint64_t unknown = 0;  // items of which it cannot be told
 };
 
 Sums sums_of(const Comparison& comparison) {
   Sums sums;
+  sums.unknown = comparison.retired_but_there.size();
   for (const ItemComparison& item : comparison.items) {
     sums.differ += item.differences.empty() ? 0 : 1;
+    sums.unknown += item.cannot_tell() ? 1 : 0;
     sums.fixable += std::any_of(item.differences.begin(), item.differences.end(),
                                 [](const Difference& one) { return one.fixable; });
     sums.waiting += item.journal.waiting;
@@ -47,7 +50,9 @@ Cells journal_cells(const ItemComparison& item) {
           std::to_string(all.cancelled.orders),
           std::to_string(item.journal.waiting),
           std::to_string(item.mysql.dead.bought.orders),
-          item.differences.empty() ? "agrees" : "differs"};
+          item.cannot_tell()         ? "cannot be compared"
+          : item.differences.empty() ? "agrees"
+                                     : "differs"};
 }
 
 Cells redis_cells(const ItemComparison& item) {
@@ -102,15 +107,18 @@ void append_words(std::string& out, const ItemComparison& item) {
     out += one.fixable ? "" : " (--fix leaves it)";
     out += '\n';
   }
+  for (const std::string& what : item.uncompared) out += "    not compared: " + what + "\n";
   for (const std::string& note : item.notes) out += "    " + note + "\n";
 }
 
 std::string summary_line(const Comparison& comparison) {
   const Sums sums = sums_of(comparison);
   std::string line = plural(comparison.items.size(), "item") + ": ";
-  line += sums.differ == 0   ? "all agree"
-          : sums.differ == 1 ? "1 differs"
-                             : std::to_string(sums.differ) + " differ";
+  line += sums.differ == 0 && sums.unknown > 0 ? "none differs"
+          : sums.differ == 0                   ? "all agree"
+          : sums.differ == 1                   ? "1 differs"
+                                               : std::to_string(sums.differ) + " differ";
+  if (sums.unknown > 0) line += "; " + std::to_string(sums.unknown) + " cannot be compared";
   line += "; " + plural(sums.waiting, "record") + " waiting to be drained, " +
           plural(sums.dead, "order") + " dead-lettered";
   if (!comparison.retired.empty()) {
@@ -174,6 +182,10 @@ json::value mysql_json(const MysqlItem& mysql) {
   return object;
 }
 
+json::array strings_json(const std::vector<std::string>& strings) {
+  return json::array(strings.begin(), strings.end());
+}
+
 json::object item_json(const ItemComparison& item) {
   const Sales& all = item.journal.all;
   const Sales& drained = item.journal.drained;
@@ -191,7 +203,8 @@ json::object item_json(const ItemComparison& item) {
   json::array notes;
   for (const std::string& note : item.notes) notes.emplace_back(note);
   return {{"item", item.name},
-          {"agrees", item.differences.empty()},
+          {"agrees", item.differences.empty() && item.uncompared.empty()},
+          {"cannot_be_compared", strings_json(item.uncompared)},
           {"journal", sales_json(all)},
           {"redis", redis_json(item)},
           {"mysql", mysql_json(item.mysql)},
@@ -202,10 +215,6 @@ json::object item_json(const ItemComparison& item) {
                                          {"units", item.mysql.dead.bought.units}}},
           {"differences", std::move(differences)},
           {"notes", std::move(notes)}};
-}
-
-json::array strings_json(const std::vector<std::string>& strings) {
-  return json::array(strings.begin(), strings.end());
 }
 
 }  // namespace
@@ -236,6 +245,11 @@ std::string table_text(const Comparison& comparison, const FixReport& fix) {
     out += "note: journal " + std::to_string(journal_id) +
            " has drained into this database too; the files of its proxy are not given\n";
   }
+  for (const std::string& name : comparison.retired_but_there) {
+    out += name +
+           ": cannot be compared: a journal has retired its part of it, and Redis or MySQL's "
+           "items still has it; SECKILL.DELETE takes it away\n";
+  }
   out += fix_lines(fix) + summary_line(comparison);
   if (sums.fixable > 0 && !fix.tried) {
     out += "The journal's figures are believed; --fix repairs what they prove.\n";
@@ -263,6 +277,7 @@ std::string json_text(const Comparison& comparison, const FixReport& fix) {
   }
   object["summary"] = json::object{{"items", comparison.items.size()},
                                    {"differ", sums.differ},
+                                   {"cannot_be_compared", sums.unknown},
                                    {"waiting_records", sums.waiting},
                                    {"dead_lettered_orders", sums.dead}};
   return json::serialize(object) + "\n";
