@@ -1,6 +1,7 @@
 #include "ctl/evidence.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/decimal.h"
 #include "ctl/redis_items.h"
@@ -13,6 +14,7 @@ using journal::Record;
 using journal::RecordType;
 
 constexpr size_t kItemsPerQuery = 200;
+constexpr int64_t kFollowOthersUs = 5'000'000;
 
 // Ids of several proxies are compared by their time and counter.
 uint64_t without_proxy(uint64_t id) { return (id >> 22) << 12 | (id & 0xfff); }
@@ -25,7 +27,7 @@ class Gathering {
   Result<Evidence> run() {
     for (const std::string& folder : what_.folders) SLUICE_TRY(read_folder(folder));
     SLUICE_TRY(mysql_.begin());
-    SLUICE_TRY(read_others());
+    SLUICE_TRY(open_others());
     SLUICE_TRY(read_redis());
     SLUICE_TRY(read_mysql());
     return std::move(found_);
@@ -139,23 +141,37 @@ class Gathering {
 
   // ---- The other proxies' journals.
 
-  Status read_others() {
+  // They may run. What Redis has of them is counted exactly up to there: read before Redis is, and
+  // followed after.
+  Status open_others() {
     if (what_.others.empty()) return {};
-    const auto checkpoints = mysql_.checkpoints();
+    auto checkpoints = mysql_.checkpoints();
     if (!checkpoints) return checkpoints.error();
-    auto totals = JournalTotals::open(what_.others, *checkpoints, {});
+    checkpoints_ = std::move(*checkpoints);
+    auto totals = JournalTotals::open(what_.others, checkpoints_, {});
     if (!totals) return totals.error();
-    SLUICE_TRY(take_shelves(totals->shelves(), what_.others.front().dir));
-    SLUICE_TRY(totals->read());
-    others_ = totals->items();
-    return visit_journals(what_.others, *checkpoints, [this](const Record& record, bool) {
+    others_.emplace(std::move(*totals));
+    SLUICE_TRY(take_shelves(others_->shelves(), what_.others.front().dir));
+    return others_->read();
+  }
+
+  Status follow_others(const std::map<std::string, Lanes, std::less<>>& targets) {
+    if (!others_) return {};
+    SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
+    return visit_journals(what_.others, checkpoints_, [this](const Record& record, bool) {
       if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
     });
   }
 
+  const JournalItem* of_others(const std::string& name) const {
+    if (!others_) return nullptr;
+    const auto item = others_->items().find(name);
+    return item == others_->items().end() ? nullptr : &item->second;
+  }
+
   int64_t given_by_others(const std::string& name, uint64_t born) const {
-    const auto item = others_.find(name);
-    return item == others_.end() || item->second.born != born ? 0 : item->second.sales.given;
+    const JournalItem* item = of_others(name);
+    return item == nullptr || item->born != born ? 0 : item->sales.given;
   }
 
   // ---- Redis.
@@ -163,7 +179,7 @@ class Gathering {
   Status read_redis() {
     const auto shelves = shelf_count(redis_);
     if (!shelves) return shelves.error();
-    if (*shelves == 0) return {};
+    if (*shelves == 0) return follow_others({});
     SLUICE_TRY(take_shelves(*shelves, "Redis"));
     RedisItems items(redis_, *shelves);
     const auto names = items.names();
@@ -171,6 +187,13 @@ class Gathering {
     const std::vector<uint32_t> lanes(what_.lanes.begin(), what_.lanes.end());
     const auto states = items.read(*names, lanes);
     if (!states) return states.error();
+    std::map<std::string, Lanes, std::less<>> targets;
+    for (size_t i = 0; i < names->size(); ++i) {
+      for (const JournalSource& other : what_.others) {
+        targets[(*names)[i]][other.lane] = batch_of((*states)[i].lanes, other.lane);
+      }
+    }
+    SLUICE_TRY(follow_others(targets));
     for (size_t i = 0; i < names->size(); ++i) {
       const RedisItem& state = (*states)[i];
       if (!state.exists || !state.edited.empty()) continue;
@@ -254,15 +277,15 @@ class Gathering {
 
   void take_row(const std::string& name, const MysqlItem& row, bool is_all) {
     if (!row.has_row) return;
-    const auto others = others_.find(name);
-    const int64_t given = row.stock - (others == others_.end() ? 0 : others->second.drained.given);
+    const JournalItem* others = of_others(name);
+    const int64_t given = row.stock - (others == nullptr ? 0 : others->drained.given);
     ProvenItem* item = newest(name);
     if (item == nullptr) {
-      const bool is_others = others != others_.end() && given == 0;
+      const bool is_others = others != nullptr && given == 0;
       if (!is_all || is_others) return;
       // Born as nothing known: the journal that is written gives it an id.
-      item = &found_.items[{name, others == others_.end() ? 0 : others->second.born}];
-      item->is_created = others == others_.end();
+      item = &found_.items[{name, others == nullptr ? 0 : others->born}];
+      item->is_created = others == nullptr;
       item->initial = item->folder_given = given;
       item->limit = row.limit;
       item->start_ms = row.start_ms;
@@ -326,7 +349,8 @@ class Gathering {
   RedisConnection& redis_;
   MysqlItems& mysql_;
   Evidence found_;
-  JournalItems others_;
+  Checkpoints checkpoints_;
+  std::optional<JournalTotals> others_;
   std::set<uint64_t> cancelled_by_others_;
 };
 

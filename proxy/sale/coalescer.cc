@@ -230,7 +230,7 @@ ShelfBatch Coalescer::build_batch(Shelf& shelf, int64_t now_ms) {
 
 void Coalescer::call_script(Shelf& shelf, ShelfBatch& batch, bool by_sha) {
   shelf.synced.arrived(shared_.journal->synced_sequence());
-  const std::string writer = shared_.writer();
+  const std::string writer = shared_.writer(shelf.epoch());
   CallWords words({shelf.number, shared_.lane, writer, shelf.epoch(), batch.expected,
                    shelf.synced.last_lane_sequence()},
                   batch.payload);

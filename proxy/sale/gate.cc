@@ -22,8 +22,7 @@ using upstream::Reply;
 using State = Shelf::State;
 
 // The places of gate.lua's reply.
-constexpr size_t kVerdict = 0, kEpoch = 1, kApplied = 2, kAbout = 3, kWait = 4, kFirst = 5,
-                 kReceipts = 7;
+constexpr size_t kVerdict = 0, kEpoch = 1, kApplied = 2, kAbout = 3, kWait = 4;
 
 constexpr int64_t kRetryFirstUs = 250'000, kRetryLastUs = 5'000'000;
 constexpr int64_t kQuietUs = 1'000'000;  // between two bursts of log lines
@@ -37,10 +36,6 @@ std::string without(std::string_view lanes, std::string_view lane) {
     if (each != lane) left += (left.empty() ? "" : ",") + std::string(each);
   }
   return left;
-}
-
-std::string place(const Shelf& shelf) {
-  return "shelf " + std::to_string(shelf.number) + " (" + shelf.key + ")";
 }
 
 }  // namespace
@@ -66,6 +61,7 @@ Gate::Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisCl
 
 void Gate::lost(const std::string& why) {
   process_.clear();
+  ++connects_;
   dormant_ = opening_ = false;
   asked_ = 0;
   roster_.lost();
@@ -168,19 +164,23 @@ void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
   if (!shelf.in_flight().empty()) flags += 'r';
   events_.doubted(shelf);
   shelf.move(State::kAsking, "Redis and the journal are being compared");
+  call(shelf, std::move(flags), edited_item);
+}
+
+void Gate::call(Shelf& shelf, std::string flags, std::string_view edited_item) {
   ++asked_;
   std::vector<std::string> words{"2", shelf.key, shelf.receipts_key};
   if (!edited_item.empty()) {
     words[0] = "3";
     words.push_back(shelves::buyers_key(shelf.number, edited_item));
   }
-  words.insert(words.end(),
-               {shared_.lane, std::to_string(shelf.lane_sequence()),
-                std::to_string(entry_of(shelf).complete_from), process_, random_number(),
-                shared_.journal_id, shared_.incarnation, shared_.host,
-                std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-                std::to_string(base::monotonic_us()), entry_of(shelf).waits_for,
-                entry_of(shelf).to_bring});
+  words.insert(words.end(), {shared_.lane, std::to_string(shelf.lane_sequence()),
+                             std::to_string(entry_of(shelf).complete_from), process_,
+                             random_number(), shared_.journal_id, shared_.incarnation, shared_.host,
+                             std::to_string(shared_.shelves), shared_.lanes->known(), flags,
+                             std::to_string(base::monotonic_us()), entry_of(shelf).waits_for,
+                             entry_of(shelf).to_bring, shared_.standings->of(shelf.number),
+                             std::to_string(shared_.standings->forgotten(shelf.number))});
   eval_script(redis_, shared_.scripts.gate, std::move(words),
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;
@@ -195,12 +195,12 @@ void Gate::answered(Shelf& shelf, const Reply& reply) {
   if (shelf.state() != State::kAsking) return;  // it was refused otherwise meanwhile
   if (reply.is_error()) return refused(shelf, reply.text());
   uint64_t epoch = 0, applied = 0;
-  if (reply.size() < kReceipts || !base::parse_decimal(reply.at(kEpoch).text(), epoch) ||
+  if (reply.size() < kAnswerReceipts || !base::parse_decimal(reply.at(kEpoch).text(), epoch) ||
       !base::parse_decimal(reply.at(kApplied).text(), applied)) {
     return contradicts(shelf, "Redis answers the gate's script with what is no answer");
   }
   base::failpoint(base::Failpoint::kGateAfterEpoch);
-  refusals_.over(place(shelf), base::monotonic_us());
+  refusals_.over(shelf.place(), base::monotonic_us());
   const std::string_view verdict = reply.at(kVerdict).text(), about = reply.at(kAbout).text();
   if (refuses(shelf, verdict, about)) return;
   shelf.set_epoch(epoch);
@@ -209,6 +209,7 @@ void Gate::answered(Shelf& shelf, const Reply& reply) {
   events_.put_back(shelf);
   const std::string lanes = without(reply.at(kWait).text(), shared_.lane);
   if (verdict == "WAIT") return wait(shelf, lanes);
+  if (verdict == "NOTE") return note(shelf);
   if (verdict == "BEHIND") {
     ++count_.behind;
     return hold(shelf, State::kReplaying,
@@ -217,110 +218,19 @@ void Gate::answered(Shelf& shelf, const Reply& reply) {
   open(shelf);
 }
 
-// Verdicts with which nothing was written.
-bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view about) {
-  if (verdict == "FOREIGN") {
-    shared_.fatal(Error(
-        ErrorClass::kRefused,
-        "Redis at " + redis_.endpoint().text() + " knows proxy.id " + shared_.lane +
-            " with another journal (" + std::string(about) + ", this one is " +
-            shared_.journal_id +
-            "); start with the journal.dir that holds it, or take a proxy.id that was never used "
-            "with this Redis"));
-    return true;
-  }
-  if (verdict == "SHELVES") {
-    shared_.fatal(other_shelves(redis_.endpoint().text(), about, shared_.shelves));
-    return true;
-  }
-  if (verdict == "ALIVE") {
-    alive(shelf, about);
-  } else if (verdict == "JOIN") {
-    hold(shelf, State::kWaiting,
-         "waiting for " + proxies_text(about) + " to learn of this one (" + forget_hint(about) +
-             ")");
-  } else if (verdict == "EDITED") {
-    contradicts(shelf, place(shelf) + " was edited in Redis, or is older there than the journal "
-                       "can make good, and not all of its orders can be brought back: undo it");
-  } else {
-    return false;
-  }
-  return true;
-}
-
-// Another incarnation of this lane wrote a moment ago. If it beats again it lives, and this one
-// must not; else it has just died, and this one takes over once its beat is old.
-void Gate::alive(Shelf& shelf, std::string_view about) {
-  Entry& entry = entry_of(shelf);
-  if (!entry.living.empty() && entry.living != about) {
-    return shared_.fatal(Error(
-        ErrorClass::kRefused,
-        "another process sells as proxy.id " + shared_.lane + " with this journal's id (" +
-            shared_.journal_id + "), on host " + std::string(about.substr(0, about.find(' '))) +
-            ", this one is on " + shared_.host + ": one of the two is a copy; stop it"));
-  }
-  entry.living = about;
-  entry.delay_us = 0;
-  unable(shelf, "the process that had this proxy.id before wrote a moment ago", "LOADING");
-}
-
-// Redis applied batches that the journal does not have: the proxy died, or the connection broke,
-// between the script and the journal. Their receipts complete the orders.
-bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
-  uint64_t first = 0;
-  const bool good = base::parse_decimal(reply.at(kFirst).text(), first) &&
-                    first <= shelf.lane_sequence() + 1 &&
-                    reply.size() - kReceipts == applied + 1 - first;
-  if (!good) {
-    const std::string why = place(shelf) + ": Redis has applied batches up to " +
-                            std::to_string(applied) + ", the journal ends at " +
-                            std::to_string(shelf.lane_sequence()) + ", and receipts are missing";
-    // A receipt goes only when its batch is synced here: so the folder has lost what it once had.
-    if (!entry_of(shelf).ever_opened) {
-      shared_.fatal(Error(ErrorClass::kRefused,
-                          why + ": the journal in " + shared_.journal_dir +
-                              " is older than what Redis has of it (a copy, or an older backup); "
-                              "bring back the newest one, or take it over as it is: sluice-ctl "
-                              "journal adopt"));
-    } else {
-      contradicts(shelf, why);
-    }
-    return false;
-  }
-  for (size_t i = kReceipts + shelf.lane_sequence() + 1 - first; i < reply.size(); ++i) {
-    const std::string_view text = reply.at(i).text();
-    auto receipt = parse_call_receipt(text);
-    if (!receipt || receipt->operations.empty() ||
-        receipt->lane_sequence != shelf.lane_sequence() + 1) {
-      contradicts(shelf, place(shelf) + ": " +
-                             (receipt ? "a receipt in Redis is out of order"
-                                      : receipt.error().message()));
-      return false;
-    }
-    base::failpoint(base::Failpoint::kGateImport);
-    ShelfBatch batch;
-    batch.time_ms = receipt->time_ms;
-    const auto& sent = shelf.in_flight();
-    const auto same = std::find_if(sent.begin(), sent.end(), [&](const ShelfBatch& each) {
-      return each.payload.is_of(text);
-    });
-    if (same != sent.end()) {
-      batch = shelf.take(same->number);
-    } else {
-      batch.operations = std::move(receipt->operations);
-    }
-    ++count_.receipts;
-    shared_.metrics->gate_receipts.add();
-    for (const Operation& op : batch.operations) {
-      // A cancel's or a query's id is what a client wrote there.
-      const bool takes_id = op.verb == Verb::kBuy || op.verb == Verb::kCreate;
-      if (takes_id && shared_.order_ids->is_own(op.order_id))
-        shared_.order_ids->raise_above(op.order_id);
-    }
-    events_.settle(shelf, receipt->lane_sequence, std::move(batch), receipt->items,
-                   std::move(receipt->verdicts));
-  }
-  return true;
+// Where the lane stands is to be durable before anybody sells on from there. What waits goes on
+// waiting.
+void Gate::note(Shelf& shelf) {
+  ++asked_;
+  shared_.standings->note(shelf.number, shelf.epoch(), shelf.lane_sequence(),
+                          [this, &shelf, connects = connects_] {
+                            inbox_.push([this, &shelf, connects] {
+                              if (connects != connects_ || !redis_.connected()) return;
+                              --asked_;
+                              if (shelf.state() == State::kAsking) call(shelf, "", "");
+                              progress();
+                            });
+                          });
 }
 
 void Gate::open(Shelf& shelf) {
@@ -337,7 +247,7 @@ void Gate::wait(Shelf& shelf, std::string_view lanes) {
 }
 
 void Gate::refused(Shelf& shelf, std::string_view error) {
-  refusals_.met(place(shelf), error, base::monotonic_us());
+  refusals_.met(shelf.place(), error, base::monotonic_us());
   if (kind_of_refusal(error) == RefusalKind::kElsewhere) {
     return redis_.reconnect(Error(ErrorClass::kUnavailable, std::string(error)));
   }
@@ -387,7 +297,7 @@ void Gate::rewound(Shelf& shelf, const std::string& why, bool went_back) {
   const int64_t now_us = base::monotonic_us();
   if (now_us - std::exchange(rewound_us_, now_us) > kQuietUs) {
     spdlog::warn("Redis at {} {}: {} and perhaps others pass the gate again",
-                 redis_.endpoint().text(), why, place(shelf));
+                 redis_.endpoint().text(), why, shelf.place());
   }
   ask(shelf, went_back ? "w" : "");
 }
@@ -423,8 +333,8 @@ void Gate::start_replay() {
   std::vector<Replay::Target> targets;
   for (const auto& shelf : shelves_) {
     if (shelf->state() != State::kReplaying) continue;
-    targets.push_back({shelf->number, shelf->lane_sequence(), entry_of(*shelf).complete_from,
-                       !entry_of(*shelf).waits_for.empty()});
+    targets.push_back({shelf->number, shelf->epoch(), shelf->lane_sequence(),
+                       entry_of(*shelf).complete_from, !entry_of(*shelf).waits_for.empty()});
   }
   replay_ = std::make_unique<Replay>(shared_, inbox_, redis_, std::move(targets),
                                      [this](const Replay::Result& result) { replayed(result); });

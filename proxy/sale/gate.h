@@ -92,6 +92,9 @@ class Gate final : public BeatEvents {
     uint64_t complete_from = 0;  // the journal has every batch of the lane above it
   };
 
+  // The place in gate.lua's reply of the first receipt.
+  static constexpr size_t kAnswerReceipts = 7;
+
   void check(std::string_view info);
   void identify();
   void ask_all();
@@ -100,6 +103,8 @@ class Gate final : public BeatEvents {
   bool refuses(Shelf& shelf, std::string_view verdict, std::string_view about);
   void alive(Shelf& shelf, std::string_view about);
   bool import_receipts(Shelf& shelf, const upstream::Reply& reply, uint64_t applied);
+  void call(Shelf& shelf, std::string flags, std::string_view edited_item);
+  void note(Shelf& shelf);
   void open(Shelf& shelf);
   void wait(Shelf& shelf, std::string_view lanes);
   void hold(Shelf& shelf, Shelf::State state, std::string why,
@@ -130,6 +135,7 @@ class Gate final : public BeatEvents {
   std::string last_process_;    // of the one before
   std::unique_ptr<Replay> replay_;
   size_t asked_ = 0;  // not answered yet
+  uint64_t connects_ = 0;   // connections that were lost
   int64_t rewound_us_ = 0;  // when the last one was found so
   std::string told_;        // to the log: why it is not ready
   bool dormant_ = false;

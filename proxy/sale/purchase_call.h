@@ -57,7 +57,7 @@ CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operation
 struct CallTarget {
   uint32_t shelf = 0;
   std::string_view lane;
-  std::string_view writer;  // "journal incarnation"
+  std::string_view writer;  // "journal incarnation epoch"
   uint64_t epoch = 0;
   uint64_t lane_sequence = 0;  // the one that it must find
   uint64_t synced = 0;         // the last one that is in the journal

@@ -147,10 +147,10 @@ void Replay::send(Progress& progress, uint64_t upto) {
   for (const std::string& item : arguments.items) {
     words.push_back(shelves::buyers_key(target.shelf, item));
   }
-  words.insert(words.end(), {shared_.lane, shared_.writer(), std::to_string(progress.sent),
-                             std::to_string(upto), std::move(arguments.names),
-                             std::move(arguments.records),
-                             target.without_orphans ? "orphans" : ""});
+  words.insert(words.end(),
+               {shared_.lane, shared_.writer(target.epoch), std::to_string(progress.sent),
+                std::to_string(upto), std::move(arguments.names), std::move(arguments.records),
+                target.without_orphans ? "orphans" : ""});
   progress.sent = upto;
   inbox_.push([this, cancelled = cancelled_, outcomes = outcomes_, words = std::move(words),
                shelf = target.shelf] {

@@ -30,6 +30,7 @@ class Replay {
  public:
   struct Target {
     uint32_t shelf = 0;
+    uint64_t epoch = 0;          // of the gate that asks for it
     uint64_t upto = 0;           // lane sequence of the last batch handed to the journal
     uint64_t complete_from = 0;  // as the gate was told: ShelfState::condensed
     bool without_orphans = false;  // it was stuck before: what no lane brings any more is left out

@@ -152,6 +152,11 @@ Status SaleSetup::open_journal(const Settings& settings, base::Registry& metrics
   lanes_ = *std::move(lanes);
   shared_.lanes = lanes_.get();
   if (!lanes_->peers().empty()) shared_.selling.store(true);
+  auto standings = Standings::open(writing.dir, *shared_.files,
+                                   [this](const Error& error) { shared_.fatal(error); });
+  if (!standings) return standings.error();
+  standings_ = *std::move(standings);
+  shared_.standings = standings_.get();
   shared_.veto.set(journal::refusal(writing.dir, *shared_.files));
   return {};
 }

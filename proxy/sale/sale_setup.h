@@ -66,6 +66,7 @@ class SaleSetup {
   std::unique_ptr<Lanes> lanes_;
   std::unique_ptr<journal::GroupCommit> journal_;
   std::vector<std::unique_ptr<upstream::Inbox>> inboxes_;
+  std::unique_ptr<Standings> standings_;  // tells the gates through their inboxes
   std::unique_ptr<Sale> sale_;
 };
 

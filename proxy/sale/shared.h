@@ -15,6 +15,7 @@
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
 #include "proxy/sale/slow_log.h"
+#include "proxy/sale/standings.h"
 #include "proxy/sale/under_way.h"
 #include "proxy/sale/verdict.h"
 #include "proxy/sale/veto.h"
@@ -68,6 +69,7 @@ struct Shared {
   journal::GroupCommit* journal = nullptr;
   OrderIds* order_ids = nullptr;
   Lanes* lanes = nullptr;
+  Standings* standings = nullptr;
   SaleMetrics* metrics = nullptr;
   Scripts scripts;
   Limits limits;
@@ -84,7 +86,9 @@ struct Shared {
   UnderWay under_way;
 
   // As Redis has it behind a lane's sequence.
-  std::string writer() const { return journal_id + " " + incarnation; }
+  std::string writer(uint64_t epoch) const {
+    return journal_id + " " + incarnation + " " + std::to_string(epoch);
+  }
 };
 
 }  // namespace sluice::proxy::sale

@@ -76,6 +76,8 @@ class Shelf {
   const uint32_t number;
   const std::string key, receipts_key;
 
+  // For people: "shelf 3 (sluice:{3}:shelf)".
+  std::string place() const { return "shelf " + std::to_string(number) + " (" + key + ")"; }
   State state() const { return state_; }
   // Why it is not open, for people; and the error that a client gets with it, "BUSY" or "LOADING".
   const std::string& why() const { return why_; }

@@ -4,9 +4,9 @@ who holds another one sells nothing that could not be drained."""
 import shutil
 
 import pytest
-from harness.lab import HOLD
 from harness.resp import RespError
 from harness.waiting import until
+from killing import start_armed, wait_killed
 
 
 def sell(proxy, first, last, item="phone"):
@@ -216,3 +216,42 @@ def test_a_flusher_beside_the_daemon_is_refused(lab):
         assert client("SECKILL.FLUSH", "WAIT", 10_000) == "OK"
     assert len(rows(machine.database)) == 20
     assert machine.flusher.process.alive()
+
+
+def test_what_redis_lost_does_not_come_back_with_an_older_copy(lab):
+    """A batch is in Redis, its proxy dies before the journal has it. Redis comes back empty, all
+    go on without it, and the buyer gets an order from another proxy. Then Redis comes back once
+    more, with data from before: the first order must not be completed from its receipt."""
+    redis, database = lab.redis(appendfsync=None), lab.database()
+    one, two = (lab.proxy(redis, journal=lab.folder / f"journal-{n}", proxy__id=n) for n in (1, 2))
+    with one.client() as client, redis.client() as direct:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+        assert one.stop() == 0
+        start_armed(one, "sale.after-script:1")
+        until(lambda: one.get("/readyz").status == 200, 10, "the gate")
+        with one.client() as dying, pytest.raises((EOFError, OSError)):
+            dying("SECKILL.BUY", "phone", "ann", "REQ", "r")
+        wait_killed(one)
+        assert direct("SAVE") == "OK"
+    saved = redis.folder / "dump.rdb"
+    shutil.copy(saved, lab.folder / "old.rdb")
+    redis.kill()
+    saved.unlink()
+    redis.start()
+    one.start()
+    until(lambda: two.get("/readyz").status == 200, 20, "both are through the gate")
+    with two.client() as client:
+        order = client("SECKILL.BUY", "phone", "ann", "REQ", "r")
+        assert order[0] == "OK"
+    redis.kill()
+    shutil.copy(lab.folder / "old.rdb", saved)
+    redis.start()
+    for proxy in (one, two):
+        until(lambda proxy=proxy: proxy.get("/readyz").status == 200, 20, "the gate once more")
+        with proxy.client() as client:
+            assert client("SECKILL.BUY", "phone", "ann", "REQ", "r")[:2] == order[:2]
+            assert client("SECKILL.STOCK", "phone")[7] == 99
+    for n in (1, 2):
+        done = lab.flusher(database, start=False, journal=lab.folder / f"journal-{n}").once()
+        assert done.returncode == 0, done.stderr
+    assert rows(database) == {"ann": int(order[1])}

@@ -5,7 +5,9 @@
 -- another Redis process or before a flush (@run), when this lane's batches were lost, or when an
 -- item is not what the scripts wrote, or an operator wants them anew (@rebuild, of sluice-ctl
 -- reconcile --fix): then all items are taken away, to be made anew from the journals of all lanes.
--- Each lane leaves @wait once Redis has all its batches.
+-- Each lane leaves @wait once Redis has all its batches, and its folder has noted where it stood.
+-- What an older Redis still has of a lane's batches that were lost, and sold without, since then
+-- (standings.h) is taken away in the same manner.
 --
 -- KEYS  1 shelf      2 receipts list of this lane
 --       3 with 'e': the buyers of the item; it may be gone, and they be there
@@ -21,6 +23,8 @@
 --       12 a number that rises with each call of this proxy
 --       13 if its last replay is stuck: "lane sequence born-low born-high item", where and for what
 --       14 then: as what the items are born that its journal has yet to bring, 8 bytes each
+--       15 where the lane stood when it passed: "epoch:lane sequence …", oldest first
+--       16 the epoch before which 15 tells nothing any more
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
 --         receipt… }: the receipts above ARGV[2].
@@ -29,6 +33,7 @@
 --         BEHIND    this lane must replay what is above its lane sequence ("sequence")
 --         EDITED    nothing was written: of this lane, or of one that was given up, the items could
 --                   not be made anew
+--         NOTE      where this lane stands at this epoch is to be noted first; then ask again
 --         JOIN      first some members must learn of this lane ("lanes"); it is told to all
 --         FOREIGN   nothing was written: another journal writes this lane ("journal")
 --         ALIVE     nothing was written: another incarnation does, and lives ("host time")
@@ -62,14 +67,23 @@ end
 if shelves and shelves ~= ARGV[9] then return answer('SHELVES', shelves) end
 
 -- Who writes the lane: journal and incarnation stand behind its sequence.
-local sequence_text, its_journal, its_incarnation =
-  string.match(shelf[6] or '', '^(%d+) (%S+) (%S+)$')
+local sequence_text, its_journal, its_incarnation, its_epoch =
+  string.match(shelf[6] or '', '^(%d+) (%S+) (%S+) ?(%d*)$')
 local sequence = tonumber(sequence_text or 0)
+its_epoch = tonumber(its_epoch or '') or 0
 
 -- Receipts carry their lane sequence; the last of them is the lane's last batch even if the shelf,
 -- and with it the lane sequence, is gone.
 local first = oldest and tonumber(string.match(oldest, '^(%d+) ')) or sequence + 1
 local applied = math.max(sequence, first + receipts - 1)
+
+-- Above what the journal had when the lane passed at a later epoch, its batches here are of a history
+-- that was given up.
+local last_noted, is_astray = 0, its_journal ~= nil and its_epoch < tonumber(ARGV[16])
+for noted, stood in string.gmatch(ARGV[15], '(%d+):(%d+)') do
+  last_noted = math.max(last_noted, tonumber(noted))
+  if tonumber(noted) > its_epoch and applied > tonumber(stood) then is_astray = true end
+end
 
 if its_journal and its_journal ~= journal and applied > 0 then
   return answer('FOREIGN', its_journal)
@@ -119,8 +133,8 @@ local edited = flag('e') or shelf[9]
 -- A lane of which nothing is here, or whose replay began so with the journal as it is, lacks nothing.
 local too_old = sequence > 0 and sequence < complete_from and shelf[10] ~= ARGV[3] and
                 sequence < math.max(journaled, applied)
-if edited or too_old then
-  local provable = applied <= journaled or first <= journaled + 1
+if edited or too_old or is_astray then
+  local provable = is_astray or applied <= journaled or first <= journaled + 1
   local others = call('HKEYS', shelf_key)
   for _, field in ipairs(others) do
     local other = string.match(field, '^@lane:(%d+)$')
@@ -138,6 +152,10 @@ if edited or too_old then
     end
   end
   if KEYS[3] then call('UNLINK', KEYS[3]) end
+  if is_astray then
+    call('DEL', receipts_key)
+    receipts, applied, first = 0, 0, 1
+  end
   sequence, edited = 0, true
 end
 
@@ -145,17 +163,20 @@ call('HDEL', shelf_key, '@forget:' .. lane)
 local before = wait
 wait = wait or ','
 local behind = sequence < math.max(journaled, applied)
-local closes = edited or flag('w') or run ~= identity or behind and not has(wait, lane)
+local closes = edited or flag('w') or run ~= identity or behind and not has(wait, lane) or
+               tonumber(epoch) < last_noted
 if closes then wait = ARGV[10] .. string.sub(without(wait, ARGV[10]), 2) end
 if closes or flag('r') then
-  epoch = string.format('%d', math.max(tonumber(epoch) + 1, time[1] * 1000000 + time[2]))
+  epoch = string.format('%d', math.max(tonumber(epoch) + 1, last_noted + 1,
+                                       time[1] * 1000000 + time[2]))
 end
 wait = without(wait, forgotten)
-if not behind then wait = without(wait, ',' .. lane .. ',') end
+local is_noted = last_noted == tonumber(epoch) or not has(wait, lane)
+if not behind and is_noted then wait = without(wait, ',' .. lane .. ',') end
 
 if sequence == 0 then call('HSET', shelf_key, '@base:' .. lane, ARGV[3]) end
 call('HSET', shelf_key, '@shelves', ARGV[9], '@epoch', epoch, '@nonce', nonce, '@run', identity,
-     '@lane:' .. lane, string.format('%d %s %s', sequence, journal, incarnation),
+     '@lane:' .. lane, string.format('%d %s %s %s', sequence, journal, incarnation, epoch),
      '@member:' .. lane, member, '@lanes', lanes, '@knows:' .. lane, ARGV[10])
 if wait ~= ',' then
   call('HSET', shelf_key, '@wait', wait)
@@ -168,7 +189,7 @@ if receipts == 0 then
   first, receipts = sequence, 1
 end
 
-local verdict = behind and 'BEHIND' or wait ~= ',' and 'WAIT' or 'OPEN'
+local verdict = behind and 'BEHIND' or not is_noted and 'NOTE' or wait ~= ',' and 'WAIT' or 'OPEN'
 local stuck_at, low, high, missing = string.match(ARGV[13] or '', '^(%d+) (%d+) (%d+) (.+)$')
 if behind and tonumber(stuck_at) == sequence then
   call('HSET', shelf_key, '@brings:' .. lane, epoch .. ' ' .. ARGV[14])

@@ -41,6 +41,7 @@ class CallTest : public testing::Test {
   static constexpr const char* kWriter = "journal-a incarnation-1";
 
   CallTest() { open("7"); }
+
   // As the gate leaves the shelf for a lane.
   void open(const std::string& lane, uint64_t sequence = 0) {
     redis_.run({"HSET", kKey, "@epoch", std::to_string(epoch_), shelves::lane_field(lane),
@@ -50,10 +51,11 @@ class CallTest : public testing::Test {
   // `operations`: those of an item one after the other.
   std::string call(const std::vector<Operation>& operations, uint64_t epoch, uint64_t sequence,
                    uint64_t synced = 0, const std::string& lane = "7",
-                   const std::string& writer = kWriter) {
+                   const std::string& writer = "") {
     const CallPayload payload =
         encode_call(time_ms_, operations, kinds_text(operations), forecasts_);
-    CallWords words({kShelf, lane, writer, epoch, sequence, synced}, payload);
+    CallWords words({kShelf, lane, writer.empty() ? writer_ : writer, epoch, sequence, synced},
+                    payload);
     const auto& all = words.with("EVAL", scripts_.purchase.text);
     return redis_.run({all.begin(), all.end()});
   }
@@ -115,6 +117,7 @@ class CallTest : public testing::Test {
   test::RedisServer redis_;
   const Scripts scripts_ = load_scripts();
   uint64_t epoch_ = 5, sequence_ = 0;
+  std::string writer_ = kWriter;         // with the epoch behind it once a gate was passed
   int64_t time_ms_ = 1000;               // the proxy's clock
   std::vector<ItemForecast> forecasts_;  // of the next calls
 };
