@@ -23,6 +23,7 @@
 #include "ctl/new_journal.h"
 #include "ctl/redis_items.h"
 #include "ctl/redis_lanes.h"
+#include "journal/lineage.h"
 #include "journal/refusal.h"
 #include "journal/segment.h"
 
@@ -94,6 +95,7 @@ class Adoption {
     auto made = write_journal(next, lane_, *evidence);
     if (!made) return made.error();
     SLUICE_TRY(copy_peers(next));
+    SLUICE_TRY(write_lineage(next, *evidence, *registered));
     SLUICE_TRY(
         registry.take_over(*registered, journal_ids(*evidence), *made, lane_, evidence->shelves));
     SLUICE_TRY(change_places(next));
@@ -280,6 +282,19 @@ class Adoption {
           static_cast<long long>(item.redis_given), static_cast<long long>(item.mysql_given),
           static_cast<long long>(item.given()), mysql_more ? ": restock it if MySQL is right" : "");
     }
+  }
+
+  Status write_lineage(const std::string& next, const Evidence& evidence,
+                       const std::vector<RegisteredJournal>& registered) const {
+    base::FileSystem& files = base::posix_file_system();
+    std::set<uint64_t> ids = journal_ids(evidence);
+    for (const RegisteredJournal& one : registered) ids.insert(one.journal_id);
+    for (const std::string& folder : what_.folders) {
+      const auto before = journal::predecessors(folder, files);
+      if (!before) return before.error();
+      ids.insert(before->begin(), before->end());
+    }
+    return journal::set_predecessors(next, files, ids);
   }
 
   // Without those that are taken over; a new folder knows nobody until it has met them.

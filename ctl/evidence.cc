@@ -36,6 +36,17 @@ class Gathering {
  private:
   bool is_of_lanes(uint64_t id) const { return what_.lanes.contains(journal::proxy_of_id(id)); }
 
+  // A number that no proxy has any more is that of one whose history was taken over, by these
+  // lanes or by another proxy: then that one's journal has it.
+  bool is_ours(uint64_t id) const {
+    const uint32_t lane = journal::proxy_of_id(id);
+    return !is_of_others(lane) && !taken_over_by_others_.contains(id);
+  }
+  bool is_of_others(uint32_t lane) const {
+    return std::any_of(what_.others.begin(), what_.others.end(),
+                       [&](const JournalSource& other) { return other.lane == lane; });
+  }
+
   void raise(uint64_t id) {
     if (is_of_lanes(id) && without_proxy(id) > without_proxy(found_.order_id_max))
       found_.order_id_max = id;
@@ -93,7 +104,9 @@ class Gathering {
         add_order(item, record);
         break;
       case RecordType::kCancel: {
-        auto& orders = is_of_lanes(record.order_id) ? item.orders : item.cancels;
+        const bool is_sold_here =
+            is_of_lanes(record.order_id) || item.orders.contains(record.order_id);
+        auto& orders = is_sold_here ? item.orders : item.cancels;
         ProvenOrder& order = orders[record.order_id];
         if (order.user.empty()) order.user = record.user;
         if (order.quantity == 0) order.quantity = record.quantity;
@@ -160,6 +173,10 @@ class Gathering {
     SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
     return visit_journals(what_.others, checkpoints_, [this](const Record& record, bool) {
       if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
+      const uint64_t id = record.type == RecordType::kBuy      ? record.order_id
+                          : record.type == RecordType::kCreate ? record.born
+                                                               : 0;
+      if (id != 0 && !is_of_others(journal::proxy_of_id(id))) taken_over_by_others_.insert(id);
     });
   }
 
@@ -209,7 +226,7 @@ class Gathering {
     ProvenItem& item = found_.items[{name, state.born}];
     item.in_redis = true;
     raise(state.born);
-    if (is_of_lanes(state.born) && !item.is_created) {
+    if (is_ours(state.born) && !item.is_created) {
       item.is_created = true;
       item.created_ms = state.since_ms;
     }
@@ -228,9 +245,10 @@ class Gathering {
   void take_buyer(ProvenItem& item, const BuyerField& field) {
     if (field.kind == BuyerField::Kind::kRestock) item.requests.insert(std::string(field.request));
     if (field.kind != BuyerField::Kind::kOrder) return;
-    const bool is_ours = is_of_lanes(field.order_id);
-    if (!is_ours && (!field.is_cancelled || cancelled_by_others_.contains(field.order_id))) return;
-    ProvenOrder& order = (is_ours ? item.orders : item.cancels)[field.order_id];
+    const bool is_sold_here = is_ours(field.order_id);
+    if (!is_sold_here && (!field.is_cancelled || cancelled_by_others_.contains(field.order_id)))
+      return;
+    ProvenOrder& order = (is_sold_here ? item.orders : item.cancels)[field.order_id];
     raise(field.order_id);
     order.in_redis = true;
     if (order.user.empty()) order.user = field.user;
@@ -309,7 +327,7 @@ class Gathering {
     uint64_t born = 0;
     ProvenItem* item = newest(row.item, &born);
     if (item == nullptr || without_proxy(row.order_id) < without_proxy(born)) return nullptr;
-    if (is_of_lanes(row.order_id)) return &item->orders[row.order_id];
+    if (is_ours(row.order_id)) return &item->orders[row.order_id];
     if (!row.cancelled || cancelled_by_others_.contains(row.order_id)) return nullptr;
     return &item->cancels[row.order_id];
   }
@@ -352,6 +370,7 @@ class Gathering {
   Checkpoints checkpoints_;
   std::optional<JournalTotals> others_;
   std::set<uint64_t> cancelled_by_others_;
+  std::set<uint64_t> taken_over_by_others_;  // orders and creations of numbers that are gone
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "ctl/new_journal.h"
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "base/clock.h"
@@ -41,7 +43,6 @@ class Writer {
 
   Result<NewJournal> run() {
     SLUICE_TRY(open());
-    // Creations come first in each phase, orders before their cancels.
     in_mysql_ = true;
     SLUICE_TRY(write_phase());
     const uint64_t drained = last_sequence_;
@@ -86,14 +87,22 @@ class Writer {
     return {};
   }
 
+  // Creations first: another lane's replay may wait for one of them, and this one for it, so that
+  // they must not stand behind what waits.
   Status write_phase() {
+    SLUICE_TRY(write_each([this](const ProvenItem& item) { return write_creation(item); }));
+    SLUICE_TRY(write_each([this](const ProvenItem& item) { return write_item(item); }));
+    for (Batch& batch : batches_) SLUICE_TRY(submit(batch));
+    return {};
+  }
+
+  Status write_each(const std::function<Status(const ProvenItem&)>& write) {
     for (const auto& [key, item] : evidence_.items) {
       name_ = std::get<0>(key);
       born_ = std::get<1>(key);
       if (born_ == 0) born_ = born_here(name_);
-      SLUICE_TRY(write_item(item));
+      SLUICE_TRY(write(item));
     }
-    for (Batch& batch : batches_) SLUICE_TRY(submit(batch));
     return {};
   }
 
@@ -123,40 +132,68 @@ class Writer {
     return add(record);
   }
 
-  // Of what was given, MySQL has the part that comes first, as far as its row tells.
-  Status write_stock(const ProvenItem& item) {
-    int64_t so_far = 0;
-    const auto is_due = [&](int64_t quantity) {
-      so_far += quantity;
-      return (item.has_row && so_far <= item.mysql_given) == in_mysql_;
-    };
-    if (item.is_created && is_due(item.initial)) {
-      Record record;
-      record.type = RecordType::kCreate;
-      record.quantity = item.initial;
-      record.time_ms = item.created_ms;
-      record.limit = item.limit;
-      record.start_ms = item.start_ms;
-      record.end_ms = item.end_ms;
-      record.hold_ms = item.hold_ms;
-      SLUICE_TRY(add(record));
+  // What MySQL has of what was given, as far as its row tells.
+  struct InMysql {
+    bool creation = false;
+    size_t restocks = 0;  // the first of them
+    int64_t given = 0;    // by all that, and what nobody knows by its request
+  };
+  static InMysql in_mysql(const ProvenItem& item) {
+    if (!item.has_row) return {};
+    std::optional<InMysql> found;
+    int64_t given = item.is_created ? item.initial : 0;
+    for (size_t count = 0;; ++count) {
+      if (given == item.mysql_given) found = {true, count, given};
+      if (count == item.restocks.size()) break;
+      given += item.restocks[count].quantity;
     }
+    if (found) return *found;
+    if (item.is_created && item.mysql_given < item.initial) return {};
+    return {true, item.restocks.size(), std::min(item.mysql_given, item.given())};
+  }
+
+  Status write_creation(const ProvenItem& item) {
+    if (!item.is_created || in_mysql(item).creation != in_mysql_) return {};
+    Record record;
+    record.type = RecordType::kCreate;
+    record.quantity = item.initial;
+    record.time_ms = item.created_ms;
+    record.limit = item.limit;
+    record.start_ms = item.start_ms;
+    record.end_ms = item.end_ms;
+    record.hold_ms = item.hold_ms;
+    return add(record);
+  }
+
+  Status write_stock(const ProvenItem& item) {
+    const InMysql drained = in_mysql(item);
+    int64_t so_far = item.is_created ? item.initial : 0;
     std::set<std::string> requests = item.requests;
-    for (const ProvenItem::Restock& restock : item.restocks) {
+    for (size_t i = 0; i < item.restocks.size(); ++i) {
+      const ProvenItem::Restock& restock = item.restocks[i];
       requests.erase(restock.request);
-      if (is_due(restock.quantity)) {
+      if ((i < drained.restocks) == in_mysql_) {
         SLUICE_TRY(add_restock(restock.quantity, restock.request, restock.time_ms));
       }
+      so_far += restock.quantity;
     }
-    if (const int64_t rest = item.given() - so_far; rest != 0 && is_due(rest)) {
-      SLUICE_TRY(add_restock(rest, "", base::wall_ms()));
-    }
+    // What is left has no request: in MySQL, and then not.
+    const int64_t unnamed = drained.creation ? drained.given - stock_known(item, drained) : 0;
+    const int64_t rest = in_mysql_ ? unnamed : item.given() - so_far - unnamed;
+    if (rest != 0) SLUICE_TRY(add_restock(rest, "", base::wall_ms()));
     if (in_mysql_) return {};
     // What they gave is in the rest; they must not give it again.
     for (const std::string& request : requests) {
       SLUICE_TRY(add_restock(0, request, base::wall_ms()));
     }
     return {};
+  }
+
+  // By its creation and the restocks that MySQL has.
+  static int64_t stock_known(const ProvenItem& item, const InMysql& drained) {
+    int64_t known = item.is_created ? item.initial : 0;
+    for (size_t i = 0; i < drained.restocks; ++i) known += item.restocks[i].quantity;
+    return known;
   }
 
   Status add_restock(int64_t quantity, const std::string& request, int64_t time_ms) {

@@ -1,5 +1,6 @@
 #include "ctl/redis_lanes.h"
 
+#include <cstdlib>
 #include <optional>
 
 #include "base/decimal.h"
@@ -24,11 +25,16 @@ Status RedisLanes::check_dead(const std::set<uint32_t>& lanes) {
   const auto shelves = shelf_count(redis_);
   if (!shelves) return shelves.error();
   if (*shelves == 0) return {};
-  int64_t now_s = 0;
+  int64_t now_ms = 0;
   {
     const auto time = redis_.call({"TIME"});
     if (!time) return time.error();
-    if (time->size() == 2) base::parse_decimal(time->at(0).text(), now_s);
+    int64_t seconds = 0, micros = 0;
+    if (time->size() == 2) {
+      base::parse_decimal(time->at(0).text(), seconds);
+      base::parse_decimal(time->at(1).text(), micros);
+    }
+    now_ms = seconds * 1000 + micros / 1000;
   }
   for (const uint32_t lane : lanes) {
     const std::string field = "@member:" + std::to_string(lane);
@@ -46,7 +52,7 @@ Status RedisLanes::check_dead(const std::set<uint32_t>& lanes) {
       for (int i = 0; i < 3; ++i) rest.remove_prefix(std::min(rest.find(' '), rest.size() - 1) + 1);
       int64_t beat_ms = 0;
       base::parse_decimal(rest.substr(0, rest.find(' ')), beat_ms);
-      if (beat_ms > now_s * 1000 - kLivingMs) {
+      if (std::abs(now_ms - beat_ms) < kLivingMs) {  // as in scripts/gate.lua
         found = Error(ErrorClass::kRefused, "proxy " + std::to_string(lane) +
                                                 " runs, or has stopped a moment ago (it beat on "
                                                 "shelf " +

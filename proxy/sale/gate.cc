@@ -174,13 +174,14 @@ void Gate::call(Shelf& shelf, std::string flags, std::string_view edited_item) {
     words[0] = "3";
     words.push_back(shelves::buyers_key(shelf.number, edited_item));
   }
-  words.insert(words.end(), {shared_.lane, std::to_string(shelf.lane_sequence()),
-                             std::to_string(entry_of(shelf).complete_from), process_,
-                             random_number(), shared_.journal_id, shared_.incarnation, shared_.host,
-                             std::to_string(shared_.shelves), shared_.lanes->known(), flags,
-                             std::to_string(base::monotonic_us()), entry_of(shelf).waits_for,
-                             entry_of(shelf).to_bring, shared_.standings->of(shelf.number),
-                             std::to_string(shared_.standings->forgotten(shelf.number))});
+  words.insert(
+      words.end(),
+      {shared_.lane, std::to_string(shelf.lane_sequence()),
+       std::to_string(entry_of(shelf).complete_from), process_, random_number(), shared_.journal_id,
+       shared_.incarnation, shared_.host, std::to_string(shared_.shelves), shared_.lanes->known(),
+       flags, std::to_string(base::monotonic_us()), entry_of(shelf).waits_for,
+       entry_of(shelf).to_bring, shared_.standings->of(shelf.number),
+       std::to_string(shared_.standings->forgotten(shelf.number)), shared_.predecessors});
   eval_script(redis_, shared_.scripts.gate, std::move(words),
               [this, &shelf](const Result<Reply>& reply) {
                 if (!reply) return;

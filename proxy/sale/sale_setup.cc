@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "journal/lineage.h"
 #include "journal/refusal.h"
 #include "journal/segment.h"
 #include "proxy/sale/lanes.h"
@@ -152,6 +153,9 @@ Status SaleSetup::open_journal(const Settings& settings, base::Registry& metrics
   lanes_ = *std::move(lanes);
   shared_.lanes = lanes_.get();
   if (!lanes_->peers().empty()) shared_.selling.store(true);
+  const auto predecessors = journal::predecessors(writing.dir, *shared_.files);
+  if (!predecessors) return predecessors.error();
+  for (const uint64_t id : *predecessors) shared_.predecessors += std::to_string(id) + ",";
   auto standings = Standings::open(writing.dir, *shared_.files,
                                    [this](const Error& error) { shared_.fatal(error); });
   if (!standings) return standings.error();

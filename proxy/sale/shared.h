@@ -61,6 +61,7 @@ struct Shared {
   uint32_t shelves = 64;
   std::string journal_dir;
   std::string journal_id;   // as text, as Redis keeps it
+  std::string predecessors = ",";  // ids of journals that it has taken over, ",1,2,"
   std::string incarnation;  // of this process: random, as text
   std::string host;
   // By shelf, as the start found the snapshot: ShelfState::condensed.

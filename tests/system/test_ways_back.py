@@ -279,6 +279,66 @@ def test_a_proxy_whose_machine_is_gone_is_taken_over_by_its_number(lab):
     shop.check(shop.proxies[0])
 
 
+def test_what_was_taken_over_is_taken_over_again(lab):
+    """A survivor has another's history, and is lost in its turn: folder, and then Redis."""
+    shop = Shop(lab, proxies=3)
+    for number in range(3):
+        shop.told |= sell(shop.proxies[number], number * 20, number * 20 + 19)
+    with shop.proxies[1].client() as client:
+        assert client("SECKILL.CREATE", "cup", "STOCK", 7) == "OK"
+        assert client("SECKILL.BUY", "cup", "u1")[0] == "OK"
+    shop.drain()
+    for proxy in (shop.proxies[1], shop.proxies[0]):
+        assert proxy.stop() == 0
+    shop.way("A proxy is retired", **{"--config proxy2": "--config proxy3.toml --config "
+                                      "flusher3.toml --config proxy2"})
+    shop.proxies[0].start()
+    shop.told |= sell(shop.proxies[0], 60, 69)
+    shop.drain(0)
+    shop.told |= sell(shop.proxies[0], 70, 79)
+    shop.proxies[0].kill()
+    shutil.rmtree(shop.journal)
+    assert shop.proxies[2].stop() == 0
+    adopt = "sluice-ctl journal adopt journal3 --also 0 --config proxy3.toml --config flusher3.toml"
+    done = until(lambda: None if "beat on" in (done := shop.run(adopt)).stderr else done, 10,
+                 "the last beat is old")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop.proxies[2].start()
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.check(shop.proxies[2])
+    with shop.proxies[2].client() as client:
+        assert client("SECKILL.BUY", "cup", "u2")[:1] == ["OK"]
+        assert client("SECKILL.STOCK", "cup")[:6] == ["item", "cup", "stock", 7, "sold", 2], (
+            client("SECKILL.STOCK", "cup"))
+
+
+def test_restocks_that_the_folder_lost_are_given_once(lab):
+    """MySQL has one of them, Redis both; none comes twice."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 30)
+    shop.proxy.kill()
+    shutil.copytree(shop.journal, lab.folder / "saved")
+    shop.proxy.start()
+    until(lambda: shop.proxy.get("/readyz").status == 200, 10, "the gate")
+    with shop.proxy.client() as client:
+        for request, delta in (("a", 5), ("b", -3)):
+            assert client("SECKILL.RESTOCK", "phone", delta, "REQ", request)[0] == "OK"
+        shop.drain()
+        assert client("SECKILL.RESTOCK", "phone", 7, "REQ", "c")[0] == "OK"
+    shop.proxy.kill()
+    shutil.rmtree(shop.journal)
+    (lab.folder / "saved").rename(shop.journal)
+    assert shop.flushers[0].once().returncode == 3
+    shop.way("The folder is an older copy, or was rolled back")
+    shop.proxy.start()
+    with shop.proxy.client() as client:
+        bought(client, "u1")
+        for request, delta in (("a", 5), ("b", -3), ("c", 7)):
+            assert client("SECKILL.RESTOCK", "phone", delta, "REQ", request)[1] == GIVEN + 9 - 30
+    shop.check(given=GIVEN + 9)
+
+
 def test_a_mysql_restored_from_an_old_backup_is_redrained(lab):
     """The segments that it lacks are deleted; the snapshot has their orders."""
     shop = Shop(lab)

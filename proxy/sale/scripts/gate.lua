@@ -25,6 +25,7 @@
 --       14 then: as what the items are born that its journal has yet to bring, 8 bytes each
 --       15 where the lane stood when it passed: "epoch:lane sequence …", oldest first
 --       16 the epoch before which 15 tells nothing any more
+--       17 journals whose history this one has taken over, ",1,2,"
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
 --         receipt… }: the receipts above ARGV[2].
@@ -80,6 +81,7 @@ local applied = math.max(sequence, first + receipts - 1)
 -- Above what the journal had when the lane passed at a later epoch, its batches here are of a history
 -- that was given up.
 local last_noted, is_astray = 0, its_journal ~= nil and its_epoch < tonumber(ARGV[16])
+if its_journal and has(ARGV[17], its_journal) then is_astray, its_journal = true, journal end
 for noted, stood in string.gmatch(ARGV[15], '(%d+):(%d+)') do
   last_noted = math.max(last_noted, tonumber(noted))
   if tonumber(noted) > its_epoch and applied > tonumber(stood) then is_astray = true end
@@ -92,7 +94,8 @@ local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 if its_incarnation and its_incarnation ~= incarnation and shelf[7] then
   local _, beats, host, beat_ms = string.match(shelf[7], '^(%S+) (%S+) (%S+) (%d+)')
-  if beats == its_incarnation and now_ms - tonumber(beat_ms) < LIVING_MS then
+  -- One from the future is no sign of life: it is of a clock that was set back since.
+  if beats == its_incarnation and math.abs(now_ms - tonumber(beat_ms)) < LIVING_MS then
     return answer('ALIVE', host .. ' ' .. beat_ms)
   end
 end

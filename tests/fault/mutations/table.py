@@ -213,8 +213,8 @@ MUTATIONS = (
         (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
     Mutation(
         "checkpoint outside of the transaction", "flusher/transaction.cc",
-        "if (auto failure = advance(from, batch.end)) return failure;",
-        "if (auto f = advance(from, batch.end); f || (f = connection_.exec(\"COMMIT\"))) return f;",
+        "if (auto failure = advance(from, batch)) return failure;",
+        "if (auto f = advance(from, batch); f || (f = connection_.exec(\"COMMIT\"))) return f;",
         (Gtest("test_flusher", "FaultTest.*Killed*:FaultTest.LockHeld*"),)),
     Mutation(
         "checkpoint not compare-and-set", "flusher/checkpoint.cc",
@@ -384,4 +384,64 @@ MUTATIONS = (
         "shelf: what goes back to the queue keeps its order ids", "proxy/sale/shelf.cc",
         "op.order_id = 0;", ";",
         (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
+    # ---- identity ------------------------------------------------------------------------------
+    Mutation(
+        "identity: fingerprints are not compared with MySQL's", "flusher/registration.cc",
+        "if ((*found)[static_cast<size_t>(at)] == row.fingerprint) continue;", "continue;",
+        (Gtest("test_flusher", "RegistrationTest.AFolderThatWas*:RegistrationTest.OfTwoClones*"),)),
+    Mutation(
+        "identity: one proxy.id may be two journals'", "flusher/registration.cc",
+        "if (row[0] != id) {", "if (false) {",
+        (Gtest("test_flusher", "RegistrationTest.ASecondJournal*"),)),
+    Mutation(
+        "identity: a cancel changes whoever's row has the number", "flusher/transaction.cc",
+        "(*row)[1] == order.item && (*row)[2] == order.user;", "true;",
+        (Gtest("test_flusher", "RegistrationTest.ACancelNever*"),)),
+    Mutation(
+        "identity: a second flusher takes the folder", "flusher/flush_loop.cc",
+        "if (lock_) return {};", "return {};",
+        (Gtest("test_flusher", "RegistrationTest.ASecondFlusher*"),)),
+    Mutation(
+        "identity: tables that cannot roll back are taken", "flusher/start_up.cc",
+        "if (rows.empty()) return {};", "return {};",
+        (Gtest("test_flusher", "RegistrationTest.ATable*"),)),
+    Mutation(
+        "identity: frames of another copy pass", "journal/examine.cc",
+        "if (header.fingerprint != result_.fingerprint) {", "if (false) {",
+        (Gtest("test_journal", "FingerprintTest.Segments*"),)),
+    Mutation(
+        "identity: a snapshot of another copy passes", "journal/snapshot.cc",
+        "if (header.fingerprint == snapshot.fingerprint) continue;", "continue;",
+        (Gtest("test_journal", "FingerprintTest.ASnapshot*"),)),
+    Mutation(
+        "identity: what a flusher refuses is sold on", "proxy/sale/coalescer.cc",
+        "if (writes(op.verb) && shared_.veto.stands()) {", "if (false) {",
+        (Pytest("tests/fault/test_histories.py", "rolled_back_sells"),)),
+    Mutation(
+        "identity: a folder older than its Redis is sold from", "proxy/sale/gate_answers.cc",
+        "if (!entry_of(shelf).ever_opened) {", "if (false) {",
+        (Gtest("test_sale", "RefusedSaleTest.AJournalThatIsOlder*"),)),
+    Mutation(
+        "identity: a lane leaves the gate before it is noted where it stood",
+        "proxy/sale/scripts/gate.lua",
+        "local is_noted = last_noted == tonumber(epoch) or not has(wait, lane)",
+        "local is_noted = true",
+        (Pytest("tests/fault/test_histories.py", "what_redis_lost"),)),
+    Mutation(
+        "identity: a clock out of its bounds is sold by", "proxy/sale/coalescer.cc",
+        "if (!shared_.clock.is_good(now_ms))", "if (false)",
+        (Pytest("tests/fault/test_clocks.py", "jumps"),)),
+    Mutation(
+        "identity: records of the future wait for their time", "flusher/trigger.cc",
+        "const bool is_old = now.oldest_in_future && options_.max_age_us != 0;",
+        "const bool is_old = false;",
+        (Pytest("tests/fault/test_clocks.py", "ahead_is_drained"),)),
+    Mutation(
+        "identity: a flusher of another copy is believed", "proxy/flusher_link.cc",
+        "last >= 0 && static_cast<uint64_t>(last) < written_before_", "false",
+        (Pytest("tests/fault/test_histories.py", "left_on_the_old_folder"),)),
+    Mutation(
+        "identity: a proxy is forgotten whose sales nobody else proves", "ctl/peers.cc",
+        "if (*held == 0) return {};", "return {};",
+        (Pytest("tests/system/test_ways_back.py", "retired_proxy"),)),
 )

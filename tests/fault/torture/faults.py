@@ -53,7 +53,7 @@ class Faults:
         self.problems = []     # daemons that ended by themselves, or with a wrong exit code
         self._due = []
         self._number = itertools.count()
-        self._victims = self._make_victims()
+        self.victims = self._make_victims()
         self._kinds = [(weight, name, work) for weight, name, work in self._table()
                        if not only or name in only]
         self._next_fault = time.monotonic() + 1
@@ -126,13 +126,13 @@ class Faults:
         """No more faults: everything runs, nothing is stopped, held up or armed."""
         self.settle()
         self.look_for_the_dead()
-        for victim in self._victims.values():
+        for victim in self.victims.values():
             if victim.process.env.pop(failpoints.VARIABLE, None):
                 victim.process.kill()
         self.stack.calm()
 
     def look_for_the_dead(self):
-        for victim in self._victims.values():
+        for victim in self.victims.values():
             if victim.busy or victim.process.alive():
                 continue
             if not self._failpoint_fired(victim):
@@ -145,7 +145,7 @@ class Faults:
     # ---- processes ---------------------------------------------------------------------------
 
     def _free(self, name):
-        victim = self._victims[name]
+        victim = self.victims[name]
         return victim if not victim.busy and victim.process.alive() else None
 
     def _down(self, victim):
@@ -168,7 +168,7 @@ class Faults:
     def kill_both(self, *kinds):
         """Two processes at the same moment: what one forgets the other cannot tell it."""
         victims = [self._free(self.chance.choice(
-            [name for name in self._victims if name.startswith(kind)])) for kind in kinds]
+            [name for name in self.victims if name.startswith(kind)])) for kind in kinds]
         if not all(victims):
             return False
         self.say(" and ".join(victim.name for victim in victims) + ": SIGKILL")
@@ -275,7 +275,7 @@ class Faults:
             self.rewind("the replica was promoted")
         elif not victim.process.alive():
             self._revive_redis()
-        self._victims["redis"].process = self.stack.master.process
+        self.victims["redis"].process = self.stack.master.process
         victim.busy = False
 
     def change_mode(self, mode):

@@ -20,11 +20,13 @@ from harness.waiting import until
 
 from .checker import Checker
 from .faults import Faults
+from .histories import Histories
 from .stack import REDIS_MODES, Stack
 from .told import Told
 
 ANSWER_WITHIN_S = 60   # every client is answered within this once faults have stopped
 OBSERVE_EVERY_S = 2.0
+ACT_EVERY_S = 5.0       # the mean time between two acts of histories.py
 SHOWN_PER_RULE = 5
 # What the goal counts: everything that ends, stops or replaces a process.
 KILLS = ("kill", "term", "stop", "promotion", "failpoint")
@@ -56,12 +58,19 @@ class Observer(threading.Thread):
         self.ended = threading.Event()
         self.violations = set()
         self.looks = collections.Counter()
+        self.looking = threading.Lock()
+
+    def rests(self, act):
+        """While an act goes on, tables may be put back one after the other."""
+        with self.looking:
+            act()
 
     def run(self):
         while not self.ended.wait(OBSERVE_EVERY_S):
             for look in (self.sold_is_the_sum, self.no_oversell):
                 try:
-                    look()
+                    with self.looking:
+                        look()
                     self.looks[look.__name__] += 1
                 except (OSError, EOFError, pymysql.err.Error, AssertionError):
                     pass  # it is down or stopped just now
@@ -119,12 +128,13 @@ class Torture:
         print(f"torture: seed {options.seed}, {options.seconds} s, {options.proxies} proxies, "
               f"{options.items} items, journal.fsync {fsync}, {self.folder}", flush=True)
         self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
+        self.faults = Faults(self.stack, self.chance, self.say, only=options.faults)
+        self.histories = Histories(self.faults)
         self.stack.start()
         self.make_plan()
         self.start_clients()
         self.observer = Observer(self.stack)
         self.observer.start()
-        self.faults = Faults(self.stack, self.chance, self.say, only=options.faults)
         self.torment()
         self.heal()
         self.judge()
@@ -157,10 +167,14 @@ class Torture:
         phase_s = max(6.0, min(20.0, self.options.seconds / len(REDIS_MODES)))
         end = time.monotonic() + self.options.seconds
         next_phase = time.monotonic()
+        next_act = time.monotonic() + self.chance.expovariate(1 / ACT_EVERY_S)
         while time.monotonic() < end:
             if time.monotonic() >= next_phase:
                 next_phase += phase_s
                 self.faults.change_mode(next(modes))
+            if not self.options.no_acts and time.monotonic() >= next_act:
+                self.observer.rests(self.histories.act)
+                next_act = time.monotonic() + self.chance.expovariate(1 / ACT_EVERY_S)
             self.faults.tick()
             time.sleep(0.005)
         self.faults.settle()
@@ -174,6 +188,7 @@ class Torture:
     def heal(self):
         """No more faults: every client gets its answer, all is sold and drained."""
         self.say("faults are over")
+        self.histories.end()
         self.faults.end()
         for client in self.clients:
             client.send(signal.SIGTERM)
@@ -198,7 +213,7 @@ class Torture:
     def judge(self):
         self.told = Told(sorted(self.folder.glob("told-*.jsonl")))
         checker = Checker(self.plan, self.told, self.stack.database, self.stack.proxies,
-                          self.faults.rewinds)
+                          self.faults.rewinds, self.histories.fields_lost)
         self.violations += checker.run()
         self.violations += sorted(self.observer.violations)
         for problem in self.stack.verify_journals():
@@ -268,6 +283,8 @@ def options_of(arguments):
     parser.add_argument("--modes", nargs="*", choices=REDIS_MODES, help="Redis modes (all)")
     parser.add_argument("--faults", action="append",
                         help='only this kind, e.g. "redis kill"; may be given several times (all)')
+    parser.add_argument("--no-acts", action="store_true",
+                        help="no clones, rollbacks, clocks, giving up and orderly restarts")
     parser.add_argument("--keep", action="store_true", help="keep the folder in any case")
     parser.add_argument("--verbose", action="store_true", help="print every fault")
     options = parser.parse_args(arguments)

@@ -20,6 +20,7 @@ struct LaneOf {
   std::string known = ",7,";
   std::string flags;
   std::string forgotten = "0";
+  std::string predecessors = ",";
   std::string stuck, to_bring;
 };
 
@@ -66,7 +67,8 @@ class ShelfGateTest : public CallTest {
                                          lane.stuck,
                                          lane.to_bring,
                                          notes_[lane.lane],
-                                         lane.forgotten}));
+                                         lane.forgotten,
+                                         lane.predecessors}));
     std::string verdict;
     words >> verdict >> gate_epoch_ >> applied_ >> about_;
     return verdict;

@@ -35,6 +35,12 @@ TEST_F(ShelfGateTest, ALivingWriterOfTheLaneKeepsIt) {
       << "what the dead one had sent comes too late";
 }
 
+TEST_F(ShelfGateTest, ABeatOfAClockThatWasSetBackSinceHoldsNobodyUp) {
+  sell_as({});
+  redis_.run({"HSET", kKey, "@member:7", "journal-a incarnation-1 host 9999999999999 1"});
+  EXPECT_EQ(gate({.incarnation = "incarnation-2"}), "OPEN");
+}
+
 TEST_F(ShelfGateTest, AnotherJournalNeverTakesALaneThatHasSold) {
   sell_as({});
   let_die("7", "incarnation-1");
@@ -195,6 +201,20 @@ TEST_F(ShelfGateTest, ALaneOfAForgottenEpochIsMadeAnew) {
   EXPECT_EQ(gate({.journaled = 1}), "OPEN");
   EXPECT_EQ(gate({.journaled = 1, .forgotten = later}), "BEHIND");
   EXPECT_EQ(packed(), "(nil)");
+}
+
+// Its history was taken over into a new journal; then a Redis comes back that is older than that.
+TEST_F(ShelfGateTest, WhatAPredecessorHadIsMadeAnewFromTheNewJournal) {
+  sell_as({});
+  apply({create(9, 0, 0, 0, 77)});
+  let_die("7", "incarnation-1");
+  const LaneOf heir{.journaled = 4, .journal = "journal-b", .incarnation = "b-1"};
+  EXPECT_EQ(gate(heir), "FOREIGN");
+  LaneOf of_both = heir;
+  of_both.predecessors = ",journal-a,";
+  EXPECT_EQ(gate(of_both), "BEHIND");
+  EXPECT_EQ(packed(), "(nil)");
+  EXPECT_EQ(lane_of("7"), "0 journal-b b-1");
 }
 
 }  // namespace
