@@ -76,12 +76,13 @@ class Adoption {
     if (!redis) return redis.error();
     RedisLanes lanes(*redis);
     SLUICE_TRY(lanes.check_dead(what_.lanes));
+    JournalRegistry registry(sources_.mysql);
+    SLUICE_TRY(registry.connect());
+    SLUICE_TRY(find_living(lanes, registry));
     MysqlItems mysql(sources_.mysql, sources_.orders);
     auto evidence = gather_evidence(what_, *redis, mysql);
     if (!evidence) return evidence.error();
     mysql.end();
-    JournalRegistry registry(sources_.mysql);
-    SLUICE_TRY(registry.connect());
     const auto registered = registry.of_lanes(what_.lanes);
     if (!registered) return registered.error();
     SLUICE_TRY(complete(*evidence, *registered));
@@ -169,6 +170,28 @@ class Adoption {
     }
     what_.lanes.insert(*of_folder);
     what_.folders.push_back(dir);
+    return {};
+  }
+
+  // What those sold is theirs. A proxy of this Redis that is not given is refused: without its
+  // journal it cannot be told what of the stock it gave.
+  Status find_living(RedisLanes& lanes, JournalRegistry& registry) {
+    for (const JournalSource& other : what_.others) what_.living.insert(other.lane);
+    const auto known = lanes.known();
+    if (!known) return known.error();
+    for (const uint32_t lane : *known) {
+      if (what_.lanes.contains(lane) || what_.living.contains(lane)) continue;
+      const std::string number = std::to_string(lane);
+      return invalid("proxy " + number +
+                     " sells from this Redis, too: give its --config; or, if it "
+                     "is gone for good, --also " +
+                     number + " to take its history over");
+    }
+    const auto journals = registry.all();
+    if (!journals) return journals.error();
+    for (const RegisteredJournal& one : *journals) {
+      if (!one.is_retired && !what_.lanes.contains(one.proxy_id)) what_.living.insert(one.proxy_id);
+    }
     return {};
   }
 

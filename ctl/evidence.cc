@@ -42,10 +42,7 @@ class Gathering {
     const uint32_t lane = journal::proxy_of_id(id);
     return !is_of_others(lane) && !taken_over_by_others_.contains(id);
   }
-  bool is_of_others(uint32_t lane) const {
-    return std::any_of(what_.others.begin(), what_.others.end(),
-                       [&](const JournalSource& other) { return other.lane == lane; });
-  }
+  bool is_of_others(uint32_t lane) const { return what_.living.contains(lane); }
 
   void raise(uint64_t id) {
     if (is_of_lanes(id) && without_proxy(id) > without_proxy(found_.order_id_max))

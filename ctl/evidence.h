@@ -73,6 +73,7 @@ struct TakeOver {
   std::set<uint32_t> lanes;           // whose history it is
   std::vector<std::string> folders;   // of their journals; may be gone, old or damaged
   std::vector<JournalSource> others;  // the other proxies' journals, which must be whole
+  std::set<uint32_t> living;          // lanes that somebody else answers for, these and more
 };
 
 // Reads everything. The proxies of the lanes must not run.

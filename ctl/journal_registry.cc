@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "orders/order_table.h"
 #include "orders/partition.h"
 
 namespace sluice::ctl {
@@ -15,6 +16,13 @@ uint64_t number_in(const std::optional<std::string>& text) {
 
 std::string of_journal(uint64_t journal_id) {
   return " WHERE journal_id = " + std::to_string(journal_id);
+}
+
+std::string datetime_or_null(int64_t time_ms) {
+  std::string text;
+  if (time_ms == 0) return "NULL";
+  orders::append_datetime(text, time_ms);
+  return text;
 }
 
 }  // namespace
@@ -80,6 +88,20 @@ std::optional<sql::Failure> JournalRegistry::insert_checkpoint(uint64_t journal_
       std::to_string(position) + "," + std::to_string(fingerprint) + ",0,NOW(3))");
 }
 
+// As a flusher drains a creation.
+std::optional<sql::Failure> JournalRegistry::insert_row(const NewJournal::Row& row) {
+  std::string item;
+  sql::append_quoted(item, row.item);
+  return connection_.exec(
+      "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
+      " updated_at) VALUES (" +
+      item + "," + std::to_string(row.stock) + ",0," + std::to_string(row.limit) + "," +
+      datetime_or_null(row.start_ms) + "," + datetime_or_null(row.end_ms) + ",'open'," +
+      datetime_or_null(row.created_ms) +
+      ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock), limit_per_user ="
+      " VALUES(limit_per_user), start_at = VALUES(start_at), end_at = VALUES(end_at)");
+}
+
 Status JournalRegistry::end(std::optional<sql::Failure> failure) {
   if (!failure) failure = connection_.exec("COMMIT");
   if (!failure) return {};
@@ -104,6 +126,9 @@ Status JournalRegistry::take_over(const std::vector<RegisteredJournal>& register
         std::to_string(shelves) + ",'', " + std::to_string(made.incarnation) + ",NOW(3),NOW(3))");
   }
   if (!failure) failure = insert_checkpoint(made.journal_id, made.position, made.fingerprint);
+  for (const NewJournal::Row& row : made.rows) {
+    if (!failure) failure = insert_row(row);
+  }
   return end(std::move(failure));
 }
 

@@ -33,7 +33,8 @@ class JournalRegistry {
   // Those with these numbers that are not retired.
   Result<std::vector<RegisteredJournal>> of_lanes(const std::set<uint32_t>& lanes);
 
-  // One transaction: retires these and those, and registers the new one with its checkpoint.
+  // One transaction: retires these and those, and registers the new one with its checkpoint and
+  // the rows of items that it takes as drained.
   Status take_over(const std::vector<RegisteredJournal>& registered,
                    const std::set<uint64_t>& journals, const NewJournal& made, uint32_t proxy_id,
                    uint32_t shelves);
@@ -45,6 +46,7 @@ class JournalRegistry {
 
  private:
   Result<std::vector<RegisteredJournal>> query(const std::string& where);
+  std::optional<sql::Failure> insert_row(const NewJournal::Row& row);
   std::optional<sql::Failure> retire_one(uint64_t journal_id);
   std::optional<sql::Failure> insert_checkpoint(uint64_t journal_id, uint64_t position,
                                                 uint64_t fingerprint);

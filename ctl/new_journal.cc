@@ -87,11 +87,17 @@ class Writer {
     return {};
   }
 
-  // Creations first: another lane's replay may wait for one of them, and this one for it, so that
-  // they must not stand behind what waits.
   Status write_phase() {
-    SLUICE_TRY(write_each([this](const ProvenItem& item) { return write_creation(item); }));
+    if (in_mysql_) {
+      SLUICE_TRY(write_each([this](const ProvenItem& item) { return write_creation(item); }));
+      // A replay takes a lane sequence whole: creations must not share one with what waits.
+      SLUICE_TRY(submit_all());
+    }
     SLUICE_TRY(write_each([this](const ProvenItem& item) { return write_item(item); }));
+    return submit_all();
+  }
+
+  Status submit_all() {
     for (Batch& batch : batches_) SLUICE_TRY(submit(batch));
     return {};
   }
@@ -153,7 +159,11 @@ class Writer {
   }
 
   Status write_creation(const ProvenItem& item) {
-    if (!item.is_created || in_mysql(item).creation != in_mysql_) return {};
+    if (!item.is_created) return {};
+    if (!in_mysql(item).creation) {
+      journal_.rows.push_back(
+          {name_, item.initial, item.limit, item.created_ms, item.start_ms, item.end_ms});
+    }
     Record record;
     record.type = RecordType::kCreate;
     record.quantity = item.initial;

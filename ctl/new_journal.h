@@ -1,8 +1,12 @@
-// Writes a journal from what is proven: first all that MySQL has, then what it lacks.
+// Writes a journal from what is proven: first all that MySQL has, then what it lacks. Creations are
+// all among the first: another lane's replay may wait for one of them, and this one for it, so that
+// none must stand behind what waits. The rows of those that MySQL lacks are made with the
+// journal's registration.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "ctl/evidence.h"
@@ -18,6 +22,12 @@ struct NewJournal {
   uint64_t records = 0;
   uint64_t to_drain_orders = 0;  // that MySQL lacks
   uint64_t without_fields = 0;   // of these, known only by Redis, which has no FIELDS
+  struct Row {
+    std::string item;
+    int64_t stock = 0, limit = 0;
+    int64_t created_ms = 0, start_ms = 0, end_ms = 0;
+  };
+  std::vector<Row> rows;  // of items, that MySQL lacks or that lack their creation
 };
 
 // Into `dir`, which is empty or not there. `proxy_id` writes it, and sells on with it.

@@ -1,5 +1,6 @@
 #include "ctl/redis_lanes.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -102,6 +103,32 @@ Status RedisLanes::take_over(const std::set<uint32_t>& lanes, uint32_t heir) {
     if (refused) return *refused;
   }
   return {};
+}
+
+Result<std::set<uint32_t>> RedisLanes::known() {
+  const auto shelves = shelf_count(redis_);
+  if (!shelves) return shelves.error();
+  std::set<uint32_t> found;
+  for (uint32_t shelf = 0; shelf < *shelves; ++shelf) {
+    const std::string key = shelves::shelf_key(shelf);
+    std::string lanes;  // ",1,2,"
+    {
+      const auto reply = redis_.call({"HGET", key, "@lanes"});
+      if (!reply) return reply.error();
+      lanes = reply->text();
+    }
+    std::string_view rest = lanes;
+    while (!rest.empty()) {
+      const std::string_view lane = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(lane.size() + 1, rest.size()));
+      uint32_t number = 0;
+      if (!base::parse_decimal(lane, number) || found.contains(number)) continue;
+      const auto given_up = redis_.call({"HEXISTS", key, "@forget:" + std::string(lane)});
+      if (!given_up) return given_up.error();
+      if (given_up->integer() == 0) found.insert(number);
+    }
+  }
+  return found;
 }
 
 Result<uint32_t> RedisLanes::shelves_held_by(uint32_t lane) {

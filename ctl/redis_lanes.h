@@ -20,6 +20,8 @@ class RedisLanes {
   // The lanes' sequences, beats and receipts go, and every shelf is to be made anew from the
   // journals of those that are left; it opens only once `heir` has replayed, too.
   Status take_over(const std::set<uint32_t>& lanes, uint32_t heir);
+  // Those that shelves know and nobody has given up.
+  Result<std::set<uint32_t>> known();
   // On how many shelves the lane has sold, and items are.
   Result<uint32_t> shelves_held_by(uint32_t lane);
 

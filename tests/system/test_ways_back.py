@@ -42,7 +42,7 @@ def sell(proxy, first, last, *more):
 class Shop:
     """One Redis, one MySQL, and proxies with a held flusher each."""
 
-    def __init__(self, lab, proxies=1):
+    def __init__(self, lab, proxies=1, **settings):
         self.lab = lab
         self.redis, self.database = lab.redis(), lab.database()
         self.proxies, self.flushers = [], []
@@ -51,7 +51,8 @@ class Shop:
             suffix = "" if number == 0 else str(number + 1)
             folder = lab.folder / f"journal{suffix}"
             self.flushers.append(lab.flusher(self.database, start=False, journal=folder, **HOLD))
-            self.proxies.append(lab.proxy(self.redis, journal=folder, proxy__id=number))
+            self.proxies.append(lab.proxy(self.redis, journal=folder, proxy__id=number,
+                                          **settings))
             (lab.folder / f"proxy{suffix}.toml").symlink_to(self.proxies[-1].config)
             (lab.folder / f"flusher{suffix}.toml").symlink_to(self.flushers[-1].config)
         with self.proxies[0].client() as client:
@@ -311,6 +312,39 @@ def test_what_was_taken_over_is_taken_over_again(lab):
         assert client("SECKILL.BUY", "cup", "u2")[:1] == ["OK"]
         assert client("SECKILL.STOCK", "cup")[:6] == ["item", "cup", "stock", 7, "sold", 2], (
             client("SECKILL.STOCK", "cup"))
+
+
+def test_two_that_sold_each_others_items_wait_for_nobody(lab):
+    """MySQL lacks what the one created first; its new journal begins with that all the same, for
+    the other one's replay waits for it, and it for the other's."""
+    shop = Shop(lab, proxies=2, sale__shelves=1)
+    with shop.proxies[0].client() as one, shop.proxies[1].client() as other:
+        assert one("SECKILL.CREATE", "cup", "STOCK", 5, "LIMIT", 2) == "OK"
+        first = ("SECKILL.BUY", "cup", "u1", "REQ", "r")  # -LOADING till they know each other
+        until(lambda: not isinstance(other(*first), RespError), 10, "the gate")
+        assert other("SECKILL.CREATE", "pan", "STOCK", 5) == "OK"
+        assert one("SECKILL.BUY", "pan", "u1")[0] == "OK"
+    shop.told |= sell(shop.proxies[0], 1, 5)
+    shop.drain()
+    shop.database.query("DELETE FROM items WHERE item_id = 'cup'")
+    shop.database.query("DELETE FROM orders WHERE item_id = 'cup'")
+    shop.proxies[0].kill()
+    line = commands("The folder is an older copy, or was rolled back")[-1]
+    way = until(lambda: None if "beat on" in (done := shop.run(line)).stderr else done, 10, "it")
+    assert way.returncode == 2 and "proxy 1 sells from this Redis" in way.stderr, way
+    way = shop.run(line + " --config proxy2.toml --config flusher2.toml")
+    assert "Done" in way.stdout, way
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.proxies[0].start()
+    for proxy in shop.proxies:
+        with proxy.client() as client:
+            assert bought(client, "u1") == shop.told["u1"]
+    found = lab.ctl("reconcile", "--fix", *shop.configs())
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "cup" in found.stdout
+    rows = shop.database.query("SELECT item_id, stock, sold, limit_per_user FROM items")
+    assert set(rows) == {("phone", GIVEN, 5, 3), ("cup", 5, 1, 2), ("pan", 5, 1, 0)}
 
 
 def test_restocks_that_the_folder_lost_are_given_once(lab):
