@@ -308,6 +308,7 @@ class Gathering {
     }
     item->has_row = true;
     item->mysql_given = given;
+    item->mysql_counts = what_.living.size() == what_.others.size();
     if (row.state_ms != 0) set_state(*item, row.is_closed, row.state_ms);
   }
 

@@ -4,8 +4,9 @@
 //   folders (salvaged) ─► Redis, less what the others' journals gave ─► MySQL ─► Evidence
 //
 // Orders add up: what any of them has is an order. Of stock, which one copy may have given and the
-// other not, the larger amount counts that a single one of folder and Redis proves, so that nothing
-// is oversold. An order that a deleted item's predecessor sold stays where it is, in MySQL.
+// other not, the larger amount counts that a single one proves, so that nothing is oversold;
+// MySQL's only if nobody drains into it whose journal is not at hand. An order that a deleted
+// item's predecessor sold stays where it is, in MySQL.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,7 @@ struct ProvenItem {
   int64_t created_ms = 0, initial = 0;
   int64_t limit = 0, start_ms = 0, end_ms = 0, hold_ms = 0;
   int64_t folder_given = 0, redis_given = 0, mysql_given = 0;  // by these lanes, as each side says
+  bool mysql_counts = false;
   std::vector<Restock> restocks;                               // of the folders
   std::set<std::string> requests;                              // of restocks, as Redis has them
   bool is_closed = false;
@@ -55,7 +57,10 @@ struct ProvenItem {
   std::map<uint64_t, ProvenOrder> orders;   // of these lanes, by order id
   std::map<uint64_t, ProvenOrder> cancels;  // of other lanes' orders, known to these lanes alone
 
-  int64_t given() const { return std::max(folder_given, redis_given); }
+  int64_t given() const {
+    const int64_t given = std::max(folder_given, redis_given);
+    return mysql_counts ? std::max(given, mysql_given) : given;
+  }
 };
 
 struct Evidence {

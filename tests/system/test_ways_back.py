@@ -373,6 +373,29 @@ def test_restocks_that_the_folder_lost_are_given_once(lab):
     shop.check(given=GIVEN + 9)
 
 
+def test_a_restock_that_only_mysql_has_counts(lab):
+    """The folder was rolled back, and Redis lost it."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 30)
+    shop.drain()
+    shop.proxy.kill()
+    shutil.copytree(shop.journal, lab.folder / "saved")
+    shop.proxy.start()
+    with shop.proxy.client() as client:
+        bought(client, "u1")
+        assert client("SECKILL.RESTOCK", "phone", 5, "REQ", "a")[0] == "OK"
+    shop.drain()
+    shop.proxy.kill()
+    shutil.rmtree(shop.journal)
+    (lab.folder / "saved").rename(shop.journal)
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    said = shop.way("The folder is an older copy, or was rolled back")
+    assert "MySQL 1005; 1005 counts" in said
+    shop.proxy.start()
+    shop.check(given=GIVEN + 5)
+
+
 def test_a_mysql_restored_from_an_old_backup_is_redrained(lab):
     """The segments that it lacks are deleted; the snapshot has their orders."""
     shop = Shop(lab)
