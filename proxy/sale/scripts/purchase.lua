@@ -260,7 +260,10 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     if not item.exists then return 'N' end
     local mark = '/r/' .. request
     if request ~= '' and call('HEXISTS', buyers_key, mark) == 1 then return 'R' end
-    if item.stock + delta < item.sold or item.stock + delta > 2147483647 then return 'X' end
+    -- What was oversold (a machine that was rolled back and sold on) may be made good in steps.
+    if delta < 0 and item.stock + delta < item.sold or item.stock + delta > 2147483647 then
+      return 'X'
+    end
     item.stock = item.stock + delta
     if request ~= '' then add_field(mark, '1') end
     return 'A'
