@@ -2,62 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <charconv>
-#include <cstdio>
 #include <set>
 #include <utility>
 
-#include "base/crc32c.h"
 #include "base/decimal.h"
 
 namespace sluice::proxy::sale {
-namespace {
-
-constexpr size_t kFileBytesMax = 64 << 10;  // 1,024 proxies need half of it
-constexpr std::string_view kTitle = "sluice peers 1";
-
-std::string checksum(std::string_view text) {
-  char hex[16];
-  std::snprintf(hex, sizeof hex, "%08x", base::crc32c(text));
-  return hex;
-}
-
-std::string encode(const Lanes::Peers& peers) {
-  std::string text = std::string(kTitle) + "\n";
-  for (const auto& [id, journal] : peers) text += std::to_string(id) + " " + journal + "\n";
-  return text + "crc " + checksum(text) + "\n";
-}
-
-Result<Lanes::Peers> decode(std::string_view text) {
-  const auto damaged = [](std::string_view what) {
-    return Error(ErrorClass::kCorrupt, "damaged: " + std::string(what));
-  };
-  const size_t end = text.rfind("crc ");
-  if (end == std::string_view::npos ||
-      text.substr(end) != "crc " + checksum(text.substr(0, end)) + "\n") {
-    return damaged("the checksum is wrong");
-  }
-  Lanes::Peers peers;
-  bool titled = false;
-  for (std::string_view rest = text.substr(0, end); !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(line.size() + 1);
-    if (!titled) {
-      if (line != kTitle) return damaged("it is not of this version");
-      titled = true;
-      continue;
-    }
-    uint64_t id = 0;
-    const auto [space, failure] = std::from_chars(line.data(), line.data() + line.size(), id);
-    if (failure != std::errc() || space == line.data() + line.size() || *space != ' ') {
-      return damaged("\"" + std::string(line) + "\" is not a peer");
-    }
-    peers.emplace(id, std::string(space + 1, line.data() + line.size()));
-  }
-  return peers;
-}
-
-}  // namespace
 
 Lanes::Lanes(std::string dir, base::FileSystem& fs, uint64_t proxy_id, Peers peers,
              std::function<void(const Error&)> failed)
@@ -82,23 +32,9 @@ Lanes::~Lanes() {
 Result<std::unique_ptr<Lanes>> Lanes::open(const std::string& dir, base::FileSystem& fs,
                                            uint64_t proxy_id,
                                            std::function<void(const Error&)> failed) {
-  const std::string path = dir + "/peers";
-  const auto text = base::read_file(fs, path, kFileBytesMax);
-  if (!text && text.error().cls() != ErrorClass::kNotFound) return text.error();
-  Peers peers;
-  if (text) {
-    auto decoded = decode(*text);
-    if (!decoded) {
-      return Error(ErrorClass::kCorrupt,
-                   path + ": " + decoded.error().message() +
-                       "; it names the proxies that may have sold through the same Redis. Put it "
-                       "back from a backup, or start all the others, see that they are ready, and "
-                       "delete it");
-    }
-    peers = *std::move(decoded);
-  }
-  return std::unique_ptr<Lanes>(
-      new Lanes(dir, fs, proxy_id, std::move(peers), std::move(failed)));
+  auto peers = journal::read_peers(dir, fs);
+  if (!peers) return peers.error();
+  return std::unique_ptr<Lanes>(new Lanes(dir, fs, proxy_id, *std::move(peers), std::move(failed)));
 }
 
 bool Lanes::is_journal_id(std::string_view text) {
@@ -161,19 +97,12 @@ void Lanes::write_on() {
     if (stopping_) return;
     const Peers next = wanted_;
     lock.unlock();
-    const Status saved = save(next);
+    const Status saved = journal::write_peers(dir_, fs_, next);
     if (!saved) return failed_(saved.error().at("peers"));
     lock.lock();
     peers_ = next;
     alone_ = peers_.empty();
   }
-}
-
-Status Lanes::save(const Peers& peers) {
-  const std::string next = dir_ + "/peers.next";
-  SLUICE_TRY(base::write_file(fs_, next, encode(peers)));
-  SLUICE_TRY(fs_.rename(next, dir_ + "/peers"));
-  return fs_.sync_dir(dir_);
 }
 
 std::string proxies_text(std::string_view lanes) {

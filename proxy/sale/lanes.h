@@ -13,7 +13,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,12 +21,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "journal/peers.h"
 
 namespace sluice::proxy::sale {
 
 class Lanes {
  public:
-  using Peers = std::map<uint64_t, std::string>;  // proxy.id → journal id, without this proxy
+  using Peers = journal::Peers;
   static constexpr std::string_view kUnknownJournal = "-";  // of one that others speak of
   // Whether a text can be a journal's id; what others wrote into Redis may be anything.
   static bool is_journal_id(std::string_view text);
@@ -57,7 +57,6 @@ class Lanes {
         std::function<void(const Error&)> failed);
   void write_on();
   void complain(uint64_t id, const std::string& known, const std::string& journal);
-  Status save(const Peers& peers);
 
   const std::string dir_;
   base::FileSystem& fs_;
