@@ -24,6 +24,7 @@
 #include "ctl/redis_items.h"
 #include "ctl/redis_lanes.h"
 #include "journal/lineage.h"
+#include "journal/peers.h"
 #include "journal/refusal.h"
 #include "journal/segment.h"
 
@@ -95,7 +96,7 @@ class Adoption {
     fs::remove_all(next);
     auto made = write_journal(next, lane_, *evidence);
     if (!made) return made.error();
-    SLUICE_TRY(copy_peers(next));
+    SLUICE_TRY(write_peers(next));
     SLUICE_TRY(write_lineage(next, *evidence, *registered));
     SLUICE_TRY(
         registry.take_over(*registered, journal_ids(*evidence), *made, lane_, evidence->shelves));
@@ -320,13 +321,20 @@ class Adoption {
     return journal::set_predecessors(next, files, ids);
   }
 
-  // Without those that are taken over; a new folder knows nobody until it has met them.
-  Status copy_peers(const std::string& next) const {
-    const std::string from = journal::path_in(dir_, "peers");
-    if (!fs::exists(from) || what_.lanes.size() > 1) return {};
-    std::error_code failure;
-    fs::copy_file(from, journal::path_in(next, "peers"), failure);
-    return failure ? Status(Error(ErrorClass::kIo, from + ": " + failure.message())) : Status();
+  // Whom the folder knew, if it can still tell, and all others that were given: if Redis loses
+  // everything before the proxy has met them it must wait for them all the same.
+  Status write_peers(const std::string& next) const {
+    base::FileSystem& files = base::posix_file_system();
+    journal::Peers peers;
+    if (const auto known = journal::read_peers(dir_, files)) peers = *known;
+    for (const uint32_t lane : what_.lanes) peers.erase(lane);
+    peers.erase(lane_);
+    for (const JournalSource& other : what_.others) {
+      const auto header = journal::salvage_header(other.dir, files);
+      if (!header) return header.error();
+      peers[other.lane] = std::to_string(header->journal_id);
+    }
+    return journal::write_peers(next, files, peers);
   }
 
   Status change_places(const std::string& next) {

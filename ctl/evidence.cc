@@ -170,6 +170,9 @@ class Gathering {
     SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
     return visit_journals(what_.others, checkpoints_, [this](const Record& record, bool) {
       if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
+      if (record.type == RecordType::kRestock) {
+        given_by_others_.emplace(record.born, std::string(record.request));
+      }
       const uint64_t id = record.type == RecordType::kBuy      ? record.order_id
                           : record.type == RecordType::kCreate ? record.born
                                                                : 0;
@@ -213,8 +216,9 @@ class Gathering {
       if (!state.exists || !state.edited.empty()) continue;
       for (const uint32_t lane : lanes) found_.redis_has_lanes |= batch_of(state.lanes, lane) > 0;
       ProvenItem& item = take_state((*names)[i], state.state);
-      SLUICE_TRY(items.visit_buyers((*names)[i],
-                                    [&](const BuyerField& field) { take_buyer(item, field); }));
+      SLUICE_TRY(items.visit_buyers((*names)[i], [&](const BuyerField& field) {
+        take_buyer(item, state.state.born, field);
+      }));
     }
     return {};
   }
@@ -239,8 +243,12 @@ class Gathering {
     return item;
   }
 
-  void take_buyer(ProvenItem& item, const BuyerField& field) {
-    if (field.kind == BuyerField::Kind::kRestock) item.requests.insert(std::string(field.request));
+  void take_buyer(ProvenItem& item, uint64_t born, const BuyerField& field) {
+    // Had two journals a restock's request, a replay would take the second one for the first again.
+    if (field.kind == BuyerField::Kind::kRestock &&
+        !given_by_others_.contains({born, std::string(field.request)})) {
+      item.requests.insert(std::string(field.request));
+    }
     if (field.kind != BuyerField::Kind::kOrder) return;
     const bool is_sold_here = is_ours(field.order_id);
     if (!is_sold_here && (!field.is_cancelled || cancelled_by_others_.contains(field.order_id)))
@@ -368,6 +376,7 @@ class Gathering {
   Checkpoints checkpoints_;
   std::optional<JournalTotals> others_;
   std::set<uint64_t> cancelled_by_others_;
+  std::set<std::pair<uint64_t, std::string>> given_by_others_;  // born of the item, request
   std::set<uint64_t> taken_over_by_others_;  // orders and creations of numbers that are gone
 };
 

@@ -386,6 +386,29 @@ def test_restocks_that_the_folder_lost_are_given_once(lab):
     shop.check(given=GIVEN + 9)
 
 
+def test_a_restock_through_another_proxy_is_given_by_that_one(lab):
+    """Redis knows its REQ; the new journal, which is replayed first, must not have it as well. And
+    what is replayed first waits for the other, whom only the command's --config named."""
+    shop = Shop(lab, proxies=2)
+    shop.told |= sell(shop.proxies[0], 1, 20)
+    shop.told |= sell(shop.proxies[1], 21, 40)
+    with shop.proxies[1].client() as client:
+        assert client("SECKILL.RESTOCK", "phone", 12, "REQ", "a")[0] == "OK"
+    shop.drain()
+    assert shop.proxies[1].stop() == 0
+    shop.proxies[0].kill()
+    shutil.rmtree(shop.journal)
+    shop.way("The folder is lost", **{"--config flusher.toml": "--config flusher.toml --config "
+                                      "proxy2.toml --config flusher2.toml"})
+    with shop.redis.client() as direct:
+        direct("FLUSHALL")
+    shop.proxies[0].start(wait=False)
+    until(lambda: "waiting for proxy 1" in shop.proxies[0].get("/readyz").text, 10, "its replay")
+    shop.proxies[1].start()
+    shop.proxies[0].wait_ready()
+    shop.check(given=GIVEN + 12)
+
+
 def test_a_restock_that_only_mysql_has_counts(lab):
     """The folder was rolled back, and Redis lost it."""
     shop = Shop(lab)
