@@ -44,21 +44,6 @@ struct AdoptArguments {
 
 using base::invalid;
 
-int adopt_failed(const Error& error) {
-  std::fprintf(stderr, "sluice-ctl journal: %s\n", error.message().c_str());
-  switch (error.cls()) {
-    case ErrorClass::kInvalid:
-    case ErrorClass::kNotFound:
-      return kBadArguments;
-    case ErrorClass::kRefused:
-    case ErrorClass::kCorrupt:
-    case ErrorClass::kExists:
-      return kDamaged;
-    default:
-      return kFailed;
-  }
-}
-
 // The proxy.id in the newest readable header of a folder.
 std::optional<uint32_t> lane_in(const std::string& dir) {
   const auto found = journal::salvage_header(dir, base::posix_file_system());
@@ -89,7 +74,7 @@ class Adoption {
     SLUICE_TRY(complete(*evidence, *registered));
     tell(*evidence, *registered);
     if (arguments_.dry_run) {
-      std::printf("\nA dry run: nothing was changed.\n");
+      tell_unchanged();
       return {};
     }
     const std::string next = dir_ + ".adopting";
@@ -429,10 +414,7 @@ void add_adopt_command(base::CommandLine& line, const char* name, const char* te
       .type_name("KEY=VALUE")
       .one_value_each();
   adopt.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
-  adopt.does([arguments] {
-    const Status done = Adoption(*arguments).run();
-    return done ? kDone : adopt_failed(done.error());
-  });
+  adopt.does([arguments] { return end_of_way(Adoption(*arguments).run()); });
 }
 
 }  // namespace sluice::ctl

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/command_line.h"
+#include "base/error.h"
 
 namespace sluice::ctl {
 
@@ -23,5 +24,7 @@ void add_adopt_command(base::CommandLine& line, const char* name, const char* te
 void add_redrain_command(base::CommandLine& line);
 void add_drop_command(base::CommandLine& line);
 void add_list_command(base::CommandLine& line);
+void tell_unchanged();               // a dry run has told all that it does
+int end_of_way(const Status& done);  // tells what was wrong; the exit code
 
 }  // namespace sluice::ctl

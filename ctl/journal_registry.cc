@@ -18,13 +18,6 @@ std::string of_journal(uint64_t journal_id) {
   return " WHERE journal_id = " + std::to_string(journal_id);
 }
 
-std::string datetime_or_null(int64_t time_ms) {
-  std::string text;
-  if (time_ms == 0) return "NULL";
-  orders::append_datetime(text, time_ms);
-  return text;
-}
-
 }  // namespace
 
 Status JournalRegistry::connect() {
@@ -64,6 +57,12 @@ Result<std::vector<RegisteredJournal>> JournalRegistry::query(const std::string&
 
 Result<std::vector<RegisteredJournal>> JournalRegistry::all() { return query(""); }
 
+Result<std::optional<RegisteredJournal>> JournalRegistry::find(uint64_t journal_id) {
+  const auto found = query(" WHERE j.journal_id = " + std::to_string(journal_id));
+  if (!found) return found.error();
+  return found->empty() ? std::optional<RegisteredJournal>() : found->front();
+}
+
 Result<std::vector<RegisteredJournal>> JournalRegistry::of_lanes(const std::set<uint32_t>& lanes) {
   std::string list;
   for (const uint32_t lane : lanes) list += (list.empty() ? "" : ",") + std::to_string(lane);
@@ -96,8 +95,8 @@ std::optional<sql::Failure> JournalRegistry::insert_row(const NewJournal::Row& r
       "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
       " updated_at) VALUES (" +
       item + "," + std::to_string(row.stock) + ",0," + std::to_string(row.limit) + "," +
-      datetime_or_null(row.start_ms) + "," + datetime_or_null(row.end_ms) + ",'open'," +
-      datetime_or_null(row.created_ms) +
+      orders::datetime_or_null(row.start_ms) + "," + orders::datetime_or_null(row.end_ms) +
+      ",'open'," + orders::datetime_or_null(row.created_ms) +
       ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock), limit_per_user ="
       " VALUES(limit_per_user), start_at = VALUES(start_at), end_at = VALUES(end_at)");
 }

@@ -30,6 +30,7 @@ class JournalRegistry {
   Status connect();
 
   Result<std::vector<RegisteredJournal>> all();
+  Result<std::optional<RegisteredJournal>> find(uint64_t journal_id);
   // Those with these numbers that are not retired.
   Result<std::vector<RegisteredJournal>> of_lanes(const std::set<uint32_t>& lanes);
 

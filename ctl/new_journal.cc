@@ -142,20 +142,20 @@ class Writer {
   struct InMysql {
     bool creation = false;
     size_t restocks = 0;  // the first of them
-    int64_t given = 0;    // by all that, and what nobody knows by its request
+    int64_t unnamed = 0;  // what else was given, that nobody knows by its request
   };
   static InMysql in_mysql(const ProvenItem& item) {
     if (!item.has_row) return {};
     std::optional<InMysql> found;
     int64_t given = item.is_created ? item.initial : 0;
     for (size_t count = 0;; ++count) {
-      if (given == item.mysql_given) found = {true, count, given};
+      if (given == item.mysql_given) found = {true, count, 0};
       if (count == item.restocks.size()) break;
       given += item.restocks[count].quantity;
     }
     if (found) return *found;
     if (item.is_created && item.mysql_given < item.initial) return {};
-    return {true, item.restocks.size(), std::min(item.mysql_given, item.given())};
+    return {true, item.restocks.size(), std::min(item.mysql_given, item.given()) - given};
   }
 
   Status write_creation(const ProvenItem& item) {
@@ -188,8 +188,7 @@ class Writer {
       so_far += restock.quantity;
     }
     // What is left has no request: in MySQL, and then not.
-    const int64_t unnamed = drained.creation ? drained.given - stock_known(item, drained) : 0;
-    const int64_t rest = in_mysql_ ? unnamed : item.given() - so_far - unnamed;
+    const int64_t rest = in_mysql_ ? drained.unnamed : item.given() - so_far - drained.unnamed;
     if (rest != 0) SLUICE_TRY(add_restock(rest, "", base::wall_ms()));
     if (in_mysql_) return {};
     // What they gave is in the rest; they must not give it again.
@@ -197,13 +196,6 @@ class Writer {
       SLUICE_TRY(add_restock(0, request, base::wall_ms()));
     }
     return {};
-  }
-
-  // By its creation and the restocks that MySQL has.
-  static int64_t stock_known(const ProvenItem& item, const InMysql& drained) {
-    int64_t known = item.is_created ? item.initial : 0;
-    for (size_t i = 0; i < drained.restocks; ++i) known += item.restocks[i].quantity;
-    return known;
   }
 
   Status add_restock(int64_t quantity, const std::string& request, int64_t time_ms) {

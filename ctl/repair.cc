@@ -25,8 +25,6 @@ std::string datetime(int64_t time_ms) {
   return out;
 }
 
-std::string datetime_or_null(int64_t time_ms) { return time_ms == 0 ? "NULL" : datetime(time_ms); }
-
 // Never another's row under the same number.
 std::string where_order(const std::string& item, const OrderRepair& repair) {
   return " WHERE order_id = " + std::to_string(repair.order_id) +
@@ -193,10 +191,9 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
           "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state,"
           " state_at, updated_at) VALUES (" +
           sql_literal(item) + "," + std::to_string(missing) + ",0," +
-          std::to_string(journal.limit) + "," + datetime_or_null(journal.start_ms) + "," +
-          datetime_or_null(journal.end_ms) + "," +
-          (journal.open ? "'open'" : "'closed'") + "," +
-          datetime_or_null(std::max(journal.state_ms, journal.created_ms)) +
+          std::to_string(journal.limit) + "," + orders::datetime_or_null(journal.start_ms) + "," +
+          orders::datetime_or_null(journal.end_ms) + "," + (journal.open ? "'open'" : "'closed'") +
+          "," + orders::datetime_or_null(std::max(journal.state_ms, journal.created_ms)) +
           ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
     }
     if (auto failure = connection_.exec(statement)) return failure;

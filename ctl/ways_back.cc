@@ -26,25 +26,6 @@ struct WayArguments {
   bool dry_run = false;
 };
 
-int way_failed(const Error& error) {
-  std::fprintf(stderr, "sluice-ctl journal: %s\n", error.message().c_str());
-  switch (error.cls()) {
-    case ErrorClass::kInvalid:
-    case ErrorClass::kNotFound:
-      return kBadArguments;
-    case ErrorClass::kRefused:
-    case ErrorClass::kCorrupt:
-    case ErrorClass::kExists:
-      return kDamaged;
-    default:
-      return kFailed;
-  }
-}
-
-void tell_unchanged() {
-  std::printf("\nA dry run: nothing was changed.\n");
-}
-
 // A flusher's file tells where MySQL is.
 Result<sql::ConnectOptions> mysql_of(const WayArguments& arguments) {
   auto overrides = base::parse_overrides(arguments.sets);
@@ -79,12 +60,10 @@ Status drop(const WayArguments& arguments) {
   if (!mysql) return mysql.error();
   JournalRegistry registry(*mysql);
   SLUICE_TRY(registry.connect());
-  const auto journals = registry.all();
-  if (!journals) return journals.error();
-  const auto one = std::find_if(journals->begin(), journals->end(), [&](const auto& journal) {
-    return journal.journal_id == arguments.journal_id;
-  });
-  if (one == journals->end()) {
+  const auto found = registry.find(arguments.journal_id);
+  if (!found) return found.error();
+  const std::optional<RegisteredJournal>& one = *found;
+  if (!one) {
     return Error(ErrorClass::kNotFound, "journal " + std::to_string(arguments.journal_id) +
                                             " is not registered; see sluice-ctl journal list");
   }
@@ -165,12 +144,9 @@ Status redrain(const WayArguments& arguments) {
   const Folder folder{std::move(*files), arguments.dir};
   JournalRegistry registry(sources->mysql);
   SLUICE_TRY(registry.connect());
-  const auto journals = registry.all();
-  if (!journals) return journals.error();
-  std::optional<RegisteredJournal> known;
-  for (const RegisteredJournal& one : *journals) {
-    if (one.journal_id == folder.oldest().journal_id) known = one;
-  }
+  const auto found = registry.find(folder.oldest().journal_id);
+  if (!found) return found.error();
+  const std::optional<RegisteredJournal>& known = *found;
   SLUICE_TRY(check_needs_redrain(folder, known));
   tell_redrain(folder, known);
   if (arguments.dry_run) {
@@ -197,8 +173,6 @@ Status redrain(const WayArguments& arguments) {
   return {};
 }
 
-int end_of(const Status& done) { return done ? kDone : way_failed(done.error()); }
-
 void add_common(base::CommandLine& line, WayArguments& arguments) {
   line.option("--set", &arguments.sets, "override a key of these files; repeatable")
       .type_name("KEY=VALUE")
@@ -207,12 +181,30 @@ void add_common(base::CommandLine& line, WayArguments& arguments) {
 
 }  // namespace
 
+void tell_unchanged() { std::printf("\nA dry run: nothing was changed.\n"); }
+
+int end_of_way(const Status& done) {
+  if (done) return kDone;
+  std::fprintf(stderr, "sluice-ctl journal: %s\n", done.error().message().c_str());
+  switch (done.error().cls()) {
+    case ErrorClass::kInvalid:
+    case ErrorClass::kNotFound:
+      return kBadArguments;
+    case ErrorClass::kRefused:
+    case ErrorClass::kCorrupt:
+    case ErrorClass::kExists:
+      return kDamaged;
+    default:
+      return kFailed;
+  }
+}
+
 void add_list_command(base::CommandLine& line) {
   const auto arguments = std::make_shared<WayArguments>();
   auto& list_line = line.command("list", "print the journals that a MySQL knows");
   list_line.option("--config", &arguments->flusher, "a flusher's file").required();
   add_common(list_line, *arguments);
-  list_line.does([arguments] { return end_of(list(*arguments)); });
+  list_line.does([arguments] { return end_of_way(list(*arguments)); });
 }
 
 void add_drop_command(base::CommandLine& line) {
@@ -224,7 +216,7 @@ void add_drop_command(base::CommandLine& line) {
   drop_line.option("--config", &arguments->flusher, "a flusher's file").required();
   add_common(drop_line, *arguments);
   drop_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
-  drop_line.does([arguments] { return end_of(drop(*arguments)); });
+  drop_line.does([arguments] { return end_of_way(drop(*arguments)); });
 }
 
 void add_redrain_command(base::CommandLine& line) {
@@ -243,7 +235,7 @@ void add_redrain_command(base::CommandLine& line) {
       .one_value_each();
   add_common(redrain_line, *arguments);
   redrain_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
-  redrain_line.does([arguments] { return end_of(redrain(*arguments)); });
+  redrain_line.does([arguments] { return end_of_way(redrain(*arguments)); });
 }
 
 }  // namespace sluice::ctl

@@ -45,22 +45,12 @@ std::optional<Failure> add_counters(Connection& connection, const ChangeSet& cha
   return send();
 }
 
-void append_time_or_null(std::string& out, int64_t time_ms) {
-  if (time_ms == 0) {
-    out += "NULL";
-  } else {
-    orders::append_datetime(out, time_ms);
-  }
-}
-
 std::string definition(const std::string& item_id, const ItemChange& change) {
   std::string update = "UPDATE items SET ";
   if (change.created != nullptr) {
-    update += "limit_per_user = " + std::to_string(change.created->limit) + ", start_at = ";
-    append_time_or_null(update, change.created->start_ms);
-    update += ", end_at = ";
-    append_time_or_null(update, change.created->end_ms);
-    update += ", ";
+    update += "limit_per_user = " + std::to_string(change.created->limit) +
+              ", start_at = " + orders::datetime_or_null(change.created->start_ms) +
+              ", end_at = " + orders::datetime_or_null(change.created->end_ms) + ", ";
   }
   // A kCreate leaves its item open, so `open` is set whenever something is defined. Another proxy's
   // journal may have brought a later CLOSE already. MySQL assigns from left to right.

@@ -82,6 +82,13 @@ void append_value(std::string& out, std::optional<std::string_view> value) {
 
 }  // namespace
 
+std::string datetime_or_null(int64_t time_ms) {
+  std::string out;
+  if (time_ms == 0) return "NULL";
+  append_datetime(out, time_ms);
+  return out;
+}
+
 void append_datetime(std::string& out, int64_t time_ms) {
   const sql::DateTime time = datetime_of(time_ms);
   out += '\'';

@@ -70,5 +70,7 @@ class OrderTable {
 // Appends '2026-11-30 12:00:00.123' in UTC; times outside of DATETIME's years 1000–9999 become the
 // nearest limit.
 void append_datetime(std::string& out, int64_t time_ms);
+// NULL for 0.
+std::string datetime_or_null(int64_t time_ms);
 
 }  // namespace sluice::orders

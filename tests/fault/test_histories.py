@@ -69,6 +69,22 @@ class Machine:
                 shutil.rmtree(folder)
                 shutil.copytree(saved / folder.name, folder)
 
+    def sold_and_rolled_back(self, drained):
+        """100 orders are in the copy, and are drained then or later; 200 are behind it."""
+        saved = self.lab.folder / "saved"
+        told = sell(self.proxy, 1, 100)
+        if drained:
+            assert self.drain().returncode == 0
+        self.stop()
+        self.copy(saved)
+        self.start()
+        told |= sell(self.proxy, 101, 300)
+        assert self.drain().returncode == 0
+        self.stop()
+        self.roll_back(saved)
+        self.start()
+        return told
+
     def drain(self):
         return self.flusher.once()
 
@@ -78,16 +94,7 @@ def test_a_machine_that_was_rolled_back_sells_nothing_more(lab):
     the flusher has looked; then the proxy stops, and stays so over restarts of both, however long
     the folder has grown by then."""
     machine = Machine(lab)
-    before = sell(machine.proxy, 1, 100)
-    assert machine.drain().returncode == 0
-    machine.stop()
-    machine.copy(lab.folder / "saved")
-    machine.start()
-    before |= sell(machine.proxy, 101, 300)
-    assert machine.drain().returncode == 0
-    machine.stop()
-    machine.roll_back(lab.folder / "saved")
-    machine.start()
+    before = machine.sold_and_rolled_back(drained=True)
     sell(machine.proxy, 1001, 1300)  # nobody can know yet
     done = machine.drain()
     assert done.returncode == 3 and "another history of it below record" in done.stderr
@@ -104,15 +111,7 @@ def test_a_machine_that_was_rolled_back_sells_nothing_more(lab):
 def test_a_flusher_beside_it_stops_the_proxy_at_once(lab):
     """The same with a flusher that runs, as a supervisor starts it."""
     machine = Machine(lab)
-    before = sell(machine.proxy, 1, 100)
-    machine.stop()
-    machine.copy(lab.folder / "saved")
-    machine.start()
-    before |= sell(machine.proxy, 101, 300)
-    assert machine.drain().returncode == 0
-    machine.stop()
-    machine.roll_back(lab.folder / "saved")
-    machine.start()
+    before = machine.sold_and_rolled_back(drained=False)
     machine.flusher.start(wait=False)
     assert machine.flusher.process.wait(20) == 3
     refused(machine.proxy, "the folder is an older copy")
