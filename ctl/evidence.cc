@@ -165,8 +165,15 @@ class Gathering {
     return others_->read();
   }
 
-  Status follow_others(const std::map<std::string, Lanes, std::less<>>& targets) {
+  Status follow_others(const std::vector<std::string>& names,
+                       const std::vector<RedisItem>& states) {
     if (!others_) return {};
+    std::map<std::string, Lanes, std::less<>> targets;
+    for (size_t i = 0; i < names.size(); ++i) {
+      for (const JournalSource& other : what_.others) {
+        targets[names[i]][other.lane] = batch_of(states[i].lanes, other.lane);
+      }
+    }
     SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
     return visit_journals(what_.others, checkpoints_, [this](const Record& record, bool) {
       if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
@@ -196,7 +203,7 @@ class Gathering {
   Status read_redis() {
     const auto shelves = shelf_count(redis_);
     if (!shelves) return shelves.error();
-    if (*shelves == 0) return follow_others({});
+    if (*shelves == 0) return follow_others({}, {});
     SLUICE_TRY(take_shelves(*shelves, "Redis"));
     RedisItems items(redis_, *shelves);
     const auto names = items.names();
@@ -204,23 +211,34 @@ class Gathering {
     const std::vector<uint32_t> lanes(what_.lanes.begin(), what_.lanes.end());
     const auto states = items.read(*names, lanes);
     if (!states) return states.error();
-    std::map<std::string, Lanes, std::less<>> targets;
-    for (size_t i = 0; i < names->size(); ++i) {
-      for (const JournalSource& other : what_.others) {
-        targets[(*names)[i]][other.lane] = batch_of((*states)[i].lanes, other.lane);
-      }
-    }
-    SLUICE_TRY(follow_others(targets));
+    SLUICE_TRY(follow_others(*names, *states));
     for (size_t i = 0; i < names->size(); ++i) {
       const RedisItem& state = (*states)[i];
       if (!state.exists || !state.edited.empty()) continue;
       for (const uint32_t lane : lanes) found_.redis_has_lanes |= batch_of(state.lanes, lane) > 0;
       ProvenItem& item = take_state((*names)[i], state.state);
-      SLUICE_TRY(items.visit_buyers((*names)[i], [&](const BuyerField& field) {
-        take_buyer(item, state.state.born, field);
-      }));
+      SLUICE_TRY(items.visit_buyers((*names)[i],
+                                    [&](const BuyerField& field) { take_buyer(item, field); }));
     }
+    // The others sell on: what they did since to the buyers is in their journals in a moment.
+    const auto later = items.read(*names, lanes);
+    if (!later) return later.error();
+    SLUICE_TRY(follow_others(*names, *later));
+    drop_what_others_have();
     return {};
+  }
+
+  // Had two journals a restock's request, a replay would take the second one for the first again.
+  void drop_what_others_have() {
+    for (auto& [key, item] : found_.items) {
+      const uint64_t born = std::get<1>(key);
+      std::erase_if(item.requests, [&](const std::string& request) {
+        return given_by_others_.contains({born, request});
+      });
+      std::erase_if(item.cancels, [&](const auto& cancel) {
+        return cancelled_by_others_.contains(cancel.first);
+      });
+    }
   }
 
   ProvenItem& take_state(const std::string& name, const shelves::PackedItem& state) {
@@ -243,16 +261,11 @@ class Gathering {
     return item;
   }
 
-  void take_buyer(ProvenItem& item, uint64_t born, const BuyerField& field) {
-    // Had two journals a restock's request, a replay would take the second one for the first again.
-    if (field.kind == BuyerField::Kind::kRestock &&
-        !given_by_others_.contains({born, std::string(field.request)})) {
-      item.requests.insert(std::string(field.request));
-    }
+  void take_buyer(ProvenItem& item, const BuyerField& field) {
+    if (field.kind == BuyerField::Kind::kRestock) item.requests.insert(std::string(field.request));
     if (field.kind != BuyerField::Kind::kOrder) return;
     const bool is_sold_here = is_ours(field.order_id);
-    if (!is_sold_here && (!field.is_cancelled || cancelled_by_others_.contains(field.order_id)))
-      return;
+    if (!is_sold_here && !field.is_cancelled) return;
     ProvenOrder& order = (is_sold_here ? item.orders : item.cancels)[field.order_id];
     raise(field.order_id);
     order.in_redis = true;

@@ -5,7 +5,7 @@ import shutil
 import time
 
 import pytest
-import test_ways_back as ways
+from harness import shop as ways
 
 ORDERS = 100_000
 AT_ONCE = 500
