@@ -288,4 +288,12 @@ Status write_file(FileSystem& fs, const std::string& path, std::string_view byte
   return (*file)->close();
 }
 
+Status replace_file(FileSystem& fs, const std::string& dir, std::string_view name,
+                    std::string_view bytes) {
+  const std::string path = dir + "/" + std::string(name), next = path + ".next";
+  SLUICE_TRY(write_file(fs, next, bytes));
+  SLUICE_TRY(fs.rename(next, path));
+  return fs.sync_dir(dir);
+}
+
 }  // namespace sluice::base

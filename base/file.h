@@ -94,5 +94,9 @@ FileSystem& posix_file_system();
 Result<std::string> read_file(FileSystem& fs, const std::string& path, size_t bytes_max);
 // Replaces the file's content and syncs it; the caller syncs the folder.
 Status write_file(FileSystem& fs, const std::string& path, std::string_view bytes);
+// Makes `dir`/`name` of these bytes by way of `name`.next: at any moment the old file is there or
+// the new one, whole. Durable when it returns.
+Status replace_file(FileSystem& fs, const std::string& dir, std::string_view name,
+                    std::string_view bytes);
 
 }  // namespace sluice::base

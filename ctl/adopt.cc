@@ -272,7 +272,7 @@ class Adoption {
         static_cast<unsigned long long>(mysql_only), static_cast<unsigned long long>(to_drain));
   }
 
-  // Where the sides do not agree about what was given, the larger of folder and Redis counts.
+  // Where the sides do not agree about what was given.
   void tell_stock(const Evidence& evidence) const {
     size_t named = 0;
     for (const auto& [key, item] : evidence.items) {

@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "orders/order_table.h"
 #include "orders/partition.h"
 
 namespace sluice::ctl {
@@ -87,20 +86,6 @@ std::optional<sql::Failure> JournalRegistry::insert_checkpoint(uint64_t journal_
       std::to_string(position) + "," + std::to_string(fingerprint) + ",0,NOW(3))");
 }
 
-// As a flusher drains a creation.
-std::optional<sql::Failure> JournalRegistry::insert_row(const NewJournal::Row& row) {
-  std::string item;
-  sql::append_quoted(item, row.item);
-  return connection_.exec(
-      "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
-      " updated_at) VALUES (" +
-      item + "," + std::to_string(row.stock) + ",0," + std::to_string(row.limit) + "," +
-      orders::datetime_or_null(row.start_ms) + "," + orders::datetime_or_null(row.end_ms) +
-      ",'open'," + orders::datetime_or_null(row.created_ms) +
-      ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock), limit_per_user ="
-      " VALUES(limit_per_user), start_at = VALUES(start_at), end_at = VALUES(end_at)");
-}
-
 Status JournalRegistry::end(std::optional<sql::Failure> failure) {
   if (!failure) failure = connection_.exec("COMMIT");
   if (!failure) return {};
@@ -125,8 +110,11 @@ Status JournalRegistry::take_over(const std::vector<RegisteredJournal>& register
         std::to_string(shelves) + ",'', " + std::to_string(made.incarnation) + ",NOW(3),NOW(3))");
   }
   if (!failure) failure = insert_checkpoint(made.journal_id, made.position, made.fingerprint);
-  for (const NewJournal::Row& row : made.rows) {
-    if (!failure) failure = insert_row(row);
+  for (const auto& [item, row] : made.rows) {  // as a flusher drains a creation
+    if (failure) break;
+    failure = connection_.exec(insert_of(item, row) +
+                               ", limit_per_user = VALUES(limit_per_user), start_at ="
+                               " VALUES(start_at), end_at = VALUES(end_at)");
   }
   return end(std::move(failure));
 }

@@ -47,7 +47,6 @@ class JournalRegistry {
 
  private:
   Result<std::vector<RegisteredJournal>> query(const std::string& where);
-  std::optional<sql::Failure> insert_row(const NewJournal::Row& row);
   std::optional<sql::Failure> retire_one(uint64_t journal_id);
   std::optional<sql::Failure> insert_checkpoint(uint64_t journal_id, uint64_t position,
                                                 uint64_t fingerprint);

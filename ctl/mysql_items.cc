@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "orders/order_table.h"
 #include "orders/partition.h"
 
 namespace sluice::ctl {
@@ -68,6 +69,17 @@ std::string where(const std::string& items, const Buckets& buckets) {
 }
 
 }  // namespace
+
+std::string insert_of(const std::string& item, const MysqlItem& row) {
+  std::string out =
+      "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
+      " updated_at) VALUES (";
+  sql::append_quoted(out, item);
+  return out + "," + std::to_string(row.stock) + ",0," + std::to_string(row.limit) + "," +
+         orders::datetime_or_null(row.start_ms) + "," + orders::datetime_or_null(row.end_ms) +
+         (row.is_closed ? ",'closed'," : ",'open',") + orders::datetime_or_null(row.state_ms) +
+         ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
+}
 
 MysqlItems::MysqlItems(const sql::ConnectOptions& mysql, const orders::OrderTable& table)
     : options_(mysql), table_(table) {

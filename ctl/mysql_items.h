@@ -29,6 +29,8 @@ struct MysqlItem {
   Sales orders;  // of the orders table
   Sales dead;    // of the dead letters
 };
+// The statement that makes the row, without what is sold; if it is there it gets the stock on top.
+std::string insert_of(const std::string& item, const MysqlItem& row);
 using MysqlItemMap = std::map<std::string, MysqlItem, std::less<>>;
 
 struct MysqlOrder {

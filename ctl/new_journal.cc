@@ -161,8 +161,12 @@ class Writer {
   Status write_creation(const ProvenItem& item) {
     if (!item.is_created) return {};
     if (!in_mysql(item).creation) {
-      journal_.rows.push_back(
-          {name_, item.initial, item.limit, item.created_ms, item.start_ms, item.end_ms});
+      MysqlItem& row = journal_.rows[name_];
+      row.stock = item.initial;
+      row.limit = item.limit;
+      row.start_ms = item.start_ms;
+      row.end_ms = item.end_ms;
+      row.state_ms = item.created_ms;
     }
     Record record;
     record.type = RecordType::kCreate;

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "ctl/evidence.h"
@@ -22,12 +22,7 @@ struct NewJournal {
   uint64_t records = 0;
   uint64_t to_drain_orders = 0;  // that MySQL lacks
   uint64_t without_fields = 0;   // of these, known only by Redis, which has no FIELDS
-  struct Row {
-    std::string item;
-    int64_t stock = 0, limit = 0;
-    int64_t created_ms = 0, start_ms = 0, end_ms = 0;
-  };
-  std::vector<Row> rows;  // of items, that MySQL lacks or that lack their creation
+  std::map<std::string, MysqlItem> rows;  // that MySQL lacks, or that lack their creation
 };
 
 // Into `dir`, which is empty or not there. `proxy_id` writes it, and sells on with it.

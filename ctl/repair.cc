@@ -187,14 +187,14 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
     std::string statement = "UPDATE items SET stock = stock + " + std::to_string(missing) +
                             " WHERE item_id = " + sql_literal(item);
     if (!mysql.has_row) {
-      statement =
-          "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state,"
-          " state_at, updated_at) VALUES (" +
-          sql_literal(item) + "," + std::to_string(missing) + ",0," +
-          std::to_string(journal.limit) + "," + orders::datetime_or_null(journal.start_ms) + "," +
-          orders::datetime_or_null(journal.end_ms) + "," + (journal.open ? "'open'" : "'closed'") +
-          "," + orders::datetime_or_null(std::max(journal.state_ms, journal.created_ms)) +
-          ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
+      MysqlItem row;
+      row.stock = missing;
+      row.limit = journal.limit;
+      row.start_ms = journal.start_ms;
+      row.end_ms = journal.end_ms;
+      row.is_closed = !journal.open;
+      row.state_ms = std::max(journal.state_ms, journal.created_ms);
+      statement = insert_of(item, row);
     }
     if (auto failure = connection_.exec(statement)) return failure;
     return recount_sold(item);

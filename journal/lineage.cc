@@ -15,8 +15,7 @@ Status set_predecessors(const std::string& dir, base::FileSystem& fs,
                         const std::set<uint64_t>& journal_ids) {
   std::string text;
   for (const uint64_t id : journal_ids) text += std::to_string(id) + "\n";
-  SLUICE_TRY(base::write_file(fs, path_in(dir, kFileName), text));
-  return fs.sync_dir(dir);
+  return base::replace_file(fs, dir, kFileName, text);
 }
 
 Result<std::set<uint64_t>> predecessors(const std::string& dir, base::FileSystem& fs) {

@@ -9,7 +9,7 @@
 namespace sluice::journal {
 namespace {
 
-constexpr std::string_view kPeersName = "peers", kPeersNext = "peers.next";
+constexpr std::string_view kPeersName = "peers";
 constexpr size_t kPeersBytesMax = 64 << 10;  // 1,024 proxies need half of it
 constexpr std::string_view kPeersTitle = "sluice peers 1";
 
@@ -71,10 +71,7 @@ Result<Peers> read_peers(const std::string& dir, base::FileSystem& fs) {
 }
 
 Status write_peers(const std::string& dir, base::FileSystem& fs, const Peers& peers) {
-  const std::string next = path_in(dir, kPeersNext);
-  SLUICE_TRY(base::write_file(fs, next, encode_peers(peers)));
-  SLUICE_TRY(fs.rename(next, path_in(dir, kPeersName)));
-  return fs.sync_dir(dir);
+  return base::replace_file(fs, dir, kPeersName, encode_peers(peers));
 }
 
 }  // namespace sluice::journal

@@ -5,22 +5,17 @@
 namespace sluice::journal {
 namespace {
 
-constexpr std::string_view kNextSuffix = ".next";
 constexpr size_t kBytesMax = 64 << 10;
 
 }  // namespace
 
 Status set_refusal(const std::string& dir, base::FileSystem& fs, const std::string& why) {
-  const std::string path = path_in(dir, kRefusalName);
   if (why.empty()) {
-    Status removed = fs.remove(path);
+    Status removed = fs.remove(path_in(dir, kRefusalName));
     if (!removed && removed.error().cls() == ErrorClass::kNotFound) return {};
     return removed ? fs.sync_dir(dir) : removed;
   }
-  const std::string next = path + std::string(kNextSuffix);
-  SLUICE_TRY(base::write_file(fs, next, why + "\n"));
-  SLUICE_TRY(fs.rename(next, path));
-  return fs.sync_dir(dir);
+  return base::replace_file(fs, dir, kRefusalName, why + "\n");
 }
 
 std::string refusal(const std::string& dir, base::FileSystem& fs) {

@@ -10,7 +10,7 @@
 namespace sluice::proxy::sale {
 namespace {
 
-constexpr std::string_view kFileName = "/standings", kNextName = "/standings.next";
+constexpr std::string_view kFileName = "standings";
 constexpr size_t kFileBytesMax = 16 << 20;  // 4,096 shelves need half of it
 constexpr std::string_view kTitle = "sluice standings 1";
 
@@ -42,7 +42,7 @@ Standings::~Standings() {
 
 Result<std::unique_ptr<Standings>> Standings::open(const std::string& dir, base::FileSystem& fs,
                                                    std::function<void(const Error&)> failed) {
-  const std::string path = dir + std::string(kFileName);
+  const std::string path = dir + "/" + std::string(kFileName);
   const auto text = base::read_file(fs, path, kFileBytesMax);
   if (!text && text.error().cls() != ErrorClass::kNotFound) return text.error();
   Shelves shelves;
@@ -155,10 +155,7 @@ void Standings::write_on() {
 }
 
 Status Standings::save(const Shelves& shelves) {
-  const std::string next = dir_ + std::string(kNextName);
-  SLUICE_TRY(base::write_file(fs_, next, encode(shelves)));
-  SLUICE_TRY(fs_.rename(next, dir_ + std::string(kFileName)));
-  return fs_.sync_dir(dir_);
+  return base::replace_file(fs_, dir_, kFileName, encode(shelves));
 }
 
 }  // namespace sluice::proxy::sale
