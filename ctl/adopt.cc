@@ -279,10 +279,15 @@ class Adoption {
       const bool folder_differs = item.folder_given != item.given() && item.folder_given != 0;
       const bool redis_differs = item.in_redis && item.redis_given != item.given();
       const bool mysql_more = item.has_row && item.mysql_given > item.given();
-      if (!folder_differs && !redis_differs && !mysql_more) continue;
+      if (!folder_differs && !redis_differs && !mysql_more && !item.only_in_mysql) continue;
       if (named++ == kNamedMax) {
         std::printf("  … and others\n");
         return;
+      }
+      if (item.only_in_mysql) {
+        std::printf("  item %s: only MySQL has it; %lld given\n", std::get<0>(key).c_str(),
+                    static_cast<long long>(item.given()));
+        continue;
       }
       std::printf(
           "  item %s: given by these proxies: folder %lld, Redis %lld, MySQL %lld; %lld "

@@ -280,8 +280,11 @@ class Gathering {
   Status read_mysql() {
     const auto rows = mysql_.items({});
     if (!rows) return rows.error();
-    const bool is_all = !found_.redis_has_lanes;  // Redis tells nothing of what there was
-    for (const auto& [name, row] : *rows) take_row(name, row, is_all);
+    const auto sold_here = mysql_.items_sold_by(what_.lanes);
+    if (!sold_here) return sold_here.error();
+    for (const auto& [name, row] : *rows) {
+      if (row.has_row) take_row(name, row, mysql_is_ours() || sold_here->contains(name));
+    }
     std::vector<std::string> names;
     for (const auto& [key, item] : found_.items) {
       if (names.empty() || names.back() != std::get<0>(key)) names.push_back(std::get<0>(key));
@@ -311,17 +314,18 @@ class Gathering {
     return &item->second;
   }
 
-  void take_row(const std::string& name, const MysqlItem& row, bool is_all) {
-    if (!row.has_row) return;
+  void take_row(const std::string& name, const MysqlItem& row, bool counts_alone) {
     const JournalItem* others = of_others(name);
     const int64_t given = row.stock - (others == nullptr ? 0 : others->drained.given);
     ProvenItem* item = newest(name);
     if (item == nullptr) {
-      const bool is_others = others != nullptr && given == 0;
-      if (!is_all || is_others) return;
-      // Born as nothing known: the journal that is written gives it an id.
-      item = &found_.items[{name, others == nullptr ? 0 : others->born}];
-      item->is_created = others == nullptr;
+      if (others == nullptr && !counts_alone) return;
+      // 0, born as nothing known: the journal that is written gives it an id.
+      const uint64_t born = others == nullptr ? 0 : others->born;
+      item = &found_.items[{name, born}];
+      item->only_in_mysql = true;
+      item->is_created = born == 0 || is_ours(born);
+      item->created_ms = row.state_ms;
       item->initial = item->folder_given = given;
       item->limit = row.limit;
       item->start_ms = row.start_ms;
@@ -329,9 +333,12 @@ class Gathering {
     }
     item->has_row = true;
     item->mysql_given = given;
-    item->mysql_counts = what_.living.size() == what_.others.size();
+    item->mysql_counts = mysql_is_ours();
     if (row.state_ms != 0) set_state(*item, row.is_closed, row.state_ms);
   }
+
+  // Whether everybody who drains into it is at hand.
+  bool mysql_is_ours() const { return what_.living.size() == what_.others.size(); }
 
   // The item that an order belongs to: where it was found before, else the newest of its name,
   // unless that was born later.

@@ -5,7 +5,8 @@
 //
 // Orders add up: what any of them has is an order. Of stock, which one copy may have given and the
 // other not, the larger amount counts that a single one proves, so that nothing is oversold;
-// MySQL's only if nobody drains into it whose journal is not at hand. An order that a deleted
+// MySQL's only if nobody drains into it whose journal is not at hand; then an item that only MySQL
+// has is theirs, too (a deleted one has no row). An order that a deleted
 // item's predecessor sold stays where it is, in MySQL.
 #pragma once
 
@@ -44,6 +45,7 @@ struct ProvenItem {
   };
 
   bool in_redis = false, has_row = false;
+  bool only_in_mysql = false;  // neither the folders nor Redis know it
   bool is_created = false;  // through one of the lanes
   int64_t created_ms = 0, initial = 0;
   int64_t limit = 0, start_ms = 0, end_ms = 0, hold_ms = 0;

@@ -174,6 +174,21 @@ Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
   return items;
 }
 
+Result<std::set<std::string>> MysqlItems::items_sold_by(const std::set<uint32_t>& lanes) {
+  std::string numbers;
+  for (const uint32_t lane : lanes) {
+    numbers += (numbers.empty() ? "" : ",") + std::to_string(lane);
+  }
+  std::set<std::string> items;
+  for (const std::string& table : {table_.quoted_name(), std::string("sluice_dead_letter")}) {
+    const auto rows = query("SELECT DISTINCT item_id FROM " + table +
+                            " WHERE (order_id >> 12) & 1023 IN (" + numbers + ")");
+    if (!rows) return rows.error();
+    for (const sql::Row& row : *rows) items.insert(row[0].value_or(""));
+  }
+  return items;
+}
+
 Result<std::map<uint32_t, Sales>> MysqlItems::buckets(const std::string& item) {
   const std::string bucket = "SELECT order_id MOD " + std::to_string(kBuckets) + " AS bucket, ";
   const std::vector<std::string> one{item};

@@ -58,6 +58,8 @@ class MysqlItems {
 
   Result<Checkpoints> checkpoints();
   Result<MysqlItemMap> items(const ItemFilter& filter);
+  // Of which one of the lanes has sold, as far as ids tell.
+  Result<std::set<std::string>> items_sold_by(const std::set<uint32_t>& lanes);
   // Orders and dead letters of one item together, by bucket.
   Result<std::map<uint32_t, Sales>> buckets(const std::string& item);
   // Empty `buckets`: all of the items' orders.

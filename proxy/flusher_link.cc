@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <fstream>
+#include <utility>
 
 #include "base/file.h"
 #include "http/server.h"
@@ -15,6 +16,10 @@ namespace sluice::proxy {
 namespace {
 
 constexpr auto kPollInterval = std::chrono::seconds(1);
+// At the start, until the flusher has told what it makes of the journal; how long that is waited
+// for.
+constexpr auto kFirstPollInterval = std::chrono::milliseconds(50);
+constexpr auto kProofWait = std::chrono::seconds(3);
 constexpr int64_t kRequestTimeoutMs = 2'000;
 // A long FLUSH WAIT is asked for in slices, so that polls and other requests get their turn.
 constexpr int64_t kWaitSliceMs = 500;
@@ -76,12 +81,15 @@ void FlusherLink::stop() {
 void FlusherLink::run() {
   std::unique_lock lock(mutex_);
   auto next_poll = std::chrono::steady_clock::now();
+  const auto proof_until = next_poll + kProofWait;
   while (!stopping_) {
     if (std::chrono::steady_clock::now() >= next_poll) {
       lock.unlock();
       poll();
+      const auto now = std::chrono::steady_clock::now();
+      if (is_told_ || options_.url.empty() || now >= proof_until) settle();
+      next_poll = now + (is_settled_ ? kPollInterval : kFirstPollInterval);
       lock.lock();
-      next_poll = std::chrono::steady_clock::now() + kPollInterval;
     } else if (!jobs_.empty()) {
       const Job job = std::move(jobs_.front());
       jobs_.pop_front();
@@ -136,8 +144,15 @@ Result<std::string> FlusherLink::request(std::string_view method, std::string_vi
   return std::move(response->body);
 }
 
+void FlusherLink::settle() {
+  if (std::exchange(is_settled_, true)) return;
+  look_for_refusal();
+  journal_.proven();
+}
+
 void FlusherLink::poll() {
   look_for_refusal();
+  is_told_ |= !refusal_.empty();
   const uint64_t written = journal_.written_sequence();
   const auto body = request("GET", "/status", kRequestTimeoutMs);
   boost::system::error_code failure;
@@ -168,6 +183,11 @@ void FlusherLink::take_status(const boost::json::object& status) {
     backlog = -1;
   } else if (position > 0 && static_cast<uint64_t>(position) <= journal_.written_sequence() + 1) {
     journal_.drained(static_cast<uint64_t>(position - 1));
+    is_told_ = true;
+  }
+  const auto* mysql = status.if_contains("mysql");
+  if (mysql != nullptr && mysql->is_object() && !text(mysql->get_object(), "error").empty()) {
+    is_told_ = true;  // it has no MySQL to ask
   }
   backlog_.store(backlog);
   const std::lock_guard lock(mutex_);

@@ -41,6 +41,9 @@ class FlusherLink final : public sale::FlusherPort {
     std::function<void(uint64_t sequence)> drained;  // every record up to this one is in MySQL
     // A flusher of this folder refuses it (journal/refusal.h); "": none does, or no more.
     std::function<void(const std::string& why)> refused;
+    // Once: from now on it is known whether MySQL has more of the journal than the folder, or that
+    // nobody tells it.
+    std::function<void()> proven;
   };
   // Only a flusher that follows this very folder is believed: one that tells another journal, or
   // lacks what this proxy had written a while ago, reads another.
@@ -61,6 +64,7 @@ class FlusherLink final : public sale::FlusherPort {
   void poll();
   void take_status(const boost::json::object& status);
   void look_for_refusal();
+  void settle();
   void enqueue(Job job, Urgency urgency);
   void flush(int64_t wait_ms, uint64_t upto, Drained done, Urgency urgency);
   void post(std::string path, Done done);
@@ -72,6 +76,8 @@ class FlusherLink final : public sale::FlusherPort {
   // The link's thread only.
   uint64_t written_before_ = 0;  // by this proxy, when the flusher was asked before
   std::string refusal_;
+  bool is_told_ = false;  // what the flusher knows of the journal, or that it cannot know it
+  bool is_settled_ = false;
   std::atomic<int64_t> backlog_{-1};
   mutable std::mutex mutex_;
   std::condition_variable wake_;

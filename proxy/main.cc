@@ -198,10 +198,12 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
     users->on_change([&server] { (*server)->users_changed(); });
   }
 
+  shared.unproven.store(true);
   flusher.start({shared.journal_id, shared.journal_dir,
                  [&shared] { return shared.journal->written_sequence(); },
                  [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
-                 [&shared](const std::string& why) { shared.veto.set(why); }});
+                 [&shared](const std::string& why) { shared.veto.set(why); },
+                 [&shared] { shared.unproven.store(false); }});
   (*setup)->start();
   (*server)->start();
   for (auto& thread : threads) thread->start();

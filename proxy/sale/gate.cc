@@ -70,7 +70,9 @@ void Gate::lost(const std::string& why) {
   refusals_.clear();
   for (const auto& shelf : shelves_) {
     Entry& entry = entry_of(*shelf);
-    entry = Entry{.ever_opened = entry.ever_opened, .complete_from = entry.complete_from};
+    entry = Entry{.ever_opened = entry.ever_opened,
+                  .is_met = entry.is_met,
+                  .complete_from = entry.complete_from};
     shelf->move(State::kShut, why);
     events_.doubted(*shelf);
     events_.closed(*shelf);
@@ -138,6 +140,7 @@ void Gate::identify() {
 
 void Gate::wake() {
   shared_.selling.store(true, std::memory_order_relaxed);
+  open_due();
   if (process_.empty() || opening_ || roster_.is_looking()) return;
   const bool asleep = std::all_of(shelves_.begin(), shelves_.end(), [](const auto& shelf) {
     return shelf->state() == State::kShut;
@@ -162,6 +165,7 @@ void Gate::ask(Shelf& shelf, std::string flags, std::string_view edited_item) {
   // A batch whose answer never came may still arrive; with the epoch that it carries it must not be
   // applied once it is settled here.
   if (!shelf.in_flight().empty()) flags += 'r';
+  if (!entry_of(shelf).ever_opened && (shared_.unproven || shared_.veto.stands())) flags += 'u';
   events_.doubted(shelf);
   shelf.move(State::kAsking, "Redis and the journal are being compared");
   call(shelf, std::move(flags), edited_item);
@@ -203,8 +207,12 @@ void Gate::answered(Shelf& shelf, const Reply& reply) {
   base::failpoint(base::Failpoint::kGateAfterEpoch);
   refusals_.over(shelf.place(), base::monotonic_us());
   const std::string_view verdict = reply.at(kVerdict).text(), about = reply.at(kAbout).text();
-  if (refuses(shelf, verdict, about)) return;
+  if (refuses(shelf, verdict, about)) {
+    if (verdict == "EDITED") meet(shelf, reply);
+    return;
+  }
   shelf.set_epoch(epoch);
+  meet(shelf, reply);
   if (applied > shelf.lane_sequence() && !import_receipts(shelf, reply, applied)) return;
   // What is still in flight was not applied, and with the epoch raised it cannot be any more.
   events_.put_back(shelf);
@@ -235,10 +243,27 @@ void Gate::note(Shelf& shelf) {
 }
 
 void Gate::open(Shelf& shelf) {
-  entry_of(shelf) =
-      Entry{.opened = true, .ever_opened = true, .complete_from = entry_of(shelf).complete_from};
+  Entry& entry = entry_of(shelf);
+  entry.is_due = shared_.unmet > 0;
+  if (entry.is_due) return;
+  entry = Entry{
+      .opened = true, .ever_opened = true, .is_met = true, .complete_from = entry.complete_from};
   shelf.move(State::kOpen);
   events_.opened(shelf);
+}
+
+void Gate::open_due() {
+  if (!any_due() || shared_.unmet > 0) return;
+  for (const auto& shelf : shelves_) {
+    if (entry_of(*shelf).is_due) open(*shelf);
+  }
+  progress();
+  judge();
+}
+
+bool Gate::any_due() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const Entry& entry) { return entry.is_due; });
 }
 
 void Gate::wait(Shelf& shelf, std::string_view lanes) {
@@ -265,7 +290,7 @@ void Gate::contradicts(Shelf& shelf, const std::string& why) {
 
 // It does not sell for a while.
 void Gate::hold(Shelf& shelf, State state, std::string why, std::string_view prefix) {
-  entry_of(shelf).opened = false;
+  entry_of(shelf).opened = entry_of(shelf).is_due = false;
   shelf.move(state, std::move(why), prefix);
   events_.doubted(shelf);
   events_.closed(shelf);
@@ -314,6 +339,7 @@ void Gate::progress() {
     return shelf->state() == State::kReplaying;
   });
   if (any) return start_replay();
+  if (any_due()) return;
   if (!std::exchange(opening_, false)) return;
   report();
 }

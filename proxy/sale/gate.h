@@ -15,6 +15,9 @@
 // failover and a flush; a shelf that was last opened under another one may have been rewound.
 // Before the first SECKILL command of all there is nothing to ask, and Redis is left as it is
 // found: the gate is dormant. It alone moves shelves (shelf.h). One an owner thread.
+//
+// A receipt may have an order id that the journal does not know yet, ahead of a clock that went
+// back. So no shelf opens before the receipts of all of them, of every thread, have been read once.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -84,6 +87,8 @@ class Gate final : public BeatEvents {
   struct Entry {
     bool opened = false;         // since the connection came up, and sells but for a moment
     bool ever_opened = false;    // by this process
+    bool is_met = false;         // its receipts' ids are below those that are given out
+    bool is_due = false;         // asking: it opens once all shelves are met
     int64_t retry_us = 0;        // unable: when it is asked again
     int64_t delay_us = 0;
     std::string living;          // the other incarnation's beat, as last told
@@ -102,10 +107,14 @@ class Gate final : public BeatEvents {
   void answered(Shelf& shelf, const upstream::Reply& reply);
   bool refuses(Shelf& shelf, std::string_view verdict, std::string_view about);
   void alive(Shelf& shelf, std::string_view about);
+  void unproven(Shelf& shelf);
   bool import_receipts(Shelf& shelf, const upstream::Reply& reply, uint64_t applied);
   void call(Shelf& shelf, std::string flags, std::string_view edited_item);
   void note(Shelf& shelf);
+  void meet(Shelf& shelf, const upstream::Reply& reply);
   void open(Shelf& shelf);
+  void open_due();
+  bool any_due() const;
   void wait(Shelf& shelf, std::string_view lanes);
   void hold(Shelf& shelf, Shelf::State state, std::string why,
             std::string_view prefix = "LOADING");

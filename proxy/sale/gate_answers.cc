@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/failpoint.h"
 #include "proxy/sale/gate.h"
@@ -13,6 +14,7 @@ namespace {
 
 // The place in gate.lua's reply of the lane sequence of its first receipt.
 constexpr size_t kFirst = 5;
+constexpr int64_t kProofTickUs = 50'000;
 
 }  // namespace
 
@@ -40,6 +42,8 @@ bool Gate::refuses(Shelf& shelf, std::string_view verdict, std::string_view abou
     hold(shelf, State::kWaiting,
          "waiting for " + proxies_text(about) + " to learn of this one (" + forget_hint(about) +
              ")");
+  } else if (verdict == "PROVE") {
+    unproven(shelf);
   } else if (verdict == "EDITED") {
     contradicts(shelf, shelf.place() +
                            " was edited in Redis, or is older there than the journal "
@@ -64,6 +68,34 @@ void Gate::alive(Shelf& shelf, std::string_view about) {
   entry.living = about;
   entry.delay_us = 0;
   unable(shelf, "the process that had this proxy.id before wrote a moment ago", "LOADING");
+}
+
+// The journal and Redis may both have been put back to older copies. The flusher will tell, if it
+// and MySQL are there (flusher_link.h).
+void Gate::unproven(Shelf& shelf) {
+  const std::string refusal = shared_.veto.why();
+  unable(shelf,
+         refusal.empty() ? "the flusher is asked whether MySQL knows more of the journal" : refusal,
+         "LOADING");
+  Entry& entry = entry_of(shelf);
+  entry.delay_us = 0;
+  entry.retry_us = base::monotonic_us() + kProofTickUs;
+}
+
+// Ids go on above those of its receipts.
+void Gate::meet(Shelf& shelf, const Reply& reply) {
+  for (size_t i = kAnswerReceipts; i < reply.size(); ++i) {
+    const auto receipt = parse_call_receipt(reply.at(i).text());
+    if (!receipt) continue;  // import_receipts() says so
+    for (const Operation& op : receipt->operations) {
+      // A cancel's or a query's id is what a client wrote there.
+      const bool takes_id = op.verb == Verb::kBuy || op.verb == Verb::kCreate;
+      if (takes_id && shared_.order_ids->is_own(op.order_id))
+        shared_.order_ids->raise_above(op.order_id);
+    }
+  }
+  if (std::exchange(entry_of(shelf).is_met, true)) return;
+  if (--shared_.unmet == 0) hooks_.wake_all();
 }
 
 // Redis applied batches that the journal does not have: the proxy died, or the connection broke,
@@ -112,12 +144,6 @@ bool Gate::import_receipts(Shelf& shelf, const Reply& reply, uint64_t applied) {
     }
     ++count_.receipts;
     shared_.metrics->gate_receipts.add();
-    for (const Operation& op : batch.operations) {
-      // A cancel's or a query's id is what a client wrote there.
-      const bool takes_id = op.verb == Verb::kBuy || op.verb == Verb::kCreate;
-      if (takes_id && shared_.order_ids->is_own(op.order_id))
-        shared_.order_ids->raise_above(op.order_id);
-    }
     events_.settle(shelf, receipt->lane_sequence, std::move(batch), receipt->items,
                    std::move(receipt->verdicts));
   }

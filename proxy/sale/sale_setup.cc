@@ -64,6 +64,7 @@ SaleSetup::SaleSetup(const Settings& settings, uint64_t proxy_id, base::FileSyst
     : metrics_(metrics), proxy_id_(proxy_id), order_ids_(proxy_id) {
   shared_.lane = std::to_string(proxy_id);
   shared_.shelves = settings.shelves;
+  shared_.unmet = settings.shelves;
   shared_.incarnation = random_number();
   shared_.host = host_name();
   shared_.condensed.resize(settings.shelves);

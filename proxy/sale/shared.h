@@ -78,8 +78,11 @@ struct Shared {
   Fatal fatal;
   // False until this proxy has anything to do with a sale; till then Redis holds no key of ours.
   std::atomic<bool> selling{false};
+  std::atomic<uint32_t> unmet{0};  // shelves whose receipts in Redis nobody has read yet (gate.h)
   std::atomic<bool> intake_paused{false};
   Veto veto;
+  // No flusher has told yet whether MySQL knows more of the journal than the folder has.
+  std::atomic<bool> unproven{false};
   ClockWatch clock;
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since

@@ -2,8 +2,10 @@
 be told right is not sold."""
 
 import pytest
+from killing import start_armed, wait_killed
 from harness.clock import DAY_MS, HOUR_MS, Clock
 from harness.resp import RespError
+from harness.shelves import shelf_key
 from harness.waiting import until
 
 YEAR_MS = 365 * DAY_MS
@@ -48,6 +50,52 @@ def test_a_clock_that_jumps_while_it_sells_stops_it_until_it_is_right(lab, clock
         clock.turn(0)
         assert int(buy(client, "bob")[1]) > first
         assert proxy.get("/readyz").status == 200
+
+
+def test_no_shelf_sells_before_the_receipts_of_all_of_them_are_read(lab, clock):
+    """An order is in Redis, its proxy dies before the journal has it; ids were ahead of a clock
+    that went back. The shelf of that order takes longer to come up than another one: an order
+    there must not get the id again."""
+    redis = lab.redis()
+    clock.turn(2 * HOUR_MS)
+    proxy = started(lab, clock, redis)
+    with proxy.client() as client:
+        for item in ("phone", "tv"):
+            assert client("SECKILL.CREATE", item, "STOCK", 1000) == "OK"
+        assert buy(client, "ann")[0] == "OK"
+    assert shelf_key("phone") != shelf_key("tv")
+    clock.turn(0)
+    assert proxy.stop() == 0
+    start_armed(proxy, "sale.after-script:1")
+    with proxy.client() as client, pytest.raises((EOFError, OSError)):
+        buy(client, "bob", "phone")
+    wait_killed(proxy)
+    proxy.start(wait=False)
+    with redis.client() as direct:
+        def beat_again():
+            """As if the one that was killed lived, there alone and for four seconds more."""
+            journal, incarnation, host, _, number = direct(
+                "HGET", shelf_key("phone"), "@member:0").split()
+            seconds, _ = direct("TIME")
+            direct("HSET", shelf_key("phone"), "@member:0",
+                   f"{journal} {incarnation} {host} {int(seconds) * 1000 + 2000} {number}")
+        beat_again()
+        beside = []
+        with until(lambda: connected(proxy), 10, "the proxy") as client:
+            def sold():
+                replies = [buy(client, f"user-{len(beside)}-{n}", "tv") for n in range(20)]
+                beside.extend(int(reply[1]) for reply in replies
+                              if not isinstance(reply, RespError))
+                return buy(client, "bob", "phone")
+            late = until(lambda: not isinstance(reply := sold(), RespError) and reply, 20, "phone")
+    assert late[0] == "OK" and int(late[1]) not in beside
+
+
+def connected(proxy):
+    try:
+        return proxy.client()
+    except OSError:
+        return None
 
 
 def test_ids_rise_however_the_clock_is_turned_and_the_proxy_restarted(lab, clock):

@@ -217,6 +217,49 @@ def test_a_flusher_beside_the_daemon_is_refused(lab):
     assert machine.flusher.process.alive()
 
 
+def test_nobody_sells_before_mysql_was_asked_about_one_that_was_put_back_with_redis(lab):
+    """Journal and Redis of one proxy are put back together: they agree, and what was sold since
+    only MySQL knows. Another proxy waits for it; it waits for its flusher, which refuses."""
+    machine = Machine(lab, proxy__id=1)
+    other = lab.proxy(machine.redis, journal=lab.folder / "other", proxy__id=2)
+    saved, both = lab.folder / "saved", (machine.proxy, other)
+
+    def are_ready():
+        for proxy in both:
+            until(proxy.ready, 20, "the gate")
+
+    are_ready()
+    told = sell(machine.proxy, 1, 10)
+    machine.stop()
+    machine.copy(saved)
+    machine.start()
+    are_ready()
+    told |= sell(machine.proxy, 11, 20)
+    assert machine.drain().returncode == 0
+    machine.stop()
+    machine.roll_back(saved)
+    machine.redis.start()
+    machine.proxy.start(wait=False)
+    machine.proxy.wait_listening()
+    refused(machine.proxy, "whether MySQL knows more")
+    refused(other, "waiting for proxy 1")
+    machine.flusher.start(wait=False)
+    assert machine.flusher.process.wait(20) == 3
+    refused(machine.proxy, "the folder is an older copy")
+    refused(other, "waiting for proxy 1")
+    assert machine.proxy.stop() == 0
+    configs = [word for daemon in (machine.proxy, machine.flusher, other)
+               for word in ("--config", daemon.config)]
+    done = until(lambda: None if "beat on" in (run := lab.ctl(
+        "journal", "adopt", lab.journal, *configs)).stderr else run, 10, "the last beat is old")
+    assert done.returncode == 0, done.stdout + done.stderr
+    machine.proxy.start(wait=False)
+    machine.flusher.start()
+    are_ready()
+    assert sell(other, 1, 20) == told
+    assert rows(machine.database) == told
+
+
 def test_what_redis_lost_does_not_come_back_with_an_older_copy(lab):
     """A batch is in Redis, its proxy dies before the journal has it. Redis comes back empty, all
     go on without it, and the buyer gets an order from another proxy. Then Redis comes back once

@@ -61,15 +61,22 @@ def test_a_flusher_that_has_never_run_is_no_difference(lab):
 
 
 def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
-    """20,000 buyers or more, then 10,000 cancels; reconcile runs again and again: all agree."""
+    """20,000 buyers or more, then 10,000 cancels; reconcile runs again and again: all agree. On a
+    busy machine buyers may come all the time while it looks: then it says that, and no more."""
     _, database, proxy, flusher = lab.stack(flusher={"batch__rows": 50})
     configs = [proxy.config, flusher.config]
 
-    def look():
+    def look(under_way=True):
         found = reconcile(lab, configs)
-        assert found.code == 0, found.text
+        excused = 0
         for item in found.json["items"]:
+            assert item["differences"] == [], found.text
             assert item["redis"]["unjournaled_batches"] == 0, found.text
+            is_excused = item["cannot_be_compared"] == [
+                "Redis: its buyers, since it is being sold"]
+            assert item["agrees"] or is_excused, found.text
+            excused += is_excused
+        assert found.code == (1 if under_way and excused else 0), found.text
 
     with proxy.client() as client:
         for item in ("phone", "radio"):
@@ -99,7 +106,7 @@ def test_a_sale_and_a_drain_under_way_are_no_difference(lab):
         look()
     canceller.join()
     invariants.drain(flusher)
-    look()
+    look(under_way=False)
 
 
 def test_redis_down_is_said_and_exits_1(lab):

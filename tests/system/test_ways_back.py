@@ -353,6 +353,51 @@ def test_a_restock_that_only_mysql_has_counts(lab):
     shop.check(given=GIVEN + 5)
 
 
+def test_items_that_only_mysql_has_are_taken_over(lab):
+    """Made, sold by both proxies and drained behind the copy that journal and Redis were put back
+    to: the creation is nowhere but in MySQL, some of the orders are in the other's journal."""
+    shop = Shop(lab, proxies=2)
+    one, two = shop.proxies
+    for proxy in shop.proxies:
+        until(proxy.ready, 20, "the gate")
+    for daemon in (one, shop.redis):
+        assert daemon.stop() == 0
+    for folder in (shop.journal, shop.redis.folder):
+        shutil.copytree(folder, lab.folder / "saved" / folder.name)
+    shop.redis.start()
+    one.start()
+    until(two.ready, 20, "the gate")
+    with one.client() as client, two.client() as other:
+        for item in ("cup", "pot"):
+            assert client("SECKILL.CREATE", item, "STOCK", 50, "LIMIT", 1) == "OK"
+        assert client("SECKILL.CLOSE", "pot") == "OK"
+        ids = [int(through("SECKILL.BUY", "cup", user, "REQ", "r")[1])
+               for through, user in ((client, "ann"), (other, "bob"))]
+    shop.drain()
+    for daemon in (one, shop.redis):
+        assert daemon.stop() == 0
+    for folder in (shop.journal, shop.redis.folder):
+        shutil.rmtree(folder)
+        shutil.copytree(lab.folder / "saved" / folder.name, folder)
+    shop.redis.start()
+    done = until(lambda: None if "beat on" in (run := lab.ctl(
+        "journal", "adopt", shop.journal, *shop.configs())).stderr else run, 10, "the last beat")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for item in ("cup", "pot"):
+        assert f"item {item}: only MySQL has it; 50 given" in done.stdout
+    one.start()
+    for proxy in shop.proxies:
+        until(proxy.ready, 20, "the gate")
+        with proxy.client() as client:
+            for user, order in zip(("ann", "bob"), ids):
+                assert int(client("SECKILL.BUY", "cup", user, "REQ", "r")[1]) == order
+                assert client("SECKILL.BUY", "cup", user, "REQ", "s")[:2] == ["LIMIT", 1]
+            assert client("SECKILL.BUY", "pot", "ann", "REQ", "r") == ["CLOSED"]
+    shop.drain()
+    found = lab.ctl("reconcile", *shop.configs())
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 def test_a_mysql_restored_from_an_old_backup_is_redrained(lab):
     """The segments that it lacks are deleted; the snapshot has their orders."""
     shop = Shop(lab)

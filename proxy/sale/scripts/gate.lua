@@ -19,7 +19,8 @@
 --       9 how many shelves there are
 --       10 all lanes known to this proxy, ",1,2,"
 --       11 flags: 'r' a new epoch in any case, since a batch of this lane may still be on its way;
---                 'e' an item was edited;      'w' Redis went back in time
+--                 'e' an item was edited;      'w' Redis went back in time;
+--                 'u' nobody has told yet whether the journal is the newest that MySQL has seen
 --       12 a number that rises with each call of this proxy
 --       13 if its last replay is stuck: "lane sequence born-low born-high item", where and for what
 --       14 then: as what the items are born that its journal has yet to bring, 8 bytes each
@@ -28,12 +29,14 @@
 --       17 journals whose history this one has taken over, ",1,2,"
 -- Reply { verdict, epoch, last lane sequence that Redis has or has a receipt of, what the verdict
 --         speaks of, lanes in @wait "1,2", lane sequence of the first receipt returned, nonce,
---         receipt… }: the receipts above ARGV[2].
+--         receipt… }: the receipts above ARGV[2]; of EDITED all.
 -- Verdicts: OPEN
 --         WAIT      for other lanes; if it is stuck, for an item that one of them may bring
 --         BEHIND    this lane must replay what is above its lane sequence ("sequence")
 --         EDITED    nothing was written: of this lane, or of one that was given up, the items could
 --                   not be made anew
+--         PROVE     nothing was written: with 'u', Redis is another one than before, or waits for the
+--                   lane: if both are older copies, nothing here can tell it
 --         NOTE      where this lane stands at this epoch is to be noted first; then ask again
 --         JOIN      first some members must learn of this lane ("lanes"); it is told to all
 --         FOREIGN   nothing was written: another journal writes this lane ("journal")
@@ -100,6 +103,11 @@ if its_incarnation and its_incarnation ~= incarnation and shelf[7] then
   end
 end
 
+local identity = ARGV[4] .. ':' .. (nonce or ARGV[5])
+if flag('u') and (run or journaled > 0) and (run ~= identity or has(wait or ',', lane)) then
+  return answer('PROVE')
+end
+
 -- All lanes that were ever heard of; those that an operator has given up; and the members that do
 -- not know this one yet.
 local forgotten, deaf = ',', ','
@@ -120,7 +128,6 @@ end
 
 -- Before anything is taken away: the epoch stays, and with it the others go on selling.
 nonce = nonce or ARGV[5]
-local identity = ARGV[4] .. ':' .. nonce
 local member = string.format('%s %s %s %d %s', journal, incarnation, ARGV[8], now_ms, ARGV[12])
 local has_joined = its_incarnation == incarnation and run == identity
 if deaf ~= ',' and not has_joined then
@@ -143,7 +150,13 @@ if edited or too_old or is_astray then
     local other = string.match(field, '^@lane:(%d+)$')
     if other and (not has(ARGV[10], other) or has(forgotten, other)) then provable = false end
   end
-  if not provable then return answer('EDITED') end
+  if not provable then
+    local refusal = answer('EDITED')
+    for _, receipt in ipairs(call('LRANGE', receipts_key, 0, -1)) do
+      refusal[#refusal + 1] = receipt
+    end
+    return refusal
+  end
   -- If no journal makes an item anew its buyers would pass for those of one taken away by hand: they
   -- go too, under keys that are of this slot as those of the call are.
   local buyers_prefix = string.sub(shelf_key, 1, -6) .. 'buyers:'

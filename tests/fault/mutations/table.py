@@ -444,4 +444,16 @@ MUTATIONS = (
         "identity: a proxy is forgotten whose sales nobody else proves", "ctl/peers.cc",
         "if (*held == 0) return {};", "return {};",
         (Pytest("tests/system/test_ways_back.py", "retired_proxy"),)),
+    Mutation(
+        "identity: a shelf sells before the receipts of all are read", "proxy/sale/gate.cc",
+        "entry.is_due = shared_.unmet > 0;", "entry.is_due = false;",
+        (Pytest("tests/fault/test_clocks.py", "receipts_of_all"),)),
+    Mutation(
+        "identity: a journal put back with its Redis brings others to sell", "proxy/sale/gate.cc",
+        "(shared_.unproven || shared_.veto.stands())", "false",
+        (Pytest("tests/fault/test_histories.py", "nobody_sells_before"),)),
+    Mutation(
+        "identity: an item that only MySQL has is left behind", "ctl/evidence.cc",
+        "item->is_created = born == 0 || is_ours(born);", "item->is_created = born == 0;",
+        (Pytest("tests/system/test_ways_back.py", "only_mysql_has_are"),)),
 )

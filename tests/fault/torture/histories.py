@@ -43,18 +43,29 @@ class Histories:
             self.clocks[daemon.name].of(daemon)
         self._saved_mysql = False
         self._saved_journals = {}  # by number of the proxy: a copy taken while it ran
+        self._saved_redis = False
         self._clones = 0
+        self._deck = []
 
     def acts(self):
-        """(weight, name, what it does)."""
-        acts = [(3, "clone", self.clone), (2, "roll back journal", self.roll_back_journal),
-                (2, "roll back mysql", self.roll_back_mysql),
-                (2, "restart in order", self.restart_in_order)]
+        """(name, what it does)."""
+        acts = [("clone", self.clone), ("roll back journal", self.roll_back_journal),
+                ("roll back redis", self.roll_back_redis),
+                ("roll back journal and redis", self.roll_back_both),
+                ("roll back mysql", self.roll_back_mysql),
+                ("restart in order", self.restart_in_order)]
         if self.clocks:
-            acts.append((3, "clock", self.turn_clock))
+            acts.append(("clock", self.turn_clock))
         if len(self.stack.proxies) > 1:
-            acts.append((2, "give up a proxy", self.give_up))
+            acts.append(("give up a proxy", self.give_up))
         return acts
+
+    def draw(self):
+        """Each as often as any other, in any order."""
+        if not self._deck:
+            self._deck = self.acts()
+            self.chance.shuffle(self._deck)
+        return self._deck.pop()
 
     def act(self):
         """One act, with everything at rest before and whole after it."""
@@ -65,8 +76,7 @@ class Histories:
         self.stack.calm()
         if not self.all_is_well():
             return  # a fault is still being made good
-        kinds = self.acts()
-        _, name, work = self.chance.choices(kinds, [weight for weight, _, _ in kinds])[0]
+        name, work = self.draw()
         self.say(f"act: {name}")
         work()
         self.counts[f"act {name}"] += 1
@@ -146,16 +156,28 @@ class Histories:
 
     def roll_back_journal(self):
         """A folder is put back to a copy taken while it was sold to; Redis and MySQL have more."""
+        number = self.saved_journal()
+        self.kill(self.stack.proxies[number], self.stack.flushers[number])
+        self.put_journal_back(number)
+        self.start_rolled_back(number)
+
+    def saved_journal(self):
+        """The number of a proxy of whose folder there is a copy."""
         number = self.chance.randrange(len(self.stack.proxies))
-        proxy, flusher = self.stack.proxies[number], self.stack.flushers[number]
         if number not in self._saved_journals:
             saved = self.stack.folder / f"saved-journal-{number}"
-            copy_folder(proxy.journal, saved)
+            copy_folder(self.stack.proxies[number].journal, saved)
             self._saved_journals[number] = saved
             time.sleep(self.chance.uniform(0.2, 2))  # buyers go on
-        self.kill(proxy, flusher)
-        shutil.rmtree(proxy.journal)
-        self._saved_journals.pop(number).rename(proxy.journal)
+        return number
+
+    def put_journal_back(self, number):
+        folder = self.stack.proxies[number].journal
+        shutil.rmtree(folder)
+        self._saved_journals.pop(number).rename(folder)
+
+    def start_rolled_back(self, number):
+        proxy, flusher = self.stack.proxies[number], self.stack.flushers[number]
         proxy.start(wait=False)
         flusher.start(wait=False)
         # It refuses, or Redis's receipts make it whole.
@@ -164,6 +186,45 @@ class Histories:
             until(lambda: self.has_decided(proxy), 40, "a decision")
         if not (proxy.process.alive() and flusher.process.alive()):
             self.adopt(proxy, flusher)
+
+    def roll_back_redis(self):
+        """Redis is put back to a copy of some time ago; journals and MySQL have more."""
+        if not self._saved_redis:
+            self.save_redis()
+            time.sleep(self.chance.uniform(0.2, 2))  # buyers go on
+        self.put_redis_back()
+
+    def roll_back_both(self):
+        """A folder and Redis together: of what was sold since only MySQL knows, so it is drained
+        before; buyers of the other proxies go on."""
+        if not self._saved_redis:
+            self.save_redis()
+        number = self.saved_journal()
+        self.stop(self.stack.proxies[number], self.stack.flushers[number])
+        done = self.stack.flushers[number].once()
+        self.expect(done.returncode == 0, f"--once before a roll-back: {done.stderr}")
+        self.put_journal_back(number)
+        self.put_redis_back()
+        self.start_rolled_back(number)
+
+    def save_redis(self):
+        master = self.stack.master
+        master.ask("SAVE")
+        shutil.copy(master.folder / "dump.rdb", self.stack.folder / "saved.rdb")
+        self._saved_redis = True
+
+    def put_redis_back(self):
+        master = self.stack.master
+        master.process.kill()
+        master.forget()
+        shutil.move(self.stack.folder / "saved.rdb", master.folder / "dump.rdb")
+        self._saved_redis = False
+        master.appendfsync = None  # with a file to append to, it would read that
+        master.launch()
+        until(lambda: master.ask("PING"), 20, "redis put back")
+        self.faults.rewind("Redis was put back")
+        if self.stack.mode:
+            self.stack.set_mode(self.stack.mode)
 
     def forget_saved(self, number):
         if number in self._saved_journals:

@@ -48,8 +48,10 @@ class Lab:
         return Database(self.shared.sql_server(), f"sluice_{next(_database_numbers)}").create()
 
     def proxy(self, redis, start=True, journal=None, **settings):
-        """settings: config keys with '__' for the dot, e.g. journal__fsync="no"."""
+        """settings: config keys with '__' for the dot, e.g. journal__fsync="no". It waits for no
+        flusher unless it is told of one."""
         folder = self._folder("proxy")
+        settings = {"flusher__admin": "", **settings}
         proxy = self._keep(Proxy(folder, folder.name, redis.port, journal or self.journal,
                                  _keys(settings)))
         return proxy.start() if start else proxy
