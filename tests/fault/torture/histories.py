@@ -209,7 +209,7 @@ class Histories:
 
     def save_redis(self):
         master = self.stack.master
-        master.ask("SAVE")
+        until(lambda: master.ask("SAVE") == "OK", 20, "SAVE")  # a replica may be served just now
         shutil.copy(master.folder / "dump.rdb", self.stack.folder / "saved.rdb")
         self._saved_redis = True
 
