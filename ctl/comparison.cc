@@ -12,6 +12,8 @@ namespace {
 // A proxy journals what Redis has applied within milliseconds; one whose disk is slow has its
 // -UNKNOWNSTATE after five seconds.
 constexpr int64_t kFollowUs = 3'000'000;
+// A journal that is drained and cleared while it is looked at seems to lack segments.
+constexpr int kReadsMax = 5;
 
 std::string of_orders(const OrderList& list, std::string_view what) {
   std::string text = plural(list.orders, "order") + " " + std::string(what) + ":";
@@ -57,7 +59,12 @@ uint32_t Comparer::shelf_of(const std::string& item) const {
 }
 
 Result<Comparison> Comparer::run(const ItemFilter& filter, const Repairer& repair) {
-  SLUICE_TRY(read_sides(filter));
+  Status is_read = read_sides(filter);
+  for (int again = 1; again < kReadsMax && !is_read; ++again) {
+    if (is_read.error().cls() != ErrorClass::kCorrupt) break;
+    is_read = read_sides(filter);
+  }
+  if (!is_read) return is_read.error();
   auto comparison = judge_all(repair);
   mysql_.end();
   return comparison;

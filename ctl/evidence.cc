@@ -175,7 +175,7 @@ class Gathering {
       }
     }
     SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
-    return visit_journals(what_.others, checkpoints_, [this](const Record& record, bool) {
+    return visit_all(what_.others, [this](const Record& record) {
       if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
       if (record.type == RecordType::kRestock) {
         given_by_others_.emplace(record.born, std::string(record.request));
@@ -241,6 +241,25 @@ class Gathering {
     }
   }
 
+  // A folder may have a cancel of an order that was taken over, and not the order.
+  void give_cancels_to_orders() {
+    for (auto& [key, item] : found_.items) {
+      for (auto cancel = item.cancels.begin(); cancel != item.cancels.end();) {
+        if (!is_ours(cancel->first)) {
+          ++cancel;
+          continue;
+        }
+        ProvenOrder& order = item.orders[cancel->first];
+        if (order.user.empty()) {
+          order = std::move(cancel->second);
+        } else {
+          this->cancel(order, cancel->second.cancelled_ms, cancel->second.cancel_request);
+        }
+        cancel = item.cancels.erase(cancel);
+      }
+    }
+  }
+
   ProvenItem& take_state(const std::string& name, const shelves::PackedItem& state) {
     ProvenItem& item = found_.items[{name, state.born}];
     item.in_redis = true;
@@ -278,6 +297,7 @@ class Gathering {
   // ---- MySQL.
 
   Status read_mysql() {
+    give_cancels_to_orders();
     const auto rows = mysql_.items({});
     if (!rows) return rows.error();
     const auto sold_here = mysql_.items_sold_by(what_.lanes);

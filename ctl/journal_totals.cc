@@ -140,6 +140,21 @@ int64_t JournalFollower::retired_ms(uint32_t shelf) const {
   return history_->shelf(shelf).condensed == 0 ? 0 : history_->retired_ms();
 }
 
+Status visit_all(const std::vector<JournalSource>& sources,
+                 const std::function<void(const Record&)>& visit) {
+  for (const JournalSource& source : sources) {
+    const auto history = journal::History::open(source.dir, base::posix_file_system());
+    if (!history) return history.error();
+    while (true) {
+      const auto group = (*history)->next();
+      if (!group) return group.error();
+      if (!*group) break;
+      for (const Record& record : (*group)->records) visit(record);
+    }
+  }
+  return {};
+}
+
 Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoints& checkpoints,
                       const JournalFollower::Visitor& visit) {
   for (const JournalSource& source : sources) {

@@ -98,7 +98,9 @@ class JournalFollower {
   std::unique_ptr<journal::History> history_;
 };
 
-// Visits every record of every journal once, one journal after the other.
+// Visit every record of every journal once, one journal after the other.
+Status visit_all(const std::vector<JournalSource>& sources,
+                 const std::function<void(const journal::Record&)>& visit);
 Status visit_journals(const std::vector<JournalSource>& sources, const Checkpoints& checkpoints,
                       const JournalFollower::Visitor& visit);
 

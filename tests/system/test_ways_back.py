@@ -353,6 +353,49 @@ def test_a_restock_that_only_mysql_has_counts(lab):
     shop.check(given=GIVEN + 5)
 
 
+def test_a_cancel_in_the_folder_finds_its_order_in_mysql(lab):
+    """Sold through one proxy, which another takes over, cancelled through a third; the heir and
+    Redis are lost. The third one's folder has the cancel, the order is nowhere but in MySQL."""
+    shop = Shop(lab, proxies=3)
+    one, two, three = shop.proxies
+
+    def adopt(number, also):
+        done = until(lambda: None if "beat on" in (run := lab.ctl(
+            "journal", "adopt", shop.proxies[number].journal, "--also", also,
+            *shop.configs(*{0, number}))).stderr else run, 10, "the last beat")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "MySQL agrees" in done.stdout
+        shop.proxies[number].start(wait=False)
+
+    for proxy in shop.proxies:
+        until(proxy.ready, 20, "the gate")
+    shop.told |= sell(two, 1, 10)
+    shop.drain()
+    two.kill()
+    shutil.rmtree(two.journal)
+    assert three.stop() == 0
+    adopt(2, also=1)
+    for proxy in (one, three):
+        until(proxy.ready, 20, "the gate")
+    cancel = ("SECKILL.CANCEL", "phone", "u3", shop.told["u3"], "REQ", "c")
+    with one.client() as client:
+        assert until(lambda: not isinstance(reply := client(*cancel), RespError) and reply, 10,
+                     "a cancel")[0] == "OK"
+    shop.drain(0, 2)
+    three.kill()
+    shutil.rmtree(three.journal)
+    assert one.stop() == 0
+    shop.redis.kill()
+    for name in ("dump.rdb", "appendonlydir"):
+        path = shop.redis.folder / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    shop.redis.start()
+    adopt(0, also=2)
+    until(one.ready, 20, "the gate")
+    shop.check(one, cancelled=("u3",))
+
+
 def test_items_that_only_mysql_has_are_taken_over(lab):
     """Made, sold by both proxies and drained behind the copy that journal and Redis were put back
     to: the creation is nowhere but in MySQL, some of the orders are in the other's journal."""

@@ -453,6 +453,10 @@ MUTATIONS = (
         "(shared_.unproven || shared_.veto.stands())", "false",
         (Pytest("tests/fault/test_histories.py", "nobody_sells_before"),)),
     Mutation(
+        "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
+        "    give_cancels_to_orders();\n", "",
+        (Pytest("tests/system/test_ways_back.py", "cancel_in_the_folder"),)),
+    Mutation(
         "identity: an item that only MySQL has is left behind", "ctl/evidence.cc",
         "item->is_created = born == 0 || is_ours(born);", "item->is_created = born == 0;",
         (Pytest("tests/system/test_ways_back.py", "only_mysql_has_are"),)),
