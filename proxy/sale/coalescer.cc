@@ -291,6 +291,7 @@ void Coalescer::not_applied(Shelf& shelf, ShelfBatch& batch, const CallAnswer& a
                                                   " now (journal and incarnation " + answer.who +
                                                   "): this one was taken over"));
   }
+  if (answer.kind == CallAnswer::Kind::kIds) shared_.order_ids->raise_above(answer.born);
   const bool foresaw = answer.kind == CallAnswer::Kind::kGap &&
                        answer.lane_sequence == shelf.lane_sequence() &&
                        batch.expected != shelf.lane_sequence();

@@ -11,15 +11,13 @@ constexpr uint64_t kCounterMask = 0xfff;
 }  // namespace
 
 void OrderIds::raise_above(uint64_t id) {
-  const uint64_t floor = ((id >> 22) << 12 | (id & kCounterMask)) + 1;
+  const uint64_t floor = place_of(id) + 1;
   uint64_t next = next_.load();
   while (next < floor && !next_.compare_exchange_weak(next, floor)) {
   }
 }
 
-uint64_t OrderIds::as_own(uint64_t id) const {
-  return at((id >> 22) << 12 | (id & kCounterMask), 0);
-}
+uint64_t OrderIds::as_own(uint64_t id) const { return at(place_of(id), 0); }
 
 uint64_t OrderIds::take(size_t n, int64_t wall_ms) {
   const uint64_t now = static_cast<uint64_t>(std::max<int64_t>(wall_ms - kEpochMs, 0)) << 12;

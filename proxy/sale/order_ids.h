@@ -28,6 +28,8 @@ class OrderIds {
   uint64_t take(size_t n, int64_t wall_ms);
   uint64_t at(uint64_t first, size_t i) const;
 
+  // The id without its proxy bits: ms << 12 | counter.
+  static uint64_t place_of(uint64_t order_id) { return order_id >> 22 << 12 | (order_id & 0xfff); }
   static uint64_t proxy_of(uint64_t order_id) { return (order_id >> 12) & 0x3ff; }
   bool is_own(uint64_t order_id) const { return proxy_of(order_id) == proxy_id_; }
 

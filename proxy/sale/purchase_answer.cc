@@ -203,6 +203,11 @@ Result<CallAnswer> parse_call_answer(std::string_view text,
   } else if (word == "GATE") {
     answer.kind = AnswerKind::kGate;
     good = base::parse_decimal(rest, answer.epoch);
+  } else if (word == "IDS") {
+    uint32_t low = 0, high = 0;
+    answer.kind = AnswerKind::kIds;
+    good = base::parse_decimal(take_until(rest, ' '), low) && base::parse_decimal(rest, high);
+    answer.born = uint64_t{high} << 32 | low;
   } else if (word == "GAP") {
     answer.kind = AnswerKind::kGap;
     good = base::parse_decimal(rest, answer.lane_sequence);

@@ -32,10 +32,12 @@ struct CallAnswer {
     kGap,       // the lane has another sequence
     kImpostor,  // the lane is written by somebody else
     kEdited,    // an item is not as Sluice left it
+    kIds,       // an item was born above the batch's order ids
   };
   Kind kind = Kind::kApplied;
   uint64_t epoch = 0;             // kGate
   uint64_t lane_sequence = 0;     // kApplied, kGap: the lane's sequence now
+  uint64_t born = 0;              // kIds
   std::string who;                // kImpostor: "journal incarnation"; kEdited: the item
   std::vector<ItemAnswer> items;  // kApplied: one an item of the call
   std::vector<Verdict> verdicts;  // kApplied: one an operation

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "proxy/sale/msgpack.h"
 #include "proxy/sale/operation_text.h"
+#include "proxy/sale/order_ids.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::proxy::sale {
@@ -20,6 +21,15 @@ constexpr int64_t kTimeMax = int64_t{1} << 53;  // Lua's numbers end there
 std::string foreseen_text(const shelves::PackedItem& before) {
   const uint64_t numbers[] = {uint64_t{before.stock} - before.sold, before.born};
   return std::string(reinterpret_cast<const char*>(numbers), sizeof numbers);
+}
+
+// Of the ids that the batch gives out: without the proxy, as they are compared between two of them.
+std::string lowest_id(const std::vector<Operation>& operations) {
+  uint64_t lowest = kTimeMax - 1;
+  for (const Operation& op : operations) {
+    if (op.verb == Verb::kBuy) lowest = std::min(lowest, OrderIds::place_of(op.order_id));
+  }
+  return std::to_string(lowest);
 }
 
 std::string encode_meta(int64_t time_ms, const std::vector<Operation>& operations,
@@ -129,6 +139,7 @@ CallPayload encode_call(int64_t time_ms, const std::vector<Operation>& operation
     payload.counts += {static_cast<char>(length & 0xff), static_cast<char>(length >> 8)};
     first += length;
   }
+  payload.lowest = lowest_id(operations);
   encode_forecasts(payload, forecasts);
   std::string& out = payload.receipt;
   const auto end_word = [&] {
@@ -154,16 +165,16 @@ CallWords::CallWords(const CallTarget& target, const CallPayload& payload) {
   const std::string writer = " " + std::string(target.writer);
   const uint64_t next = target.lane_sequence + 1;
   owned_.reserve(items + 10);
-  words_.reserve(5 * items + payload.ends.size() + 16);
+  words_.reserve(5 * items + payload.ends.size() + 17);
   words_ = {"", "", own(number(2 + items)), own(shelves::shelf_key(target.shelf)),
             own(shelves::receipts_key(target.shelf, target.lane))};
   for (const std::string_view item : payload.items)
     words_.push_back(own(shelves::buyers_key(target.shelf, item)));
   const std::string& lane_field = own(shelves::lane_field(target.lane));
-  words_.insert(
-      words_.end(),
-      {lane_field, own(number(target.epoch)), own(number(target.lane_sequence) + writer),
-       own(number(next - std::min(next, target.synced))), payload.window, payload.counts});
+  words_.insert(words_.end(),
+                {lane_field, own(number(target.epoch)), own(number(target.lane_sequence) + writer),
+                 own(number(next - std::min(next, target.synced))), payload.window, payload.counts,
+                 payload.lowest});
   words_.insert(words_.end(), payload.items.begin(), payload.items.end());
   words_.insert(words_.end(), payload.before.begin(), payload.before.end());
   for (size_t k = 0; k < items; ++k)

@@ -44,7 +44,7 @@ struct CallPayload {
   std::string receipt;         // all of it but the first line
   std::vector<uint32_t> ends;  // of the words in it, each but the last with a newline behind
   std::vector<std::string_view> items;     // views into the operations encoded
-  std::string counts, window;              // the script's ARGV[6] and [5]
+  std::string counts, window, lowest;      // the script's ARGV[6], [5] and [7]
   std::vector<std::string> before, after;  // the items packed; "": not foreseen
 
   bool is_of(std::string_view text) const { return text.ends_with(receipt); }

@@ -91,6 +91,27 @@ def test_no_shelf_sells_before_the_receipts_of_all_of_them_are_read(lab, clock):
     assert late[0] == "OK" and int(late[1]) not in beside
 
 
+def test_an_orders_id_is_above_that_of_its_item_whatever_two_clocks_say(lab, clock):
+    """Made through a proxy that is hours ahead, sold through one that is not; its ids go up too,
+    and the buyer notices nothing."""
+    redis = lab.redis()
+    clock.turn(3 * HOUR_MS)
+    ahead = clock.of(lab.proxy(redis, start=False, journal=lab.folder / "ahead", proxy__id=1))
+    ahead.start()
+    right = lab.proxy(redis, journal=lab.folder / "right", proxy__id=2)
+    for proxy in (ahead, right):
+        until(proxy.ready, 20, "the gate")
+    with ahead.client() as client, right.client() as other:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100, "LIMIT", 1) == "OK"
+        first = int(buy(client, "ann")[1])
+        until(lambda: not isinstance(buy(other, "bob"), RespError), 10, "the two to meet")
+        ids = [int(buy(other, f"user-{n}")[1]) for n in range(5)]
+    assert [id >> 22 for id in ids] == sorted(id >> 22 for id in ids)
+    assert min(ids) >> 22 >= (first >> 22) - 1000
+    flusher = lab.flusher(lab.database(), start=False, journal=lab.folder / "right")
+    assert flusher.once().returncode == 0
+
+
 def connected(proxy):
     try:
         return proxy.client()

@@ -5,6 +5,7 @@
 --       4 how many of the newest receipts are not synced, with the one of this batch
 --       5 "" or "from until": the items foreseen (below) are on sale between these times in ms
 --       6 how many operations each item has: 2 bytes each, little-endian
+--       7 the lowest order id of the batch without its proxy: its milliseconds * 4096 + its counter
 --       and then, of n items:
 --       n names                 n times the item, packed, as it is foreseen to be found, or ''
 --       n times its name and how it is foreseen to be left, and the same of the lane's field:
@@ -25,7 +26,8 @@
 -- behind that 'P' and the item as it is now, packed, or 'N': there is none. Verdicts: a line for each
 -- operation on an item that did not go as foreseen.
 -- Reply, with nothing written: "GATE epoch" | "GAP sequence" | "IMPOSTOR journal incarnation" |
---       "EDITED item"
+--       "EDITED item" | "IDS low high": an item was born with this id, which an order's must be above,
+--       by time and counter; what a proxy's clock says of another's is nothing
 --       or "OK ", and behind that the receipt's first line.
 --
 -- What the caller knows of an item and sends for it, first purchases alone, tells what will come out,
@@ -49,7 +51,7 @@ local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local shelf_key, receipts_key = KEYS[1], KEYS[2]
 local item_count = #KEYS - 2
 -- Each the last one before.
-local NAMES = 6
+local NAMES = 7
 local BEFORE = NAMES + item_count
 local AFTER = BEFORE + item_count
 local RECEIPT = AFTER + 2 * item_count + 2
@@ -87,6 +89,13 @@ local function count_of(k)
   return low + 256 * high
 end
 
+-- Whether an item was born above the batch's order ids, by a proxy whose clock is ahead.
+local function is_born_above(packed)
+  local low, high = struct.unpack('<I4I4', packed, 17)
+  local place = (high * 1024 + math.floor(low / 4194304)) * 4096 + low % 4096
+  return place > tonumber(ARGV[7]), low, high
+end
+
 local bought = {}    -- by item: the fields of its users, if they were looked at
 local foreseen = {}  -- by item: whether it goes as foreseen
 local users = {}     -- of one item
@@ -97,6 +106,10 @@ for k = 1, item_count do
   -- One that is not there has no buyers, else it was taken away by hand.
   if packed and not is_whole(packed, fields, is_foreseen) or not packed and fields > 0 then
     return 'EDITED ' .. ARGV[NAMES + k]
+  end
+  if packed and not is_foreseen then  -- what is foreseen was met before, and ids only rise
+    local is_above, low, high = is_born_above(packed)
+    if is_above then return string.format('IDS %d %d', low, high) end
   end
   if not is_foreseen or count > 1 then
     for i = 1, count do users[i] = ARGV[at + 2 * i - 1] end

@@ -39,6 +39,7 @@ class CallTest : public testing::Test {
  protected:
   static constexpr uint32_t kShelf = 3;
   static constexpr const char* kWriter = "journal-a incarnation-1";
+  static constexpr const char* kNoId = "9007199254740991";  // above any item's
 
   CallTest() { open("7"); }
 
@@ -52,8 +53,8 @@ class CallTest : public testing::Test {
   std::string call(const std::vector<Operation>& operations, uint64_t epoch, uint64_t sequence,
                    uint64_t synced = 0, const std::string& lane = "7",
                    const std::string& writer = "") {
-    const CallPayload payload =
-        encode_call(time_ms_, operations, kinds_text(operations), forecasts_);
+    CallPayload payload = encode_call(time_ms_, operations, kinds_text(operations), forecasts_);
+    if (!ids_count_) payload.lowest = kNoId;
     CallWords words({kShelf, lane, writer.empty() ? writer_ : writer, epoch, sequence, synced},
                     payload);
     const auto& all = words.with("EVAL", scripts_.purchase.text);
@@ -120,6 +121,7 @@ class CallTest : public testing::Test {
   std::string writer_ = kWriter;         // with the epoch behind it once a gate was passed
   int64_t time_ms_ = 1000;               // the proxy's clock
   std::vector<ItemForecast> forecasts_;  // of the next calls
+  bool ids_count_ = false;               // else tests may have them small
 };
 
 }  // namespace sluice::proxy::sale

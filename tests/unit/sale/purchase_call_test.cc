@@ -32,12 +32,12 @@ TEST_F(CallTest, ACallCarriesManyItemsEachDecidedByItself) {
 
 TEST_F(CallTest, ItemIsPackedAsTheProxyReadsIt) {
   time_ms_ = 1'700'000'000'123;
-  Operation made = create(100, 4, 0, 99'999'999'999'999, 0xfedc'ba98'7654'3210);
+  Operation made = create(100, 4, 0, 99'999'999'999'999, 0x7edc'ba98'7654'3210);
   made.hold_ms = 900'000;
   apply({made});
   shelves::PackedItem expected;
   expected.stock = expected.initial = 100, expected.limit = 4, expected.fields = 1;
-  expected.born = 0xfedc'ba98'7654'3210;
+  expected.born = 0x7edc'ba98'7654'3210;
   expected.end_ms = 99'999'999'999'999, expected.hold_ms = 900'000, expected.since_ms = time_ms_;
   EXPECT_EQ(item(), expected);
   apply({op(Verb::kBuy, "a", 3, "r", 11), op(Verb::kBuy, "b", 1, "", 12)});
@@ -120,6 +120,21 @@ TEST_F(CallTest, LimitCountsLiveQuantityOnBothSides) {
             "A|L 0 0|A 8|L 2 12|A 7|L 3 14");
   EXPECT_EQ(apply({op(Verb::kCancel, "a", 0, "", 12), op(Verb::kBuy, "a", 2, "", 16)}),
             "A 9 2|A 7");
+}
+
+// Born through another proxy, whose clock is ahead: what is sold of it must have a later id, or a
+// way back would take it for an order of an item that had the name before.
+TEST_F(CallTest, AnOrdersIdIsAboveItsItems) {
+  ids_count_ = true;
+  const uint64_t born = uint64_t{1000} << 22 | 9 << 12 | 5;
+  apply({create(100, 0, 0, 0, born)});
+  const uint64_t before = uint64_t{1000} << 22 | 7 << 12 | 4, same = before + 1;
+  EXPECT_EQ(call({op(Verb::kBuy, "a", 1, "", before)}, epoch_, sequence_),
+            "IDS " + std::to_string(born & 0xffffffff) + " " + std::to_string(born >> 32));
+  EXPECT_EQ(item().sold, 0u);
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "", same)}), "A 99");
+  // A cancel's id, and a creation's, are no new ones.
+  apply({op(Verb::kCancel, "a", 0, "", 1)});
 }
 
 TEST_F(CallTest, WindowIsHalfOpen) {

@@ -42,7 +42,8 @@ inline std::string purchase_call(test::RedisServer& redis, const std::vector<Ope
   const std::string lane = redis.run({"HGET", kShelfKey, "@lane:7"});
   const std::string writer = lane.substr(lane.find(' ') + 1);
   const uint64_t epoch = std::stoull(redis.run({"HGET", kShelfKey, "@epoch"}));
-  const CallPayload payload = encode_call(base::wall_ms(), operations, kinds_text(operations), {});
+  CallPayload payload = encode_call(base::wall_ms(), operations, kinds_text(operations), {});
+  payload.lowest = "9007199254740991";  // the ids here are made up
   CallWords words({shelf_of("phone"), "7", writer, epoch, std::stoull(expected), 0}, payload);
   const Scripts scripts = load_scripts();
   const auto& all = words.with("EVAL", scripts.purchase.text);
