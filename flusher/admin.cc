@@ -128,7 +128,7 @@ std::string status_json(const StatusSnapshot& status) {
       {"last_commit_ms", status.last_commit_ms},
       {"rows_per_second", status.rows_per_s},
       {"eta_seconds", nullptr},
-      {"mysql", {{"connected", status.mysql_connected}, {"error", status.mysql_error}}}};
+      {"mysql", {{"connected", status.mysql_connected}, {"error", status.trouble()}}}};
   if (eta_known) {
     body["eta_seconds"] =
         static_cast<double>(status.backlog_records) / static_cast<double>(status.rows_per_s);

@@ -4,10 +4,15 @@ namespace sluice::flusher {
 
 std::string advice(const sql::Failure& failure) {
   using sql::FailureKind;
+  if (failure.code == 1526 || failure.code == 1748) {
+    return "; waiting until somebody adds the partition";
+  }
   switch (failure.kind) {
     case FailureKind::kSchemaMissing:
       return "; run `sluice-ctl schema apply`, or compare the tables with `sluice-ctl schema "
              "print`";
+    case FailureKind::kRefusesAll:
+      return "; waiting until somebody has changed that";
     case FailureKind::kReadOnly:
       return "; waiting until the server takes writes again";
     case FailureKind::kFull:

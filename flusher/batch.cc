@@ -32,4 +32,11 @@ void Batch::add(const journal::Record& record) {
   records_.push_back(kept);
 }
 
+Part Batch::part(size_t begin, size_t count) const {
+  const auto rest = std::span(records_).subspan(begin);
+  if (count >= rest.size()) return {rest, end, fingerprint};
+  const auto records = rest.first(count);
+  return {records, records.back().sequence + 1, records.back().fingerprint};
+}
+
 }  // namespace sluice::flusher

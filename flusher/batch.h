@@ -6,12 +6,20 @@
 
 #include <cstdint>
 #include <memory_resource>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "journal/record.h"
 
 namespace sluice::flusher {
+
+// Records that go into MySQL in one transaction: a batch, or a part of one.
+struct Part {
+  std::span<const journal::Record> records;  // in journal order
+  uint64_t end = 0;          // after the commit every record of this writer below it is in MySQL
+  uint64_t fingerprint = 0;  // of the journal, of all records below `end`
+};
 
 class Batch {
  public:
@@ -21,10 +29,12 @@ class Batch {
   // In journal order.
   const std::vector<journal::Record>& records() const { return records_; }
   size_t bytes() const { return bytes_; }
+  // At most `count` of the records from the `begin`-th on.
+  Part part(size_t begin, size_t count) const;
 
-  // After the commit every record of this writer with a sequence below `end` is in MySQL.
+  // As a part's, of all of it.
   uint64_t end = 0;
-  uint64_t fingerprint = 0;  // of the journal, of all records below it
+  uint64_t fingerprint = 0;
 
  private:
   std::string_view keep(std::string_view text);

@@ -65,6 +65,16 @@ uint64_t Batcher::position() const {
   return lowest;
 }
 
+std::optional<int64_t> Batcher::oldest_ms() const {
+  std::optional<int64_t> oldest;
+  const auto take = [&](int64_t time_ms) { oldest = std::min(oldest.value_or(time_ms), time_ms); };
+  for (const Lane& lane : lanes_) {
+    if (const auto handed_on = lane.writer->oldest_ms()) take(*handed_on);
+    if (!lane.open->records().empty()) take(lane.open->records().front().time_ms);
+  }
+  return oldest;
+}
+
 std::string Batcher::conflict() const {
   for (const Lane& lane : lanes_) {
     if (std::string found = lane.writer->conflict(); !found.empty()) return found;

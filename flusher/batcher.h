@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,8 @@ class Batcher {
   bool idle() const;
   // The lowest of the writers' positions.
   uint64_t position() const;
+  // The time of the oldest record that a writer has and MySQL has not; nullopt: there is none.
+  std::optional<int64_t> oldest_ms() const;
   // The first writer's that found another flusher at work; empty: none.
   std::string conflict() const;
   uint32_t writers() const { return static_cast<uint32_t>(lanes_.size()); }

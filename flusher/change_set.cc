@@ -66,11 +66,11 @@ ItemChange& ChangeSet::item(std::string_view item_id) {
   return items.emplace(std::string(item_id), ItemChange()).first->second;
 }
 
-ChangeSet fold(const Batch& batch) {
+ChangeSet fold(std::span<const journal::Record> records) {
   ChangeSet changes;
-  changes.orders.reserve(batch.records().size());
+  changes.orders.reserve(records.size());
   std::vector<const Record*> cancels;
-  for (const Record& record : batch.records()) {
+  for (const Record& record : records) {
     switch (record.type) {
       case RecordType::kBuy:
         changes.orders.push_back({&record, 0});

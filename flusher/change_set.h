@@ -42,7 +42,7 @@ struct ChangeSet {
   ItemChange& item(std::string_view item_id);
 };
 
-ChangeSet fold(const Batch& batch);
+ChangeSet fold(std::span<const journal::Record> records);
 
 // In the order of the key, and by item and user.
 bool by_order_id(const Cancellation& a, const Cancellation& b);

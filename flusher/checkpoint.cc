@@ -79,6 +79,19 @@ std::optional<Failure> advance_checkpoint(Connection& connection, const Checkpoi
       " AND position = " + std::to_string(from) + " AND owner = " + std::to_string(key.owner));
 }
 
+std::optional<Failure> find_advanced(Connection& connection, const CheckpointKey& key,
+                                     uint32_t writer, uint64_t to) {
+  std::vector<sql::Row> found;
+  auto failure = connection.query("SELECT position, owner FROM sluice_checkpoint" +
+                                      where_journal(key.journal_id) +
+                                      " AND writer = " + std::to_string(writer),
+                                  found);
+  if (failure) return failure;
+  if (!found.empty() && number(found[0][0]) == to && number(found[0][1]) == key.owner)
+    return std::nullopt;
+  return Failure{FailureKind::kOther, 0, "the server has rolled the transaction back in its midst"};
+}
+
 std::optional<Failure> repartition(Connection& connection, const CheckpointKey& key,
                                    uint32_t old_writers, uint32_t new_writers, uint64_t position,
                                    uint64_t fingerprint) {

@@ -48,6 +48,10 @@ std::optional<sql::Failure> advance_checkpoint(sql::Connection& connection,
                                                const CheckpointKey& key, uint32_t writer,
                                                uint64_t from, uint64_t to, uint64_t fingerprint);
 
+// In the same transaction: whether the row is still at `to`. kOther: the server has taken it back.
+std::optional<sql::Failure> find_advanced(sql::Connection& connection, const CheckpointKey& key,
+                                          uint32_t writer, uint64_t to);
+
 // Replaces `old_writers` rows, all at `position`, by `new_writers` rows there, in one transaction
 // (0 old rows: the first start). kDuplicate or kOther with code 0: they were not as expected.
 std::optional<sql::Failure> repartition(sql::Connection& connection, const CheckpointKey& key,

@@ -5,12 +5,17 @@
 #include <span>
 #include <tuple>
 
+#include "flusher/dead_letter.h"
+#include "flusher/deleted_item.h"
+#include "flusher/item_rows.h"
+
 namespace sluice::flusher {
 namespace {
 
 using sql::Connection;
 using sql::Failure;
 
+constexpr size_t kMeetingsPerTransaction = 500;
 constexpr std::string_view kInOrders = " AND (order_id, item_id, user_id) IN (";
 
 std::string where(std::span<const Cancellation> cancels) {
@@ -48,33 +53,105 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
       values + " ON DUPLICATE KEY UPDATE order_id = order_id");
 }
 
-std::optional<Failure> take_early_cancels(Connection& connection, ChangeSet& changes) {
-  if (changes.orders.empty()) return std::nullopt;
-  const auto id_of = [](const orders::OrderRow& row) { return row.record->order_id; };
-  std::vector<sql::Row> rows;
-  // FOR UPDATE: what is committed now, not what was when this transaction first read something.
-  if (auto failure =
-          connection.query("SELECT order_id, item_id, user_id,"
-                           " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', cancelled_at) DIV 1000"
-                           " FROM sluice_early_cancel WHERE order_id BETWEEN " +
-                               std::to_string(id_of(changes.orders.front())) + " AND " +
-                               std::to_string(id_of(changes.orders.back())) + " FOR UPDATE",
-                           rows)) {
+namespace {
+
+// One cancel and what it meets.
+struct Meeting {
+  uint64_t order_id = 0;
+  std::string item, user;
+  int64_t cancelled_ms = 0;
+  int64_t quantity = 0;  // of a row that is to be cancelled; 0: it is cancelled already
+  bool is_dead = false;  // it meets a dead letter
+};
+
+// `lock`: " FOR UPDATE" or nothing.
+std::optional<Failure> find_meetings(Connection& connection, const orders::OrderTable& orders,
+                                     const OrderRange& range, const std::string& lock,
+                                     std::vector<Meeting>& found) {
+  const auto read = [&](const std::string& what, const std::string& table,
+                        bool is_dead) -> std::optional<Failure> {
+    std::vector<sql::Row> rows;
+    if (auto failure = connection.query(
+            "SELECT e.order_id, e.item_id, e.user_id,"
+            " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.cancelled_at) DIV 1000, " +
+                what + " FROM sluice_early_cancel e JOIN " + table +
+                " t ON t.order_id = e.order_id AND t.item_id = e.item_id AND t.user_id = e.user_id"
+                " WHERE e.order_id BETWEEN " +
+                std::to_string(range.first) + " AND " + std::to_string(range.last) +
+                " ORDER BY e.order_id LIMIT " + std::to_string(kMeetingsPerTransaction) + lock,
+            rows)) {
+      return failure;
+    }
+    for (const sql::Row& row : rows) {
+      found.push_back({std::stoull(*row[0]), *row[1], *row[2], std::stoll(*row[3]),
+                       std::stoll(*row[4]), is_dead});
+    }
+    return std::nullopt;
+  };
+  found.clear();
+  if (auto failure = read("IF(t.status = 'cancelled', 0, t.quantity)", orders.quoted_name(), false))
     return failure;
+  return read("0", "sluice_dead_letter", true);
+}
+
+std::optional<Failure> cancel_orders(Connection& connection, const orders::OrderTable& orders,
+                                     const std::vector<Cancellation>& cancels, ChangeSet& changes) {
+  if (cancels.empty()) return std::nullopt;
+  if (auto failure = connection.exec(orders.cancel(times_of(cancels), ids_of(cancels))))
+    return failure;
+  if (auto failure = take_deleted_items(connection, changes)) return failure;
+  return update_items(connection, changes, connection.max_allowed_packet());
+}
+
+std::optional<Failure> settle(Connection& connection, const orders::OrderTable& orders,
+                              const OrderRange& range, std::vector<Meeting>& found) {
+  if (auto failure = find_meetings(connection, orders, range, " FOR UPDATE", found)) return failure;
+  if (found.empty()) return std::nullopt;
+  std::vector<journal::Record> records(found.size());
+  std::vector<Cancellation> all, live, dead;
+  ChangeSet changes;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const Meeting& one = found[i];
+    journal::Record& record = records[i];
+    record.order_id = one.order_id;
+    record.item = one.item;
+    record.user = one.user;
+    const Cancellation cancel{&record, one.cancelled_ms};
+    all.push_back(cancel);
+    if (one.is_dead) dead.push_back(cancel);
+    if (one.quantity == 0) continue;
+    live.push_back(cancel);
+    ItemChange& item = changes.item(one.item);
+    item.sold -= one.quantity;
+    item.updated_ms = std::max(item.updated_ms, one.cancelled_ms);
   }
-  std::vector<Cancellation> taken;
-  for (const sql::Row& row : rows) {
-    const uint64_t order_id = std::stoull(*row[0]);
-    const auto order = std::lower_bound(
-        changes.orders.begin(), changes.orders.end(), order_id,
-        [&](const orders::OrderRow& one, uint64_t wanted) { return id_of(one) < wanted; });
-    const bool is_here = order != changes.orders.end() && id_of(*order) == order_id &&
-                         row[1] == order->record->item && row[2] == order->record->user;
-    if (is_here) taken.push_back({order->record, std::stoll(*row[3])});
+  if (auto failure = cancel_orders(connection, orders, live, changes)) return failure;
+  if (!dead.empty()) {
+    if (auto failure = cancel_dead_letters(connection, dead)) return failure;
   }
-  if (taken.empty()) return std::nullopt;
-  changes.cancellations.insert(changes.cancellations.end(), taken.begin(), taken.end());
-  return connection.exec("DELETE FROM sluice_early_cancel" + where(taken));
+  return connection.exec("DELETE FROM sluice_early_cancel" + where(all));
+}
+
+}  // namespace
+
+std::optional<Failure> settle_early_cancels(Connection& connection,
+                                            const orders::OrderTable& orders,
+                                            const OrderRange& range, uint64_t& settled) {
+  settled = 0;
+  std::vector<Meeting> found;
+  while (true) {
+    // Mostly there is none, and nothing need be locked to see that.
+    auto failure = find_meetings(connection, orders, range, "", found);
+    connection.rollback();
+    if (failure || found.empty()) return failure;
+    failure = settle(connection, orders, range, found);
+    if (!failure) failure = connection.exec("COMMIT");
+    if (failure) {
+      connection.rollback();
+      return failure;
+    }
+    settled += found.size();
+  }
 }
 
 }  // namespace sluice::flusher

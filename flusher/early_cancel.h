@@ -15,14 +15,23 @@
 
 namespace sluice::flusher {
 
+// The two meet in a transaction of their own, after either's commit: whichever was committed last
+// sees both then. So nothing hangs on locks between the two, which READ COMMITTED does not keep,
+// nor the nodes of a cluster.
+
 // In the open transaction: keeps those of the cancels whose order is no dead letter either.
-// `missing` must have been looked for in the orders table with FOR UPDATE: that holds up an INSERT
-// of one of them until this transaction ends, so that its own take_early_cancels() finds it here.
 std::optional<sql::Failure> keep_early_cancels(sql::Connection& connection,
                                                const std::vector<Cancellation>& missing);
 
-// In the open transaction, after the orders' INSERT: moves the cancels that were here before them
-// to changes.cancellations.
-std::optional<sql::Failure> take_early_cancels(sql::Connection& connection, ChangeSet& changes);
+// Order ids, both ends included.
+struct OrderRange {
+  uint64_t first = 0, last = UINT64_MAX;
+};
+
+// Cancels the orders and dead letters of that range whose cancels are here, in transactions of its
+// own. `settled`: how many that were.
+std::optional<sql::Failure> settle_early_cancels(sql::Connection& connection,
+                                                 const orders::OrderTable& orders,
+                                                 const OrderRange& range, uint64_t& settled);
 
 }  // namespace sluice::flusher

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "flusher/advice.h"
 #include "flusher/dead_letter.h"
+#include "flusher/early_cancel.h"
 #include "flusher/start_up.h"
 #include "journal/refusal.h"
 #include "journal/segment.h"
@@ -156,14 +157,17 @@ Status FlushLoop::prepare() {
   if (!positions) return positions.error();
   incarnation_ = extent_.incarnation;
   tell_proxy("");
-  uint64_t dead = 0;
+  // What was committed before the last end, and had not met yet.
+  uint64_t settled = 0, dead = 0;
+  if (auto failure = settle_early_cancels(control_, options_.orders, {}, settled))
+    return failure->error();
   if (auto failure = count_dead_letters(control_, dead)) return failure->error();
   const auto [lowest, highest] = std::minmax_element(positions->begin(), positions->end());
   SLUICE_TRY(journal_.open(*lowest));
   read_end_ = positions->size() == options_.batch.writers ? UINT64_MAX : *highest;
   batcher_ = std::make_unique<Batcher>(
       WriterContext{options_.mysql, options_.orders, static_cast<size_t>(options_.batch.bytes),
-                    key_, pace_, status_, metrics_, [this] { wake(); }},
+                    options_.dead_letters_max, key_, pace_, status_, metrics_, [this] { wake(); }},
       options_.batch, *positions);
   rate_position_ = *lowest;
   status_.update([&](StatusSnapshot& status) {
@@ -172,6 +176,7 @@ Status FlushLoop::prepare() {
     status.dead_letter_rows = dead;
     status.mysql_connected = true;
     status.mysql_error.clear();
+    status.writer_errors.clear();
   });
   return {};
 }

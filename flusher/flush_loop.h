@@ -78,6 +78,7 @@ class FlushLoop {
   void run_finished();
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
+  void meet(int64_t now_us);
 
   Options options_;  // run()'s thread
   const bool once_;
@@ -101,6 +102,7 @@ class FlushLoop {
   int64_t observed_us_ = 0;         // when
   int64_t mysql_checked_us_ = 0;    // when
   int64_t mysql_delay_us_ = 0;      // until the next check
+  int64_t met_us_ = 0;              // when early cancels were looked through last
   int64_t progressed_us_ = 0;       // when the position last moved
   uint64_t incarnation_ = 0;        // as registered
   uint64_t rate_position_ = 0;      // position and time of the last rate sample

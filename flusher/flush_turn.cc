@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/units.h"
+#include "flusher/early_cancel.h"
 #include "flusher/flush_loop.h"
 #include "flusher/registration.h"
 
@@ -16,6 +17,7 @@ constexpr int64_t kObserveEveryUs = 100'000;
 constexpr int64_t kTurnMaxUs = 100'000;  // a turn feeds no longer before it observes again
 constexpr int64_t kMysqlCheckUs = 1'000'000;
 constexpr int64_t kMysqlCheckMaxUs = 10'000'000;
+constexpr int64_t kMeetEveryUs = 5'000'000;
 constexpr int64_t kRateIntervalUs = 1'000'000;
 constexpr int64_t kSecondUs = 1'000'000;
 // A record may be this much ahead: proxy and flusher read one clock, which is slewed now and then.
@@ -88,10 +90,12 @@ Status FlushLoop::observe() {
   return {};
 }
 
-// While the writers work, the first record not yet handed to them stands for the oldest one.
+// A writer that is stuck has it.
 Status FlushLoop::observe_oldest() {
   if (now_.backlog_rows == 0) {
     oldest_ms_ = 0;
+  } else if (const auto handed_on = batcher_->oldest_ms()) {
+    oldest_ms_ = *handed_on;
   } else {
     const auto unread = journal_.peek();
     if (!unread) return unread.error();
@@ -152,10 +156,20 @@ std::optional<LoopEnd> FlushLoop::check_end() {
   }
   if (!once_) return std::nullopt;
   if (!cause_ && now_.backlog_rows == 0) return LoopEnd{0, "drained"};
-  const std::string trouble = status_.read().mysql_error;
+  const std::string trouble = status_.read().trouble();
   if (trouble.empty()) progressed_us_ = now_.now_us;
   if (now_.now_us - progressed_us_ < options_.once_timeout_us) return std::nullopt;
   return LoopEnd{1, "gave up: " + trouble};
+}
+
+// Of another flusher's orders and this one's cancels, or the other way round, if that one ended
+// between its commit and this.
+void FlushLoop::meet(int64_t now_us) {
+  if (now_us - met_us_ < kMeetEveryUs) return;
+  met_us_ = now_us;
+  uint64_t settled = 0;
+  const auto failure = settle_early_cancels(control_, options_.orders, {}, settled);
+  if (failure) spdlog::warn("sluice_early_cancel: {}; trying again", failure->text());
 }
 
 // Tells whether MySQL is there while nothing is drained, and how busy it is while something is.
@@ -183,15 +197,14 @@ void FlushLoop::look_after_mysql() {
       spdlog::warn("sluice_journal: {}", unregistered->text());
     }
   }
+  meet(mysql_checked_us_);
   if (!rows.empty() && rows[0][1]) {
     if (const auto count = base::parse_integer(*rows[0][1])) {
       pace_.threads_running(*count, mysql_checked_us_);
     }
   }
-  // While a run is on, what the writers report counts: they may fail where this succeeds.
-  if (cause_) return;
   status_.update([](StatusSnapshot& status) {
-    status.mysql_connected = true;
+    if (status.writer_errors.empty()) status.mysql_connected = true;
     status.mysql_error.clear();
   });
 }
@@ -209,9 +222,9 @@ void FlushLoop::report() {
     if (is_paused) {
       status.state = State::kPaused;
       status.reason = "paused by an operator; POST /resume";
-    } else if (!status.mysql_error.empty()) {
+    } else if (std::string trouble = status.trouble(); !trouble.empty()) {
       status.state = State::kWaiting;
-      status.reason = status.mysql_error;
+      status.reason = std::move(trouble);
     } else if (cause_) {
       status.state = State::kDraining;
       status.reason = "trigger: " + std::string(cause_name(*cause_));

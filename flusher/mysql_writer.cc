@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "flusher/advice.h"
-#include "flusher/transaction.h"
+#include "flusher/early_cancel.h"
 
 namespace sluice::flusher {
 namespace {
@@ -20,6 +20,9 @@ using sql::FailureKind;
 // writer (orders/partition.h); what is read ahead stays small.
 constexpr size_t kQueueMax = 4;
 constexpr auto kStopGrace = std::chrono::seconds(5);
+// Of what may pass by itself, although the server was there.
+constexpr int kFailuresBorne = 2;
+constexpr int64_t kLogAgainUs = 60'000'000;
 
 // Any single row must fit: 32 fields of 1 KiB, each byte of them escaped to at most 7.
 constexpr size_t kPacketBytesMin = 512 * 1024;
@@ -74,6 +77,16 @@ uint64_t MysqlWriter::position() const {
   return position_;
 }
 
+std::optional<int64_t> MysqlWriter::oldest_ms() const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& batch : queue_) {
+    for (const journal::Record& record : batch->records()) {
+      if (record.sequence >= position_) return record.time_ms;
+    }
+  }
+  return std::nullopt;
+}
+
 std::string MysqlWriter::conflict() const {
   const std::lock_guard lock(mutex_);
   return conflict_;
@@ -112,7 +125,6 @@ void MysqlWriter::run() {
     write(batch);
     lock.lock();
     if (stop_ || !conflict_.empty()) break;
-    position_ = batch.end;
     queue_.pop_front();
     lock.unlock();
     context_.progress();
@@ -127,21 +139,39 @@ void MysqlWriter::run() {
 
 // Returns when the batch is committed, or stop_ or conflict_ is set.
 void MysqlWriter::write(const Batch& batch) {
-  delay_us_ = 0;
-  unknown_ = false;
-  wait_us(context_.pace.take(batch.records().size(), base::monotonic_us()));
-  while (!stopping()) {
-    switch (attempt(batch)) {
-      case Attempt::kCommitted:
-      case Attempt::kConflict:
-        return;
-      case Attempt::kAgain:
-        wait_us(delay_us_);
+  const size_t all = batch.records().size();
+  wait_us(context_.pace.take(all, base::monotonic_us()));
+  size_t done = 0, most = std::max<size_t>(all, 1);
+  do {
+    const Part part = batch.part(done, most);
+    const Attempt result = write(part);
+    if (result == Attempt::kTooMuch) {
+      most = (part.records.size() + 1) / 2;
+      continue;
     }
-  }
+    if (result != Attempt::kCommitted) return;
+    done += part.records.size();
+    most *= 2;
+    const std::lock_guard lock(mutex_);
+    position_ = part.end;
+  } while (done < all);
 }
 
-MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
+// kCommitted, kTooMuch, kConflict; or kAgain, if it is to stop.
+MysqlWriter::Attempt MysqlWriter::write(const Part& part) {
+  delay_us_ = logged_us_ = 0;
+  failed_in_midst_ = 0;
+  unknown_ = committed_ = false;
+  caution_ = {.refused_before = std::move(caution_.refused_before)};
+  while (!stopping()) {
+    const Attempt result = attempt(part);
+    if (result != Attempt::kAgain) return result;
+    wait_us(delay_us_);
+  }
+  return Attempt::kAgain;
+}
+
+MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
   if (!connection_.connected()) {
     if (const auto failure = connection_.connect(context_.mysql)) return failed(*failure);
     if (connection_.max_allowed_packet() < kPacketBytesMin) {
@@ -149,15 +179,20 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
       return failed({FailureKind::kTooLarge, 0, "max_allowed_packet is less than 512 KiB"});
     }
   }
-  if (unknown_) return settle_unknown(batch);
+  if (committed_) return meet(part);
+  if (unknown_) return settle_unknown(part);
 
   const int64_t began_us = base::monotonic_us();
+  const uint64_t dead_before = context_.status.read().dead_letter_rows;
+  caution_.dead_letters_left =
+      context_.dead_letters_max - std::min(dead_before, context_.dead_letters_max);
   Transaction transaction(connection_, context_.orders, context_.key, index_,
-                          context_.statement_bytes);
-  if (const auto failure = transaction.run(batch, position())) {
+                          context_.statement_bytes, caution_);
+  if (const auto failure = transaction.run(part, position())) {
     // Also after a lock wait, which takes back its own statement only.
     connection_.rollback();
-    return transaction.conflict() ? found_conflict() : failed(*failure);
+    if (transaction.conflict()) return found_conflict();
+    return transaction.began() ? failed_in_midst(*failure, part) : failed(*failure);
   }
   base::failpoint(base::Failpoint::kFlushBeforeCommit);
   const int64_t commit_us = base::monotonic_us();
@@ -166,18 +201,37 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Batch& batch) {
     unknown_rows_ = transaction.rows_inserted();
     unknown_dead_ = transaction.dead_letters();
     connection_.rollback();
-    return failed(*failure);
+    return failed_in_midst(*failure, part);
   }
   base::failpoint(base::Failpoint::kFlushAfterCommit);
   const int64_t now_us = base::monotonic_us();
   context_.metrics.seconds.observe(static_cast<uint64_t>(now_us - began_us));
-  context_.pace.committed(batch.records().size(), now_us - commit_us, now_us);
-  report_commit(batch, transaction.rows_inserted(), transaction.dead_letters());
+  context_.pace.committed(part.records.size(), now_us - commit_us, now_us);
+  if (transaction.rows_inserted() > 0) caution_.refused_before.clear();
+  caution_.refused_before.merge(transaction.refused());
+  report_commit(part, transaction.rows_inserted(), transaction.dead_letters());
+  return meet(part);
+}
+
+// What is cancelled through another proxy than it was bought through is settled here.
+MysqlWriter::Attempt MysqlWriter::meet(const Part& part) {
+  committed_ = true;
+  OrderRange range{UINT64_MAX, 0};
+  for (const journal::Record& record : part.records) {
+    if (record.order_id == 0) continue;
+    range.first = std::min(range.first, record.order_id);
+    range.last = std::max(range.last, record.order_id);
+  }
+  if (range.first > range.last) return Attempt::kCommitted;
+  uint64_t settled = 0;
+  if (const auto failure = settle_early_cancels(connection_, context_.orders, range, settled)) {
+    return failed(*failure);
+  }
   return Attempt::kCommitted;
 }
 
 // The answer to a COMMIT was lost: the checkpoint tells whether it happened.
-MysqlWriter::Attempt MysqlWriter::settle_unknown(const Batch& batch) {
+MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
   std::optional<CheckpointRow> row;
   if (const auto failure = read_checkpoint_settled(connection_, context_.key, index_, row)) {
     return failed(*failure);
@@ -186,27 +240,60 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Batch& batch) {
   if (row->position == position()) {
     unknown_ = false;
     delay_us_ = 0;
-    return Attempt::kAgain;
+    const bool is_too_much = failed_in_midst_ > kFailuresBorne && part.records.size() > 1;
+    return is_too_much ? Attempt::kTooMuch : Attempt::kAgain;
   }
-  if (row->position != batch.end || row->owner != context_.key.owner) return found_conflict();
-  report_commit(batch, unknown_rows_, unknown_dead_);
-  return Attempt::kCommitted;
+  if (row->position != part.end || row->owner != context_.key.owner) return found_conflict();
+  report_commit(part, unknown_rows_, unknown_dead_);
+  return meet(part);
 }
 
 MysqlWriter::Attempt MysqlWriter::failed(const Failure& failure) {
   context_.metrics.retry(failure.kind).add();
   const Backoff backoff = backoff_of(failure.kind);
-  const bool first = delay_us_ == 0;
-  delay_us_ = first ? backoff.first_us : std::min(delay_us_ * 2, backoff.max_us);
+  delay_us_ = delay_us_ == 0 ? backoff.first_us : std::min(delay_us_ * 2, backoff.max_us);
   // Writers that collided must not come back together.
   delay_us_ = delay_us_ / 2 + static_cast<int64_t>(random_() % static_cast<uint64_t>(delay_us_));
-  const std::string message = failure.text() + advice(failure);
-  if (first) spdlog::warn("writer {}: {}; trying again", index_, message);
-  context_.status.update([&](StatusSnapshot& status) {
-    status.mysql_error = message;
-    status.mysql_connected = failure.kind != FailureKind::kConnectionLost;
-  });
+  report_failure(failure);
   return Attempt::kAgain;
+}
+
+// With the checkpoint moved the server was there: if this comes again and again, it is for what the
+// transaction brings.
+MysqlWriter::Attempt MysqlWriter::failed_in_midst(const Failure& failure, const Part& part) {
+  const bool may_be_of_rows = failure.kind == FailureKind::kOther ||
+                              failure.kind == FailureKind::kConnectionLost ||
+                              failure.kind == FailureKind::kTooLarge;
+  (void)failed(failure);
+  if (!may_be_of_rows) return Attempt::kAgain;
+  ++failed_in_midst_;
+  if (caution_.condemned) {  // it fails without the order, too
+    caution_.condemned.reset();
+    failed_in_midst_ = 0;
+    return Attempt::kAgain;
+  }
+  if (failure.kind == FailureKind::kOther) caution_.any_error_is_a_rows = true;
+  const bool is_borne =
+      failed_in_midst_ <= kFailuresBorne && failure.kind != FailureKind::kTooLarge;
+  if (is_borne || unknown_) return Attempt::kAgain;
+  if (part.records.size() > 1) return Attempt::kTooMuch;
+  const bool is_order = !part.records.empty() && part.records[0].type == journal::RecordType::kBuy;
+  if (is_order) caution_.condemned = failure;
+  return Attempt::kAgain;
+}
+
+void MysqlWriter::report_failure(const Failure& failure) {
+  const std::string message = failure.text() + advice(failure);
+  const int64_t now_us = base::monotonic_us();
+  if (logged_us_ == 0 || now_us - logged_us_ > kLogAgainUs) {
+    spdlog::warn("writer {}: {}; trying again", index_, message);
+    logged_us_ = now_us;
+  }
+  const bool is_connected = connection_.connected();
+  context_.status.update([&](StatusSnapshot& status) {
+    status.writer_errors[index_] = message;
+    status.mysql_connected = is_connected;
+  });
 }
 
 MysqlWriter::Attempt MysqlWriter::found_conflict() {
@@ -219,7 +306,7 @@ MysqlWriter::Attempt MysqlWriter::found_conflict() {
   return Attempt::kConflict;
 }
 
-void MysqlWriter::report_commit(const Batch& batch, uint64_t rows, uint64_t dead) {
+void MysqlWriter::report_commit(const Part& part, uint64_t rows, uint64_t dead) {
   context_.metrics.rows.add(rows);
   const int64_t now_ms = base::wall_ms();
   context_.status.update([&](StatusSnapshot& status) {
@@ -227,11 +314,11 @@ void MysqlWriter::report_commit(const Batch& batch, uint64_t rows, uint64_t dead
     status.dead_letter_rows += dead;
     status.last_commit_ms = now_ms;
     status.mysql_connected = true;
-    status.mysql_error.clear();
+    status.writer_errors.erase(index_);
   });
   if (dead > 0) {
     spdlog::warn("writer {}: MySQL refused {} orders before sequence {}; see sluice_dead_letter",
-                 index_, dead, batch.end);
+                 index_, dead, part.end);
   }
 }
 

@@ -4,9 +4,11 @@
 //
 // A batch is tried until it is committed, for as long as it takes: what MySQL cannot take now
 // (deadlock, lock wait, lost connection, read-only, full, no schema) is waited for with a growing,
-// jittered delay; what it will never take becomes a dead letter inside the transaction. A COMMIT
-// whose answer is lost is settled by reading the checkpoint back. Only another flusher's hand on
-// the checkpoint ends the writer.
+// jittered delay; what it will never take becomes a dead letter inside the transaction. What fails
+// again and again although the server is there (an order that loses the connection, a transaction
+// that is too large for a cluster) is cut in halves, down to the order. A COMMIT whose answer is
+// lost is settled by reading the checkpoint back. Only another flusher's hand on the checkpoint
+// ends the writer.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -24,6 +27,7 @@
 #include "flusher/metrics.h"
 #include "flusher/pace.h"
 #include "flusher/status.h"
+#include "flusher/transaction.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
@@ -34,6 +38,7 @@ struct WriterContext {
   sql::ConnectOptions mysql;
   const orders::OrderTable& orders;
   size_t statement_bytes;
+  uint64_t dead_letters_max;
   CheckpointKey key;
   Pace& pace;
   StatusBoard& status;
@@ -60,19 +65,25 @@ class MysqlWriter {
 
   // Every record of this writer below it is in MySQL.
   uint64_t position() const;
+  // The time of the first record that is not; nullopt: it has none.
+  std::optional<int64_t> oldest_ms() const;
   // Not empty: the writer has ended because of another flusher; the message says so.
   std::string conflict() const;
 
  private:
-  enum class Attempt { kCommitted, kAgain, kConflict };
+  enum class Attempt { kCommitted, kAgain, kTooMuch, kConflict };
 
   void run();
   void write(const Batch& batch);
-  Attempt attempt(const Batch& batch);
-  Attempt settle_unknown(const Batch& batch);
+  Attempt write(const Part& part);
+  Attempt attempt(const Part& part);
+  Attempt settle_unknown(const Part& part);
+  Attempt meet(const Part& part);
   Attempt failed(const sql::Failure& failure);
+  Attempt failed_in_midst(const sql::Failure& failure, const Part& part);
   Attempt found_conflict();
-  void report_commit(const Batch& batch, uint64_t rows, uint64_t dead);
+  void report_commit(const Part& part, uint64_t rows, uint64_t dead);
+  void report_failure(const sql::Failure& failure);
   void wait_us(int64_t us);
   bool stopping() const;
 
@@ -80,10 +91,15 @@ class MysqlWriter {
   const uint32_t index_;
 
   sql::Connection connection_;  // this thread; abort() from stop()
-  int64_t delay_us_ = 0;        // this thread: the last back-off of this batch
-  bool unknown_ = false;        // this thread: a COMMIT of this batch may have succeeded
-  uint64_t unknown_rows_ = 0;   // this thread: what it would have brought
+  // This thread, of the part that is being written:
+  int64_t delay_us_ = 0;       // the last back-off
+  int64_t logged_us_ = 0;      // when its failures were logged last
+  int failed_in_midst_ = 0;    // so often, although the server was there
+  bool unknown_ = false;       // a COMMIT may have succeeded
+  bool committed_ = false;     // what is left is that its orders and cancels meet others'
+  uint64_t unknown_rows_ = 0;  // what it would have brought
   uint64_t unknown_dead_ = 0;
+  Caution caution_;          // all but the buyers who were refused is forgotten with the part
   std::minstd_rand random_;  // this thread: jitter
 
   mutable std::mutex mutex_;  // guards all below

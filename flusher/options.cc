@@ -42,7 +42,7 @@ std::vector<ConfigKey> mysql_and_orders_keys() {
       {"mysql.timeout",
        ConfigType::kDuration,
        "60s",
-       kSecondUs,
+       2 * kSecondUs,
        3600 * kSecondUs,
        {},
        false,
@@ -173,6 +173,14 @@ std::vector<ConfigKey> drain_keys() {
        {},
        false,
        "--once gives up after this long without a working MySQL."},
+      {"limits.dead_letters",
+       ConfigType::kInteger,
+       "10000",
+       0,
+       INT64_MAX,
+       {},
+       false,
+       "With so many orders that MySQL refused it waits, instead of refusing more."},
       {"admin.address",
        ConfigType::kString,
        "127.0.0.1:9480",
@@ -252,6 +260,7 @@ Result<Options> make_options(const base::Config& config) {
   options.pace = {config.integer("pace.rows_per_second"), config.integer("pace.commit_latency"),
                   config.integer("pace.threads_running")};
   options.once_timeout_us = config.integer("limits.once_timeout");
+  options.dead_letters_max = static_cast<uint64_t>(config.integer("limits.dead_letters"));
   options.admin_address = config.string("admin.address");
   options.admin_token_file = config.string("admin.token_file");
   SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));

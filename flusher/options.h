@@ -46,6 +46,7 @@ struct Options {
   TriggerOptions trigger;  // live
   PaceOptions pace;        // live
   int64_t once_timeout_us = 30'000'000;
+  uint64_t dead_letters_max = 10'000;
   std::string admin_address;
   std::string admin_token_file;
   std::string log_level;  // live

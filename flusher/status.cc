@@ -18,6 +18,12 @@ std::string_view state_name(State state) {
   return "";
 }
 
+std::string StatusSnapshot::trouble() const {
+  if (!mysql_error.empty() || writer_errors.empty()) return mysql_error;
+  const auto& [writer, error] = *writer_errors.begin();
+  return "writer " + std::to_string(writer) + ": " + error;
+}
+
 StatusSnapshot StatusBoard::read() const {
   const std::lock_guard lock(mutex_);
   return snapshot_;

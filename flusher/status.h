@@ -8,6 +8,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -39,7 +40,11 @@ struct StatusSnapshot {
   int64_t last_commit_ms = 0;  // wall clock; 0: none yet
   int64_t rows_per_s = 0;
   bool mysql_connected = false;
-  std::string mysql_error;  // "": none since the last success
+  std::string mysql_error;  // of the loop's own connection; "": none since the last success
+  std::map<uint32_t, std::string> writer_errors;  // by writer, as long as its batch is not in
+
+  // What is in the way, of anybody's; "": nothing.
+  std::string trouble() const;
 };
 
 class StatusBoard {

@@ -18,33 +18,40 @@ using sql::FailureKind;
 constexpr size_t kCancelsPerStatement = 1000;
 // Room beside the statement's text in a packet: its header and command byte, generously.
 constexpr size_t kPacketSlack = 1024;
+// So many buyers who are refused alike are no accident.
+constexpr size_t kAlikeMin = 4;
 
 }  // namespace
 
 Transaction::Transaction(sql::Connection& connection, const orders::OrderTable& orders,
-                         const CheckpointKey& key, uint32_t writer, size_t statement_bytes)
+                         const CheckpointKey& key, uint32_t writer, size_t statement_bytes,
+                         const Caution& caution)
     : connection_(connection),
       orders_(orders),
       key_(key),
       writer_(writer),
-      statement_bytes_(std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)) {}
+      statement_bytes_(std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)),
+      caution_(caution) {}
 
-std::optional<Failure> Transaction::run(const Batch& batch, uint64_t from) {
-  changes_ = fold(batch);
-  if (auto failure = advance(from, batch)) return failure;
+std::optional<Failure> Transaction::run(const Part& part, uint64_t from) {
+  changes_ = fold(part.records);
+  if (auto failure = advance(from, part)) return failure;
+  began_ = true;
   base::failpoint(base::Failpoint::kFlushBeforeInsert);
-  if (auto failure = insert_all()) return failure;
+  if (auto failure = caution_.condemned ? condemn() : insert_all()) return failure;
   base::failpoint(base::Failpoint::kFlushAfterInsert);
-  if (auto failure = take_early_cancels(connection_, changes_)) return failure;
   if (auto failure = cancel_all()) return failure;
   if (auto failure = delete_items(connection_, changes_)) return failure;
   if (auto failure = take_deleted_items(connection_, changes_)) return failure;
-  return update_items(connection_, changes_, statement_bytes_);
+  if (auto failure = update_items(connection_, changes_, statement_bytes_)) return failure;
+  if (!caution_.any_error_is_a_rows || dead_ == 0) return std::nullopt;
+  // With an error that nobody knows the server may have rolled back more than the statement.
+  return find_advanced(connection_, key_, writer_, part.end);
 }
 
-std::optional<Failure> Transaction::advance(uint64_t from, const Batch& batch) {
+std::optional<Failure> Transaction::advance(uint64_t from, const Part& part) {
   if (auto failure =
-          advance_checkpoint(connection_, key_, writer_, from, batch.end, batch.fingerprint)) {
+          advance_checkpoint(connection_, key_, writer_, from, part.end, part.fingerprint)) {
     return failure;
   }
   if (connection_.affected_rows() == 1) return std::nullopt;
@@ -113,8 +120,9 @@ std::optional<Failure> Transaction::settle(size_t begin, size_t end,
     count_sold(begin, end);
     return std::nullopt;
   }
-  const bool refused =
-      failure->kind == FailureKind::kRefusedData || failure->kind == FailureKind::kDuplicate;
+  const bool refused = failure->kind == FailureKind::kRefusedData ||
+                       failure->kind == FailureKind::kDuplicate ||
+                       (caution_.any_error_is_a_rows && failure->kind == FailureKind::kOther);
   // The server has rolled back this one statement; the transaction goes on.
   return refused ? bisect(begin, end, std::move(*failure)) : std::move(failure);
 }
@@ -146,9 +154,65 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
       return std::nullopt;
     }
   }
+  if (reason.kind != FailureKind::kDuplicate) {
+    Refusals& alike = refusals_[reason.code];
+    ++alike.count;
+    alike.buyers.emplace(row.record->user);
+    alike.example = &row;
+    alike.message = reason.message;
+    if (auto failure = judge(reason.code, alike)) return failure;
+  }
+  return bury(row, reason);
+}
+
+std::optional<Failure> Transaction::bury(const orders::OrderRow& row, const Failure& reason) {
+  if (dead_ >= caution_.dead_letters_left) {
+    return Failure{
+        FailureKind::kRefusesAll, reason.code,
+        reason.message + "; and limits.dead_letters of them wait already: see sluice-ctl dlq list"};
+  }
   if (auto failure = insert_dead_letter(connection_, key_.journal_id, row, reason)) return failure;
   if (connection_.affected_rows() == 1) ++dead_;  // else it was there already
   return std::nullopt;
+}
+
+std::optional<Failure> Transaction::condemn() {
+  for (const orders::OrderRow& row : changes_.orders) {
+    if (auto failure = bury(row, *caution_.condemned)) return failure;
+  }
+  return std::nullopt;
+}
+
+std::set<std::string> Transaction::refused() const {
+  std::set<std::string> buyers;
+  for (const auto& [code, alike] : refusals_)
+    buyers.insert(alike.buyers.begin(), alike.buyers.end());
+  return buyers;
+}
+
+// Whether what was refused is the table's doing. A buyer must not be able to stop everything,
+// neither by how often he comes nor by what he writes.
+std::optional<Failure> Transaction::judge(unsigned code, const Refusals& alike) {
+  if (is_of_rows_ || alike.count * 2 < changes_.orders.size()) return std::nullopt;
+  std::set<std::string> buyers = alike.buyers;
+  if (inserted_ == 0) buyers.insert(caution_.refused_before.begin(), caution_.refused_before.end());
+  if (buyers.size() < kAlikeMin) return std::nullopt;
+  journal::Record bare = *alike.example->record;
+  bare.fields = {};
+  std::string insert = orders_.insert_head();
+  orders_.append_row(insert, {&bare, 0});
+  if (auto failure = connection_.exec("SAVEPOINT sluice_bare")) return failure;
+  const auto refused = connection_.exec(insert);
+  if (refused && !connection_.connected()) return refused;
+  if (auto failure = connection_.exec("ROLLBACK TO SAVEPOINT sluice_bare")) return failure;
+  if (!refused || refused->code != code) {
+    is_of_rows_ = true;
+    return std::nullopt;
+  }
+  return Failure{FailureKind::kRefusesAll, code,
+                 alike.message + " (" + std::to_string(alike.count) + " of " +
+                     std::to_string(changes_.orders.size()) +
+                     " orders are refused alike, also without their FIELDS)"};
 }
 
 void Transaction::count_sold(size_t begin, size_t end) {
@@ -209,9 +273,7 @@ std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> ca
   }
   if (auto failure = keep_early_cancels(connection_, missing)) return failure;
   if (done.empty()) return std::nullopt;
-  return connection_.exec("UPDATE " + orders_.quoted_name() + " SET status = 'cancelled'," +
-                          " updated_at = " + times_of(done) + " WHERE order_id IN (" +
-                          ids_of(done) + ")");
+  return connection_.exec(orders_.cancel(times_of(done), ids_of(done)));
 }
 
 }  // namespace sluice::flusher

@@ -4,17 +4,25 @@
 //               and then stops, before it has touched an order
 //   orders      plain INSERTs sorted by key, split by bytes, as values if the server takes bulk
 //               execution, else as text; what it refuses is bisected as text down to the row, which
-//               becomes a dead letter
+//               becomes a dead letter, unless it would refuse any row
 //   cancels     of orders from earlier batches; only what really changes counts for items.sold; of
 //               an order that another proxy's journal has yet to bring: kept until it comes
+//               (early_cancel.h says where they meet)
 //   items       last: hot rows are locked for the shortest time
+//
+// Whether a row is bad or the table is, MySQL's error numbers do not tell. So if half of the orders
+// and several buyers are refused alike, one order is tried without what its buyer wrote (its
+// FIELDS): refused in the same way, all of it fails and is to be waited for.
 //
 // Leaves COMMIT or ROLLBACK to the caller, who measures the one and may not know its outcome.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 
 #include "flusher/batch.h"
 #include "flusher/change_set.h"
@@ -24,24 +32,45 @@
 
 namespace sluice::flusher {
 
+// What earlier attempts have taught.
+struct Caution {
+  bool any_error_is_a_rows = false;         // an INSERT that fails, with whatever, is bisected
+  std::optional<sql::Failure> condemned;    // the one order there is becomes a dead letter, untried
+  std::set<std::string> refused_before;     // buyers, since an order went in
+  uint64_t dead_letters_left = UINT64_MAX;  // until limits.dead_letters
+};
+
 class Transaction {
  public:
   // All references outlive the transaction. `statement_bytes`: no longer statements than that,
   // unless a single row is.
   Transaction(sql::Connection& connection, const orders::OrderTable& orders,
-              const CheckpointKey& key, uint32_t writer, size_t statement_bytes);
+              const CheckpointKey& key, uint32_t writer, size_t statement_bytes,
+              const Caution& caution);
 
   // Runs everything up to COMMIT. A failure means: roll back.
-  std::optional<sql::Failure> run(const Batch& batch, uint64_t from);
+  std::optional<sql::Failure> run(const Part& part, uint64_t from);
 
   // After run(): the checkpoint was not at `from`; run() failed because of that.
   bool conflict() const { return conflict_; }
+  // The checkpoint was moved: until then the server was there, and took it.
+  bool began() const { return began_; }
   uint64_t rows_inserted() const { return inserted_; }
   uint64_t dead_letters() const { return dead_; }
+  // Buyers of orders that were refused, whatever with.
+  std::set<std::string> refused() const;
 
  private:
-  std::optional<sql::Failure> advance(uint64_t from, const Batch& batch);
+  struct Refusals {  // with one error number
+    uint64_t count = 0;
+    std::set<std::string> buyers;
+    const orders::OrderRow* example = nullptr;
+    std::string message;
+  };
+
+  std::optional<sql::Failure> advance(uint64_t from, const Part& part);
   std::optional<sql::Failure> insert_all();
+  std::optional<sql::Failure> condemn();
   std::optional<sql::Failure> insert_as_values(size_t& begin);
   std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
   std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
@@ -49,6 +78,8 @@ class Transaction {
   std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);
   std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,
                                              const sql::Failure& reason);
+  std::optional<sql::Failure> bury(const orders::OrderRow& row, const sql::Failure& reason);
+  std::optional<sql::Failure> judge(unsigned code, const Refusals& alike);
   std::optional<sql::Failure> cancel_all();
   std::optional<sql::Failure> cancel_some(std::span<const Cancellation> cancels);
   void count_sold(size_t begin, size_t end);
@@ -58,9 +89,13 @@ class Transaction {
   const CheckpointKey key_;
   const uint32_t writer_;
   const size_t statement_bytes_;
+  const Caution& caution_;
   ChangeSet changes_;
   std::string statement_;
+  std::map<unsigned, Refusals> refusals_;  // by error number; without duplicates
+  bool is_of_rows_ = false;                // and it was found that other rows would go in
   bool conflict_ = false;
+  bool began_ = false;
   uint64_t inserted_ = 0;
   uint64_t dead_ = 0;
 };

@@ -76,7 +76,7 @@ void append_value(std::string& out, std::optional<std::string_view> value) {
   } else if (is_utf8(*value)) {
     sql::append_quoted(out, *value);
   } else {
-    sql::append_hex(out, *value);  // a literal in the session's utf8mb4 would be malformed
+    sql::append_hex(out, *value);  // as characters it would be malformed
   }
 }
 
@@ -114,8 +114,8 @@ OrderTable::OrderTable(std::string name, std::vector<Column> columns)
       bulk_types_(kOwnTypes.begin(), kOwnTypes.end()) {
   for (const std::string_view own : kOwnColumns) column_list_ += std::string(own) + ", ";
   column_list_.resize(column_list_.size() - 2);
-  for (const Column& column : columns_) column_list_ += ", `" + column.name + "`";
-  insert_head_ = "INSERT INTO `" + name_ + "` (" + column_list_ + ") VALUES ";
+  for (const Column& column : columns_) column_list_ += ", " + sql::in_backticks(column.name);
+  insert_head_ = "INSERT INTO " + quoted_name() + " (" + column_list_ + ") VALUES ";
   bulk_types_.resize(kOwnTypes.size() + columns_.size(), sql::BulkRows::Type::kText);
   bulk_insert_ = insert_head_ + "(?";
   for (size_t i = 1; i < bulk_types_.size(); ++i) bulk_insert_ += ",?";
@@ -127,11 +127,11 @@ Result<OrderTable> OrderTable::create(const std::string& table,
   const auto invalid = [](const std::string& message) {
     return Error(ErrorClass::kInvalid, message);
   };
-  const std::string identifier = " is not a name of 1 to 64 letters, digits, _ or $";
+  const std::string identifier = " is no name: 1 to 64 characters, without ` . / \\";
   if (!sql::is_identifier(table)) return invalid("orders.table: \"" + table + "\"" + identifier);
   for (const std::string_view taken :
        {"items", "sluice_checkpoint", "sluice_dead_letter", "sluice_deleted_item",
-        "sluice_early_cancel"}) {
+        "sluice_early_cancel", "sluice_journal"}) {
     if (lower(table) == taken) return invalid("orders.table: \"" + table + "\" is another table's");
   }
   std::set<std::string> names;
@@ -226,6 +226,11 @@ std::string OrderTable::fields_json(const journal::Record& order) const {
                        [&](const Column& column) { return column.field == field; });
   });
   return json;
+}
+
+std::string OrderTable::cancel(const std::string& times, const std::string& ids) const {
+  return "UPDATE " + quoted_name() + " SET status = 'cancelled', updated_at = " + times +
+         " WHERE order_id IN (" + ids + ")";
 }
 
 std::string OrderTable::probe() const {

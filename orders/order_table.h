@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "journal/record.h"
 #include "sql/bulk_rows.h"
+#include "sql/connection.h"
 
 namespace sluice::orders {
 
@@ -32,7 +33,7 @@ class OrderTable {
 
   const std::string& name() const { return name_; }
   // "`orders`"
-  std::string quoted_name() const { return "`" + name_ + "`"; }
+  std::string quoted_name() const { return sql::in_backticks(name_); }
   // "INSERT INTO `orders` (order_id, …) VALUES "
   const std::string& insert_head() const { return insert_head_; }
   // Appends "(…)".
@@ -46,6 +47,9 @@ class OrderTable {
   // "INSERT INTO `orders` (order_id, …) VALUES (?,…)"
   const std::string& bulk_insert() const { return bulk_insert_; }
   const std::vector<sql::BulkRows::Type>& bulk_types() const { return bulk_types_; }
+
+  // The UPDATE that cancels: `times` is an expression of order_id, `ids` a list.
+  std::string cancel(const std::string& times, const std::string& ids) const;
 
   // A statement that fails if the table or a column is missing, and returns no row.
   std::string probe() const;

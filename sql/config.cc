@@ -1,8 +1,6 @@
 #include "sql/config.h"
 
-#include <fstream>
 #include <string>
-#include <utility>
 
 namespace sluice::sql {
 namespace {
@@ -10,20 +8,6 @@ namespace {
 using base::ConfigType;
 
 constexpr int64_t kSecondUs = 1'000'000;
-
-// The first line, as it is: a password may end with a blank.
-Result<std::string> read_password(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path);
-  std::string password;
-  if (!file) {
-    return Error(ErrorClass::kInvalid,
-                 path + " cannot be read; create it, readable by this user only");
-  }
-  std::getline(file, password);
-  if (password.ends_with('\r')) password.pop_back();
-  return password;
-}
 
 }  // namespace
 
@@ -54,7 +38,7 @@ std::vector<base::ConfigKey> connection_keys() {
        0,
        {},
        false,
-       "File whose first line is the password; empty: no password."},
+       "File whose first line is the password, read at each connect; empty: no password."},
       {"mysql.database",
        ConfigType::kString,
        "sluice",
@@ -107,18 +91,16 @@ std::vector<base::ConfigKey> connection_keys() {
 }
 
 Result<ConnectOptions> connect_options(const base::Config& config) {
-  auto password = read_password(config.string("mysql.password_file"));
-  if (!password) return password.error().at("mysql.password_file");
   if (!is_identifier(config.string("mysql.database"))) {
     return Error(ErrorClass::kInvalid, "mysql.database: \"" + config.string("mysql.database") +
-                                           "\" is not a name of 1 to 64 letters, digits, _ or $");
+                                           "\" is no name: 1 to 64 characters, without ` . / \\");
   }
   ConnectOptions mysql;
   mysql.host = config.string("mysql.host");
   mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
   mysql.unix_socket = config.string("mysql.unix_socket");
   mysql.user = config.string("mysql.user");
-  mysql.password = std::move(*password);
+  mysql.password_file = config.string("mysql.password_file");
   mysql.database = config.string("mysql.database");
   mysql.tls = config.string("mysql.tls") == "on";
   mysql.tls_ca_file = config.string("mysql.tls_ca_file");
@@ -126,6 +108,7 @@ Result<ConnectOptions> connect_options(const base::Config& config) {
   mysql.tls_key_file = config.string("mysql.tls_key_file");
   mysql.connect_timeout_s =
       static_cast<unsigned>(config.integer("mysql.connect_timeout") / kSecondUs);
+  if (const auto password = password_of(mysql); !password) return password.error();
   SLUICE_TRY(check_tls(mysql));
   return mysql;
 }

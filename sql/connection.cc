@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "sql/session.h"
 
 namespace sluice::sql {
 namespace {
@@ -116,6 +117,23 @@ std::string ConnectOptions::text() const {
   return user + "@" + where + (database.empty() ? "" : "/" + database);
 }
 
+Result<std::string> password_of(const ConnectOptions& options) {
+  const std::string& path = options.password_file;
+  if (path.empty()) return options.password;
+  std::ifstream file(path);
+  if (!file) {
+    return Error(ErrorClass::kInvalid, "mysql.password_file: " + path +
+                                           " cannot be read; create it, readable by this user "
+                                           "only");
+  }
+  std::string password;
+  std::getline(file, password);
+  if (password.ends_with('\r')) password.pop_back();
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (password.starts_with(kByteOrderMark)) password.erase(0, kByteOrderMark.size());
+  return password;
+}
+
 Status check_tls(const ConnectOptions& options) {
   const auto invalid = [](const std::string& message) {
     return Error(ErrorClass::kInvalid, message);
@@ -159,10 +177,12 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
     close();
     return failure;
   };
+  const Result<std::string> password = password_of(options);
+  if (!password) return fail({FailureKind::kAccessDenied, 0, password.error().message()});
   if (mysql_real_connect(
-          handle_, local ? nullptr : options.host.c_str(), options.user.c_str(),
-          options.password.c_str(), options.database.empty() ? nullptr : options.database.c_str(),
-          options.port, local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
+          handle_, local ? nullptr : options.host.c_str(), options.user.c_str(), password->c_str(),
+          options.database.empty() ? nullptr : options.database.c_str(), options.port,
+          local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
     Failure failure = failed();
     if (failure.code == CR_SSL_CONNECTION_ERROR) {
       failure.message += " (its certificate must be valid for " + options.host + ", and from " +
@@ -183,11 +203,10 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
   takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
-  // One statement for all: each costs a round trip at every reconnect.
-  if (auto failure = exec("SET autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = " +
-                          std::to_string(options.lock_wait_s) +
-                          ", sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
-                          "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'")) {
+  // A lock that is waited for is told by the server before the client gives up.
+  const unsigned lock_wait_s = std::clamp(options.timeout_s / 2, 1u, options.lock_wait_s);
+  if (auto failure = set_up_session(*this, {is_mariadb(mysql_get_server_info(handle_)),
+                                            mysql_get_server_version(handle_), lock_wait_s})) {
     return failure;
   }
   std::vector<Row> rows;
@@ -286,16 +305,20 @@ std::optional<Failure> Connection::exec_bulk(const std::string& statement, const
 
 Failure Connection::failed_prepared() {
   const unsigned code = mysql_stmt_errno(prepared_);
-  return closed_if_lost({kind_of(code), code, mysql_stmt_error(prepared_)});
+  return closed_if_useless(
+      {kind_of(code, mysql_stmt_sqlstate(prepared_)), code, mysql_stmt_error(prepared_)});
 }
 
 Failure Connection::failed() {
   const unsigned code = mysql_errno(handle_);
-  return closed_if_lost({kind_of(code), code, mysql_error(handle_)});
+  return closed_if_useless({kind_of(code, mysql_sqlstate(handle_)), code, mysql_error(handle_)});
 }
 
-Failure Connection::closed_if_lost(Failure failure) {
-  if (failure.kind == FailureKind::kConnectionLost || failure.kind == FailureKind::kTooLarge) {
+// One that takes no writes may not be the primary any more, wherever that is by now.
+Failure Connection::closed_if_useless(Failure failure) {
+  const FailureKind kind = failure.kind;
+  if (kind == FailureKind::kConnectionLost || kind == FailureKind::kTooLarge ||
+      kind == FailureKind::kReadOnly) {
     close();
   }
   return failure;
@@ -310,43 +333,18 @@ void Connection::abort() {
   if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
 }
 
-void append_escaped(std::string& out, std::string_view text) {
-  size_t plain = 0;  // start of the run that needs no escape
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char* escape = nullptr;
-    switch (text[i]) {
-      case '\'':
-        escape = "\\'";
-        break;
-      case '\\':
-        escape = "\\\\";
-        break;
-      case '\0':
-        escape = "\\0";
-        break;
-      case '\n':
-        escape = "\\n";
-        break;
-      case '\r':
-        escape = "\\r";
-        break;
-      case '\x1a':
-        escape = "\\Z";
-        break;
-      default:
-        continue;
-    }
-    out.append(text, plain, i - plain);
-    out.append(escape, 2);
-    plain = i + 1;
-  }
-  out.append(text, plain);
-}
-
 void append_quoted(std::string& out, std::string_view text) {
-  out += '\'';
-  append_escaped(out, text);
-  out += '\'';
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '\'' && c != '\\';
+  });
+  if (is_plain) {
+    out += '\'';
+    out += text;
+    out += '\'';
+  } else {
+    out += "_utf8mb4 ";
+    append_hex(out, text);
+  }
 }
 
 void append_hex(std::string& out, std::string_view bytes) {
@@ -360,11 +358,20 @@ void append_hex(std::string& out, std::string_view bytes) {
 }
 
 bool is_identifier(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$';
+  const auto is_continuation = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
   };
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
+  const auto is_allowed = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_special = c == '`' || c == '.' || c == '/' || c == '\\';
+    return byte >= ' ' && byte != 0x7f && byte < 0xf0 && !is_special;
+  };
+  const auto characters =
+      std::count_if(name.begin(), name.end(), [&](char c) { return !is_continuation(c); });
+  return characters >= 1 && characters <= 64 && !is_continuation(name[0]) && name.back() != ' ' &&
+         std::all_of(name.begin(), name.end(), is_allowed);
 }
+
+std::string in_backticks(std::string_view name) { return "`" + std::string(name) + "`"; }
 
 }  // namespace sluice::sql

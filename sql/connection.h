@@ -1,8 +1,9 @@
 // One connection to MySQL or MariaDB: blocking, never reconnects by itself. Statements go as text;
 // to a MariaDB many rows may also go as values (exec_bulk).
 //
-// Every session is set up alike: utf8mb4, UTC, strict SQL mode with backslash escapes, autocommit
-// off (a transaction begins with its first statement and ends with exec("COMMIT") or rollback()).
+// Every session is set up alike, and that is verified (session.h): utf8mb4, UTC, strict SQL mode,
+// REPEATABLE READ, autocommit off (a transaction begins with its first statement and ends with
+// exec("COMMIT") or rollback()).
 // Silent reconnects are off because a lost connection means a lost transaction, which only the
 // owner can judge.
 //
@@ -33,6 +34,7 @@ struct ConnectOptions {
   std::string unix_socket;  // not empty: instead of host and port
   std::string user;
   std::string password;
+  std::string password_file;  // not empty: its first line is the password, read at each connect
   std::string database;  // may be empty: none chosen
   bool tls = false;      // then the server's certificate must be valid for `host`
   std::string tls_ca_file;    // empty: the system's authorities
@@ -40,11 +42,15 @@ struct ConnectOptions {
   std::string tls_key_file;
   unsigned connect_timeout_s = 5;
   unsigned timeout_s = 60;   // for one statement's answer
-  unsigned lock_wait_s = 5;  // innodb_lock_wait_timeout of the session
+  unsigned lock_wait_s = 5;  // for a lock; at most half of timeout_s
 
   // "user@127.0.0.1:3306/database", for messages; never the password.
   std::string text() const;
 };
+
+// A password may end with a blank, but not with a CR; a byte order mark is none of it. kInvalid:
+// the file cannot be read.
+Result<std::string> password_of(const ConnectOptions& options);
 
 // kInvalid: TLS settings that contradict each other, or a file that cannot be read; names the key.
 Status check_tls(const ConnectOptions& options);
@@ -63,7 +69,7 @@ class Connection {
   void close();
   bool connected() const { return handle_ != nullptr; }
 
-  // Runs one statement. After kConnectionLost and kTooLarge the connection is closed.
+  // Runs one statement. After kConnectionLost, kTooLarge and kReadOnly the connection is closed.
   std::optional<Failure> exec(std::string_view statement);
   // The same, with the whole result in `rows`: for small results.
   std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows);
@@ -94,7 +100,7 @@ class Connection {
   void forget_prepared();
   Failure failed();
   Failure failed_prepared();
-  Failure closed_if_lost(Failure failure);
+  Failure closed_if_useless(Failure failure);
 
   st_mysql* handle_ = nullptr;
   st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
@@ -107,14 +113,16 @@ class Connection {
   int socket_ = -1;  // guarded by socket_mutex_; for abort()
 };
 
-// Appends `text` as the inside of a '…' literal, for the sessions set up above.
-void append_escaped(std::string& out, std::string_view text);
-// Appends `'text'`.
+// Appends UTF-8 as a string literal: 'text' if it is plain ASCII that ends no literal whatever the
+// character set, else _utf8mb4 x'…'.
 void append_quoted(std::string& out, std::string_view text);
 // Appends the bytes as x'…'.
 void append_hex(std::string& out, std::string_view bytes);
 
-// True for what may stand in backticks here: 1–64 of A-Z a-z 0-9 _ $.
+// True for what a name may be: 1–64 characters of the basic plane, in UTF-8, none of them a control
+// character, a backtick, '.', '/' or '\\', and no blank at the end.
 bool is_identifier(std::string_view name);
+// "`name`"
+std::string in_backticks(std::string_view name);
 
 }  // namespace sluice::sql

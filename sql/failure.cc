@@ -25,6 +25,8 @@ std::string_view kind_name(FailureKind kind) {
       return "full";
     case FailureKind::kSchemaMissing:
       return "schema";
+    case FailureKind::kRefusesAll:
+      return "refuses_all";
     case FailureKind::kAccessDenied:
       return "access";
     case FailureKind::kServerTooOld:
@@ -46,6 +48,7 @@ using enum FailureKind;
 constexpr ServerError kServerErrors[] = {
     {1213, kDeadlock},  // deadlock found
     {1614, kDeadlock},  // XA: deadlock
+    {3101, kDeadlock},  // group replication: another member was first
 
     {1205, kLockWait},  // lock wait timeout
     {3572, kLockWait},  // NOWAIT
@@ -68,6 +71,7 @@ constexpr ServerError kServerErrors[] = {
     {1927, kConnectionLost},  // connection was killed
     {1969, kConnectionLost},  // statement time limit
     {3024, kConnectionLost},
+    {3032, kConnectionLost},  // offline mode
     {3159, kConnectionLost},  // MySQL: TLS required
     {4031, kConnectionLost},  // disconnected for inactivity
 
@@ -84,7 +88,6 @@ constexpr ServerError kServerErrors[] = {
     {1300, kRefusedData},  // character sets
     {3854, kRefusedData},
     {3988, kRefusedData},
-    {1526, kRefusedData},  // no partition for the value
     {1644, kRefusedData},  // SIGNAL, in somebody's trigger
     {1690, kRefusedData},  // out of range in an expression
     {3140, kRefusedData},  // JSON (MySQL)
@@ -112,7 +115,8 @@ constexpr ServerError kServerErrors[] = {
     {1792, kReadOnly},  // READ ONLY transaction
     {1836, kReadOnly},  // read only mode
     {1874, kReadOnly},  // InnoDB is in read only mode
-    {3100, kReadOnly},  // a replication hook refused
+    {3100, kReadOnly},  // a replication hook refused (group replication)
+    {1047, kReadOnly},  // Galera: this node is in no quorum
 
     {3, kFull},     // error writing file
     {1021, kFull},  // disk full
@@ -126,6 +130,8 @@ constexpr ServerError kServerErrors[] = {
     {1146, kSchemaMissing},
     {1347, kSchemaMissing},  // not a table
     {1054, kSchemaMissing},  // column
+    {1526, kSchemaMissing},  // no partition for the value
+    {1748, kSchemaMissing},
     {1136, kSchemaMissing},  // a column count that we do not know
     {1364, kSchemaMissing},  // a column without default that we do not know
 
@@ -137,12 +143,16 @@ constexpr ServerError kServerErrors[] = {
     {1227, kAccessDenied},
     {1370, kAccessDenied},
     {1698, kAccessDenied},
+    {1820, kAccessDenied},  // the password must be changed first
     {1862, kAccessDenied},
+    {3118, kAccessDenied},  // the account is locked
+    {4151, kAccessDenied},
 };
 
 }  // namespace
 
-FailureKind kind_of(unsigned code) {
+FailureKind kind_of(unsigned code, std::string_view state) {
+  if (state.starts_with("45")) return kRefusedData;
   for (const ServerError& error : kServerErrors)
     if (error.code == code) return error.kind;
   // The client's own errors: except for misuse of the library (CR_OUT_OF_MEMORY and above are
@@ -161,6 +171,7 @@ Error Failure::error() const {
     case FailureKind::kDuplicate:
     case FailureKind::kTooLarge:
     case FailureKind::kSchemaMissing:
+    case FailureKind::kRefusesAll:
     case FailureKind::kAccessDenied:
     case FailureKind::kServerTooOld:
       return Error(ErrorClass::kRefused, text());

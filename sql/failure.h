@@ -17,14 +17,17 @@ enum class FailureKind {
   kDeadlock,        // the server has rolled the transaction back; run it again
   kLockWait,        // only the statement was rolled back: ROLLBACK, run the transaction again
   kConnectionLost,  // whether the last statement ran is not known; connect again
-  kRefusedData,     // this value or row will never be taken
+  kRefusedData,     // this value or row will never be taken; also what a trigger signals
   kDuplicate,       // a row with this key is there already
   kTooLarge,        // over max_allowed_packet; the server closes the connection after it
   kReadOnly,        // the server takes no writes for now
   kFull,            // disk or table full
-  kSchemaMissing,  // no such database, table or column, or a column of the user's that we leave out
-  kAccessDenied,   // user, password or privileges
-  kServerTooOld,   // not MariaDB 10.6 or MySQL 8.0, or newer
+  // No such database, table, column or partition, or a column of the user's that we leave out: no
+  // row goes in until somebody changes that.
+  kSchemaMissing,
+  kRefusesAll,    // found out here: not this row or that is refused, but any
+  kAccessDenied,  // user, password or privileges
+  kServerTooOld,  // not MariaDB 10.6 or MySQL 8.0, or newer
   kOther,
 };
 
@@ -34,7 +37,9 @@ constexpr unsigned kBulkNotReplicated = 4033;
 // One word for metrics and status: "deadlock", "lock_wait", "connection", …
 std::string_view kind_name(FailureKind kind);
 
-FailureKind kind_of(unsigned code);
+// `state`: the SQLSTATE. Of a class of the user's own (45xxx) the number, which is his too, says
+// nothing.
+FailureKind kind_of(unsigned code, std::string_view state = {});
 
 struct [[nodiscard]] Failure {
   FailureKind kind;

@@ -34,7 +34,7 @@ std::vector<std::string> schema_statements(std::string_view orders_table) {
     begin = text.find_first_not_of(" \n", begin);
     std::string& statement = statements.emplace_back(text, begin, end - begin);
     if (const size_t at = statement.find(kOrdersName); at != std::string::npos) {
-      statement.replace(at, kOrdersName.size(), "`" + std::string(orders_table) + "`");
+      statement.replace(at, kOrdersName.size(), in_backticks(orders_table));
     }
   }
   return statements;
@@ -44,7 +44,8 @@ std::optional<Failure> create_database(ConnectOptions options) {
   const std::string name = std::exchange(options.database, "");
   Connection connection;
   if (auto failure = connection.connect(options)) return failure;
-  return connection.exec("CREATE DATABASE IF NOT EXISTS `" + name + "` CHARACTER SET utf8mb4");
+  return connection.exec("CREATE DATABASE IF NOT EXISTS " + in_backticks(name) +
+                         " CHARACTER SET utf8mb4");
 }
 
 std::optional<Failure> apply_schema(Connection& connection, std::string_view orders_table) {

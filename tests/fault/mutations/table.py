@@ -209,12 +209,12 @@ MUTATIONS = (
     # ---- the flusher ---------------------------------------------------------------------------
     Mutation(
         "INSERT IGNORE", "orders/order_table.cc",
-        'insert_head_ = "INSERT INTO', 'insert_head_ = "INSERT IGNORE INTO',
+        'insert_head_ = "INSERT INTO "', 'insert_head_ = "INSERT IGNORE INTO "',
         (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
     Mutation(
         "checkpoint outside of the transaction", "flusher/transaction.cc",
-        "if (auto failure = advance(from, batch)) return failure;",
-        "if (auto f = advance(from, batch); f || (f = connection_.exec(\"COMMIT\"))) return f;",
+        "if (auto failure = advance(from, part)) return failure;",
+        "if (auto f = advance(from, part); f || (f = connection_.exec(\"COMMIT\"))) return f;",
         (Gtest("test_flusher", "FaultTest.*Killed*:FaultTest.LockHeld*"),)),
     Mutation(
         "checkpoint not compare-and-set", "flusher/checkpoint.cc",
@@ -224,9 +224,9 @@ MUTATIONS = (
         (Gtest("test_flusher", "CheckpointTest.MovesOnly*"),)),
     Mutation(
         "items.sold not in the same transaction", "flusher/transaction.cc",
-        "return update_items(connection_, changes_, statement_bytes_);",
-        "auto f = connection_.exec(\"COMMIT\");"
-        " return f ? f : update_items(connection_, changes_, statement_bytes_);",
+        "if (auto failure = update_items(connection_, changes_, statement_bytes_)) return failure;",
+        "if (auto f = connection_.exec(\"COMMIT\")) return f;"
+        " if (auto f = update_items(connection_, changes_, statement_bytes_)) return f;",
         (Gtest("test_flusher", "FaultTest.*Killed*"),)),
     Mutation(
         "an unknown COMMIT is taken for a failed one", "flusher/mysql_writer.cc",
@@ -234,9 +234,34 @@ MUTATIONS = (
         (Gtest("test_flusher", "FaultTest.LostAnswer*"),)),
     Mutation(
         "no ROLLBACK after a failed statement", "flusher/mysql_writer.cc",
-        "    connection_.rollback();\n    return transaction.conflict()",
-        "    return transaction.conflict()",
+        "    connection_.rollback();\n    if (transaction.conflict())",
+        "    if (transaction.conflict())",
         (Gtest("test_flusher", "FaultTest.LockHeld*:FaultTest.Deadlock*"),)),
+    Mutation(
+        "orders and cancels of two journals do not meet", "flusher/mysql_writer.cc",
+        "settle_early_cancels(connection_, context_.orders, range, settled)",
+        "std::optional<Failure>()",
+        (Gtest("test_flusher", "DrainTest.*AtOnceMeet:DrainTest.CancelDrainedBefore*"),)),
+    Mutation(
+        "what is refused to everybody becomes dead letters", "flusher/transaction.cc",
+        "if (auto failure = judge(reason.code, alike)) return failure;", "",
+        (Gtest("test_flusher", "RefusalTest.WhatIsRefused*"),)),
+    Mutation(
+        "what a buyer writes may stop everything", "flusher/transaction.cc",
+        "bare.fields = {};", "",
+        (Gtest("test_flusher", "RefusalTest.WhatBuyersWrite*"),)),
+    Mutation(
+        "a batch that loses the connection is never cut", "flusher/mysql_writer.cc",
+        "if (part.records.size() > 1) return Attempt::kTooMuch;", "return Attempt::kAgain;",
+        (Gtest("test_flusher", "RefusalTest.WhatATrigger*"),)),
+    Mutation(
+        "literals are quoted whatever is in them", "sql/connection.cc",
+        "return c >= ' ' && c <= '~' && c != '\\'' && c != '\\\\';", "return c != '\\'';",
+        (Pytest("tests/system/test_mysql_sessions.py", "gbk"),)),
+    Mutation(
+        "the session is left as the server made it", "sql/session.cc",
+        'if (auto failure = connection.exec(set)) return failure;', "",
+        (Pytest("tests/system/test_mysql_sessions.py", "no_setting"),)),
     # ---- sold out ------------------------------------------------------------------------------
     Mutation(
         "a restock under way is not waited for", "proxy/sale/sale.cc",
@@ -453,11 +478,15 @@ MUTATIONS = (
         "(shared_.unproven || shared_.veto.stands())", "false",
         (Pytest("tests/fault/test_histories.py", "nobody_sells_before"),)),
     Mutation(
+        "identity: ids stay below those of another proxy's item", "proxy/sale/coalescer.cc",
+        "shared_.order_ids->raise_above(answer.born);", ";",
+        (Pytest("tests/fault/test_clocks.py", "above_that_of_its_item"),)),
+    Mutation(
         "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
         "    give_cancels_to_orders();\n", "",
-        (Pytest("tests/system/test_ways_back.py", "cancel_in_the_folder"),)),
+        (Pytest("tests/system/test_ways_back_proof.py", "cancel_in_the_folder"),)),
     Mutation(
         "identity: an item that only MySQL has is left behind", "ctl/evidence.cc",
         "item->is_created = born == 0 || is_ours(born);", "item->is_created = born == 0;",
-        (Pytest("tests/system/test_ways_back.py", "only_mysql_has_are"),)),
+        (Pytest("tests/system/test_ways_back_proof.py", "only_mysql_has_are"),)),
 )

@@ -72,6 +72,34 @@ TEST_F(DrainTest, CancelDrainedBeforeTheOrderOfAnotherJournalIsNotLost) {
   EXPECT_EQ(broken_invariants(), "");
 }
 
+// With READ COMMITTED no gap is locked; a trigger holds each cancel up behind its look for the
+// order.
+TEST_F(DrainTest, OrdersAndCancelsOfTwoJournalsDrainedAtOnceMeet) {
+  sql::Connection connection;
+  ASSERT_FALSE(connection.connect(options.mysql));
+  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  database.run(
+      "CREATE TRIGGER slow BEFORE INSERT ON sluice_early_cancel FOR EACH ROW DO SLEEP(0.002)");
+  Options second = options;
+  second.journal_dir = dir.path() + "/second";
+  testing_support::JournalFeeder other(second.journal_dir);
+  journal().create("phone", 100'000);
+  constexpr uint64_t kOrders = 3000;
+  for (uint64_t id = 1; id <= kOrders; ++id) {
+    journal().buy("phone", "u" + std::to_string(id), spread_id(id));
+    other.cancel("phone", "u" + std::to_string(id), spread_id(id));
+  }
+  journal().commit();
+  other.commit();
+  options.batch.rows = second.batch.rows = 50;
+  RunningFlusher one(options, true), two(second, true);
+  EXPECT_EQ(one.wait().exit_code, 0);
+  EXPECT_EQ(two.wait().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT COUNT(*), SUM(status = 'cancelled') FROM orders"), "3000,3000");
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_early_cancel"), "0");
+  EXPECT_EQ(database.ask("SELECT sold FROM items"), "0");
+}
+
 // The item is created through one proxy and closed through another, whose journal is drained first.
 TEST_F(DrainTest, CloseDrainedBeforeTheCreateOfAnotherJournalStands) {
   journal().time_ms = 1'000'000;

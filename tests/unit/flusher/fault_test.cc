@@ -104,7 +104,7 @@ TEST_F(FaultTest, ServerKilledInMidDrainLosesAndDoublesNothing) {
     if (flusher.ended()) break;
     testing_support::server().stop(SIGKILL);
     ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));
-    EXPECT_FALSE(flusher.status.read().mysql_error.empty());
+    EXPECT_FALSE(flusher.status.read().trouble().empty());
     testing_support::server().start();
   }
   const LoopEnd end = flusher.wait();
@@ -134,7 +134,7 @@ TEST_F(FaultTest, ServerDownFromTheStartIsWaitedFor) {
   feed(1, 1000);
   testing_support::server().stop(SIGTERM);
   RunningFlusher flusher(options, true);
-  ASSERT_TRUE(eventually([&] { return !flusher.status.read().mysql_error.empty(); }));
+  ASSERT_TRUE(eventually([&] { return !flusher.status.read().trouble().empty(); }));
   EXPECT_EQ(flusher.status.read().state, State::kWaiting);
   testing_support::server().start();
   const LoopEnd end = flusher.wait();
@@ -160,8 +160,8 @@ TEST_F(FaultTest, LockHeldByAnotherConnectionIsWaitedFor) {
   feed(101, 5000);
   RunningFlusher flusher(options, true);
   ASSERT_TRUE(eventually([&] {
-    return flusher.status.read().mysql_error.find("1205") != std::string::npos;
-  })) << flusher.status.read().mysql_error;
+    return flusher.status.read().trouble().find("1205") != std::string::npos;
+  })) << flusher.status.read().trouble();
   // The whole transaction was rolled back, not just the statement that waited.
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "100");
   EXPECT_EQ(flusher.registry.render().find("sluice_flush_retries_total{class=\"lock_wait\"} 0"),
@@ -200,8 +200,8 @@ TEST_F(FaultTest, DeadlockIsRolledBackAndTriedAgain) {
   }));
   ASSERT_FALSE(other.exec("SELECT * FROM sluice_checkpoint FOR UPDATE"));
   EXPECT_TRUE(eventually([&] {
-    return flusher.status.read().mysql_error.find("1213") != std::string::npos;
-  })) << flusher.status.read().mysql_error;
+    return flusher.status.read().trouble().find("1213") != std::string::npos;
+  })) << flusher.status.read().trouble();
   other.rollback();
   const LoopEnd end = flusher.wait();
   EXPECT_EQ(end.exit_code, 0) << end.message;

@@ -62,7 +62,7 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
                                                      {"trigger.schedule", "09:00-09:00"},
                                                      {"mysql.password_file", "/no/such/file"},
                                                      {"mysql.database", "a`b"},
-                                                     {"orders.table", "a b"},
+                                                     {"orders.table", "a.b"},
                                                      {"orders.columns", "f=order_id"}};
   for (const auto& [key, value] : bad) {
     const auto options = options_of({{key, value}});
@@ -77,7 +77,9 @@ TEST(FlusherConfig, PasswordIsTheFilesFirstLine) {
   const std::string path = dir.write("password", "p' w\\ \r\nsecond line\n");
   const auto options = options_of({{"mysql.password_file", path}});
   ASSERT_TRUE(options.ok());
-  EXPECT_EQ(options->mysql.password, "p' w\\ ") << "a blank may be its last character";
+  EXPECT_EQ(*sql::password_of(options->mysql), "p' w\\ ") << "a blank may be its last character";
+  dir.write("password", "\xef\xbb\xbfnew\n");
+  EXPECT_EQ(*sql::password_of(options->mysql), "new") << "read anew, without a byte order mark";
   EXPECT_EQ(options->mysql.text().find("p' w"), std::string::npos);
 }
 
