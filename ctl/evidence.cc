@@ -352,6 +352,7 @@ class Gathering {
       item->end_ms = row.end_ms;
     }
     item->has_row = true;
+    item->row_is_defined = row.state_ms != 0;
     item->mysql_given = given;
     item->mysql_counts = mysql_is_ours();
     if (row.state_ms != 0) set_state(*item, row.is_closed, row.state_ms);

@@ -45,6 +45,7 @@ struct ProvenItem {
   };
 
   bool in_redis = false, has_row = false;
+  bool row_is_defined = false;  // by its creation; else by restocks and sales alone
   bool only_in_mysql = false;  // neither the folders nor Redis know it
   bool is_created = false;  // through one of the lanes
   int64_t created_ms = 0, initial = 0;

@@ -106,18 +106,24 @@ class Writer {
     for (const auto& [key, item] : evidence_.items) {
       name_ = std::get<0>(key);
       born_ = std::get<1>(key);
-      if (born_ == 0) born_ = born_here(name_);
+      if (born_ == 0) born_ = born_here(name_, item);
       SLUICE_TRY(write(item));
     }
     return {};
   }
 
-  // The same in both phases.
-  uint64_t born_here(const std::string& name) {
+  // The same in both phases. Below all its orders, by time and counter: else they would pass for
+  // those of an item that had the name before.
+  uint64_t born_here(const std::string& name, const ProvenItem& item) {
     uint64_t& id = born_ids_[name];
-    if (id == 0) id = next_ms_++ << 22 | uint64_t{proxy_id_} << 12;
-    return id;
+    if (id != 0) return id;
+    uint64_t place = next_ms_++ << 12;
+    for (const auto& [order_id, order] : item.orders) place = std::min(place, place_of(order_id));
+    if (!item.orders.empty()) --place;
+    return id = place >> 12 << 22 | uint64_t{proxy_id_} << 12 | (place & 0xfff);
   }
+  // ms << 12 | counter
+  static uint64_t place_of(uint64_t id) { return id >> 22 << 12 | (id & 0xfff); }
 
   Status write_item(const ProvenItem& item) {
     SLUICE_TRY(write_stock(item));
@@ -146,16 +152,17 @@ class Writer {
   };
   static InMysql in_mysql(const ProvenItem& item) {
     if (!item.has_row) return {};
+    // Another proxy's journal had the creation, perhaps, and was lost before that was drained.
+    const bool has_creation = !item.is_created || item.row_is_defined;
+    int64_t given = item.is_created && has_creation ? item.initial : 0;
     std::optional<InMysql> found;
-    int64_t given = item.is_created ? item.initial : 0;
     for (size_t count = 0;; ++count) {
-      if (given == item.mysql_given) found = {true, count, 0};
+      if (given == item.mysql_given) found = {has_creation, count, 0};
       if (count == item.restocks.size()) break;
       given += item.restocks[count].quantity;
     }
     if (found) return *found;
-    if (item.is_created && item.mysql_given < item.initial) return {};
-    return {true, item.restocks.size(), std::min(item.mysql_given, item.given()) - given};
+    return {has_creation, item.restocks.size(), std::min(item.mysql_given, item.given()) - given};
   }
 
   Status write_creation(const ProvenItem& item) {

@@ -59,6 +59,34 @@ def test_a_restock_through_another_proxy_is_given_by_that_one(lab):
     shop.check(given=GIVEN + 12)
 
 
+def test_a_restock_that_was_drained_before_the_creation_is_given_once(lab):
+    """Made through a proxy that is lost before that was drained, restocked through the survivor:
+    MySQL has a row, of the restock alone."""
+    shop = Shop(lab, proxies=2)
+    one, two = shop.proxies
+    for proxy in shop.proxies:
+        until(proxy.ready, 20, "the gate")
+    with one.client() as client, two.client() as other:
+        until(lambda: other("SECKILL.CREATE", "cup", "STOCK", 30) == "OK", 10, "both to meet")
+        assert client("SECKILL.RESTOCK", "cup", 6, "REQ", "q") == ["OK", 36]
+    shop.drain(0)
+    assert shop.database.one("SELECT stock FROM items WHERE item_id = 'cup'") == (6,)
+    two.kill()
+    shutil.rmtree(two.journal)
+    assert one.stop() == 0
+    done = until(lambda: None if "beat on" in (run := lab.ctl(
+        "journal", "adopt", shop.journal, "--also", 1, *shop.configs(0))).stderr else run, 10,
+        "the last beat")
+    assert done.returncode == 0, done.stdout + done.stderr
+    one.start()
+    shop.drain(0)
+    with one.client() as client:
+        assert client("SECKILL.RESTOCK", "cup", 6, "REQ", "q") == ["OK", 36]
+    assert shop.database.one("SELECT stock FROM items WHERE item_id = 'cup'") == (36,)
+    found = lab.ctl("reconcile", *shop.configs(0))
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 def test_another_proxy_restocks_while_a_folder_is_taken_over(lab):
     """What it does meanwhile is its own, and not the new journal's as well."""
     shop = Shop(lab, proxies=2)
@@ -191,7 +219,19 @@ def test_items_that_only_mysql_has_are_taken_over(lab):
     assert done.returncode == 0, done.stdout + done.stderr
     for item in ("cup", "pot"):
         assert f"item {item}: only MySQL has it; 50 given" in done.stdout
-    one.start()
+    # Once more: what was made of it must not be younger than its orders.
+    for name in ("dump.rdb", "appendonlydir"):
+        path = shop.redis.folder / name
+        shop.redis.kill()
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+    shutil.rmtree(shop.journal)
+    assert two.stop() == 0
+    shop.redis.start()
+    done = lab.ctl("journal", "adopt", shop.journal, "--proxy-id", 0, *shop.configs())
+    assert done.returncode == 0, done.stdout + done.stderr
+    two.start(wait=False)
+    one.start(wait=False)
     for proxy in shop.proxies:
         until(proxy.ready, 20, "the gate")
         with proxy.client() as client:

@@ -482,6 +482,17 @@ MUTATIONS = (
         "shared_.order_ids->raise_above(answer.born);", ";",
         (Pytest("tests/fault/test_clocks.py", "above_that_of_its_item"),)),
     Mutation(
+        "identity: a row of a restock alone passes for one of the creation", "ctl/evidence.cc",
+        "item->row_is_defined = row.state_ms != 0;", "item->row_is_defined = true;",
+        (Pytest("tests/system/test_ways_back_proof.py", "before_the_creation"),)),
+    Mutation(
+        "identity: an item that only MySQL has is made younger than its orders",
+        "ctl/new_journal.cc",
+        "for (const auto& [order_id, order] : item.orders) place = std::min(place,"
+        " place_of(order_id));",
+        "",
+        (Pytest("tests/system/test_ways_back_proof.py", "only_mysql_has_are"),)),
+    Mutation(
         "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
         "    give_cancels_to_orders();\n", "",
         (Pytest("tests/system/test_ways_back_proof.py", "cancel_in_the_folder"),)),
