@@ -25,6 +25,7 @@ using State = Shelf::State;
 constexpr size_t kVerdict = 0, kEpoch = 1, kApplied = 2, kAbout = 3, kWait = 4;
 
 constexpr int64_t kRetryFirstUs = 250'000, kRetryLastUs = 5'000'000;
+constexpr int64_t kLookEveryUs = 1'000'000;
 constexpr int64_t kQuietUs = 1'000'000;  // between two bursts of log lines
 constexpr auto kRetryTick = std::chrono::milliseconds(50);
 
@@ -136,6 +137,15 @@ void Gate::identify() {
     });
   }
   dormant_ = false;
+}
+
+// Another proxy may begin one at any time, and then wait for all that it knows.
+void Gate::look_for_a_sale(int64_t now_us) {
+  if (!dormant_ || shelves_.size() == 0 || now_us - looked_us_ < kLookEveryUs) return;
+  looked_us_ = now_us;
+  redis_.call({"EXISTS", (*shelves_.begin())->key}, [this](const Result<Reply>& reply) {
+    if (reply && !reply->is_error() && reply->integer() != 0 && dormant_) wake_all();
+  });
 }
 
 void Gate::wake() {
@@ -427,6 +437,7 @@ void Gate::schedule_retries() {
 void Gate::retry() {
   roster_.poll();
   const int64_t now_us = base::monotonic_us();
+  look_for_a_sale(now_us);
   for (const auto& shelf : shelves_) {
     if (shelf->state() == State::kUnable && entry_of(*shelf).retry_us <= now_us) ask(*shelf, "");
   }

@@ -14,7 +14,8 @@
 // The identity of a shelf's history is run_id:master_replid:nonce. It is new after a restart, a
 // failover and a flush; a shelf that was last opened under another one may have been rewound.
 // Before the first SECKILL command of all there is nothing to ask, and Redis is left as it is
-// found: the gate is dormant. It alone moves shelves (shelf.h). One an owner thread.
+// found: the gate is dormant, and looks now and then whether another proxy has begun a sale. It
+// alone moves shelves (shelf.h). One an owner thread.
 //
 // A receipt may have an order id that the journal does not know yet, ahead of a clock that went
 // back. So no shelf opens before the receipts of all of them, of every thread, have been read once.
@@ -125,6 +126,7 @@ class Gate final : public BeatEvents {
   void replayed(Shelf& shelf, const Replay::Outcome& outcome);
   void judge();
   void report();
+  void look_for_a_sale(int64_t now_us);
   void schedule_retries();
   void retry();
   Entry& entry_of(const Shelf& shelf) { return entries_[shelf.number]; }
@@ -146,6 +148,7 @@ class Gate final : public BeatEvents {
   size_t asked_ = 0;  // not answered yet
   uint64_t connects_ = 0;   // connections that were lost
   int64_t rewound_us_ = 0;  // when the last one was found so
+  int64_t looked_us_ = 0;   // dormant: when a sale was looked for
   std::string told_;        // to the log: why it is not ready
   bool dormant_ = false;
   bool opening_ = false;  // the first pass after a connect

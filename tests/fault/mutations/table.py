@@ -491,7 +491,7 @@ MUTATIONS = (
         "for (const auto& [order_id, order] : item.orders) place = std::min(place,"
         " place_of(order_id));",
         "",
-        (Pytest("tests/system/test_ways_back_proof.py", "only_mysql_has_are"),)),
+        (Pytest("tests/system/test_ways_back_proof.py", "older_than_its_orders"),)),
     Mutation(
         "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
         "    give_cancels_to_orders();\n", "",
