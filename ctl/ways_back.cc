@@ -1,17 +1,10 @@
-// `sluice-ctl journal list | drop | redrain`: the journals that a MySQL knows, one of them given
-// up, and a MySQL that was restored from a backup older than the journal's segments.
-#include <algorithm>
+// `sluice-ctl journal list | drop`: the journals that a MySQL knows, and one of them given up.
 #include <cstdio>
 
-#include "base/clock.h"
 #include "base/command_line.h"
 #include "ctl/commands.h"
+#include "ctl/config_file.h"
 #include "ctl/journal_registry.h"
-#include "ctl/sources.h"
-#include "journal/examine.h"
-#include "journal/reader.h"
-#include "journal/segment.h"
-#include "journal/snapshot.h"
 #include "sql/config.h"
 
 namespace sluice::ctl {
@@ -20,9 +13,9 @@ namespace {
 using base::invalid;
 
 struct WayArguments {
-  std::string dir, flusher;
+  std::string flusher;
   uint64_t journal_id = 0;
-  std::vector<std::string> configs, sets;
+  std::vector<std::string> sets;
   bool dry_run = false;
 };
 
@@ -90,89 +83,6 @@ Status drop(const WayArguments& arguments) {
   return {};
 }
 
-// What `redrain` works with.
-struct Folder {
-  journal::Folder files;
-  std::string dir;
-
-  uint64_t first_sequence() const { return files.segments.front().header.first_sequence; }
-  const journal::SegmentHeader& oldest() const { return files.segments.front().header; }
-};
-
-Status check_needs_redrain(const Folder& folder, const std::optional<RegisteredJournal>& known) {
-  if (!known || !known->position || *known->position < folder.first_sequence()) return {};
-  return Error(ErrorClass::kRefused,
-               "MySQL has the journal drained below record " + std::to_string(*known->position) +
-                   ", and the segments begin with record " +
-                   std::to_string(folder.first_sequence()) +
-                   ": the flusher goes on there by itself, or tells what else is wrong; start it");
-}
-
-void tell_redrain(const Folder& folder, const std::optional<RegisteredJournal>& known) {
-  const std::string from =
-      known && known->position ? std::to_string(*known->position) : "the first";
-  std::printf(
-      "Journal %s of proxy.id %u in %s: MySQL needs it from record %s on; the segments begin "
-      "with record %s, what is older is in the snapshot, without FIELDS.\n",
-      std::to_string(folder.oldest().journal_id).c_str(), folder.oldest().proxy_id,
-      folder.dir.c_str(), from.c_str(), std::to_string(folder.first_sequence()).c_str());
-  if (folder.files.snapshot && folder.files.snapshot->retired_ms != 0) {
-    std::printf(
-        "Items that were over are in it no more: their orders up to %s UTC, as far as the "
-        "backup lacks them, are lost.\n",
-        base::utc_text(folder.files.snapshot->retired_ms).c_str());
-  }
-  std::printf(
-      "To be done: what MySQL lacks of the snapshot is put in (sluice-ctl reconcile "
-      "--fix); the flusher then goes on with record %s.\n",
-      std::to_string(folder.first_sequence()).c_str());
-}
-
-Status redrain(const WayArguments& arguments) {
-  auto overrides = base::parse_overrides(arguments.sets);
-  if (!overrides) return invalid(overrides.error().message() + ": write KEY=VALUE");
-  const auto sources = read_sources(arguments.configs, *overrides);
-  if (!sources) return sources.error();
-  base::FileSystem& fs = base::posix_file_system();
-  auto lock = fs.lock(journal::path_in(arguments.dir, journal::kFlusherLockName));
-  if (!lock) return lock.error().at("its flusher runs; stop it first");
-  auto files = journal::load_folder(arguments.dir, fs);
-  if (!files) return files.error();
-  if (files->segments.empty()) {
-    return Error(ErrorClass::kNotFound, "no journal in " + arguments.dir);
-  }
-  const Folder folder{std::move(*files), arguments.dir};
-  JournalRegistry registry(sources->mysql);
-  SLUICE_TRY(registry.connect());
-  const auto found = registry.find(folder.oldest().journal_id);
-  if (!found) return found.error();
-  const std::optional<RegisteredJournal>& known = *found;
-  SLUICE_TRY(check_needs_redrain(folder, known));
-  tell_redrain(folder, known);
-  if (arguments.dry_run) {
-    tell_unchanged();
-    return {};
-  }
-  RegisteredJournal journal = known.value_or(RegisteredJournal());
-  journal.journal_id = folder.oldest().journal_id;
-  journal.proxy_id = folder.oldest().proxy_id;
-  SLUICE_TRY(registry.set_position(journal, folder.oldest().shelves, folder.first_sequence(),
-                                   folder.oldest().fingerprint));
-  std::vector<std::string> words{"--fix"};
-  for (const std::string& config : arguments.configs) {
-    words.insert(words.end(), {"--config", config});
-  }
-  for (const std::string& set : arguments.sets) words.insert(words.end(), {"--set", set});
-  if (reconcile_command(words) != kDone) {
-    return Error(
-        ErrorClass::kUnavailable,
-        "not all of it agrees yet: cure what the table names, then run sluice-ctl reconcile "
-        "--fix with the same --config; the flusher may be started meanwhile");
-  }
-  std::printf("Done: start the flusher.\n");
-  return {};
-}
-
 void add_common(base::CommandLine& line, WayArguments& arguments) {
   line.option("--set", &arguments.sets, "override a key of these files; repeatable")
       .type_name("KEY=VALUE")
@@ -217,25 +127,6 @@ void add_drop_command(base::CommandLine& line) {
   add_common(drop_line, *arguments);
   drop_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
   drop_line.does([arguments] { return end_of_way(drop(*arguments)); });
-}
-
-void add_redrain_command(base::CommandLine& line) {
-  const auto arguments = std::make_shared<WayArguments>();
-  auto& redrain_line =
-      line.command("redrain",
-                   "MySQL was restored from a backup that is older than the segments: put "
-                   "in what it lacks, from the snapshot, and let the flusher go on");
-  redrain_line.option("DIR", &arguments->dir, "the journal's folder").required();
-  redrain_line
-      .option("--config", &arguments->configs,
-              "a proxy's or a flusher's file; all proxies on the same Redis, and their "
-              "flushers")
-      .required()
-      .type_name("FILE")
-      .one_value_each();
-  add_common(redrain_line, *arguments);
-  redrain_line.flag("--dry-run", &arguments->dry_run, "only tell what would be done");
-  redrain_line.does([arguments] { return end_of_way(redrain(*arguments)); });
 }
 
 }  // namespace sluice::ctl

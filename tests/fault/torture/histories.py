@@ -268,12 +268,16 @@ class Histories:
             self.say("MySQL was put back")
         else:
             self._saved_mysql = False  # of journals that were taken over since: of no use
+        lacking = []
         for proxy, flusher in zip(self.stack.proxies, self.stack.flushers):
             flusher.start(wait=False)
             until(lambda flusher=flusher: self.has_decided(flusher), 40, "a decision")
             if not flusher.process.alive():
-                self.fields_lost = True
-                self.way("redrain", proxy.journal)
+                lacking.append((proxy, flusher))
+        if lacking:
+            self.fields_lost = True
+            self.way("redrain", *(proxy.journal for proxy, _ in lacking))
+            for _, flusher in lacking:
                 flusher.start(wait=False)
 
     def journal_ids(self):
