@@ -107,6 +107,18 @@ http::Response retry_dead_letters(const AdminContext& context) {
   return reply(failure ? 503 : 200, body);
 }
 
+// Their order ids, as strings, for the proxies.
+http::Response dead_letters(const AdminContext& context) {
+  sql::Connection connection;
+  std::vector<uint64_t> ids;
+  auto failure = connection.connect(context.options.mysql);
+  if (!failure) failure = read_dead_letters(connection, ids);
+  if (failure) return reply(503, {{"error", failure->text()}});
+  json::array letters;
+  for (const uint64_t id : ids) letters.emplace_back(std::to_string(id));
+  return reply(200, letters);
+}
+
 }  // namespace
 
 std::string status_json(const StatusSnapshot& status) {
@@ -125,6 +137,7 @@ std::string status_json(const StatusSnapshot& status) {
       {"load_per_second", status.load_per_s},
       {"rows_total", status.rows_total},
       {"dead_letter_rows", status.dead_letter_rows},
+      {"dead_letters_version", status.dead_letters_version},
       {"last_commit_ms", status.last_commit_ms},
       {"rows_per_second", status.rows_per_s},
       {"eta_seconds", nullptr},
@@ -143,6 +156,8 @@ void add_admin_routes(http::Server& server, const AdminContext& context) {
   server.route("GET", "/metrics", [context](const http::Request&) {
     return http::Response{200, "text/plain; version=0.0.4", context.metrics.render()};
   });
+  server.route("GET", "/dead_letters",
+               [context](const http::Request&) { return dead_letters(context); });
   server.route("GET", "/healthz", [](const http::Request&) { return text(200, "ok\n"); });
   server.route("GET", "/readyz",
                [context](const http::Request&) { return readiness(context.status.read()); });

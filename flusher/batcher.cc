@@ -82,6 +82,11 @@ std::string Batcher::conflict() const {
   return {};
 }
 
+bool Batcher::is_behind() const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const Lane& lane) { return lane.writer->is_behind(); });
+}
+
 void Batcher::stop() {
   for (Lane& lane : lanes_) lane.writer->request_stop();
   for (Lane& lane : lanes_) lane.writer->stop();

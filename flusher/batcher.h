@@ -41,6 +41,7 @@ class Batcher {
   std::optional<int64_t> oldest_ms() const;
   // The first writer's that found another flusher at work; empty: none.
   std::string conflict() const;
+  bool is_behind() const;
   uint32_t writers() const { return static_cast<uint32_t>(lanes_.size()); }
 
   // Stops all writers; what is not committed is left for the next start.

@@ -13,6 +13,7 @@ using sql::FailureKind;
 
 constexpr size_t kErrorBytesMax = 1024;
 constexpr int kRetryBatch = 100;
+constexpr int kReadMax = 1'000'000;
 
 // The server's message may quote the refused value, cut anywhere.
 std::string printable(std::string_view text) {
@@ -106,6 +107,25 @@ std::optional<Failure> cancel_dead_letters(Connection& connection,
                          " WHERE order_id IN (" + ids_of(cancels) +
                          ") AND (order_id, item_id, user_id) IN (" + orders_of(cancels) +
                          ") AND cancelled_at IS NULL");
+}
+
+std::optional<Failure> tally_dead_letters(Connection& connection, DeadLetterTally& tally) {
+  std::vector<sql::Row> rows;
+  auto failure =
+      connection.query("SELECT COUNT(*), BIT_XOR(order_id) FROM sluice_dead_letter", rows);
+  connection.rollback();
+  if (!failure) tally = {std::stoull(*rows[0][0]), std::stoull(*rows[0][1])};
+  return failure;
+}
+
+std::optional<Failure> read_dead_letters(Connection& connection, std::vector<uint64_t>& order_ids) {
+  std::vector<sql::Row> rows;
+  auto failure = connection.query(
+      "SELECT order_id FROM sluice_dead_letter LIMIT " + std::to_string(kReadMax), rows);
+  connection.rollback();
+  order_ids.clear();
+  for (const sql::Row& row : rows) order_ids.push_back(std::stoull(*row[0]));
+  return failure;
 }
 
 std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& count) {

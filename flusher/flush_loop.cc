@@ -221,6 +221,7 @@ std::optional<LoopEnd> FlushLoop::turn() {
   if (Status observed = observe(); !observed) return journal_failed(observed.error());
   look_after_mysql();
   if (auto end = check_end()) return end;
+  if (!batcher_) return std::nullopt;  // it is to be made anew
   if (Status worked = work(); !worked) return journal_failed(worked.error());
   return std::nullopt;
 }

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "flusher/batcher.h"
 #include "flusher/checkpoint.h"
+#include "flusher/dead_letter.h"
 #include "flusher/journal_watch.h"
 #include "flusher/metrics.h"
 #include "flusher/options.h"
@@ -79,6 +80,7 @@ class FlushLoop {
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
   void meet(int64_t now_us);
+  void look_at_dead_letters();
 
   Options options_;  // run()'s thread
   const bool once_;
@@ -102,6 +104,7 @@ class FlushLoop {
   int64_t observed_us_ = 0;         // when
   int64_t mysql_checked_us_ = 0;    // when
   int64_t mysql_delay_us_ = 0;      // until the next check
+  DeadLetterTally dead_letters_;    // as of the last look
   int64_t met_us_ = 0;              // when early cancels were looked through last
   int64_t progressed_us_ = 0;       // when the position last moved
   uint64_t incarnation_ = 0;        // as registered

@@ -154,6 +154,15 @@ std::optional<LoopEnd> FlushLoop::check_end() {
   if (std::string conflict = batcher_->conflict(); !conflict.empty()) {
     return LoopEnd{3, std::move(conflict), true};
   }
+  if (batcher_->is_behind()) {
+    spdlog::warn(
+        "the database has lost transactions that it had committed (its last, in a crash or a "
+        "failover): going on from where its checkpoints are now");
+    batcher_->stop();
+    batcher_.reset();
+    cause_.reset();
+    return std::nullopt;
+  }
   if (!once_) return std::nullopt;
   if (!cause_ && now_.backlog_rows == 0) return LoopEnd{0, "drained"};
   const std::string trouble = status_.read().trouble();
@@ -170,6 +179,18 @@ void FlushLoop::meet(int64_t now_us) {
   uint64_t settled = 0;
   const auto failure = settle_early_cancels(control_, options_.orders, {}, settled);
   if (failure) spdlog::warn("sluice_early_cancel: {}; trying again", failure->text());
+}
+
+// Others put them in, too: other flushers, people.
+void FlushLoop::look_at_dead_letters() {
+  DeadLetterTally tally;
+  if (tally_dead_letters(control_, tally)) return;
+  if (tally == dead_letters_) return;
+  dead_letters_ = tally;
+  status_.update([&](StatusSnapshot& status) {
+    status.dead_letter_rows = tally.count;
+    ++status.dead_letters_version;
+  });
 }
 
 // Tells whether MySQL is there while nothing is drained, and how busy it is while something is.
@@ -198,6 +219,7 @@ void FlushLoop::look_after_mysql() {
     }
   }
   meet(mysql_checked_us_);
+  look_at_dead_letters();
   if (!rows.empty() && rows[0][1]) {
     if (const auto count = base::parse_integer(*rows[0][1])) {
       pace_.threads_running(*count, mysql_checked_us_);

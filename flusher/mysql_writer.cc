@@ -92,6 +92,11 @@ std::string MysqlWriter::conflict() const {
   return conflict_;
 }
 
+bool MysqlWriter::is_behind() const {
+  const std::lock_guard lock(mutex_);
+  return is_behind_;
+}
+
 bool MysqlWriter::stopping() const {
   const std::lock_guard lock(mutex_);
   return stop_;
@@ -124,7 +129,7 @@ void MysqlWriter::run() {
     lock.unlock();
     write(batch);
     lock.lock();
-    if (stop_ || !conflict_.empty()) break;
+    if (stop_ || is_behind_ || !conflict_.empty()) break;
     queue_.pop_front();
     lock.unlock();
     context_.progress();
@@ -191,7 +196,7 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
   if (const auto failure = transaction.run(part, position())) {
     // Also after a lock wait, which takes back its own statement only.
     connection_.rollback();
-    if (transaction.conflict()) return found_conflict();
+    if (transaction.conflict()) return find_conflict();
     return transaction.began() ? failed_in_midst(*failure, part) : failed(*failure);
   }
   base::failpoint(base::Failpoint::kFlushBeforeCommit);
@@ -236,14 +241,14 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
   if (const auto failure = read_checkpoint_settled(connection_, context_.key, index_, row)) {
     return failed(*failure);
   }
-  if (!row) return found_conflict();
-  if (row->position == position()) {
+  if (row && row->position == position()) {
     unknown_ = false;
     delay_us_ = 0;
     const bool is_too_much = failed_in_midst_ > kFailuresBorne && part.records.size() > 1;
     return is_too_much ? Attempt::kTooMuch : Attempt::kAgain;
   }
-  if (row->position != part.end || row->owner != context_.key.owner) return found_conflict();
+  if (!row || row->position != part.end || row->owner != context_.key.owner)
+    return judge_conflict(row);
   report_commit(part, unknown_rows_, unknown_dead_);
   return meet(part);
 }
@@ -296,6 +301,24 @@ void MysqlWriter::report_failure(const Failure& failure) {
   });
 }
 
+MysqlWriter::Attempt MysqlWriter::find_conflict() {
+  std::optional<CheckpointRow> row;
+  if (const auto failure = read_checkpoint_settled(connection_, context_.key, index_, row)) {
+    return failed(*failure);
+  }
+  return judge_conflict(row);
+}
+
+// Behind, and still ours: the server has lost its last transactions (a crash that it was not set to
+// survive, a replica that lagged and was promoted). The journal has their records.
+MysqlWriter::Attempt MysqlWriter::judge_conflict(const std::optional<CheckpointRow>& row) {
+  if (!row || row->owner != context_.key.owner || row->position >= position())
+    return found_conflict();
+  const std::lock_guard lock(mutex_);
+  is_behind_ = true;
+  return Attempt::kConflict;
+}
+
 MysqlWriter::Attempt MysqlWriter::found_conflict() {
   const std::lock_guard lock(mutex_);
   conflict_ = "journal " + std::to_string(context_.key.journal_id) + ", writer " +
@@ -312,6 +335,7 @@ void MysqlWriter::report_commit(const Part& part, uint64_t rows, uint64_t dead) 
   context_.status.update([&](StatusSnapshot& status) {
     status.rows_total += rows;
     status.dead_letter_rows += dead;
+    if (dead > 0) ++status.dead_letters_version;
     status.last_commit_ms = now_ms;
     status.mysql_connected = true;
     status.writer_errors.erase(index_);

@@ -69,6 +69,8 @@ class MysqlWriter {
   std::optional<int64_t> oldest_ms() const;
   // Not empty: the writer has ended because of another flusher; the message says so.
   std::string conflict() const;
+  // It has ended because the server has come back without what it had committed.
+  bool is_behind() const;
 
  private:
   enum class Attempt { kCommitted, kAgain, kTooMuch, kConflict };
@@ -81,7 +83,9 @@ class MysqlWriter {
   Attempt meet(const Part& part);
   Attempt failed(const sql::Failure& failure);
   Attempt failed_in_midst(const sql::Failure& failure, const Part& part);
+  Attempt find_conflict();
   Attempt found_conflict();
+  Attempt judge_conflict(const std::optional<CheckpointRow>& row);
   void report_commit(const Part& part, uint64_t rows, uint64_t dead);
   void report_failure(const sql::Failure& failure);
   void wait_us(int64_t us);
@@ -109,6 +113,7 @@ class MysqlWriter {
   bool ended_ = false;
   uint64_t position_;
   std::string conflict_;
+  bool is_behind_ = false;
   std::thread thread_;  // last: starts when all the rest is there
 };
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/decimal.h"
 #include "base/file.h"
 #include "http/server.h"
 #include "journal/refusal.h"
@@ -181,6 +182,8 @@ void FlusherLink::take_status(const boost::json::object& status) {
   } else if (last >= 0 && static_cast<uint64_t>(last) < written_before_) {
     state = "another copy of this journal, which ends with record " + std::to_string(last);
     backlog = -1;
+  } else if (!take_dead_letters(number(status, "dead_letters_version"))) {
+    backlog = -1;  // what is drained now may be one of them
   } else if (position > 0 && static_cast<uint64_t>(position) <= journal_.written_sequence() + 1) {
     journal_.drained(static_cast<uint64_t>(position - 1));
     is_told_ = true;
@@ -192,6 +195,25 @@ void FlusherLink::take_status(const boost::json::object& status) {
   backlog_.store(backlog);
   const std::lock_guard lock(mutex_);
   state_ = state;
+}
+
+// Known before more is taken for drained.
+bool FlusherLink::take_dead_letters(int64_t version) {
+  if (version < 0 || version == dead_letters_) return true;
+  const auto body = request("GET", "/dead_letters", kRequestTimeoutMs);
+  boost::system::error_code failure;
+  const auto parsed = body ? boost::json::parse(*body, failure) : boost::json::value();
+  const boost::json::array* letters = failure ? nullptr : parsed.if_array();
+  if (letters == nullptr) return false;
+  std::vector<uint64_t> ids;
+  for (const boost::json::value& letter : *letters) {
+    uint64_t id = 0;
+    if (letter.is_string() && base::parse_decimal(std::string_view(letter.get_string()), id))
+      ids.push_back(id);
+  }
+  journal_.refused_orders(std::move(ids));
+  dead_letters_ = version;
+  return true;
 }
 
 void FlusherLink::look_for_refusal() {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "proxy/sale/flusher_port.h"
 
@@ -39,6 +40,7 @@ class FlusherLink final : public sale::FlusherPort {
     std::string dir;
     std::function<uint64_t()> written_sequence;
     std::function<void(uint64_t sequence)> drained;  // every record up to this one is in MySQL
+    std::function<void(std::vector<uint64_t> order_ids)> refused_orders;  // but for these
     // A flusher of this folder refuses it (journal/refusal.h); "": none does, or no more.
     std::function<void(const std::string& why)> refused;
     // Once: from now on it is known whether MySQL has more of the journal than the folder, or that
@@ -63,6 +65,7 @@ class FlusherLink final : public sale::FlusherPort {
   void run();
   void poll();
   void take_status(const boost::json::object& status);
+  bool take_dead_letters(int64_t version);
   void look_for_refusal();
   void settle();
   void enqueue(Job job, Urgency urgency);
@@ -75,6 +78,7 @@ class FlusherLink final : public sale::FlusherPort {
   Journal journal_;
   // The link's thread only.
   uint64_t written_before_ = 0;  // by this proxy, when the flusher was asked before
+  int64_t dead_letters_ = 0;     // the version that is known
   std::string refusal_;
   bool is_told_ = false;  // what the flusher knows of the journal, or that it cannot know it
   bool is_settled_ = false;

@@ -15,8 +15,9 @@ using Kind = Verdict::Kind;
 // Verdicts that tell a client of an order (or a definition) accepted earlier, possibly a moment
 // ago: they wait with the commits before them, since nothing is told before it is durable.
 bool speaks_of_earlier(const Verdict& verdict) {
-  return verdict.kind == Kind::kRepeated || verdict.kind == Kind::kLimit ||
-         verdict.kind == Kind::kFound || verdict.kind == Kind::kAlready;
+  return verdict.kind == Kind::kRepeated || verdict.kind == Kind::kCancelled ||
+         verdict.kind == Kind::kLimit || verdict.kind == Kind::kFound ||
+         verdict.kind == Kind::kAlready;
 }
 
 // The order that a reply names, for its durability; 0: none.
@@ -129,13 +130,13 @@ void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64
     tally_.count(verdict.kind);
     if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
-  const Verdict told =
-      op.verb == Verb::kDelete ? deletions_.answered(shelf, op, verdict) : verdict;
+  Verdict told = op.verb == Verb::kDelete ? deletions_.answered(shelf, op, verdict) : verdict;
   if (!op.sink) return;
   const int64_t took_us = now_us - op.received_us;
   if (op.verb == Verb::kBuy) tally_.took(took_us);
   shared_.slow_log.note(op, took_us);
   const uint64_t order_id = named_order(op, verdict);
+  told.is_dead = order_id != 0 && shared_.dead_letters.contains(order_id);
   tell(op, told, order_id == 0 ? "" : durability(shelf, order_id));
 }
 
@@ -167,7 +168,9 @@ std::string_view Coalescer::durability(Shelf& shelf, uint64_t order_id) {
   // What another proxy's journal holds is not known here: claim the least.
   if (!shared_.order_ids->is_own(order_id)) return "memory";
   shelf.drained.arrived(shared_.drained_sequence.load(std::memory_order_relaxed));
-  if (shelf.drained.has_arrived(order_id)) return "database";
+  const bool is_row =
+      shelf.drained.has_arrived(order_id) && !shared_.dead_letters.contains(order_id);
+  if (is_row) return "database";
   shelf.synced.arrived(shared_.journal->synced_sequence());
   return shelf.synced.has_arrived(order_id) ? "disk" : "memory";
 }

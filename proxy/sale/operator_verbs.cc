@@ -254,6 +254,7 @@ std::vector<std::pair<std::string, std::string>> OperatorVerbs::status() const {
       {"flusher", flusher_.state()},
       {"drained_records", text(shared_.drained_sequence.load())},
       {"backlog_records", text(flusher_.backlog_records())},
+      {"dead_letters", text(shared_.dead_letters.count())},
   };
 }
 

@@ -69,6 +69,10 @@ void buy_reply(std::string& out, const Operation& op, const Verdict& verdict,
       return bought(out, op.order_id, verdict.remaining, durability);
     case Kind::kRepeated:
       return bought(out, static_cast<uint64_t>(n[0]), verdict.remaining, durability);
+    case Kind::kCancelled:
+      resp::append_array_header(out, 2);
+      resp::append_bulk(out, "CANCELLED");
+      return append_order_id(out, static_cast<uint64_t>(n[0]));
     case Kind::kSoldOut:
       return outcome(out, "SOLDOUT", verdict.remaining);
     case Kind::kNotStarted:
@@ -107,7 +111,7 @@ void order_reply(std::string& out, const Operation& op, const Verdict& verdict,
   append_order_id(out, static_cast<uint64_t>(verdict.numbers[0]));
   resp::append_bulk(out, op.user);
   resp::append_integer(out, verdict.numbers[1]);
-  resp::append_bulk(out, verdict.flag ? "placed" : "cancelled");
+  resp::append_bulk(out, !verdict.flag ? "cancelled" : verdict.is_dead ? "deadletter" : "placed");
   resp::append_bulk(out, durability);
 }
 

@@ -37,6 +37,7 @@ base::Counter& SaleMetrics::result(Verdict::Kind verdict) {
     case Kind::kAccepted:
       return accepted;
     case Kind::kRepeated:
+    case Kind::kCancelled:
       return repeated;
     case Kind::kSoldOut:
       return soldout;

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "journal/group_commit.h"
 #include "proxy/sale/clock_watch.h"
+#include "proxy/sale/dead_letters.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
@@ -85,6 +86,7 @@ struct Shared {
   std::atomic<bool> unproven{false};
   ClockWatch clock;
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
+  DeadLetters dead_letters;                   // but for these
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
   UnderWay under_way;

@@ -40,7 +40,8 @@ Finding last_word(std::span<const Operation> operations, std::span<const Verdict
     if (verdict.accepted()) return {Says::kOther, 0};
     if (verb != Verb::kBuy) continue;
     if (verdict.kind == Kind::kSoldOut) return {Says::kSoldOut, verdict.remaining};
-    const bool is_of_the_buyer = verdict.kind == Kind::kRepeated || verdict.kind == Kind::kLimit;
+    const bool is_of_the_buyer = verdict.kind == Kind::kRepeated ||
+                                 verdict.kind == Kind::kCancelled || verdict.kind == Kind::kLimit;
     if (!is_of_the_buyer) return {Says::kOther, 0};
   }
   return {};

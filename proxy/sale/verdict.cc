@@ -18,6 +18,7 @@ size_t numbers_due(Verb verb, Kind kind) {
                  : 0;
     case Kind::kRepeated:
       return verb == Verb::kBuy ? 1 : 0;
+    case Kind::kCancelled:
     case Kind::kNotStarted:
     case Kind::kEnded:
     case Kind::kToConfirm:
@@ -57,7 +58,7 @@ std::optional<Verdict> parse_verdict(Verb verb, std::string_view line) {
 }  // namespace
 
 std::optional<Verdict::Kind> Verdict::kind_of(std::string_view letter) {
-  constexpr std::string_view kLetters = "?ARLSBECNDXFTVW";
+  constexpr std::string_view kLetters = "?ARKLSBECNDXFTVW";
   if (letter.size() != 1 || kLetters.find(letter.front()) == std::string_view::npos) return {};
   return static_cast<Kind>(letter.front());
 }

@@ -15,28 +15,30 @@ namespace sluice::proxy::sale {
 // A letter and its numbers.
 struct Verdict {
   enum class Kind : char {
-    kUnknown = '?',     // an operation that the script does not know
-    kAccepted = 'A',    // of a cancel: the quantity; of a close or reopen: its record's time in ms;
-                        // of a deletion: 1 if it was the last lane's
-    kRepeated = 'R',    // the same request was accepted before; of a purchase: its order
-    kLimit = 'L',       // bought so far, the last order
+    kUnknown = '?',    // an operation that the script does not know
+    kAccepted = 'A',   // of a cancel: the quantity; of a close or reopen: its record's time in ms;
+                       // of a deletion: 1 if it was the last lane's
+    kRepeated = 'R',   // the same request was accepted before; of a purchase: its order
+    kCancelled = 'K',  // of a purchase whose request was accepted before: its order
+    kLimit = 'L',      // bought so far, the last order
     kSoldOut = 'S',
     kNotStarted = 'B',  // starts, ms since 1970
     kEnded = 'E',       // ended, ms since 1970
     kClosed = 'C',
-    kNotFound = 'N',    // no such item, no such order
-    kAlready = 'D',     // cancelled already; of a creation: it is being deleted
-    kRefused = 'X',     // would leave the bounds; exists with other settings; closed for too long
-    kFound = 'F',       // an order: id, quantity; flag: placed
-    kDescribed = 'T',   // an item: stock, sold, limit, start, end; flag: open
-    kOnSale = 'V',      // not to be deleted
-    kToConfirm = 'W',   // its checksum: to be deleted if it still has that later
+    kNotFound = 'N',   // no such item, no such order
+    kAlready = 'D',    // cancelled already; of a creation: it is being deleted
+    kRefused = 'X',    // would leave the bounds; exists with other settings; closed for too long
+    kFound = 'F',      // an order: id, quantity; flag: placed
+    kDescribed = 'T',  // an item: stock, sold, limit, start, end; flag: open
+    kOnSale = 'V',     // not to be deleted
+    kToConfirm = 'W',  // its checksum: to be deleted if it still has that later
   };
   // Of a verdict's first letter; nullopt: no verdict begins with it.
   static std::optional<Kind> kind_of(std::string_view letter);
 
   Kind kind = Kind::kUnknown;
   bool flag = false;
+  bool is_dead = false;  // kFound: MySQL refuses the order
   std::array<int64_t, 5> numbers{};
   int64_t remaining = 0;  // of the item's stock, right after the operation
 

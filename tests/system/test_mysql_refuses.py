@@ -40,6 +40,38 @@ def test_a_refused_row_becomes_a_dead_letter_and_blocks_nothing(lab):
     assert database.one("SELECT COUNT(*) FROM sluice_dead_letter") == (0,)
 
 
+def test_a_dead_letter_is_never_called_database(lab):
+    """ORDER and a repeated BUY tell it for what it is, through every proxy, until it is a row."""
+    database = lab.database()
+    flusher = lab.flusher(database, start=False, orders__columns={"note": "note"},
+                          trigger__max_age="100ms")
+    assert lab.ctl("schema", "apply", "--config", flusher.config).returncode == 0
+    database.query("ALTER TABLE orders ADD COLUMN note VARCHAR(5)")
+    proxy = lab.proxy(lab.redis(), flusher__admin=f"http://127.0.0.1:{flusher.admin_port}")
+    flusher.start()
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
+        orders = {user: client("SECKILL.BUY", "phone", user, "REQ", "r", "FIELDS", "note", note)[1]
+                  for user, note in (("ann", "short"), ("bob", "far too long"))}
+
+        def told(user):
+            order = client("SECKILL.ORDER", "phone", user, orders[user])
+            return order[4:], client("SECKILL.BUY", "phone", user, "REQ", "r")[3]
+
+        def status(name):
+            words = client("SECKILL.STATUS")
+            return dict(zip(words[::2], words[1::2]))[name]
+
+        until(lambda: told("ann") == (["placed", "database"], "database"), 20, "ann's row")
+        until(lambda: told("bob")[0][0] == "deadletter", 20, "bob's letter")
+        assert told("bob") in [(["deadletter", word], word) for word in ("memory", "disk")]
+        assert status("dead_letters") == "1"
+        database.query("ALTER TABLE orders MODIFY note VARCHAR(50)")
+        assert flusher.post("/dlq/retry").status == 200
+        until(lambda: told("bob") == (["placed", "database"], "database"), 20, "bob's row")
+        assert status("dead_letters") == "0"
+
+
 def test_a_lock_held_by_somebody_else_is_waited_for(lab):
     """Another connection holds the hot items row: the flusher retries its transaction and brings
     every row exactly once when the lock goes."""

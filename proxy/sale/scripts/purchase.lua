@@ -209,23 +209,6 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
   end
 
-  local function buy(user, quantity, order, request)
-    local field = call('HGET', buyers_key, user)
-    if not field then return nil end
-    local buyer = read_buyer(field)
-    local earlier = earlier_order(buyer, user, request)
-    if earlier then return 'R ' .. earlier end
-    if item.shut then return item.shut end
-    if buyer.live + quantity > item.most then return 'L ' .. buyer.live .. ' ' .. buyer.last end
-    if item.sold + quantity > item.stock then return 'S' end
-    buyer.several, buyer.live, buyer.last = true, buyer.live + quantity, order
-    write_buyer(user, buyer)
-    add_field(user .. '/o/' .. order, quantity .. ',' .. request)
-    if request ~= '' then add_field(user .. '/r/' .. request, order) end
-    item.sold = item.sold + quantity
-    return 'A'
-  end
-
   -- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
   local function find_order(user, order)
     local field = call('HGET', buyers_key, user)
@@ -238,6 +221,26 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     if not value then return nil end
     local quantity, request, rest = string.match(value, '^(%d+),([^,]*)(.*)$')
     return buyer, other, tonumber(quantity), request, rest
+  end
+
+  local function buy(user, quantity, order, request)
+    local field = call('HGET', buyers_key, user)
+    if not field then return nil end
+    local buyer = read_buyer(field)
+    local earlier = earlier_order(buyer, user, request)
+    if earlier then
+      local _, _, _, _, rest = find_order(user, earlier)
+      return (rest == '' and 'R ' or 'K ') .. earlier
+    end
+    if item.shut then return item.shut end
+    if buyer.live + quantity > item.most then return 'L ' .. buyer.live .. ' ' .. buyer.last end
+    if item.sold + quantity > item.stock then return 'S' end
+    buyer.several, buyer.live, buyer.last = true, buyer.live + quantity, order
+    write_buyer(user, buyer)
+    add_field(user .. '/o/' .. order, quantity .. ',' .. request)
+    if request ~= '' then add_field(user .. '/r/' .. request, order) end
+    item.sold = item.sold + quantity
+    return 'A'
   end
 
   local function cancel(user, _, order, request)

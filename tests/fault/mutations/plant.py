@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 
-from .table import MUTATIONS, Gtest
+from .kinds import Gtest
+from .table import MUTATIONS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCRATCH = ROOT / "build-mutations"  # always the same path, so that ccache knows it the next time

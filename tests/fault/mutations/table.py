@@ -1,40 +1,8 @@
 """The bugs that the harness must catch, each of them one line. `old` must be in its file exactly
 once, else the run says so: a mutation moves along with the code that it breaks."""
 
-import dataclasses
-
-
-@dataclasses.dataclass(frozen=True)
-class Gtest:
-    """Tests of one GoogleTest program."""
-    program: str
-    filter: str
-
-    @property
-    def targets(self):
-        # test_flusher also starts and kills the program itself.
-        return (self.program, *(("sluice-flusher",) if self.program == "test_flusher" else ()))
-
-
-@dataclasses.dataclass(frozen=True)
-class Pytest:
-    """Tests of one file, against the built daemons."""
-    path: str
-    keyword: str
-
-    @property
-    def targets(self):
-        return ("sluice-proxy", "sluice-flusher", "sluice-ctl")
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutation:
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple
-
+from .identity import IDENTITY
+from .kinds import Gtest, Mutation, Pytest
 
 MUTATIONS = (
     # ---- the journal ---------------------------------------------------------------------------
@@ -243,6 +211,18 @@ MUTATIONS = (
         "std::optional<Failure>()",
         (Gtest("test_flusher", "DrainTest.*AtOnceMeet:DrainTest.CancelDrainedBefore*"),)),
     Mutation(
+        "a dead letter is called database", "proxy/flusher_link.cc",
+        "journal_.refused_orders(std::move(ids));", "",
+        (Pytest("tests/system/test_mysql_refuses.py", "never_called"),)),
+    Mutation(
+        "a REQ of a cancelled order is told OK", "proxy/sale/scripts/purchase.lua",
+        "(rest == '' and 'R ' or 'K ')", "'R '",
+        (Gtest("test_sale", "CallTest.CancelReturns*"),)),
+    Mutation(
+        "a server that lost transactions passes for a second flusher", "flusher/mysql_writer.cc",
+        "is_behind_ = true;", "conflict_ = \"another flusher\";",
+        (Gtest("test_flusher", "FaultTest.ServerThatLost*"),)),
+    Mutation(
         "what is refused to everybody becomes dead letters", "flusher/transaction.cc",
         "if (auto failure = judge(reason.code, alike)) return failure;", "",
         (Gtest("test_flusher", "RefusalTest.WhatIsRefused*"),)),
@@ -409,95 +389,5 @@ MUTATIONS = (
         "shelf: what goes back to the queue keeps its order ids", "proxy/sale/shelf.cc",
         "op.order_id = 0;", ";",
         (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
-    # ---- identity ------------------------------------------------------------------------------
-    Mutation(
-        "identity: fingerprints are not compared with MySQL's", "flusher/registration.cc",
-        "if ((*found)[static_cast<size_t>(at)] == row.fingerprint) continue;", "continue;",
-        (Gtest("test_flusher", "RegistrationTest.AFolderThatWas*:RegistrationTest.OfTwoClones*"),)),
-    Mutation(
-        "identity: one proxy.id may be two journals'", "flusher/registration.cc",
-        "if (row[0] != id) {", "if (false) {",
-        (Gtest("test_flusher", "RegistrationTest.ASecondJournal*"),)),
-    Mutation(
-        "identity: a cancel changes whoever's row has the number", "flusher/transaction.cc",
-        "(*row)[1] == order.item && (*row)[2] == order.user;", "true;",
-        (Gtest("test_flusher", "RegistrationTest.ACancelNever*"),)),
-    Mutation(
-        "identity: a second flusher takes the folder", "flusher/flush_loop.cc",
-        "if (lock_) return {};", "return {};",
-        (Gtest("test_flusher", "RegistrationTest.ASecondFlusher*"),)),
-    Mutation(
-        "identity: tables that cannot roll back are taken", "flusher/start_up.cc",
-        "if (rows.empty()) return {};", "return {};",
-        (Gtest("test_flusher", "RegistrationTest.ATable*"),)),
-    Mutation(
-        "identity: frames of another copy pass", "journal/examine.cc",
-        "if (header.fingerprint != result_.fingerprint) {", "if (false) {",
-        (Gtest("test_journal", "FingerprintTest.Segments*"),)),
-    Mutation(
-        "identity: a snapshot of another copy passes", "journal/snapshot.cc",
-        "if (header.fingerprint == snapshot.fingerprint) continue;", "continue;",
-        (Gtest("test_journal", "FingerprintTest.ASnapshot*"),)),
-    Mutation(
-        "identity: what a flusher refuses is sold on", "proxy/sale/coalescer.cc",
-        "if (writes(op.verb) && shared_.veto.stands()) {", "if (false) {",
-        (Pytest("tests/fault/test_histories.py", "rolled_back_sells"),)),
-    Mutation(
-        "identity: a folder older than its Redis is sold from", "proxy/sale/gate_answers.cc",
-        "if (!entry_of(shelf).ever_opened) {", "if (false) {",
-        (Gtest("test_sale", "RefusedSaleTest.AJournalThatIsOlder*"),)),
-    Mutation(
-        "identity: a lane leaves the gate before it is noted where it stood",
-        "proxy/sale/scripts/gate.lua",
-        "local is_noted = last_noted == tonumber(epoch) or not has(wait, lane)",
-        "local is_noted = true",
-        (Pytest("tests/fault/test_histories.py", "what_redis_lost"),)),
-    Mutation(
-        "identity: a clock out of its bounds is sold by", "proxy/sale/coalescer.cc",
-        "if (!shared_.clock.is_good(now_ms))", "if (false)",
-        (Pytest("tests/fault/test_clocks.py", "jumps"),)),
-    Mutation(
-        "identity: records of the future wait for their time", "flusher/trigger.cc",
-        "const bool is_old = now.oldest_in_future && options_.max_age_us != 0;",
-        "const bool is_old = false;",
-        (Pytest("tests/fault/test_clocks.py", "ahead_is_drained"),)),
-    Mutation(
-        "identity: a flusher of another copy is believed", "proxy/flusher_link.cc",
-        "last >= 0 && static_cast<uint64_t>(last) < written_before_", "false",
-        (Pytest("tests/fault/test_histories.py", "left_on_the_old_folder"),)),
-    Mutation(
-        "identity: a proxy is forgotten whose sales nobody else proves", "ctl/peers.cc",
-        "if (*held == 0) return {};", "return {};",
-        (Pytest("tests/system/test_ways_back.py", "retired_proxy"),)),
-    Mutation(
-        "identity: a shelf sells before the receipts of all are read", "proxy/sale/gate.cc",
-        "entry.is_due = shared_.unmet > 0;", "entry.is_due = false;",
-        (Pytest("tests/fault/test_clocks.py", "receipts_of_all"),)),
-    Mutation(
-        "identity: a journal put back with its Redis brings others to sell", "proxy/sale/gate.cc",
-        "(shared_.unproven || shared_.veto.stands())", "false",
-        (Pytest("tests/fault/test_histories.py", "nobody_sells_before"),)),
-    Mutation(
-        "identity: ids stay below those of another proxy's item", "proxy/sale/coalescer.cc",
-        "shared_.order_ids->raise_above(answer.born);", ";",
-        (Pytest("tests/fault/test_clocks.py", "above_that_of_its_item"),)),
-    Mutation(
-        "identity: a row of a restock alone passes for one of the creation", "ctl/evidence.cc",
-        "item->row_is_defined = row.state_ms != 0;", "item->row_is_defined = true;",
-        (Pytest("tests/system/test_ways_back_proof.py", "before_the_creation"),)),
-    Mutation(
-        "identity: an item that only MySQL has is made younger than its orders",
-        "ctl/new_journal.cc",
-        "for (const auto& [order_id, order] : item.orders) place = std::min(place,"
-        " place_of(order_id));",
-        "",
-        (Pytest("tests/system/test_ways_back_proof.py", "older_than_its_orders"),)),
-    Mutation(
-        "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
-        "    give_cancels_to_orders();\n", "",
-        (Pytest("tests/system/test_ways_back_proof.py", "cancel_in_the_folder"),)),
-    Mutation(
-        "identity: an item that only MySQL has is left behind", "ctl/evidence.cc",
-        "item->is_created = born == 0 || is_ours(born);", "item->is_created = born == 0;",
-        (Pytest("tests/system/test_ways_back_proof.py", "only_mysql_has_are"),)),
+    *IDENTITY,
 )

@@ -142,6 +142,7 @@ class Checker:
     # ---- what one user was told, in his order ------------------------------------------------
 
     def stories_of_users(self):
+        self.to_cancel = {line["order"] for line in self.told.lines if line["op"] == "CANCEL"}
         orders = {}     # (item, user) → {REQ: order}
         cancelled = {}  # (item, user, order) → the CANCEL line
         for line in self.told.lines:
@@ -150,6 +151,10 @@ class Checker:
                 continue
             if line["op"] == "BUY" and outcome(line) == "OK" and "req" in line:
                 orders.setdefault(key, {})[line["req"]] = line["reply"][1]
+            elif line["op"] == "BUY" and outcome(line) == "CANCELLED":
+                known = orders.get(key, {}).get(line.get("req"), line["reply"][1])
+                self.expect(line["reply"][1] == known and line["reply"][1] in self.to_cancel,
+                            "an order that nobody cancelled was told so", line)
             elif line["op"] == "BUY" and line.get("again"):
                 self.expect(line["reply"] is None, "an accepted REQ was refused later", line)
             elif line["op"] == "BUY":

@@ -339,6 +339,36 @@ TEST_F(FaultTest, DatabaseOfAnotherJournalIsRefused) {
   EXPECT_NE(end.message.find("the folder is an older copy"), std::string::npos) << end.message;
 }
 
+// As after a crash with innodb_flush_log_at_trx_commit = 0, or on a replica that lagged when it was
+// promoted: rows and checkpoints are those of a moment ago, the owner is still this flusher.
+TEST_F(FaultTest, ServerThatLostItsLastTransactionsGetsThemAgain) {
+  feed(1, 3000);
+  options.trigger.max_age_us = 1;
+  RunningFlusher flusher(options, false);
+  const auto all_in = [&] {
+    return database.ask("SELECT COUNT(*) FROM orders") == std::to_string(fed);
+  };
+  ASSERT_TRUE(eventually(all_in));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().backlog_records == 0; }));
+  const std::string drained = database.ask("SELECT MIN(position) FROM sluice_checkpoint");
+  const std::string sold = database.ask("SELECT GROUP_CONCAT(sold ORDER BY item_id) FROM items");
+  for (const char* table : {"orders", "items"})
+    database.run("CREATE TABLE kept_" + std::string(table) + " AS SELECT * FROM " + table);
+  feed(3001, 2000);
+  ASSERT_TRUE(eventually(all_in));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().backlog_records == 0; }));
+  for (const std::string table : {"orders", "items"}) {
+    database.run("DELETE FROM " + table);
+    database.run("INSERT INTO " + table + " SELECT * FROM kept_" + table);
+  }
+  set_position(std::stoull(drained));
+  feed(5001, 100);  // what comes next finds it
+  EXPECT_TRUE(eventually(all_in)) << database.ask("SELECT COUNT(*) FROM orders");
+  EXPECT_FALSE(flusher.ended());
+  EXPECT_EQ(flusher.stop().exit_code, 0);
+  expect_all_there();
+}
+
 TEST_F(FaultTest, CheckpointsSetBackDoubleNothing) {
   feed(1, 3000);
   ASSERT_EQ(drain_once().exit_code, 0);

@@ -30,7 +30,12 @@ class LanesTest : public testing::Test {
     return proxy;
   }
   static std::string buy(Proxy& proxy, const std::string& user, const std::string& item = "phone") {
-    return order_of(proxy.ask_patiently({"SECKILL.BUY", item, user, "REQ", "r"}));
+    return order_of(buy_again(proxy, user, item));
+  }
+  // The reply.
+  static std::string buy_again(Proxy& proxy, const std::string& user,
+                               const std::string& item = "phone") {
+    return proxy.ask_patiently({"SECKILL.BUY", item, user, "REQ", "r"});
   }
   static std::string remaining(Proxy& proxy, const std::string& item = "phone") {
     const std::string reply = proxy.ask_patiently({"SECKILL.STOCK", item});

@@ -200,8 +200,9 @@ TEST_F(CallTest, CancelReturnsStockOnceAndRemembersItsRequest) {
             "A 2 1|D");
   EXPECT_EQ(apply({op(Verb::kCancel, "b", 0, "", 11), op(Verb::kCancel, "a", 0, "", 99)}), "N|N");
   EXPECT_EQ(item().sold, 0u);
-  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r2", 13)}), "R 2 12")
-      << "a cancelled order's REQ is still its own";
+  EXPECT_EQ(apply({op(Verb::kBuy, "a", 1, "r2", 13), op(Verb::kBuy, "a", 1, "r1", 14)}),
+            "K 12|K 11")
+      << "a cancelled order's REQ is still its own, and nobody holds it";
 }
 
 TEST_F(CallTest, QueryFindsOnlyTheUsersOwnOrder) {

@@ -362,6 +362,7 @@ std::string shape(std::string reply, bool pipelined) {
     reply.replace(reply.find("$" + std::to_string(order.size())), order.size() + 5, "(order)");
   }
   if (reply.starts_with("*3\r\n$5\r\nLIMIT")) reply.resize(20);
+  if (reply.starts_with("*2\r\n$9\r\nCANCELLED")) reply.resize(17);
   if (pipelined && reply.find("SOLDOUT") != std::string::npos) reply = "SOLDOUT";
   return reply;
 }
