@@ -19,6 +19,8 @@ namespace sluice::flusher {
 struct CheckpointKey {
   uint64_t journal_id = 0;
   uint64_t owner = 0;
+  uint32_t proxy_id =
+      0;  // of the journal: orders with it are in this journal, before their cancels
 };
 
 struct CheckpointRow {

@@ -26,7 +26,8 @@ std::string where(std::span<const Cancellation> cancels) {
 }  // namespace
 
 std::optional<Failure> keep_early_cancels(Connection& connection,
-                                          const std::vector<Cancellation>& missing) {
+                                          const std::vector<Cancellation>& missing,
+                                          uint32_t own_proxy, std::vector<Cancellation>& gone) {
   if (missing.empty()) return std::nullopt;
   std::vector<sql::Row> rows;
   if (auto failure = connection.query("SELECT order_id, item_id, user_id FROM sluice_dead_letter" +
@@ -41,6 +42,10 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
   for (const Cancellation& cancel : missing) {
     const journal::Record& order = *cancel.order;
     if (dead.contains(Order(order.order_id, order.item, order.user))) continue;
+    if (journal::proxy_of_id(order.order_id) == own_proxy) {
+      gone.push_back(cancel);
+      continue;
+    }
     std::string row = orders_of({&cancel, 1});
     row.back() = ',';  // its closing bracket
     orders::append_datetime(row, cancel.time_ms);

@@ -152,6 +152,7 @@ Status FlushLoop::prepare() {
   if (!extent) return extent.error();
   extent_ = *extent;
   key_.journal_id = extent_.journal_id;
+  key_.proxy_id = extent_.proxy_id;
   auto positions =
       load_positions(control_, key_, options_.batch.writers, {options_.journal_dir, fs_, extent_});
   if (!positions) return positions.error();

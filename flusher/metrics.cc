@@ -4,6 +4,8 @@ namespace sluice::flusher {
 
 FlushMetrics::FlushMetrics(base::Registry& registry)
     : rows(registry.counter("sluice_flush_rows_total", "Orders inserted into MySQL.")),
+      gone(registry.counter("sluice_flush_cancelled_without_row_total",
+                            "Cancels of orders whose rows somebody has taken out of MySQL.")),
       seconds(registry.histogram("sluice_flush_seconds",
                                  "Duration of a committed transaction, from its first statement.",
                                  1e-6)) {

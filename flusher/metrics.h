@@ -14,6 +14,7 @@ struct FlushMetrics {
   base::Counter& retry(sql::FailureKind kind) { return *retries[static_cast<size_t>(kind)]; }
 
   base::Counter& rows;
+  base::Counter& gone;
   base::Histogram& seconds;
   std::array<base::Counter*, static_cast<size_t>(sql::FailureKind::kOther) + 1> retries{};
 };

@@ -215,6 +215,7 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
   if (transaction.rows_inserted() > 0) caution_.refused_before.clear();
   caution_.refused_before.merge(transaction.refused());
   report_commit(part, transaction.rows_inserted(), transaction.dead_letters());
+  report_gone(transaction.gone());
   return meet(part);
 }
 
@@ -344,6 +345,15 @@ void MysqlWriter::report_commit(const Part& part, uint64_t rows, uint64_t dead) 
     spdlog::warn("writer {}: MySQL refused {} orders before sequence {}; see sluice_dead_letter",
                  index_, dead, part.end);
   }
+}
+
+void MysqlWriter::report_gone(const std::vector<uint64_t>& order_ids) {
+  if (order_ids.empty()) return;
+  context_.metrics.gone.add(order_ids.size());
+  spdlog::warn(
+      "writer {}: {} orders were cancelled whose rows somebody has deleted or archived, the first "
+      "is {}; items.sold counts them no more: see sluice-ctl reconcile",
+      index_, order_ids.size(), order_ids.front());
 }
 
 void MysqlWriter::wait_us(int64_t us) {

@@ -271,7 +271,15 @@ std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> ca
       (*row)[4] = "0";
     }
   }
-  if (auto failure = keep_early_cancels(connection_, missing)) return failure;
+  std::vector<Cancellation> gone;
+  if (auto failure = keep_early_cancels(connection_, missing, key_.proxy_id, gone)) return failure;
+  // Somebody has deleted or archived the row; what it counted for comes back all the same.
+  for (const Cancellation& cancel : gone) {
+    ItemChange& item = changes_.item(cancel.order->item);
+    item.sold -= cancel.order->quantity;
+    item.updated_ms = std::max(item.updated_ms, cancel.time_ms);
+    gone_.push_back(cancel.order_id());
+  }
   if (done.empty()) return std::nullopt;
   return connection_.exec(orders_.cancel(times_of(done), ids_of(done)));
 }

@@ -57,6 +57,8 @@ class Transaction {
   bool began() const { return began_; }
   uint64_t rows_inserted() const { return inserted_; }
   uint64_t dead_letters() const { return dead_; }
+  // Orders that were cancelled, and whose rows somebody has taken out of the table.
+  const std::vector<uint64_t>& gone() const { return gone_; }
   // Buyers of orders that were refused, whatever with.
   std::set<std::string> refused() const;
 
@@ -98,6 +100,7 @@ class Transaction {
   bool began_ = false;
   uint64_t inserted_ = 0;
   uint64_t dead_ = 0;
+  std::vector<uint64_t> gone_;
 };
 
 }  // namespace sluice::flusher

@@ -184,11 +184,14 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
           options.database.empty() ? nullptr : options.database.c_str(), options.port,
           local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
     Failure failure = failed();
+    const bool may_want_tls = failure.code == 1045 || failure.code == 3159;
+    if (may_want_tls && !options.tls && !local)
+      failure.message += " (an account that REQUIREs SSL says so, too: then set mysql.tls)";
     if (failure.code == CR_SSL_CONNECTION_ERROR) {
       failure.message += " (its certificate must be valid for " + options.host + ", and from " +
                          (options.tls_ca_file.empty() ? "an authority that the system trusts"
                                                       : options.tls_ca_file) +
-                         ")";
+                         "; those that MySQL makes for itself name no host: give it one that does)";
     }
     return fail(std::move(failure));
   }

@@ -29,7 +29,7 @@ class JournalFeeder {
     options.dir = dir;
     static uint32_t journals = 0;  // each is another proxy's
     const bool is_new = !recovered || recovered->journal_id == 0;
-    options.proxy_id = is_new ? journals++ % 1024 : recovered->proxy_id;
+    options.proxy_id = proxy_id_ = is_new ? journals++ % 1024 : recovered->proxy_id;
     static uint64_t starts = 0;
     options.incarnation = ++starts;
     options.segment_bytes = segment_bytes;
@@ -43,6 +43,7 @@ class JournalFeeder {
   }
 
   uint64_t journal_id() const { return commit_->journal_id(); }
+  uint32_t proxy_id() const { return proxy_id_; }
 
   // The time of the records that follow.
   int64_t time_ms = base::wall_ms();
@@ -126,6 +127,7 @@ class JournalFeeder {
   }
 
   base::Registry metrics_;
+  uint32_t proxy_id_ = 0;
   std::unique_ptr<journal::GroupCommit> commit_;
   std::string pending_;
   uint32_t count_ = 0;

@@ -143,6 +143,26 @@ TEST_F(RefusalTest, BeyondSoManyDeadLettersItWaits) {
             "100");
 }
 
+TEST_F(RefusalTest, ACancelOfARowThatWasArchivedIsCountedAndNamed) {
+  feed(10);
+  ASSERT_EQ(drain_once().exit_code, 0);
+  const uint64_t own = uint64_t{journal().proxy_id()} << 12;
+  journal().buy("item", "ann", spread_id(11) | own, 2);
+  journal().buy("item", "bob", spread_id(12) | own, 3);
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  database.run("DELETE FROM orders WHERE user_id = 'ann'");
+  journal().cancel("item", "ann", spread_id(11) | own, 2);
+  journal().cancel("item", "bob", spread_id(12) | own, 3);
+  journal().commit();
+  RunningFlusher flusher(options, true);
+  EXPECT_EQ(flusher.wait().exit_code, 0);
+  EXPECT_EQ(database.ask("SELECT sold FROM items"), "10");
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_early_cancel"), "0");
+  EXPECT_NE(flusher.registry.render().find("sluice_flush_cancelled_without_row_total 1"),
+            std::string::npos);
+}
+
 TEST_F(RefusalTest, AStuckWriterIsSeenAndItsOldestRecordHasTheAge) {
   refuse("bad%", "DO SLEEP(30)");
   options.batch.writers = 2;
