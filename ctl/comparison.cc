@@ -76,13 +76,13 @@ Status Comparer::read_sides(const ItemFilter& filter) {
   auto checkpoints = mysql_.checkpoints();
   if (!checkpoints) return checkpoints.error();
   checkpoints_ = std::move(*checkpoints);
-  auto mysql_items = mysql_.items(filter);
-  if (!mysql_items) return mysql_items.error();
-  mysql_items_ = std::move(*mysql_items);
-
+  // At once: what is drained and old enough is deleted from the journals.
   auto totals = JournalTotals::open(sources_.journals, checkpoints_, filter);
   if (!totals) return totals.error();
   totals_ = std::move(*totals);
+  auto mysql_items = mysql_.items(filter);
+  if (!mysql_items) return mysql_items.error();
+  mysql_items_ = std::move(*mysql_items);
   SLUICE_TRY(totals_->read());
   find_journals_not_given();
   SLUICE_TRY(open_redis());

@@ -151,6 +151,9 @@ class Checker:
                 continue
             if line["op"] == "BUY" and outcome(line) == "OK" and "req" in line:
                 orders.setdefault(key, {})[line["req"]] = line["reply"][1]
+                gone = cancelled.get((*key, line["reply"][1]))
+                self.expect(not gone or gone["done"] > line["sent"],
+                            "a REQ of a cancelled order was told OK", (line, gone))
             elif line["op"] == "BUY" and outcome(line) == "CANCELLED":
                 known = orders.get(key, {}).get(line.get("req"), line["reply"][1])
                 self.expect(line["reply"][1] == known and line["reply"][1] in self.to_cancel,

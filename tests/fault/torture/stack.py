@@ -110,7 +110,7 @@ class Stack:
     def _add_proxy(self, number, fsync):
         journal = self.folder / f"journal-{number}"
         flusher = Flusher(self.folder / f"flusher-{number}", f"flusher-{number}", self.database,
-                          journal, {"journal.retain": "5s", "batch.rows": 100,
+                          journal, {"journal.retain": "15s", "batch.rows": 100,
                                     "trigger.max_age": "200ms"})
         name = f"proxy-{number}"
         proxy = Proxy(self.folder / name, name, self.front.port, journal, {
@@ -118,7 +118,7 @@ class Stack:
             "journal.fsync": fsync,
             "journal.segment_bytes": "1MiB",
             "journal.max_bytes": "256MiB",
-            "journal.retain": "5s",
+            "journal.retain": "15s",
             "limits.redis_timeout": "1s",
             "flusher.admin": f"http://127.0.0.1:{flusher.admin_port}"})
         self.proxies.append(self._keep(proxy))
