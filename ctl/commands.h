@@ -14,6 +14,7 @@ namespace sluice::ctl {
 
 inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
 
+int dlq_command(std::span<const std::string> args);        // dlq.cc: list | show | retry | drop
 int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump | adopt …
 int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...
 int reconcile_command(std::span<const std::string> args);  // reconcile.cc

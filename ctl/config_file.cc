@@ -144,6 +144,8 @@ const std::vector<ConfigKey>& flusher_keys() {
   static const std::vector<ConfigKey> keys = [] {
     std::vector<ConfigKey> all = sql::connection_keys();
     all.push_back(string_key("journal.dir", "/var/lib/sluice/journal"));
+    all.push_back(string_key("admin.address", "127.0.0.1:9480"));
+    all.push_back(string_key("admin.token_file", ""));
     all.push_back(string_key("orders.table", "orders"));
     all.push_back({"orders.columns", ConfigType::kMap, "", 0, INT64_MAX, {}, false, {}});
     return all;

@@ -19,6 +19,7 @@ constexpr std::array kCommands{
     Command{"journal", "verify or dump a journal folder", journal_command},
     Command{"peers", "list the proxies on one Redis, or give one up for good", peers_command},
     Command{"schema", "print or apply the tables that the flusher needs", schema_command},
+    Command{"dlq", "list, show, retry or drop the orders that MySQL refused", dlq_command},
     Command{"reconcile", "compare Redis, the journals and MySQL; repair what the journal proves",
             reconcile_command},
 };

@@ -29,7 +29,7 @@ ALLOWED = {
     "proxy": {"base", "net", "resp", "shelves", "journal", "http", "proxy/upstream", "proxy/sale",
               "proxy/front"},
     "flusher": {"base", "journal", "sql", "orders", "http"},
-    "ctl": {"base", "net", "shelves", "journal", "sql", "orders", "resp"},
+    "ctl": {"base", "net", "shelves", "journal", "sql", "orders", "resp", "http"},
     "bench": {"base", "shelves", "journal", "sql", "resp"},
     # It takes each part as the part's own caller does, so it may include all of them.
     "bench/micro": {"base", "bench", "shelves", "journal", "orders", "resp", "proxy/sale",

@@ -72,6 +72,42 @@ def test_a_dead_letter_is_never_called_database(lab):
         assert status("dead_letters") == "0"
 
 
+def test_dead_letters_are_listed_shown_retried_and_dropped(lab):
+    """By sluice-ctl dlq: what goes is kept in a file, nothing goes unasked."""
+    _, database, proxy, flusher = lab.stack(flusher={"trigger__max_age": "100ms"})
+    database.query("ALTER TABLE orders ADD CONSTRAINT no_such CHECK (user_id NOT LIKE 'bad%%')")
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 100) == "OK"
+        for n in range(20):
+            assert client("SECKILL.BUY", "phone", f"u{n}")[0] == "OK"
+        bad = [client("SECKILL.BUY", "phone", f"bad{n}", "REQ", "r")[1] for n in range(3)]
+    until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter")[0] == 3, 20, "3 letters")
+
+    def dlq(*words, code=0, **kwargs):
+        done = lab.ctl("dlq", *words, "--config", flusher.config, **kwargs)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    listed = dlq("list")
+    assert all(order in listed for order in bad) and "no_such" in listed
+    assert bad[2] not in dlq("list", "--limit", 2) and "more" in dlq("list", "--limit", 2)
+    shown = dlq("show", bad[1])
+    assert '"request":"r"' in shown.replace(" ", "") and "bad1" in shown and bad[0] not in shown
+    assert "no order id" in dlq("show", "x", code=2)
+    assert "none of these" in dlq("show", 1, code=1)
+    assert '"inserted":0' in dlq("retry")
+    kept = lab.folder / "kept.jsonl"
+    assert "nothing was dropped" in dlq("drop", bad[0], "--keep", kept, code=1)
+    assert "order ids, or --all" in dlq("drop", code=2)
+    assert not kept.exists()
+    dlq("drop", bad[0], "--yes", "--keep", kept)
+    assert json.loads(kept.read_text())["record"]["user"] == "bad0"
+    database.query("ALTER TABLE orders DROP CONSTRAINT no_such")
+    assert '"inserted":2' in dlq("retry")
+    assert "no dead letters" in dlq("list")
+    assert database.one("SELECT COUNT(*) FROM orders")[0] == 22
+
+
 def test_a_lock_held_by_somebody_else_is_waited_for(lab):
     """Another connection holds the hot items row: the flusher retries its transaction and brings
     every row exactly once when the lock goes."""

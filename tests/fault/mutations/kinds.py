@@ -23,7 +23,7 @@ class Pytest:
 
     @property
     def targets(self):
-        return ("sluice-proxy", "sluice-flusher", "sluice-ctl")
+        return ("sluice-proxy", "sluice-flusher", "sluice-ctl", "sluice_clock_shim")
 
 
 @dataclasses.dataclass(frozen=True)
