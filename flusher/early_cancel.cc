@@ -27,7 +27,8 @@ std::string where(std::span<const Cancellation> cancels) {
 
 std::optional<Failure> keep_early_cancels(Connection& connection,
                                           const std::vector<Cancellation>& missing,
-                                          uint32_t own_proxy, std::vector<Cancellation>& gone) {
+                                          const std::set<uint64_t>& own,
+                                          std::vector<Cancellation>& gone) {
   if (missing.empty()) return std::nullopt;
   std::vector<sql::Row> rows;
   if (auto failure = connection.query("SELECT order_id, item_id, user_id FROM sluice_dead_letter" +
@@ -42,7 +43,7 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
   for (const Cancellation& cancel : missing) {
     const journal::Record& order = *cancel.order;
     if (dead.contains(Order(order.order_id, order.item, order.user))) continue;
-    if (journal::proxy_of_id(order.order_id) == own_proxy) {
+    if (own.contains(order.order_id)) {
       gone.push_back(cancel);
       continue;
     }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,13 @@ namespace sluice::flusher {
 // sees both then. So nothing hangs on locks between the two, which READ COMMITTED does not keep,
 // nor the nodes of a cluster.
 
-// In the open transaction: keeps those of the cancels whose order is no dead letter either. One of
-// `own_proxy` never overtakes its order: somebody has taken that row out of the table; those are
-// left to the caller, in `gone`.
+// In the open transaction: keeps those of the cancels whose order is no dead letter either. Of
+// `own`, order ids of this journal which no row has, a cancel never overtakes its order: somebody
+// has taken the row out of the table; those are left to the caller, in `gone`.
 std::optional<sql::Failure> keep_early_cancels(sql::Connection& connection,
                                                const std::vector<Cancellation>& missing,
-                                               uint32_t own_proxy, std::vector<Cancellation>& gone);
+                                               const std::set<uint64_t>& own,
+                                               std::vector<Cancellation>& gone);
 
 // Order ids, both ends included.
 struct OrderRange {

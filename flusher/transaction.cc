@@ -255,14 +255,17 @@ std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> ca
     return failure;
   }
   std::vector<Cancellation> missing, done;
+  std::set<uint64_t> own;  // of this journal, and no row has the number
   auto row = found.begin();
   for (const Cancellation& cancel : cancels) {
     const journal::Record& order = *cancel.order;
     while (row != found.end() && std::stoull(*(*row)[0]) < order.order_id) ++row;
-    const bool is_there = row != found.end() && std::stoull(*(*row)[0]) == order.order_id &&
-                          (*row)[1] == order.item && (*row)[2] == order.user;
+    const bool has_number = row != found.end() && std::stoull(*(*row)[0]) == order.order_id;
+    const bool is_there = has_number && (*row)[1] == order.item && (*row)[2] == order.user;
     if (!is_there) {
       missing.push_back(cancel);
+      if (!has_number && journal::proxy_of_id(order.order_id) == key_.proxy_id)
+        own.insert(order.order_id);
     } else if ((*row)[4] == "1") {
       done.push_back(cancel);
       ItemChange& item = changes_.item(order.item);
@@ -272,7 +275,7 @@ std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> ca
     }
   }
   std::vector<Cancellation> gone;
-  if (auto failure = keep_early_cancels(connection_, missing, key_.proxy_id, gone)) return failure;
+  if (auto failure = keep_early_cancels(connection_, missing, own, gone)) return failure;
   // Somebody has deleted or archived the row; what it counted for comes back all the same.
   for (const Cancellation& cancel : gone) {
     ItemChange& item = changes_.item(cancel.order->item);
