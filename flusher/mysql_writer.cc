@@ -170,6 +170,7 @@ MysqlWriter::Attempt MysqlWriter::write(const Part& part) {
   caution_ = {.refused_before = std::move(caution_.refused_before)};
   while (!stopping()) {
     const Attempt result = attempt(part);
+    if (result == Attempt::kCommitted) report_no_failure();
     if (result != Attempt::kAgain) return result;
     wait_us(delay_us_);
   }
@@ -302,6 +303,13 @@ void MysqlWriter::report_failure(const Failure& failure) {
   });
 }
 
+void MysqlWriter::report_no_failure() {
+  context_.status.update([&](StatusSnapshot& status) {
+    status.mysql_connected = true;
+    status.writer_errors.erase(index_);
+  });
+}
+
 MysqlWriter::Attempt MysqlWriter::find_conflict() {
   std::optional<CheckpointRow> row;
   if (const auto failure = read_checkpoint_settled(connection_, context_.key, index_, row)) {
@@ -338,8 +346,6 @@ void MysqlWriter::report_commit(const Part& part, uint64_t rows, uint64_t dead) 
     status.dead_letter_rows += dead;
     if (dead > 0) ++status.dead_letters_version;
     status.last_commit_ms = now_ms;
-    status.mysql_connected = true;
-    status.writer_errors.erase(index_);
   });
   if (dead > 0) {
     spdlog::warn("writer {}: MySQL refused {} orders before sequence {}; see sluice_dead_letter",

@@ -89,6 +89,7 @@ class MysqlWriter {
   void report_commit(const Part& part, uint64_t rows, uint64_t dead);
   void report_gone(const std::vector<uint64_t>& order_ids);
   void report_failure(const sql::Failure& failure);
+  void report_no_failure();
   void wait_us(int64_t us);
   bool stopping() const;
 

@@ -163,6 +163,30 @@ TEST_F(RefusalTest, ACancelOfARowThatWasArchivedIsCountedAndNamed) {
             std::string::npos);
 }
 
+// Held up behind its commit, where an order meets its cancel.
+TEST_F(RefusalTest, WhatPassesLeavesNoErrorBehind) {
+  make_tables();
+  const uint64_t order_id = spread_id(1) | 5 << 12;  // another proxy's
+  database.run("INSERT INTO sluice_early_cancel VALUES (" + std::to_string(order_id) +
+               ", 'item', 'ann', NOW(3))");
+  sql::Connection other;
+  ASSERT_FALSE(other.connect(options.mysql));
+  std::vector<sql::Row> rows;
+  options.trigger.max_age_us = 1;
+  journal().create("item", 10);
+  journal().commit();
+  RunningFlusher flusher(options, false);
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().position > 1; }));
+  ASSERT_FALSE(other.query("SELECT * FROM sluice_early_cancel FOR UPDATE", rows));
+  journal().buy("item", "ann", order_id);
+  journal().commit();
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));
+  other.rollback();
+  EXPECT_TRUE(eventually([&] { return flusher.status.read().trouble().empty(); }));
+  EXPECT_TRUE(eventually([&] { return flusher.status.read().state == State::kHolding; }));
+  EXPECT_EQ(database.ask("SELECT status FROM orders"), "cancelled");
+}
+
 TEST_F(RefusalTest, AStuckWriterIsSeenAndItsOldestRecordHasTheAge) {
   refuse("bad%", "DO SLEEP(30)");
   options.batch.writers = 2;
