@@ -99,7 +99,10 @@ http::Response retry_dead_letters(const AdminContext& context) {
     uint64_t left = 0;
     failure = count_dead_letters(connection, left);
     if (!failure) {
-      context.status.update([&](StatusSnapshot& status) { status.dead_letter_rows = left; });
+      context.status.update([&](StatusSnapshot& status) {
+        status.dead_letter_rows = left;
+        ++status.dead_letters_version;
+      });
     }
   }
   json::object body{{"tried", report.tried}, {"inserted", report.inserted}};

@@ -164,6 +164,7 @@ void FlusherLink::poll() {
     backlog_.store(-1);
     const std::lock_guard lock(mutex_);
     state_ = "unreachable";
+    trouble_.clear();
   }
   written_before_ = written;
 }
@@ -189,12 +190,13 @@ void FlusherLink::take_status(const boost::json::object& status) {
     is_told_ = true;
   }
   const auto* mysql = status.if_contains("mysql");
-  if (mysql != nullptr && mysql->is_object() && !text(mysql->get_object(), "error").empty()) {
-    is_told_ = true;  // it has no MySQL to ask
-  }
+  std::string trouble;
+  if (mysql != nullptr && mysql->is_object()) trouble = text(mysql->get_object(), "error");
+  is_told_ |= !trouble.empty();  // it has no MySQL to ask
   backlog_.store(backlog);
   const std::lock_guard lock(mutex_);
   state_ = state;
+  trouble_ = std::move(trouble);
 }
 
 // Known before more is taken for drained.
@@ -250,7 +252,10 @@ void FlusherLink::flush(int64_t wait_ms, uint64_t upto, Drained done, Urgency ur
       return done(int64_t{0});
     }
     const int64_t left = object == nullptr ? -1 : std::max<int64_t>(number(*object, "backlog"), 1);
-    if (wait_ms <= slice_ms) return done(left);
+    if (wait_ms <= slice_ms) {
+      poll();  // for what is in the way
+      return done(left);
+    }
     flush(wait_ms - slice_ms, upto, done, Urgency::kContinued);
   };
   enqueue(job, urgency);
@@ -270,6 +275,11 @@ void FlusherLink::post(std::string path, Done done) {
 void FlusherLink::pause(Done done) { post("/pause", std::move(done)); }
 
 void FlusherLink::resume(Done done) { post("/resume", std::move(done)); }
+
+std::string FlusherLink::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
 
 std::string FlusherLink::state() const {
   const std::lock_guard lock(mutex_);

@@ -58,6 +58,7 @@ class FlusherLink final : public sale::FlusherPort {
   void resume(Done done) override;
   std::string state() const override;
   int64_t backlog_records() const override { return backlog_.load(); }
+  std::string trouble() const override;
 
  private:
   // Asks the flusher, or, if it was not accepted, says so.
@@ -87,6 +88,7 @@ class FlusherLink final : public sale::FlusherPort {
   std::condition_variable wake_;
   std::deque<Job> jobs_;                    // guarded by mutex_; bounded
   std::string state_ = "unknown";           // guarded by mutex_
+  std::string trouble_;                     // guarded by mutex_
   bool stopping_ = false;                   // guarded by mutex_
   std::thread thread_;
 };

@@ -41,7 +41,8 @@ constexpr std::array kSpecs{
     CommandSpec{"seckill.delete", Kind::kDelete, 2, 2, true, "item",
                 "Deletes an item that is over, once MySQL has all of it."},
     CommandSpec{"seckill.flush", Kind::kFlush, 1, 3, true, "[WAIT ms]",
-                "Drains the journal into MySQL now."},
+                "Drains the journal into MySQL now. With WAIT: OK once all are rows, else "
+                "[\"DEADLETTERS\", n], [\"BLOCKED\", reason] or [\"TIMEOUT\", records left]."},
     CommandSpec{"seckill.pause", Kind::kPause, 2, 2, true, "INTAKE|FLUSH",
                 "Refuses purchases, or holds the drain."},
     CommandSpec{"seckill.resume", Kind::kResume, 2, 2, true, "INTAKE|FLUSH", "Ends PAUSE."},

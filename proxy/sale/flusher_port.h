@@ -22,6 +22,8 @@ class FlusherPort {
   // One line for STATUS: "draining", "holding", …, or why it is not known. Any thread.
   virtual std::string state() const = 0;
   virtual int64_t backlog_records() const = 0;  // -1: not known
+  // What keeps it from draining, in MySQL's words; "": nothing that it told. Any thread.
+  virtual std::string trouble() const = 0;
 };
 
 }  // namespace sluice::proxy::sale

@@ -178,17 +178,28 @@ void OperatorVerbs::flush(std::span<const std::string_view> args, size_t thread,
   }
   const bool waits = args.size() > 1;
   flusher_.flush(wait_ms, [this, thread, sink, token, waits](const Result<int64_t>& left) {
-    std::string reply = ok_reply();
-    if (!left) {
-      reply = error_reply("ERR", left.error().message());
-    } else if (waits && *left > 0) {
-      reply.clear();
-      resp::append_array_header(reply, 2);
-      resp::append_bulk(reply, "TIMEOUT");
-      resp::append_integer(reply, *left);
-    }
+    const std::string reply = !left   ? error_reply("ERR", left.error().message())
+                              : waits ? waited_reply(*left)
+                                      : ok_reply();
     inboxes_[thread]->push([sink, token, reply] { sink->deliver(token, reply); });
   });
+}
+
+// OK only if all of it are rows.
+std::string OperatorVerbs::waited_reply(int64_t left) const {
+  const auto dead = static_cast<int64_t>(shared_.dead_letters.count());
+  const std::string trouble = left > 0 ? flusher_.trouble() : "";
+  if (left == 0 && dead == 0) return ok_reply();
+  std::string reply;
+  resp::append_array_header(reply, 2);
+  if (!trouble.empty()) {
+    resp::append_bulk(reply, "BLOCKED");
+    resp::append_bulk(reply, trouble);
+  } else {
+    resp::append_bulk(reply, left > 0 ? "TIMEOUT" : "DEADLETTERS");
+    resp::append_integer(reply, left > 0 ? left : dead);
+  }
+  return reply;
 }
 
 std::string OperatorVerbs::slow_log(std::span<const std::string_view> args) {

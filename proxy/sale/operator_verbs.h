@@ -48,6 +48,7 @@ class OperatorVerbs {
   void list_on(const std::shared_ptr<Listing>& listing, size_t thread);
   void flush(std::span<const std::string_view> args, size_t thread, std::shared_ptr<ReplySink> sink,
              uint64_t token);
+  std::string waited_reply(int64_t left) const;
   std::string slow_log(std::span<const std::string_view> args);
   void pause_or_resume(bool pause, std::string_view what, size_t thread,
                        std::shared_ptr<ReplySink> sink, uint64_t token);

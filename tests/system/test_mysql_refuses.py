@@ -66,10 +66,18 @@ def test_a_dead_letter_is_never_called_database(lab):
         until(lambda: told("bob")[0][0] == "deadletter", 20, "bob's letter")
         assert told("bob") in [(["deadletter", word], word) for word in ("memory", "disk")]
         assert status("dead_letters") == "1"
+        assert client("SECKILL.FLUSH", "WAIT", 10_000) == ["DEADLETTERS", 1]
         database.query("ALTER TABLE orders MODIFY note VARCHAR(50)")
         assert flusher.post("/dlq/retry").status == 200
         until(lambda: told("bob") == (["placed", "database"], "database"), 20, "bob's row")
         assert status("dead_letters") == "0"
+        assert client("SECKILL.FLUSH", "WAIT", 10_000) == "OK"
+        database.query("RENAME TABLE orders TO elsewhere")
+        assert client("SECKILL.BUY", "phone", "cid")[0] == "OK"
+        word, why = client("SECKILL.FLUSH", "WAIT", 1500)
+        assert word == "BLOCKED" and "1146" in why, why
+        database.query("RENAME TABLE elsewhere TO orders")
+        assert client("SECKILL.FLUSH", "WAIT", 20_000) == "OK"
 
 
 def test_dead_letters_are_listed_shown_retried_and_dropped(lab):

@@ -80,6 +80,7 @@ class NoFlusher final : public FlusherPort {
   void resume(Done done) override { done({}); }
   std::string state() const override { return "none"; }
   int64_t backlog_records() const override { return -1; }
+  std::string trouble() const override { return ""; }
 };
 
 // One proxy without its front, on a folder and a Redis; destroyed and made anew like a process.
