@@ -141,7 +141,8 @@ void Gate::identify() {
 
 // Another proxy may begin one at any time, and then wait for all that it knows.
 void Gate::look_for_a_sale(int64_t now_us) {
-  if (!dormant_ || shelves_.size() == 0 || now_us - looked_us_ < kLookEveryUs) return;
+  if (!dormant_ || !redis_.connected() || shelves_.size() == 0) return;
+  if (now_us - looked_us_ < kLookEveryUs) return;
   looked_us_ = now_us;
   redis_.call({"EXISTS", (*shelves_.begin())->key}, [this](const Result<Reply>& reply) {
     if (reply && !reply->is_error() && reply->integer() != 0 && dormant_) wake_all();
