@@ -42,7 +42,7 @@ std::vector<ConfigKey> mysql_and_orders_keys() {
       {"mysql.timeout",
        ConfigType::kDuration,
        "60s",
-       2 * kSecondUs,
+       kSecondUs,
        3600 * kSecondUs,
        {},
        false,

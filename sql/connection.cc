@@ -106,6 +106,10 @@ MYSQL_BIND bind_of(const BulkRows::Column& column) {
   return bind;
 }
 
+unsigned lock_wait_of(const ConnectOptions& options) {
+  return std::clamp(options.timeout_s / 2, 1u, std::max(options.lock_wait_s, 1u));
+}
+
 Failure not_connected() {
   return {FailureKind::kConnectionLost, CR_SERVER_GONE_ERROR, "not connected"};
 }
@@ -160,7 +164,8 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
     return Failure{FailureKind::kOther, 0, "Connector/C cannot be initialised: out of memory"};
   }
   const unsigned connect_s = options.connect_timeout_s;
-  const unsigned timeout_s = options.timeout_s;
+  // A lock that is waited for is told by the server before the client gives up.
+  const unsigned timeout_s = std::max(options.timeout_s, lock_wait_of(options) + 1);
   my_bool off = 0;
   mysql_options(handle_, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
   mysql_options(handle_, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
@@ -206,10 +211,9 @@ std::optional<Failure> Connection::connect(const ConnectOptions& options) {
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
   takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
-  // A lock that is waited for is told by the server before the client gives up.
-  const unsigned lock_wait_s = std::clamp(options.timeout_s / 2, 1u, options.lock_wait_s);
-  if (auto failure = set_up_session(*this, {is_mariadb(mysql_get_server_info(handle_)),
-                                            mysql_get_server_version(handle_), lock_wait_s})) {
+  if (auto failure =
+          set_up_session(*this, {is_mariadb(mysql_get_server_info(handle_)),
+                                 mysql_get_server_version(handle_), lock_wait_of(options)})) {
     return failure;
   }
   std::vector<Row> rows;
