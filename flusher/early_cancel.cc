@@ -70,6 +70,18 @@ struct Meeting {
   bool is_dead = false;  // it meets a dead letter
 };
 
+std::string in_range(const OrderRange& range) {
+  return "order_id BETWEEN " + std::to_string(range.first) + " AND " + std::to_string(range.last);
+}
+
+std::optional<Failure> find_any(Connection& connection, const OrderRange& range, bool& any) {
+  std::vector<sql::Row> rows;
+  auto failure = connection.query(
+      "SELECT order_id FROM sluice_early_cancel WHERE " + in_range(range) + " LIMIT 1", rows);
+  any = !rows.empty();
+  return failure;
+}
+
 // `lock`: " FOR UPDATE" or nothing.
 std::optional<Failure> find_meetings(Connection& connection, const orders::OrderTable& orders,
                                      const OrderRange& range, const std::string& lock,
@@ -82,9 +94,9 @@ std::optional<Failure> find_meetings(Connection& connection, const orders::Order
             " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.cancelled_at) DIV 1000, " +
                 what + " FROM sluice_early_cancel e JOIN " + table +
                 " t ON t.order_id = e.order_id AND t.item_id = e.item_id AND t.user_id = e.user_id"
-                " WHERE e.order_id BETWEEN " +
-                std::to_string(range.first) + " AND " + std::to_string(range.last) +
-                " ORDER BY e.order_id LIMIT " + std::to_string(kMeetingsPerTransaction) + lock,
+                " WHERE e." +
+                in_range(range) + " ORDER BY e.order_id LIMIT " +
+                std::to_string(kMeetingsPerTransaction) + lock,
             rows)) {
       return failure;
     }
@@ -147,9 +159,11 @@ std::optional<Failure> settle_early_cancels(Connection& connection,
   std::vector<Meeting> found;
   while (true) {
     // Mostly there is none, and nothing need be locked to see that.
-    auto failure = find_meetings(connection, orders, range, "", found);
+    bool any = false;
+    auto failure = find_any(connection, range, any);
+    if (!failure && any) failure = find_meetings(connection, orders, range, "", found);
     connection.rollback();
-    if (failure || found.empty()) return failure;
+    if (failure || !any || found.empty()) return failure;
     failure = settle(connection, orders, range, found);
     if (!failure) failure = connection.exec("COMMIT");
     if (failure) {
