@@ -96,11 +96,11 @@ http::Response retry_dead_letters(const AdminContext& context) {
   auto failure = connection.connect(context.options.mysql);
   if (!failure) failure = flusher::retry_dead_letters(connection, context.options.orders, report);
   if (!failure) {
-    uint64_t left = 0;
-    failure = count_dead_letters(connection, left);
+    DeadLetterTally left;
+    failure = tally_dead_letters(connection, left);
     if (!failure) {
       context.status.update([&](StatusSnapshot& status) {
-        status.dead_letter_rows = left;
+        status.dead_letter_rows = left.count;
         ++status.dead_letters_version;
       });
     }

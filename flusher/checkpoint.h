@@ -19,8 +19,7 @@ namespace sluice::flusher {
 struct CheckpointKey {
   uint64_t journal_id = 0;
   uint64_t owner = 0;
-  uint32_t proxy_id =
-      0;  // of the journal: orders with it are in this journal, before their cancels
+  uint32_t proxy_id = 0;  // the journal's: it has orders of that number before their cancels
 };
 
 struct CheckpointRow {

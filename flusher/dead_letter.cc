@@ -128,14 +128,6 @@ std::optional<Failure> read_dead_letters(Connection& connection, std::vector<uin
   return failure;
 }
 
-std::optional<Failure> count_dead_letters(Connection& connection, uint64_t& count) {
-  std::vector<sql::Row> rows;
-  auto failure = connection.query("SELECT COUNT(*) FROM sluice_dead_letter", rows);
-  connection.rollback();
-  if (!failure) count = std::stoull(*rows[0][0]);
-  return failure;
-}
-
 std::optional<Failure> retry_dead_letters(Connection& connection, const orders::OrderTable& orders,
                                           RetryReport& report) {
   std::string after = "0, 0";

@@ -26,18 +26,18 @@ std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint
 std::optional<sql::Failure> cancel_dead_letters(sql::Connection& connection,
                                                 std::span<const Cancellation> cancels);
 
-// All dead letters in the database. Ends the transaction.
-// How many there are, and a number that differs with their order ids.
+// Of all dead letters in the database: how many there are, and a number that differs with their
+// order ids.
 struct DeadLetterTally {
   uint64_t count = 0;
   uint64_t checksum = 0;
   bool operator==(const DeadLetterTally&) const = default;
 };
+// Ends the transaction, as the next one does.
 std::optional<sql::Failure> tally_dead_letters(sql::Connection& connection, DeadLetterTally& tally);
-// The order ids, as many as `limits.dead_letters` may be at most.
+// The order ids, a million of them at most.
 std::optional<sql::Failure> read_dead_letters(sql::Connection& connection,
                                               std::vector<uint64_t>& order_ids);
-std::optional<sql::Failure> count_dead_letters(sql::Connection& connection, uint64_t& count);
 
 struct RetryReport {
   uint64_t tried = 0;

@@ -159,10 +159,10 @@ Status FlushLoop::prepare() {
   incarnation_ = extent_.incarnation;
   tell_proxy("");
   // What was committed before the last end, and had not met yet.
-  uint64_t settled = 0, dead = 0;
+  uint64_t settled = 0;
   if (auto failure = settle_early_cancels(control_, options_.orders, {}, settled))
     return failure->error();
-  if (auto failure = count_dead_letters(control_, dead)) return failure->error();
+  if (auto failure = tally_dead_letters(control_, dead_letters_)) return failure->error();
   const auto [lowest, highest] = std::minmax_element(positions->begin(), positions->end());
   SLUICE_TRY(journal_.open(*lowest));
   read_end_ = positions->size() == options_.batch.writers ? UINT64_MAX : *highest;
@@ -174,7 +174,8 @@ Status FlushLoop::prepare() {
   status_.update([&](StatusSnapshot& status) {
     status.journal_id = key_.journal_id;
     status.position = rate_position_;
-    status.dead_letter_rows = dead;
+    status.dead_letter_rows = dead_letters_.count;
+    ++status.dead_letters_version;
     status.mysql_connected = true;
     status.mysql_error.clear();
     status.writer_errors.clear();

@@ -20,7 +20,7 @@ struct Setting {
   Server server = Server::kAny;
 };
 
-// Literals are utf8mb4 with backslash escapes, times are UTC, values that do not fit are refused,
+// Literals are utf8mb4, times are UTC, values that do not fit are refused,
 // a SELECT returns all there is, a transaction ends when it is told to, and no wait is longer than
 // the connection's.
 constexpr Setting kSettings[] = {
