@@ -51,7 +51,13 @@ FlushLoop::FlushLoop(const Options& options, bool once, base::FileSystem& fs, St
       journal_(options.journal_dir, fs),
       trigger_(options.trigger),
       pace_(options.pace),
-      key_{0, random_owner()} {}
+      key_{0, random_owner()} {
+  // A proxy that knows the letters of the flusher before this one must not take them for the same.
+  constexpr int kDoubleBits = 53;
+  status_.update([&](StatusSnapshot& snapshot) {
+    snapshot.dead_letters_version = static_cast<int64_t>(key_.owner >> (64 - kDoubleBits));
+  });
+}
 
 void FlushLoop::stop() {
   {

@@ -37,7 +37,7 @@ struct StatusSnapshot {
   int64_t load_per_s = 0;
   uint64_t rows_total = 0;
   uint64_t dead_letter_rows = 0;
-  int64_t dead_letters_version = 1;  // another whenever they may be others than before
+  int64_t dead_letters_version = 0;  // another whenever they may be others than before
   int64_t last_commit_ms = 0;  // wall clock; 0: none yet
   int64_t rows_per_s = 0;
   bool mysql_connected = false;

@@ -67,6 +67,14 @@ def test_a_dead_letter_is_never_called_database(lab):
         assert told("bob") in [(["deadletter", word], word) for word in ("memory", "disk")]
         assert status("dead_letters") == "1"
         assert client("SECKILL.FLUSH", "WAIT", 10_000) == ["DEADLETTERS", 1]
+        # Over a restart of the flusher, while which somebody takes the letter out, and back in.
+        assert flusher.stop() == 0
+        database.query("RENAME TABLE sluice_dead_letter TO kept")
+        database.query("CREATE TABLE sluice_dead_letter LIKE kept")
+        flusher.start()
+        until(lambda: status("dead_letters") == "0", 20, "no letters")
+        database.query("INSERT INTO sluice_dead_letter SELECT * FROM kept")
+        until(lambda: status("dead_letters") == "1", 20, "the letter again")
         database.query("ALTER TABLE orders MODIFY note VARCHAR(50)")
         assert flusher.post("/dlq/retry").status == 200
         until(lambda: told("bob") == (["placed", "database"], "database"), 20, "bob's row")
