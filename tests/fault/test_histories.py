@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from harness.resp import RespError
+from harness.shop import once_beats_are_old
 from harness.waiting import until
 from killing import start_armed, wait_killed
 
@@ -250,8 +251,7 @@ def test_nobody_sells_before_mysql_was_asked_about_one_that_was_put_back_with_re
     assert machine.proxy.stop() == 0
     configs = [word for daemon in (machine.proxy, machine.flusher, other)
                for word in ("--config", daemon.config)]
-    done = until(lambda: None if "beat on" in (run := lab.ctl(
-        "journal", "adopt", lab.journal, *configs)).stderr else run, 10, "the last beat is old")
+    done = once_beats_are_old(lambda: lab.ctl("journal", "adopt", lab.journal, *configs))
     assert done.returncode == 0, done.stdout + done.stderr
     machine.proxy.start(wait=False)
     machine.flusher.start()

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from harness.lab import HOLD
 from harness.resp import RespError
-from harness.shop import GIVEN, Shop, bought, commands, sell
+from harness.shop import GIVEN, Shop, bought, commands, once_beats_are_old, sell
 from harness.waiting import until
 
 
@@ -200,8 +200,7 @@ def test_what_was_taken_over_is_taken_over_again(lab):
     shutil.rmtree(shop.journal)
     assert shop.proxies[2].stop() == 0
     adopt = "sluice-ctl journal adopt journal3 --also 0 --config proxy3.toml --config flusher3.toml"
-    done = until(lambda: None if "beat on" in (done := shop.run(adopt)).stderr else done, 10,
-                 "the last beat is old")
+    done = once_beats_are_old(lambda: shop.run(adopt))
     assert done.returncode == 0, done.stdout + done.stderr
     shop.proxies[2].start()
     with shop.redis.client() as direct:
@@ -229,7 +228,7 @@ def test_two_that_sold_each_others_items_wait_for_nobody(lab):
     shop.database.query("DELETE FROM orders WHERE item_id = 'cup'")
     shop.proxies[0].kill()
     line = commands("The folder is an older copy, or was rolled back")[-1]
-    way = until(lambda: None if "beat on" in (done := shop.run(line)).stderr else done, 10, "it")
+    way = once_beats_are_old(lambda: shop.run(line))
     assert way.returncode == 2 and "proxy 1 sells from this Redis" in way.stderr, way
     way = shop.run(line + " --config proxy2.toml --config flusher2.toml")
     assert "Done" in way.stdout, way

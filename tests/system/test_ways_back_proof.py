@@ -6,7 +6,7 @@ import shutil
 import threading
 
 from harness.resp import RespError
-from harness.shop import GIVEN, Shop, bought, sell
+from harness.shop import GIVEN, Shop, bought, once_beats_are_old, sell
 from harness.waiting import until
 
 
@@ -74,9 +74,8 @@ def test_a_restock_that_was_drained_before_the_creation_is_given_once(lab):
     two.kill()
     shutil.rmtree(two.journal)
     assert one.stop() == 0
-    done = until(lambda: None if "beat on" in (run := lab.ctl(
-        "journal", "adopt", shop.journal, "--also", 1, *shop.configs(0))).stderr else run, 10,
-        "the last beat")
+    done = once_beats_are_old(lambda: lab.ctl("journal", "adopt", shop.journal, "--also", 1,
+                                              *shop.configs(0)))
     assert done.returncode == 0, done.stdout + done.stderr
     one.start()
     shop.drain(0)
@@ -151,9 +150,9 @@ def test_a_cancel_in_the_folder_finds_its_order_in_mysql(lab):
     one, two, three = shop.proxies
 
     def adopt(number, also):
-        done = until(lambda: None if "beat on" in (run := lab.ctl(
+        done = once_beats_are_old(lambda: lab.ctl(
             "journal", "adopt", shop.proxies[number].journal, "--also", also,
-            *shop.configs(*{0, number}))).stderr else run, 10, "the last beat")
+            *shop.configs(*{0, number})))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "MySQL agrees" in done.stdout
         shop.proxies[number].start(wait=False)
@@ -214,8 +213,7 @@ def test_items_that_only_mysql_has_are_taken_over(lab):
         shutil.rmtree(folder)
         shutil.copytree(lab.folder / "saved" / folder.name, folder)
     shop.redis.start()
-    done = until(lambda: None if "beat on" in (run := lab.ctl(
-        "journal", "adopt", shop.journal, *shop.configs())).stderr else run, 10, "the last beat")
+    done = once_beats_are_old(lambda: lab.ctl("journal", "adopt", shop.journal, *shop.configs()))
     assert done.returncode == 0, done.stdout + done.stderr
     for item in ("cup", "pot"):
         assert f"item {item}: only MySQL has it; 50 given" in done.stdout

@@ -30,6 +30,12 @@ def bought(client, user, *more):
     return int(reply[1])
 
 
+def once_beats_are_old(way):
+    """What the way back has said, run again until no proxy has beaten less than two seconds ago."""
+    return until(lambda: None if "beat on" in (done := way()).stderr else done, 10,
+                 "the last beat is old")
+
+
 def sell(proxy, first, last, *more):
     with proxy.client() as client:
         return {f"u{n}": bought(client, f"u{n}", *more) for n in range(first, last + 1)}
@@ -91,8 +97,7 @@ class Shop:
             assert self.run(other).returncode in (0, 3)
         assert look == does + " --dry-run"
         # A beat may be younger: the proxy was killed less than two seconds ago.
-        told = until(lambda: None if "beat on" in (done := self.run(look)).stderr else done,
-                     10, "the last beat is old")
+        told = once_beats_are_old(lambda: self.run(look))
         assert told.returncode == 0, told.stdout + told.stderr
         assert "nothing was changed" in told.stdout, told.stdout
         done = self.run(does)
