@@ -5,14 +5,14 @@
 -- Add columns and indexes of your own freely, as long as Sluice's INSERTs, which name their
 -- columns, still succeed; each index on orders costs drain speed. All times are UTC.
 
--- One row an accepted purchase. Sluice inserts it as 'placed' and turns it into 'cancelled';
--- 'paid' is the application's to set.
+-- One row an accepted purchase. Sluice inserts it as 'placed' and turns it into 'paid', 'cancelled' or
+-- 'expired' (not paid within its item's HOLD). The first two count as sold.
 CREATE TABLE IF NOT EXISTS `orders` (
   order_id   BIGINT UNSIGNED NOT NULL,
   item_id    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   user_id    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   quantity   INT UNSIGNED NOT NULL,
-  status     ENUM('placed', 'paid', 'cancelled') NOT NULL DEFAULT 'placed',
+  status     ENUM('placed', 'paid', 'cancelled', 'expired') NOT NULL DEFAULT 'placed',
   request_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   created_at DATETIME(3) NOT NULL,
   updated_at DATETIME(3) NOT NULL,
@@ -22,9 +22,10 @@ CREATE TABLE IF NOT EXISTS `orders` (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
 -- One row an item. stock: given in all (CREATE and every RESTOCK); sold: the sum of quantity of the
--- item's orders that are not cancelled, true after every commit; remaining is stock - sold.
--- limit_per_user 0: none; start_at, end_at NULL: none. state_at: when state was decided; of two proxies
--- that close and reopen an item the later one counts, in whatever order their journals are drained.
+-- item's orders that are placed or paid, true after every commit; remaining is stock - sold.
+-- limit_per_user, hold_ms 0: none; start_at, end_at NULL: none. state_at, settings_at: when the state,
+-- or those four, were decided; of two proxies that close and reopen or change an item the later one
+-- counts, in whatever order their journals are drained.
 CREATE TABLE IF NOT EXISTS items (
   item_id        VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   stock          BIGINT NOT NULL DEFAULT 0,
@@ -32,6 +33,8 @@ CREATE TABLE IF NOT EXISTS items (
   limit_per_user INT UNSIGNED NOT NULL DEFAULT 0,
   start_at       DATETIME(3) NULL,
   end_at         DATETIME(3) NULL,
+  hold_ms        BIGINT NOT NULL DEFAULT 0,
+  settings_at    DATETIME(3) NULL,
   state          ENUM('open', 'closed') NOT NULL DEFAULT 'open',
   state_at       DATETIME(3) NULL,
   updated_at     DATETIME(3) NOT NULL,
@@ -72,7 +75,7 @@ CREATE TABLE IF NOT EXISTS sluice_journal (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
 -- The orders that this database refused, each with the reason and everything that is known of it,
--- until `POST /dlq/retry` puts them in. cancelled_at: when the buyer cancelled it meanwhile.
+-- until `POST /dlq/retry` puts them in. status, changed_at: what became of the order meanwhile.
 CREATE TABLE IF NOT EXISTS sluice_dead_letter (
   journal_id   BIGINT UNSIGNED NOT NULL,
   sequence     BIGINT UNSIGNED NOT NULL,
@@ -82,7 +85,8 @@ CREATE TABLE IF NOT EXISTS sluice_dead_letter (
   error_code   INT UNSIGNED NOT NULL,
   error        VARCHAR(1024) NOT NULL,
   record       JSON NOT NULL,
-  cancelled_at DATETIME(3) NULL,
+  status       ENUM('placed', 'paid', 'cancelled', 'expired') NOT NULL DEFAULT 'placed',
+  changed_at   DATETIME(3) NULL,
   created_at   DATETIME(3) NOT NULL,
   PRIMARY KEY (journal_id, sequence),
   KEY order_id (order_id)
@@ -96,13 +100,14 @@ CREATE TABLE IF NOT EXISTS sluice_deleted_item (
   PRIMARY KEY (item_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;
 
--- Cancels that were drained before their orders: the buyer cancelled through one proxy what he had
--- bought through another, whose journal comes later. The order's insert takes its row out again; one
--- of another item or user under the same number is not meant.
-CREATE TABLE IF NOT EXISTS sluice_early_cancel (
+-- What was drained before its order: the buyer paid or cancelled through one proxy what he had bought
+-- through another, whose journal comes later. The order takes its row out again; one of another item
+-- or user under the same number is not meant.
+CREATE TABLE IF NOT EXISTS sluice_early_change (
   order_id     BIGINT UNSIGNED NOT NULL,
   item_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   user_id      VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  cancelled_at DATETIME(3) NOT NULL,
+  status       ENUM('paid', 'cancelled', 'expired') NOT NULL,
+  changed_at   DATETIME(3) NOT NULL,
   PRIMARY KEY (order_id, item_id, user_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4;

@@ -26,8 +26,7 @@ std::string of_orders(const OrderList& list, std::string_view what) {
 
 Sales of_both(const MysqlItem& item) {
   Sales sales = item.orders;
-  sales.bought += item.dead.bought;
-  sales.cancelled += item.dead.cancelled;
+  add_orders(sales, item.dead);
   return sales;
 }
 
@@ -295,10 +294,20 @@ Status Comparer::judge_orders(Comparison& comparison, const Repairer& repair) {
     // They may be of a sale under the same name that was retired: its stock counts too.
     if (of_item.unknown.orders > 0) leave_stock(item);
     differ(of_item.missing, "missing_orders", "missing", true);
-    differ(of_item.uncancelled, "uncancelled_orders", "not cancelled", true);
+    for (const orders::OrderStatus status : orders::kOrderStatuses) {
+      if (status == orders::OrderStatus::kPlaced) continue;
+      const std::string word(word_of(status));
+      differ(of_item.behind[static_cast<size_t>(status)], "un" + word + "_orders", "not " + word,
+             true);
+    }
     differ(of_item.unknown, "unknown_orders", "that no journal knows", false);
     differ(of_item.altered, "altered_orders", "with another buyer or quantity", false);
-    differ(of_item.cancelled, "cancelled_orders", "cancelled that the journal has as live", false);
+    for (const orders::OrderStatus status :
+         {orders::OrderStatus::kCancelled, orders::OrderStatus::kExpired}) {
+      const std::string word(word_of(status));
+      differ(of_item.ahead[static_cast<size_t>(status)], word + "_orders",
+             word + " that the journal has as live", false);
+    }
   }
   return {};
 }

@@ -36,10 +36,10 @@ std::string settings_text(const PackedItem& state, const BornItem& journal) {
 std::string buyers_text(const Sales& buyers, const Sales& journal) {
   return "its buyers have " + plural(buyers.bought.orders, "order") + " of " +
          plural(static_cast<uint64_t>(buyers.bought.units), "unit") + ", " +
-         std::to_string(buyers.cancelled.orders) + " of them cancelled; the journal has " +
+         std::to_string(buyers.over().orders) + " of them cancelled or expired; the journal has " +
          plural(journal.bought.orders, "order") + " of " +
          plural(static_cast<uint64_t>(journal.bought.units), "unit") + ", " +
-         std::to_string(journal.cancelled.orders) + " cancelled" +
+         std::to_string(journal.over().orders) + " cancelled or expired" +
          (buyers.bought.orders == journal.bought.orders ? " (others)" : "");
 }
 

@@ -26,7 +26,7 @@ using base::invalid;
 
 constexpr const char* kColumns =
     "journal_id, sequence, order_id, item_id, user_id, error_code, error,"
-    " CAST(record AS CHAR), created_at, cancelled_at";
+    " CAST(record AS CHAR), created_at, status, changed_at";
 enum Column {
   kJournal,
   kSequence,
@@ -37,7 +37,8 @@ enum Column {
   kError,
   kRecord,
   kSince,
-  kCancelled
+  kStatus,
+  kChanged
 };
 constexpr size_t kShownBytes = 60;
 
@@ -85,6 +86,11 @@ Result<std::vector<sql::Row>> query(sql::Connection& connection, const std::stri
 
 std::string text(const sql::Row& row, Column column) { return row[column].value_or("-"); }
 
+// " (paid)": what became of the order meanwhile; "": nothing.
+std::string fate(const sql::Row& row) {
+  return row[kStatus] == "placed" ? "" : " (" + text(row, kStatus) + ")";
+}
+
 Status list(const DlqArguments& arguments) {
   sql::Connection connection;
   SLUICE_TRY(connect(arguments, connection));
@@ -101,8 +107,7 @@ Status list(const DlqArguments& arguments) {
   for (const sql::Row& row : std::span(*rows).first(shown)) {
     std::printf(kRow, text(row, kOrder).c_str(), text(row, kItem).c_str(), text(row, kUser).c_str(),
                 text(row, kSince).c_str(), text(row, kCode).c_str(),
-                (text(row, kError).substr(0, kShownBytes) + (row[kCancelled] ? " (cancelled)" : ""))
-                    .c_str());
+                (text(row, kError).substr(0, kShownBytes) + fate(row)).c_str());
   }
   if (rows->size() > shown) std::printf("… and more: --limit\n");
   return {};
@@ -118,11 +123,11 @@ Status show(const DlqArguments& arguments) {
   for (const sql::Row& row : *rows) {
     std::printf(
         "order      %s\nitem       %s\nuser       %s\njournal    %s, record %s\n"
-        "refused    %s UTC\ncancelled  %s\nerror      %s: %s\nrecord     %s\n\n",
+        "refused    %s UTC\nstatus     %s, since %s\nerror      %s: %s\nrecord     %s\n\n",
         text(row, kOrder).c_str(), text(row, kItem).c_str(), text(row, kUser).c_str(),
         text(row, kJournal).c_str(), text(row, kSequence).c_str(), text(row, kSince).c_str(),
-        text(row, kCancelled).c_str(), text(row, kCode).c_str(), text(row, kError).c_str(),
-        text(row, kRecord).c_str());
+        text(row, kStatus).c_str(), text(row, kChanged).c_str(), text(row, kCode).c_str(),
+        text(row, kError).c_str(), text(row, kRecord).c_str());
   }
   if (!rows->empty()) return {};
   return Error(ErrorClass::kNotFound, "none of these orders is a dead letter");

@@ -100,16 +100,12 @@ class Gathering {
       case RecordType::kBuy:
         add_order(item, record);
         break;
-      case RecordType::kCancel: {
-        const bool is_sold_here =
-            is_of_lanes(record.order_id) || item.orders.contains(record.order_id);
-        auto& orders = is_sold_here ? item.orders : item.cancels;
-        ProvenOrder& order = orders[record.order_id];
-        if (order.user.empty()) order.user = record.user;
-        if (order.quantity == 0) order.quantity = record.quantity;
-        cancel(order, record.time_ms, std::string(record.request));
+      case RecordType::kPay:
+      case RecordType::kCancel:
+      case RecordType::kRefund:
+      case RecordType::kExpire:
+        add_change(item, record);
         break;
-      }
       case RecordType::kClose:
       case RecordType::kReopen:
         set_state(item, record.type == RecordType::kClose, record.time_ms);
@@ -126,17 +122,31 @@ class Gathering {
     item.start_ms = record.start_ms;
     item.end_ms = record.end_ms;
     item.hold_ms = record.hold_ms;
+    if (record.type == RecordType::kChange) item.settings_ms = record.time_ms;
   }
   static void set_state(ProvenItem& item, bool is_closed, int64_t time_ms) {
     if (time_ms < item.state_ms) return;
     item.is_closed = is_closed;
     item.state_ms = time_ms;
   }
-  static void cancel(ProvenOrder& order, int64_t time_ms, std::string request) {
-    if (order.is_cancelled) return;
-    order.is_cancelled = true;
-    order.cancelled_ms = time_ms;
-    order.cancel_request = std::move(request);
+  // Unless another proxy's journal has it.
+  void change(uint64_t order_id, ProvenOrder& order, orders::OrderStatus status, int64_t time_ms,
+              std::string request) {
+    const auto others = changed_by_others_.find(order_id);
+    if (others != changed_by_others_.end() && !leads_to(others->second, status)) return;
+    if (!leads_to(order.status, status)) return;
+    order.status = status;
+    order.changed_ms = time_ms;
+    order.status_request = std::move(request);
+  }
+  void add_change(ProvenItem& item, const Record& record) {
+    const bool is_sold_here = is_of_lanes(record.order_id) || item.orders.contains(record.order_id);
+    auto& orders = is_sold_here ? item.orders : item.changes;
+    ProvenOrder& order = orders[record.order_id];
+    if (order.user.empty()) order.user = record.user;
+    if (order.quantity == 0) order.quantity = record.quantity;
+    change(record.order_id, order, orders::status_after(record.type), record.time_ms,
+           std::string(record.request));
   }
   void add_order(ProvenItem& item, const Record& record) {
     raise(record.order_id);
@@ -176,7 +186,11 @@ class Gathering {
     }
     SLUICE_TRY(others_->follow(targets, kFollowOthersUs));
     return visit_all(what_.others, [this](const Record& record) {
-      if (record.type == RecordType::kCancel) cancelled_by_others_.insert(record.order_id);
+      if (journal::is_of_order(record.type) && record.type != RecordType::kBuy) {
+        const auto status = orders::status_after(record.type);
+        auto& known = changed_by_others_[record.order_id];
+        if (leads_to(known, status)) known = status;
+      }
       if (record.type == RecordType::kRestock) {
         given_by_others_.emplace(record.born, std::string(record.request));
       }
@@ -235,27 +249,30 @@ class Gathering {
       std::erase_if(item.requests, [&](const std::string& request) {
         return given_by_others_.contains({born, request});
       });
-      std::erase_if(item.cancels, [&](const auto& cancel) {
-        return cancelled_by_others_.contains(cancel.first);
+      std::erase_if(item.changes, [&](const auto& change) {
+        const auto others = changed_by_others_.find(change.first);
+        return others != changed_by_others_.end() &&
+               !leads_to(others->second, change.second.status);
       });
     }
   }
 
-  // A folder may have a cancel of an order that was taken over, and not the order.
-  void give_cancels_to_orders() {
+  // A folder may have what became of an order that was taken over, and not the order.
+  void give_changes_to_orders() {
     for (auto& [key, item] : found_.items) {
-      for (auto cancel = item.cancels.begin(); cancel != item.cancels.end();) {
-        if (!is_ours(cancel->first)) {
-          ++cancel;
+      for (auto found = item.changes.begin(); found != item.changes.end();) {
+        const auto& [order_id, changed] = *found;
+        if (!is_ours(order_id)) {
+          ++found;
           continue;
         }
-        ProvenOrder& order = item.orders[cancel->first];
+        ProvenOrder& order = item.orders[order_id];
         if (order.user.empty()) {
-          order = std::move(cancel->second);
+          order = changed;
         } else {
-          this->cancel(order, cancel->second.cancelled_ms, cancel->second.cancel_request);
+          change(order_id, order, changed.status, changed.changed_ms, changed.status_request);
         }
-        cancel = item.cancels.erase(cancel);
+        found = item.changes.erase(found);
       }
     }
   }
@@ -273,6 +290,7 @@ class Gathering {
     item.start_ms = state.start_ms;
     item.end_ms = state.end_ms;
     item.hold_ms = state.hold_ms;
+    if (state.changed_ms > item.created_ms) item.settings_ms = state.changed_ms;
     item.redis_given = int64_t{state.stock} - given_by_others(name, state.born);
     if (state.state != shelves::PackedItem::State::kDeleting) {
       set_state(item, state.state == shelves::PackedItem::State::kClosed, state.since_ms);
@@ -284,20 +302,20 @@ class Gathering {
     if (field.kind == BuyerField::Kind::kRestock) item.requests.insert(std::string(field.request));
     if (field.kind != BuyerField::Kind::kOrder) return;
     const bool is_sold_here = is_ours(field.order_id);
-    if (!is_sold_here && !field.is_cancelled) return;
-    ProvenOrder& order = (is_sold_here ? item.orders : item.cancels)[field.order_id];
+    if (!is_sold_here && field.status == orders::OrderStatus::kPlaced) return;
+    ProvenOrder& order = (is_sold_here ? item.orders : item.changes)[field.order_id];
     raise(field.order_id);
     order.in_redis = true;
     if (order.user.empty()) order.user = field.user;
     if (order.request.empty()) order.request = field.request;
     order.quantity = field.quantity;
-    if (field.is_cancelled) cancel(order, 0, std::string(field.cancel_request));
+    change(field.order_id, order, field.status, 0, std::string(field.status_request));
   }
 
   // ---- MySQL.
 
   Status read_mysql() {
-    give_cancels_to_orders();
+    give_changes_to_orders();
     const auto rows = mysql_.items({});
     if (!rows) return rows.error();
     const auto sold_here = mysql_.items_sold_by(what_.lanes);
@@ -314,7 +332,7 @@ class Gathering {
           std::span(names).subspan(begin, std::min(kItemsPerQuery, names.size() - begin));
       SLUICE_TRY(take_orders(mysql_.orders(some, {})));
       SLUICE_TRY(take_orders(mysql_.dead_letters(some, {})));
-      SLUICE_TRY(take_early(mysql_.early_cancels(some, {})));
+      SLUICE_TRY(take_early(mysql_.early_changes(some, {})));
     }
     for (const uint32_t lane : what_.lanes) {
       const auto highest = mysql_.highest_order_id(lane);
@@ -350,6 +368,7 @@ class Gathering {
       item->limit = row.limit;
       item->start_ms = row.start_ms;
       item->end_ms = row.end_ms;
+      item->hold_ms = row.hold_ms;
     }
     item->has_row = true;
     item->row_is_defined = row.state_ms != 0;
@@ -366,7 +385,7 @@ class Gathering {
   ProvenOrder* order_of(const MysqlOrder& row) {
     const auto first = found_.items.lower_bound({row.item, 0});
     for (auto at = first; at != found_.items.end() && std::get<0>(at->first) == row.item; ++at) {
-      for (auto* orders : {&at->second.orders, &at->second.cancels}) {
+      for (auto* orders : {&at->second.orders, &at->second.changes}) {
         const auto known = orders->find(row.order_id);
         if (known != orders->end() && known->second.user == row.user) return &known->second;
       }
@@ -375,8 +394,11 @@ class Gathering {
     ProvenItem* item = newest(row.item, &born);
     if (item == nullptr || without_proxy(row.order_id) < without_proxy(born)) return nullptr;
     if (is_ours(row.order_id)) return &item->orders[row.order_id];
-    if (!row.cancelled || cancelled_by_others_.contains(row.order_id)) return nullptr;
-    return &item->cancels[row.order_id];
+    if (row.status == orders::OrderStatus::kPlaced) return nullptr;
+    const auto others = changed_by_others_.find(row.order_id);
+    const bool have_it =
+        others != changed_by_others_.end() && !leads_to(others->second, row.status);
+    return have_it ? nullptr : &item->changes[row.order_id];
   }
 
   Status take_orders(const Result<std::vector<MysqlOrder>>& rows) {
@@ -390,10 +412,8 @@ class Gathering {
       if (order->request.empty()) order->request = row.request;
       if (order->quantity == 0) order->quantity = row.quantity;
       if (order->time_ms == 0) order->time_ms = row.created_ms;
-      if (!row.cancelled) continue;
-      order->cancel_in_mysql = true;
-      cancel(*order, row.updated_ms, "");
-      if (order->cancelled_ms == 0) order->cancelled_ms = row.updated_ms;
+      take_status(*order, row);
+      if (order->status == row.status && order->changed_ms == 0) order->changed_ms = row.updated_ms;
     }
     return {};
   }
@@ -404,10 +424,14 @@ class Gathering {
       ProvenOrder* order = order_of(row);
       if (order == nullptr) continue;
       if (order->user.empty()) order->user = row.user;
-      order->cancel_in_mysql = true;
-      cancel(*order, row.updated_ms, "");
+      take_status(*order, row);
     }
     return {};
+  }
+
+  void take_status(ProvenOrder& order, const MysqlOrder& row) {
+    if (leads_to(order.mysql_status, row.status)) order.mysql_status = row.status;
+    change(row.order_id, order, row.status, row.updated_ms, "");
   }
 
   const TakeOver& what_;
@@ -416,7 +440,7 @@ class Gathering {
   Evidence found_;
   Checkpoints checkpoints_;
   std::optional<JournalTotals> others_;
-  std::set<uint64_t> cancelled_by_others_;
+  std::map<uint64_t, orders::OrderStatus> changed_by_others_;
   std::set<std::pair<uint64_t, std::string>> given_by_others_;  // born of the item, request
   std::set<uint64_t> taken_over_by_others_;  // orders and creations of numbers that are gone
 };

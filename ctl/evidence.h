@@ -30,12 +30,13 @@ struct ProvenOrder {
   std::string user, request, fields;
   int64_t quantity = 0;
   int64_t time_ms = 0;
-  bool is_cancelled = false;
-  int64_t cancelled_ms = 0;
-  std::string cancel_request;
+  orders::OrderStatus status = orders::OrderStatus::kPlaced;
+  int64_t changed_ms = 0;      // when that was; 0: nobody knows
+  std::string status_request;  // with which it was paid or cancelled
   bool in_folder = false, in_redis = false;
   bool in_mysql = false;         // a row, or a dead letter
-  bool cancel_in_mysql = false;  // in that, or kept for it
+  // In that, or kept for it.
+  orders::OrderStatus mysql_status = orders::OrderStatus::kPlaced;
 };
 
 struct ProvenItem {
@@ -50,6 +51,7 @@ struct ProvenItem {
   bool is_created = false;  // through one of the lanes
   int64_t created_ms = 0, initial = 0;
   int64_t limit = 0, start_ms = 0, end_ms = 0, hold_ms = 0;
+  int64_t settings_ms = 0;  // when these were decided; 0: at its creation
   int64_t folder_given = 0, redis_given = 0, mysql_given = 0;  // by these lanes, as each side says
   bool mysql_counts = false;
   std::vector<Restock> restocks;                               // of the folders
@@ -58,7 +60,8 @@ struct ProvenItem {
   int64_t state_ms = 0;  // when that was decided; 0: nobody has
   bool is_deleted = false, is_deleted_by_last = false;
   std::map<uint64_t, ProvenOrder> orders;   // of these lanes, by order id
-  std::map<uint64_t, ProvenOrder> cancels;  // of other lanes' orders, known to these lanes alone
+  // What became of other lanes' orders, known to these lanes alone.
+  std::map<uint64_t, ProvenOrder> changes;
 
   int64_t given() const {
     const int64_t given = std::max(folder_given, redis_given);

@@ -19,23 +19,9 @@ using journal::RecordType;
 constexpr auto kPollInterval = std::chrono::milliseconds(5);
 
 void add(Sales& sales, const Record& record) {
-  switch (record.type) {
-    case RecordType::kCreate:
-    case RecordType::kRestock:
-      sales.given += record.quantity;
-      break;
-    case RecordType::kBuy:
-      sales.bought.add(record.order_id, record.user, record.quantity);
-      break;
-    case RecordType::kCancel:
-      sales.cancelled.add(record.order_id, record.user, record.quantity);
-      break;
-    case RecordType::kClose:
-    case RecordType::kReopen:
-    case RecordType::kChange:
-    case RecordType::kDelete:
-      break;
-  }
+  const bool gives = record.type == RecordType::kCreate || record.type == RecordType::kRestock;
+  if (gives) sales.given += record.quantity;
+  add_order(sales, record);
 }
 
 // Of several lanes the later word counts.

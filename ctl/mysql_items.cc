@@ -13,7 +13,6 @@ constexpr size_t kNamedItemsMax = 1000;        // more than that: all are read, 
 
 constexpr std::string_view kDeadQuantity = "JSON_EXTRACT(record, '$.quantity')";
 constexpr std::string_view kDeadRequest = "JSON_UNQUOTE(JSON_EXTRACT(record, '$.request'))";
-constexpr std::string_view kDeadCancelled = "cancelled_at IS NOT NULL";
 
 // NULL, which only an edited row or record can hold, counts as 0.
 template <class Number = int64_t>
@@ -23,22 +22,29 @@ Number number(const std::optional<std::string>& text) {
                                 : static_cast<Number>(std::stoull(*text));
 }
 
-// The six columns of two tallies: all orders, and the cancelled ones.
-std::string tally_columns(std::string_view user, std::string_view quantity,
-                          std::string_view cancelled) {
+// The columns of four tallies: all orders, and those of each status but "placed".
+std::string tally_columns(std::string_view user, std::string_view quantity) {
   const std::string print = print_sql("order_id", user, quantity);
   const std::string units(quantity);
-  const std::string back(cancelled);
-  return "COUNT(*), CAST(COALESCE(SUM(" + units + "), 0) AS SIGNED), BIT_XOR(" + print +
-         "), COALESCE(SUM(" + back + "), 0), CAST(COALESCE(SUM(IF(" + back + ", " + units +
-         ", 0)), 0) AS SIGNED), BIT_XOR(IF(" + back + ", " + print + ", 0))";
+  std::string columns =
+      "COUNT(*), CAST(COALESCE(SUM(" + units + "), 0) AS SIGNED), BIT_XOR(" + print + ")";
+  for (const orders::OrderStatus status : orders::kOrderStatuses) {
+    if (status == orders::OrderStatus::kPlaced) continue;
+    const std::string is_so = "status = '" + std::string(word_of(status)) + "'";
+    columns += ", COALESCE(SUM(" + is_so + "), 0), CAST(COALESCE(SUM(IF(" + is_so + ", " + units +
+               ", 0)), 0) AS SIGNED), BIT_XOR(IF(" + is_so + ", " + print + ", 0))";
+  }
+  return columns;
 }
 
 void add_tallies(Sales& sales, const sql::Row& row, size_t first) {
-  sales.bought +=
-      {number<uint64_t>(row[first]), number(row[first + 1]), number<uint32_t>(row[first + 2])};
-  sales.cancelled +=
-      {number<uint64_t>(row[first + 3]), number(row[first + 4]), number<uint32_t>(row[first + 5])};
+  const auto tally = [&](size_t at) {
+    return Tally{number<uint64_t>(row[at]), number(row[at + 1]), number<uint32_t>(row[at + 2])};
+  };
+  sales.bought += tally(first);
+  for (const orders::OrderStatus status : orders::kOrderStatuses) {
+    if (status != orders::OrderStatus::kPlaced) of_status(sales, status) += tally(first += 3);
+  }
 }
 
 template <class Items>
@@ -72,11 +78,12 @@ std::string where(const std::string& items, const Buckets& buckets) {
 
 std::string insert_of(const std::string& item, const MysqlItem& row) {
   std::string out =
-      "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
-      " updated_at) VALUES (";
+      "INSERT INTO items (item_id, stock, sold, limit_per_user, start_at, end_at, hold_ms,"
+      " settings_at, state, state_at, updated_at) VALUES (";
   sql::append_quoted(out, item);
   return out + "," + std::to_string(row.stock) + ",0," + std::to_string(row.limit) + "," +
-         orders::datetime_or_null(row.start_ms) + "," + orders::datetime_or_null(row.end_ms) +
+         orders::datetime_or_null(row.start_ms) + "," + orders::datetime_or_null(row.end_ms) + "," +
+         std::to_string(row.hold_ms) + "," + orders::datetime_or_null(row.settings_ms) +
          (row.is_closed ? ",'closed'," : ",'open',") + orders::datetime_or_null(row.state_ms) +
          ",NOW(3)) ON DUPLICATE KEY UPDATE stock = stock + VALUES(stock)";
 }
@@ -152,8 +159,8 @@ Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
     return {};
   };
   SLUICE_TRY(read("SELECT item_id, stock, sold, limit_per_user, " + ms_of("start_at") + ", " +
-                      ms_of("end_at") + ", state = 'closed', " + ms_of("state_at") + " FROM items" +
-                      restricted("item_id"),
+                      ms_of("end_at") + ", state = 'closed', " + ms_of("state_at") + ", hold_ms, " +
+                      ms_of("settings_at") + " FROM items" + restricted("item_id"),
                   [](MysqlItem& item, const sql::Row& row) {
                     item.has_row = true;
                     item.stock = number(row[1]);
@@ -163,12 +170,13 @@ Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
                     item.end_ms = number(row[5]);
                     item.is_closed = number(row[6]) != 0;
                     item.state_ms = number(row[7]);
+                    item.hold_ms = number(row[8]);
+                    item.settings_ms = number(row[9]);
                   }));
-  SLUICE_TRY(read("SELECT item_id, " +
-                      tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
+  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", "quantity") + " FROM " +
                       table_.quoted_name() + restricted("item_id") + " GROUP BY item_id",
                   [](MysqlItem& item, const sql::Row& row) { add_tallies(item.orders, row, 1); }));
-  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", kDeadQuantity, kDeadCancelled) +
+  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", kDeadQuantity) +
                       " FROM sluice_dead_letter" + restricted("item_id") + " GROUP BY item_id",
                   [](MysqlItem& item, const sql::Row& row) { add_tallies(item.dead, row, 1); }));
   return items;
@@ -194,10 +202,10 @@ Result<std::map<uint32_t, Sales>> MysqlItems::buckets(const std::string& item) {
   const std::vector<std::string> one{item};
   std::map<uint32_t, Sales> buckets;
   for (const std::string& statement :
-       {bucket + tally_columns("user_id", "quantity", "status = 'cancelled'") + " FROM " +
-            table_.quoted_name() + " WHERE " + in_items("item_id", one) + " GROUP BY bucket",
-        bucket + tally_columns("user_id", kDeadQuantity, kDeadCancelled) +
-            " FROM sluice_dead_letter WHERE " + in_items("item_id", one) + " GROUP BY bucket"}) {
+       {bucket + tally_columns("user_id", "quantity") + " FROM " + table_.quoted_name() +
+            " WHERE " + in_items("item_id", one) + " GROUP BY bucket",
+        bucket + tally_columns("user_id", kDeadQuantity) + " FROM sluice_dead_letter WHERE " +
+            in_items("item_id", one) + " GROUP BY bucket"}) {
     const auto rows = query(statement);
     if (!rows) return rows.error();
     for (const sql::Row& row : *rows) add_tallies(buckets[number<uint32_t>(row[0])], row, 1);
@@ -211,7 +219,7 @@ Result<std::vector<MysqlOrder>> MysqlItems::read_orders(const std::string& state
   std::vector<MysqlOrder> orders;
   for (const sql::Row& row : *rows) {
     orders.push_back({number<uint64_t>(row[0]), row[1].value_or(""), row[2].value_or(""),
-                      number(row[3]), number(row[4]) != 0, row[5].value_or(""), number(row[6]),
+                      number(row[3]), table_.status_of(row[4]), row[5].value_or(""), number(row[6]),
                       number(row[7])});
   }
   return orders;
@@ -220,7 +228,7 @@ Result<std::vector<MysqlOrder>> MysqlItems::read_orders(const std::string& state
 Result<std::vector<MysqlOrder>> MysqlItems::orders(std::span<const std::string> items,
                                                    const Buckets& buckets) {
   return read_orders(
-      "SELECT order_id, item_id, user_id, quantity, status = 'cancelled',"
+      "SELECT order_id, item_id, user_id, quantity, status,"
       " request_id, " +
       ms_of("created_at") + ", " + ms_of("updated_at") + " FROM " + table_.quoted_name() +
       where(in_items("item_id", items), buckets));
@@ -228,9 +236,9 @@ Result<std::vector<MysqlOrder>> MysqlItems::orders(std::span<const std::string> 
 
 Result<std::vector<MysqlOrder>> MysqlItems::dead_letters(std::span<const std::string> items,
                                                          const Buckets& buckets) {
-  return read_orders("SELECT order_id, item_id, user_id, " + std::string(kDeadQuantity) + ", " +
-                     std::string(kDeadCancelled) + ", " + std::string(kDeadRequest) +
-                     ", JSON_EXTRACT(record, '$.time_ms'), " + ms_of("cancelled_at") +
+  return read_orders("SELECT order_id, item_id, user_id, " + std::string(kDeadQuantity) +
+                     ", status, " + std::string(kDeadRequest) +
+                     ", JSON_EXTRACT(record, '$.time_ms'), " + ms_of("changed_at") +
                      " FROM sluice_dead_letter" + where(in_items("item_id", items), buckets));
 }
 
@@ -247,10 +255,10 @@ Result<uint64_t> MysqlItems::highest_order_id(uint32_t lane) {
   return highest;
 }
 
-Result<std::vector<MysqlOrder>> MysqlItems::early_cancels(std::span<const std::string> items,
+Result<std::vector<MysqlOrder>> MysqlItems::early_changes(std::span<const std::string> items,
                                                           const Buckets& buckets) {
-  return read_orders("SELECT order_id, item_id, user_id, 0, 1, '', 0, " + ms_of("cancelled_at") +
-                     " FROM sluice_early_cancel" + where(in_items("item_id", items), buckets));
+  return read_orders("SELECT order_id, item_id, user_id, 0, status, '', 0, " + ms_of("changed_at") +
+                     " FROM sluice_early_change" + where(in_items("item_id", items), buckets));
 }
 
 }  // namespace sluice::ctl

@@ -21,9 +21,11 @@ struct MysqlItem {
   bool has_row = false;  // in items
   int64_t stock = 0;
   int64_t sold = 0;
-  int64_t limit = 0;  // 0: none, like the next two
+  int64_t limit = 0;  // 0: none, like the next three
   int64_t start_ms = 0;
   int64_t end_ms = 0;
+  int64_t hold_ms = 0;
+  int64_t settings_ms = 0;  // when these were decided; 0: it is not known
   bool is_closed = false;
   int64_t state_ms = 0;  // when that was decided; 0: it is not known
   Sales orders;  // of the orders table
@@ -38,10 +40,10 @@ struct MysqlOrder {
   std::string item;
   std::string user;
   int64_t quantity = 0;
-  bool cancelled = false;
+  orders::OrderStatus status = orders::OrderStatus::kPlaced;
   std::string request;
   int64_t created_ms = 0;
-  int64_t updated_ms = 0;  // of a cancelled one: when it was
+  int64_t updated_ms = 0;  // when its status was set
 };
 
 // The orders of an item in parts of about the same size: order_id MOD kBuckets.
@@ -69,8 +71,8 @@ class MysqlItems {
                                                const Buckets& buckets);
   // The highest of a lane's, of orders and dead letters; 0: none.
   Result<uint64_t> highest_order_id(uint32_t lane);
-  // Those whose cancel waits for them.
-  Result<std::vector<MysqlOrder>> early_cancels(std::span<const std::string> items,
+  // Those of which it is kept what became of them, until they come.
+  Result<std::vector<MysqlOrder>> early_changes(std::span<const std::string> items,
                                                 const Buckets& buckets);
 
  private:

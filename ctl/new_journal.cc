@@ -128,8 +128,18 @@ class Writer {
   Status write_item(const ProvenItem& item) {
     SLUICE_TRY(write_stock(item));
     for (const auto& [id, order] : item.orders) SLUICE_TRY(write_order(id, order));
-    for (const auto& [id, order] : item.cancels) SLUICE_TRY(write_cancel(id, order));
+    for (const auto& [id, order] : item.changes) SLUICE_TRY(write_change(id, order));
     if (in_mysql_) return {};
+    if (item.settings_ms > item.created_ms) {
+      Record record;
+      record.type = RecordType::kChange;
+      record.time_ms = item.settings_ms;
+      record.limit = item.limit;
+      record.start_ms = item.start_ms;
+      record.end_ms = item.end_ms;
+      record.hold_ms = item.hold_ms;
+      SLUICE_TRY(add(record));
+    }
     if (item.state_ms != 0 && (item.is_closed || item.state_ms > item.created_ms)) {
       Record record;
       record.type = item.is_closed ? RecordType::kClose : RecordType::kReopen;
@@ -173,6 +183,8 @@ class Writer {
       row.limit = item.limit;
       row.start_ms = item.start_ms;
       row.end_ms = item.end_ms;
+      row.hold_ms = item.hold_ms;
+      row.settings_ms = std::max(item.settings_ms, item.created_ms);
       row.state_ms = item.created_ms;
     }
     Record record;
@@ -219,7 +231,7 @@ class Writer {
   }
 
   Status write_order(uint64_t id, const ProvenOrder& order) {
-    if (order.in_mysql == in_mysql_ && !is_cancel_alone(order)) {
+    if (order.in_mysql == in_mysql_ && !is_change_alone(order)) {
       Record record = record_of(RecordType::kBuy, id, order);
       record.time_ms = order.time_ms != 0 ? order.time_ms : time_of(id);
       record.request = order.request;
@@ -230,20 +242,36 @@ class Writer {
         if (!order.in_folder) ++journal_.without_fields;
       }
     }
-    return order.is_cancelled ? write_cancel(id, order) : Status();
+    return write_change(id, order);
   }
 
-  // Of which nobody knows more than that it was cancelled.
-  static bool is_cancel_alone(const ProvenOrder& order) {
+  // Of which nobody knows more than what became of it.
+  static bool is_change_alone(const ProvenOrder& order) {
     return !order.in_folder && !order.in_redis && !order.in_mysql;
   }
 
-  Status write_cancel(uint64_t id, const ProvenOrder& order) {
-    if (order.cancel_in_mysql != in_mysql_) return {};
-    Record record = record_of(RecordType::kCancel, id, order);
-    record.time_ms = order.cancelled_ms != 0 ? order.cancelled_ms : base::wall_ms();
-    record.request = order.cancel_request;
+  // MySQL has it if its status there has led so far.
+  Status write_change(uint64_t id, const ProvenOrder& order) {
+    using orders::OrderStatus;
+    if (order.status == OrderStatus::kPlaced) return {};
+    const bool is_in_mysql = !leads_to(order.mysql_status, order.status);
+    if (is_in_mysql != in_mysql_) return {};
+    Record record = record_of(type_of(order), id, order);
+    record.time_ms = order.changed_ms != 0 ? order.changed_ms : base::wall_ms();
+    record.request = order.status_request;
     return add(record);
+  }
+
+  // A cancel stands for a refund, too: without its payment in this journal it is none.
+  static RecordType type_of(const ProvenOrder& order) {
+    switch (order.status) {
+      case orders::OrderStatus::kPaid:
+        return RecordType::kPay;
+      case orders::OrderStatus::kExpired:
+        return RecordType::kExpire;
+      default:
+        return RecordType::kCancel;
+    }
   }
 
   static Record record_of(RecordType type, uint64_t id, const ProvenOrder& order) {

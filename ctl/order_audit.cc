@@ -13,8 +13,10 @@ void OrderList::add(uint64_t order_id) {
 }
 
 bool OrderFindings::none() const {
-  return missing.orders + uncancelled.orders + unknown.orders + altered.orders + cancelled.orders ==
-         0;
+  const auto is_empty = [](const OrderList& list) { return list.orders == 0; };
+  return missing.orders + unknown.orders + altered.orders == 0 &&
+         std::all_of(behind.begin(), behind.end(), is_empty) &&
+         std::all_of(ahead.begin(), ahead.end(), is_empty);
 }
 
 OrderAudit::OrderAudit(MysqlItems& mysql, const std::vector<JournalSource>& sources,
@@ -64,9 +66,7 @@ Result<Buckets> OrderAudit::differing_buckets(const std::string& item) {
   std::map<uint32_t, Sales> journal;
   SLUICE_TRY(visit_journals(sources_, checkpoints_, [&](const Record& record, bool in_mysql) {
     if (!in_mysql || record.item != item || record.order_id == 0) return;
-    Sales& sales = journal[static_cast<uint32_t>(record.order_id % kBuckets)];
-    Tally& tally = record.type == RecordType::kBuy ? sales.bought : sales.cancelled;
-    tally.add(record.order_id, record.user, record.quantity);
+    add_order(journal[static_cast<uint32_t>(record.order_id % kBuckets)], record);
   }));
   Buckets differing;
   for (uint32_t bucket = 0; bucket < kBuckets; ++bucket) {
@@ -129,31 +129,33 @@ Status OrderAudit::read_mysql(const std::vector<std::string>& items, const Bucke
       order.place = place;
       order.user = row.user;
       order.quantity = row.quantity;
-      order.cancelled = row.cancelled;
+      order.status = row.status;
     }
     return {};
   };
   SLUICE_TRY(keep(mysql_.dead_letters(items, buckets), Order::Place::kDeadLetters));
   SLUICE_TRY(keep(mysql_.orders(items, buckets), Order::Place::kOrders));
-  const auto early = mysql_.early_cancels(items, buckets);
+  const auto early = mysql_.early_changes(items, buckets);
   if (!early) return early.error();
   for (const MysqlOrder& row : *early) {
     Order& order = orders[row.item][row.order_id];
-    order.cancel_waits = true;
-    order.waits_of = row.user;
+    order.early = row.status;
+    order.early_of = row.user;
   }
   return {};
 }
 
 void OrderAudit::take(Order& order, const Record& record, bool in_mysql) {
-  const auto event = in_mysql ? Order::Event::kInMysql : Order::Event::kWaiting;
   order.buyer = record.user;
-  if (record.type == RecordType::kCancel) {
-    order.cancel = event;
-    order.cancelled_ms = record.time_ms;
+  if (record.type != RecordType::kBuy) {
+    const orders::OrderStatus status = orders::status_after(record.type);
+    if (leads_to(order.last, status)) order.last = status;
+    if (!in_mysql || !leads_to(order.due, status)) return;
+    order.due = status;
+    order.due_ms = record.time_ms;
     return;
   }
-  order.bought = event;
+  order.bought = in_mysql ? Order::Event::kInMysql : Order::Event::kWaiting;
   if (order.place != Order::Place::kNowhere) {
     order.altered = order.user != record.user || order.quantity != record.quantity;
   } else if (in_mysql) {
@@ -165,28 +167,31 @@ void OrderAudit::judge(uint64_t order_id, const Order& order, OrderFindings& fin
                        std::vector<OrderRepair>& repairs) const {
   using Event = Order::Event;
   const bool in_mysql = order.place != Order::Place::kNowhere;
-  const bool cancel_due = order.cancel == Event::kInMysql;
+  const auto due = static_cast<size_t>(order.due), status = static_cast<size_t>(order.status);
   if (order.bought == Event::kNone) {
     if (in_mysql) findings.unknown.add(order_id);
     return;
   }
   if (!in_mysql && order.bought == Event::kInMysql) {
     findings.missing.add(order_id);
-    repairs.push_back({OrderRepair::Kind::kInsert, order_id, order.buyer, order.record,
-                       cancel_due ? order.cancelled_ms : 0});
-  } else if (!in_mysql) {
-    // The order waits; a cancel that has overtaken it, through another proxy, must be kept for it.
-    if (!cancel_due || (order.cancel_waits && order.waits_of == order.buyer)) return;
-    findings.uncancelled.add(order_id);
     repairs.push_back(
-        {OrderRepair::Kind::kCancelEarly, order_id, order.buyer, {}, order.cancelled_ms});
+        {OrderRepair::Kind::kInsert, order_id, order.buyer, order.record, order.due, order.due_ms});
+  } else if (!in_mysql) {
+    // The order waits; what has overtaken it, through another proxy, must be kept for it.
+    const bool is_kept =
+        order.early && order.early_of == order.buyer && !leads_to(*order.early, order.due);
+    if (order.due == orders::OrderStatus::kPlaced || is_kept) return;
+    findings.behind[due].add(order_id);
+    repairs.push_back(
+        {OrderRepair::Kind::kChangeEarly, order_id, order.buyer, {}, order.due, order.due_ms});
   } else if (order.altered) {
     findings.altered.add(order_id);
-  } else if (cancel_due && !order.cancelled) {
-    findings.uncancelled.add(order_id);
-    repairs.push_back({OrderRepair::Kind::kCancel, order_id, order.buyer, {}, order.cancelled_ms});
-  } else if (order.cancelled && order.cancel == Event::kNone) {
-    findings.cancelled.add(order_id);
+  } else if (leads_to(order.status, order.due)) {
+    findings.behind[due].add(order_id);
+    repairs.push_back(
+        {OrderRepair::Kind::kChange, order_id, order.buyer, {}, order.due, order.due_ms});
+  } else if (!is_live(order.status) && is_live(order.last)) {
+    findings.ahead[status].add(order_id);
   }
 }
 

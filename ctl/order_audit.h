@@ -6,9 +6,12 @@
 // journals once.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +32,12 @@ struct OrderList {
 
 struct OrderFindings {
   OrderList missing;      // in the journal below the checkpoint; neither a row nor a dead letter
-  OrderList uncancelled;  // cancelled in the journal below the checkpoint, not in MySQL
+  // By status: so in the journal below the checkpoint, and not yet in MySQL.
+  std::array<OrderList, std::size(orders::kOrderStatuses)> behind;
   OrderList unknown;      // in MySQL, in no journal
   OrderList altered;      // with another buyer or quantity than in the journal
-  OrderList cancelled;    // in MySQL, but not in the journal
+  // By status: so in MySQL, but live in the journal. A shop may mark orders as paid by itself.
+  std::array<OrderList, std::size(orders::kOrderStatuses)> ahead;
 
   bool none() const;
 };
@@ -41,14 +46,15 @@ struct OrderFindings {
 struct OrderRepair {
   enum class Kind {
     kInsert,       // the order is missing
-    kCancel,       // it is not cancelled
-    kCancelEarly,  // neither is it there yet, nor is its cancel kept for it
+    kChange,       // its status is an earlier one
+    kChangeEarly,  // neither is it there yet, nor is what became of it kept for it
   };
   Kind kind;
   uint64_t order_id;
   std::string user;
   std::string record;        // kInsert: its kBuy, encoded
-  int64_t cancelled_ms = 0;  // 0: it is live
+  orders::OrderStatus status = orders::OrderStatus::kPlaced;
+  int64_t changed_ms = 0;    // when that was
   bool has_fields = false;   // kInsert: its segment is still there, and with it any FIELDS
 };
 using OrderRepairs = std::map<std::string, std::vector<OrderRepair>>;  // by item
@@ -73,17 +79,18 @@ class OrderAudit {
     enum class Event { kNone, kWaiting, kInMysql };
 
     Place place = Place::kNowhere;
-    bool cancelled = false;     // in MySQL
-    bool cancel_waits = false;  // in MySQL's early cancels
-    std::string waits_of;       // whose cancel that is
+    orders::OrderStatus status = orders::OrderStatus::kPlaced;  // in MySQL
+    std::optional<orders::OrderStatus> early;                   // in MySQL's early changes
+    std::string early_of;                                       // whose order that is about
     std::string user;           // MySQL's
     int64_t quantity = 0;
 
     Event bought = Event::kNone;  // in the journals
-    Event cancel = Event::kNone;
     bool altered = false;
     std::string buyer;
-    int64_t cancelled_ms = 0;
+    orders::OrderStatus due = orders::OrderStatus::kPlaced;   // MySQL has the records
+    orders::OrderStatus last = orders::OrderStatus::kPlaced;  // with all records
+    int64_t due_ms = 0;
     std::string record;  // kept if the order is nowhere in MySQL
   };
   using Orders = std::map<std::string, std::map<uint64_t, Order>, std::less<>>;

@@ -36,7 +36,7 @@ Sums sums_of(const Comparison& comparison) {
   return sums;
 }
 
-uint64_t live(const Sales& sales) { return sales.bought.orders - sales.cancelled.orders; }
+uint64_t live(const Sales& sales) { return sales.bought.orders - sales.over().orders; }
 
 std::string_view name_of(Side side) { return side == Side::kRedis ? "Redis" : "MySQL"; }
 
@@ -47,7 +47,7 @@ Cells journal_cells(const ItemComparison& item) {
           std::to_string(all.sold()),
           std::to_string(all.left()),
           std::to_string(live(all)),
-          std::to_string(all.cancelled.orders),
+          std::to_string(all.over().orders),
           std::to_string(item.journal.waiting),
           std::to_string(item.mysql.dead.bought.orders),
           item.cannot_tell()         ? "cannot be compared"
@@ -68,7 +68,7 @@ Cells redis_cells(const ItemComparison& item) {
           of_state(sold),
           of_state(stock - sold),
           counted ? std::to_string(live(*redis.buyers)) : "?",
-          counted ? std::to_string(redis.buyers->cancelled.orders) : "?",
+          counted ? std::to_string(redis.buyers->over().orders) : "?",
           "",
           "",
           ""};
@@ -82,7 +82,7 @@ Cells mysql_cells(const ItemComparison& item) {
           of_row(mysql.sold),
           of_row(mysql.stock - mysql.sold),
           std::to_string(live(mysql.orders)),
-          std::to_string(mysql.orders.cancelled.orders),
+          std::to_string(mysql.orders.over().orders),
           "",
           "",
           ""};
@@ -151,6 +151,9 @@ json::object sales_json(const Sales& sales) {
           {"sold", sales.sold()},
           {"left", sales.left()},
           {"orders", live(sales)},
+          {"paid_orders", sales.paid.orders},
+          {"expired_orders", sales.expired.orders},
+          {"expired_units", sales.expired.units},
           {"cancelled_orders", sales.cancelled.orders},
           {"cancelled_units", sales.cancelled.units}};
 }
@@ -167,9 +170,9 @@ json::value redis_json(const ItemComparison& item) {
                       {"left", of_state(stock - sold)},
                       {"unjournaled_batches", item.unjournaled}};
   if (redis.buyers) {
-    object["orders"] = live(*redis.buyers);
-    object["cancelled_orders"] = redis.buyers->cancelled.orders;
-    object["cancelled_units"] = redis.buyers->cancelled.units;
+    for (const auto& [name, value] : sales_json(*redis.buyers)) {
+      if (!object.contains(name)) object[name] = value;
+    }
   }
   return object;
 }

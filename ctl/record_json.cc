@@ -24,7 +24,7 @@ json::value text_value(std::string_view text) {
 
 bool has_quantity(RecordType type) {
   return type == RecordType::kCreate || type == RecordType::kRestock || type == RecordType::kBuy ||
-         type == RecordType::kCancel;
+         journal::gives_back(type);
 }
 
 json::object fields_object(std::string_view fields) {

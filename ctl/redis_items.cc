@@ -46,14 +46,17 @@ void read_packed(RedisItem& item, std::string_view packed) {
   }
 }
 
-// "qty,…[,c[,request]]", from behind the quantity on.
+// "qty,…" and the fate (packed_item.lua), from behind the quantity on.
 bool read_order(BuyerField& order, std::string_view id, std::string_view quantity,
                 std::string_view rest) {
   order.kind = BuyerField::Kind::kOrder;
   order.request = take_until(rest, ",");
-  order.is_cancelled = rest.starts_with('c');
-  take_until(rest, ",");
-  order.cancel_request = rest;
+  const std::string_view fate = take_until(rest, ",");
+  order.status_request = rest;
+  for (const orders::OrderStatus status : orders::kOrderStatuses) {
+    if (!fate.empty() && word_of(status).starts_with(fate.front()) && fate.size() == 1)
+      order.status = status;
+  }
   return base::parse_decimal(id, order.order_id) && base::parse_decimal(quantity, order.quantity);
 }
 
@@ -65,9 +68,9 @@ bool is_of_another_type(const Error& error) {
 
 }  // namespace
 
-// "qty,order,request[,c[,request]][;live,last]" under the buyer's name; "qty,request[,c[,request]]"
-// under "user/o/order"; "user/r/request" only points to an order, "user/x/order" is a cancel that
-// waits for an order of another lane; "/" is there with the item, "/r/request" of a restock.
+// "qty,order,request", fate and "[;live,last]" under the buyer's name; "qty,request" and fate under
+// "user/o/order"; "user/r/request" only points to an order, "user/x/order" is the fate of an order
+// that another lane has yet to bring; "/" is there with the item, "/r/request" of a restock.
 // (proxy/sale/scripts/purchase.lua, replay.lua)
 std::optional<BuyerField> parse_buyer_field(std::string_view field, std::string_view value) {
   BuyerField found;
@@ -92,8 +95,10 @@ std::optional<BuyerField> parse_buyer_field(std::string_view field, std::string_
 bool add_buyer_field(Sales& buyers, std::string_view field, std::string_view value) {
   const auto found = parse_buyer_field(field, value);
   if (!found || found->kind != BuyerField::Kind::kOrder) return found.has_value();
-  buyers.bought.add(found->order_id, found->user, found->quantity);
-  if (found->is_cancelled) buyers.cancelled.add(found->order_id, found->user, found->quantity);
+  Tally one;
+  one.add(found->order_id, found->user, found->quantity);
+  buyers.bought += one;
+  if (found->status != orders::OrderStatus::kPlaced) of_status(buyers, found->status) += one;
   return true;
 }
 

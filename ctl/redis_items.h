@@ -14,6 +14,7 @@
 #include "ctl/journal_totals.h"
 #include "ctl/redis_connection.h"
 #include "ctl/tally.h"
+#include "orders/order_status.h"
 #include "shelves/packed_item.h"
 
 namespace sluice::ctl {
@@ -49,10 +50,11 @@ struct BuyerField {
     kOther,    // points to an order, or waits for one
   };
   Kind kind = Kind::kOther;
-  std::string_view user, request, cancel_request;
+  std::string_view user, request;
   uint64_t order_id = 0;
   int64_t quantity = 0;
-  bool is_cancelled = false;
+  orders::OrderStatus status = orders::OrderStatus::kPlaced;
+  std::string_view status_request;  // with which it was paid or cancelled
 };
 // nullopt: none of the known forms.
 std::optional<BuyerField> parse_buyer_field(std::string_view field, std::string_view value);

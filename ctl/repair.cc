@@ -31,6 +31,17 @@ std::string where_order(const std::string& item, const OrderRepair& repair) {
          " AND item_id = " + sql_literal(item) + " AND user_id = " + sql_literal(repair.user);
 }
 
+// " SET status = …", of a row whose status leads to that one.
+std::string set_status(orders::OrderStatus status, const std::string& time,
+                       const std::string& time_column, const std::string& where) {
+  std::string before;
+  for (const orders::OrderStatus each : orders::kOrderStatuses) {
+    if (leads_to(each, status)) before += (before.empty() ? "" : ",") + sql_literal(word_of(each));
+  }
+  return " SET status = " + sql_literal(word_of(status)) + ", " + time_column + " = " + time +
+         where + " AND status IN (" + before + ")";
+}
+
 bool of_the_row(const Failure& failure) {
   return failure.kind == FailureKind::kRefusedData || failure.kind == FailureKind::kDuplicate;
 }
@@ -76,7 +87,7 @@ Status Repair::orders(const std::string& item, const std::vector<OrderRepair>& r
       refused_.resize(refused);  // what an attempt before this one counted
       without_fields_ = without_fields;
       if (auto failure = insert(item, some)) return failure;
-      if (auto failure = cancel(item, some)) return failure;
+      if (auto failure = change(item, some)) return failure;
       return recount_sold(item);
     }));
     repaired_ += some.size() - (refused_.size() - refused);
@@ -100,7 +111,7 @@ std::optional<Failure> Repair::insert(const std::string& item,
     }
   }
   for (const OrderRepair* repair : inserted) {
-    if (auto failure = take_early_cancel(where_order(item, *repair))) return failure;
+    if (auto failure = take_early_change(where_order(item, *repair))) return failure;
   }
   return std::nullopt;
 }
@@ -110,43 +121,44 @@ std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
   const auto record = journal::take_record(bytes);
   SLUICE_ASSERT(record.ok(), "a record that was encoded here");
   std::string statement = table_.insert_head();
-  table_.append_row(statement, {&*record, repair.cancelled_ms});
+  table_.append_row(statement, {&*record, repair.status, repair.changed_ms});
   return connection_.exec(statement);
 }
 
-// A cancel that was drained while the order was missing waits for it, as for any order.
-std::optional<Failure> Repair::take_early_cancel(const std::string& where) {
+// What was drained while the order was missing waits for it, as for any order.
+std::optional<Failure> Repair::take_early_change(const std::string& where) {
   std::vector<sql::Row> rows;
   if (auto failure = connection_.query(
-          "SELECT cancelled_at FROM sluice_early_cancel" + where + " FOR UPDATE", rows)) {
+          "SELECT status, changed_at FROM sluice_early_change" + where + " FOR UPDATE", rows)) {
     return failure;
   }
   if (rows.empty()) return std::nullopt;
+  const orders::OrderStatus status = table_.status_of(rows[0][0]);
   if (auto failure =
-          connection_.exec("UPDATE " + table_.quoted_name() + " SET status = 'cancelled'," +
-                           " updated_at = " + sql_literal(*rows[0][0]) + where)) {
+          connection_.exec("UPDATE " + table_.quoted_name() +
+                           set_status(status, sql_literal(*rows[0][1]), "updated_at", where))) {
     return failure;
   }
-  return connection_.exec("DELETE FROM sluice_early_cancel" + where);
+  return connection_.exec("DELETE FROM sluice_early_change" + where);
 }
 
-std::optional<Failure> Repair::cancel(const std::string& item,
+std::optional<Failure> Repair::change(const std::string& item,
                                       const std::vector<OrderRepair>& repairs) {
   for (const OrderRepair& repair : repairs) {
-    const std::string id = std::to_string(repair.order_id);
-    const std::string time = datetime(repair.cancelled_ms), where = where_order(item, repair);
+    const std::string time = datetime(repair.changed_ms), where = where_order(item, repair);
     std::vector<std::string> statements;
-    if (repair.kind == OrderRepair::Kind::kCancel) {
+    if (repair.kind == OrderRepair::Kind::kChange) {
       // It is in one of the two.
-      statements = {"UPDATE sluice_dead_letter SET cancelled_at = " + time + where +
-                        " AND cancelled_at IS NULL",
-                    "UPDATE " + table_.quoted_name() + " SET status = 'cancelled', updated_at = " +
-                        time + where + " AND status <> 'cancelled'"};
-    } else if (repair.kind == OrderRepair::Kind::kCancelEarly) {
       statements = {
-          "INSERT INTO sluice_early_cancel (order_id, item_id, user_id, cancelled_at) VALUES (" +
-          id + "," + sql_literal(item) + "," + sql_literal(repair.user) + "," + time +
-          ") ON DUPLICATE KEY UPDATE order_id = order_id"};
+          "UPDATE sluice_dead_letter" + set_status(repair.status, time, "changed_at", where),
+          "UPDATE " + table_.quoted_name() + set_status(repair.status, time, "updated_at", where)};
+    } else if (repair.kind == OrderRepair::Kind::kChangeEarly) {
+      statements = {
+          "INSERT INTO sluice_early_change (order_id, item_id, user_id, status, changed_at)"
+          " VALUES (" +
+          std::to_string(repair.order_id) + "," + sql_literal(item) + "," +
+          sql_literal(repair.user) + "," + sql_literal(word_of(repair.status)) + "," + time +
+          ") ON DUPLICATE KEY UPDATE status = VALUES(status), changed_at = VALUES(changed_at)"};
     }
     for (const std::string& statement : statements) {
       if (auto failure = connection_.exec(statement)) return failure;
@@ -168,7 +180,7 @@ std::optional<Failure> Repair::recount_sold(const std::string& item) {
   if (rows.empty()) return std::nullopt;  // item_row() makes it
   if (auto failure =
           connection_.query("SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM " +
-                                table_.quoted_name() + where + " AND status <> 'cancelled'",
+                                table_.quoted_name() + where + " AND status IN ('placed', 'paid')",
                             rows)) {
     return failure;
   }
@@ -192,6 +204,8 @@ Status Repair::item_row(const std::string& item, const JournalItem& journal,
       row.limit = journal.limit;
       row.start_ms = journal.start_ms;
       row.end_ms = journal.end_ms;
+      row.hold_ms = journal.hold_ms;
+      row.settings_ms = journal.settings_ms;
       row.is_closed = !journal.open;
       row.state_ms = std::max(journal.state_ms, journal.created_ms);
       statement = insert_of(item, row);

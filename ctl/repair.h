@@ -47,8 +47,8 @@ class Repair {
   std::optional<sql::Failure> insert(const std::string& item,
                                      const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> insert_one(const OrderRepair& repair);
-  std::optional<sql::Failure> take_early_cancel(const std::string& where);
-  std::optional<sql::Failure> cancel(const std::string& item,
+  std::optional<sql::Failure> take_early_change(const std::string& where);
+  std::optional<sql::Failure> change(const std::string& item,
                                      const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> recount_sold(const std::string& item);
 

@@ -8,6 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include "journal/record.h"
+#include "orders/order_status.h"
+
 namespace sluice::ctl {
 
 struct Tally {
@@ -17,6 +20,7 @@ struct Tally {
 
   void add(uint64_t order_id, std::string_view user, int64_t quantity);
   Tally& operator+=(const Tally& other);
+  Tally& operator-=(const Tally& other);
   bool operator==(const Tally&) const = default;
 };
 
@@ -26,16 +30,26 @@ std::string print_sql(std::string_view order_id, std::string_view user, std::str
 // One item, as one side knows it.
 struct Sales {
   int64_t given = 0;  // the stock at its creation and all restocks
-  Tally bought;       // cancelled ones too
+  Tally bought;       // whatever became of them
   Tally cancelled;
+  Tally expired;
+  Tally paid;  // and not cancelled since
 
-  int64_t sold() const { return bought.units - cancelled.units; }
+  // Cancelled or expired.
+  Tally over() const;
+  int64_t sold() const { return bought.units - over().units; }
   int64_t left() const { return given - sold(); }
   bool operator==(const Sales&) const = default;
 };
 
-inline bool same_orders(const Sales& a, const Sales& b) {
-  return a.bought == b.bought && a.cancelled == b.cancelled;
-}
+// What is counted of this status; not kPlaced.
+Tally& of_status(Sales& sales, orders::OrderStatus status);
+
+// But for what was given.
+bool same_orders(const Sales& a, const Sales& b);
+// Takes in what another side, or a part, has of orders.
+void add_orders(Sales& sales, const Sales& more);
+// Takes in a record of an order, as the journal has them.
+void add_order(Sales& sales, const journal::Record& record);
 
 }  // namespace sluice::ctl

@@ -32,6 +32,17 @@ http::Response readiness(const StatusSnapshot& status) {
   return text(200, "ready\n");
 }
 
+// The value of a parameter of a query string; "": it is not given.
+std::string_view query_value(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    if (!pair.starts_with(name) || pair.substr(name.size()).substr(0, 1) != "=") continue;
+    return pair.substr(name.size() + 1);
+  }
+  return {};
+}
+
 // What a POST /flush asks for: wait_ms=N, and of a proxy journal=ID and upto=SEQUENCE besides: the
 // journal that it means, and the last record that it has written.
 struct FlushRequest {
@@ -110,16 +121,34 @@ http::Response retry_dead_letters(const AdminContext& context) {
   return reply(failure ? 503 : 200, body);
 }
 
-// Their order ids, as strings, for the proxies.
+// For the proxies; order ids as strings.
 http::Response dead_letters(const AdminContext& context) {
   sql::Connection connection;
-  std::vector<uint64_t> ids;
+  std::vector<DeadLetterNote> notes;
   auto failure = connection.connect(context.options.mysql);
-  if (!failure) failure = read_dead_letters(connection, ids);
+  if (!failure) failure = read_dead_letters(connection, notes);
   if (failure) return reply(503, {{"error", failure->text()}});
   json::array letters;
-  for (const uint64_t id : ids) letters.emplace_back(std::to_string(id));
+  for (const DeadLetterNote& note : notes) {
+    letters.emplace_back(json::object{
+        {"order_id", std::to_string(note.order_id)}, {"code", note.code}, {"error", note.error}});
+  }
   return reply(200, letters);
+}
+
+// Whether an order is a row: {"found": "row"} or {"found": "none"}.
+http::Response find_order(const AdminContext& context, const http::Request& request) {
+  journal::Record order;
+  order.item = query_value(request.query, "item");
+  order.user = query_value(request.query, "user");
+  if (!base::parse_decimal(query_value(request.query, "order_id"), order.order_id))
+    return reply(400, {{"error", "the parameters are order_id, item and user"}});
+  sql::Connection connection;
+  std::vector<sql::Row> rows;
+  auto failure = connection.connect(context.options.mysql);
+  if (!failure) failure = connection.query(context.options.orders.find_one(order), rows);
+  if (failure) return reply(503, {{"error", failure->text()}});
+  return reply(200, {{"found", rows.empty() ? "none" : "row"}});
 }
 
 }  // namespace
@@ -161,6 +190,8 @@ void add_admin_routes(http::Server& server, const AdminContext& context) {
   });
   server.route("GET", "/dead_letters",
                [context](const http::Request&) { return dead_letters(context); });
+  server.route("GET", "/order",
+               [context](const http::Request& request) { return find_order(context, request); });
   server.route("GET", "/healthz", [](const http::Request&) { return text(200, "ok\n"); });
   server.route("GET", "/readyz",
                [context](const http::Request&) { return readiness(context.status.read()); });

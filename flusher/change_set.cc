@@ -1,6 +1,7 @@
 #include "flusher/change_set.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "sql/connection.h"
@@ -22,7 +23,7 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
   switch (record.type) {
     case RecordType::kCreate:
       item.stock += record.quantity;
-      item.created = &record;
+      item.settings = &record;
       set_open(item, true, record.time_ms);
       break;
     case RecordType::kRestock:
@@ -34,9 +35,15 @@ void fold_item_event(ChangeSet& changes, const Record& record) {
     case RecordType::kReopen:
       set_open(item, true, record.time_ms);
       break;
+    case RecordType::kChange:
+      if (item.settings == nullptr || item.settings->time_ms <= record.time_ms)
+        item.settings = &record;
+      break;
     case RecordType::kBuy:
+    case RecordType::kPay:
     case RecordType::kCancel:
-    case RecordType::kChange:  // not written yet
+    case RecordType::kExpire:
+    case RecordType::kRefund:
       break;
     case RecordType::kDelete:
       // By the last lane: MySQL has all that any has journaled of it. What follows is another item.
@@ -49,13 +56,26 @@ bool row_by_order_id(const orders::OrderRow& a, const orders::OrderRow& b) {
   return a.record->order_id < b.record->order_id;
 }
 
-bool is_of(const Record& cancel, const Record& order) {
-  return cancel.order_id == order.order_id && cancel.item == order.item &&
-         cancel.user == order.user;
+bool is_of(const Record& event, const Record& order) {
+  return event.order_id == order.order_id && event.item == order.item && event.user == order.user;
 }
 
-auto key_of(const Cancellation& cancel) {
-  return std::tie(cancel.order->order_id, cancel.order->item, cancel.order->user);
+auto key_of(const OrderChange& change) {
+  return std::tie(change.order->order_id, change.order->item, change.order->user);
+}
+
+// Of several changes of one order the one that holds.
+void keep_one_an_order(std::vector<OrderChange>& changes) {
+  std::stable_sort(changes.begin(), changes.end(), by_order_id);
+  size_t kept = 0;
+  for (const OrderChange& change : changes) {
+    if (kept > 0 && key_of(changes[kept - 1]) == key_of(change)) {
+      if (leads_to(changes[kept - 1].status, change.status)) changes[kept - 1] = change;
+    } else {
+      changes[kept++] = change;
+    }
+  }
+  changes.erase(changes.begin() + static_cast<ptrdiff_t>(kept), changes.end());
 }
 
 }  // namespace
@@ -69,69 +89,74 @@ ItemChange& ChangeSet::item(std::string_view item_id) {
 ChangeSet fold(std::span<const journal::Record> records) {
   ChangeSet changes;
   changes.orders.reserve(records.size());
-  std::vector<const Record*> cancels;
+  std::vector<const Record*> events;
   for (const Record& record : records) {
-    switch (record.type) {
-      case RecordType::kBuy:
-        changes.orders.push_back({&record, 0});
-        break;
-      case RecordType::kCancel:
-        cancels.push_back(&record);
-        break;
-      default:
-        fold_item_event(changes, record);
+    if (record.type == RecordType::kBuy) {
+      changes.orders.push_back({&record});
+    } else if (journal::is_of_order(record.type)) {
+      events.push_back(&record);
+    } else {
+      fold_item_event(changes, record);
     }
   }
   // One item's orders come sorted; those of several may overlap a little.
   if (!std::is_sorted(changes.orders.begin(), changes.orders.end(), row_by_order_id)) {
     std::stable_sort(changes.orders.begin(), changes.orders.end(), row_by_order_id);
   }
-  for (const Record* cancel : cancels) {
-    const orders::OrderRow wanted{cancel, 0};
-    const auto row =
-        std::lower_bound(changes.orders.begin(), changes.orders.end(), wanted, row_by_order_id);
-    if (row == changes.orders.end() || !is_of(*cancel, *row->record)) {
-      changes.cancellations.push_back({cancel, cancel->time_ms});
-    } else if (row->cancelled_ms == 0) {
-      row->cancelled_ms = cancel->time_ms;
+  for (const Record* event : events) {
+    const OrderChange change{event, orders::status_after(event->type), event->time_ms};
+    const auto row = std::lower_bound(changes.orders.begin(), changes.orders.end(),
+                                      orders::OrderRow{event}, row_by_order_id);
+    if (row == changes.orders.end() || !is_of(*event, *row->record)) {
+      changes.order_changes.push_back(change);
+    } else if (leads_to(row->status, change.status)) {
+      row->status = change.status;
+      row->changed_ms = change.time_ms;
     }
   }
-  std::stable_sort(changes.cancellations.begin(), changes.cancellations.end(), by_order_id);
-  const auto same = [](const auto& a, const auto& b) { return key_of(a) == key_of(b); };
-  changes.cancellations.erase(
-      std::unique(changes.cancellations.begin(), changes.cancellations.end(), same),
-      changes.cancellations.end());
+  keep_one_an_order(changes.order_changes);
   return changes;
 }
 
-bool by_order_id(const Cancellation& a, const Cancellation& b) { return key_of(a) < key_of(b); }
+bool by_order_id(const OrderChange& a, const OrderChange& b) { return key_of(a) < key_of(b); }
 
-std::string ids_of(std::span<const Cancellation> cancels) {
+std::vector<std::vector<OrderChange>> by_status(std::span<const OrderChange> changes) {
+  std::vector<std::vector<OrderChange>> groups;
+  for (const orders::OrderStatus status : orders::kOrderStatuses) {
+    std::vector<OrderChange> group;
+    std::copy_if(changes.begin(), changes.end(), std::back_inserter(group),
+                 [&](const OrderChange& change) { return change.status == status; });
+    if (!group.empty()) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::string ids_of(std::span<const OrderChange> changes) {
   std::string ids;
-  for (const Cancellation& cancel : cancels) {
+  for (const OrderChange& change : changes) {
     if (!ids.empty()) ids += ',';
-    ids += std::to_string(cancel.order_id());
+    ids += std::to_string(change.order_id());
   }
   return ids;
 }
 
-std::string orders_of(std::span<const Cancellation> cancels) {
+std::string orders_of(std::span<const OrderChange> changes) {
   std::string orders;
-  for (const Cancellation& cancel : cancels) {
-    orders += (orders.empty() ? "(" : ",(") + std::to_string(cancel.order_id()) + ",";
-    sql::append_quoted(orders, cancel.order->item);
+  for (const OrderChange& change : changes) {
+    orders += (orders.empty() ? "(" : ",(") + std::to_string(change.order_id()) + ",";
+    sql::append_quoted(orders, change.order->item);
     orders += ',';
-    sql::append_quoted(orders, cancel.order->user);
+    sql::append_quoted(orders, change.order->user);
     orders += ')';
   }
   return orders;
 }
 
-std::string times_of(std::span<const Cancellation> cancels) {
+std::string times_of(std::span<const OrderChange> changes) {
   std::string times = "CASE order_id";
-  for (const Cancellation& cancel : cancels) {
-    times += " WHEN " + std::to_string(cancel.order_id()) + " THEN ";
-    orders::append_datetime(times, cancel.time_ms);
+  for (const OrderChange& change : changes) {
+    times += " WHEN " + std::to_string(change.order_id()) + " THEN ";
+    orders::append_datetime(times, change.time_ms);
   }
   return times + " END";
 }

@@ -14,6 +14,7 @@ using sql::FailureKind;
 constexpr size_t kErrorBytesMax = 1024;
 constexpr int kRetryBatch = 100;
 constexpr int kReadMax = 1'000'000;
+constexpr int kNoteBytesMax = 256;
 
 // The server's message may quote the refused value, cut anywhere.
 std::string printable(std::string_view text) {
@@ -47,7 +48,7 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   // Locked before it is judged: a cancel, or a second retry, may be at it at the same time.
   std::vector<sql::Row> rows;
   if (auto failure = connection.query(
-          "SELECT record, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', cancelled_at) DIV 1000"
+          "SELECT record, status, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', changed_at) DIV 1000"
           " FROM sluice_dead_letter" +
               key + " FOR UPDATE",
           rows)) {
@@ -57,13 +58,15 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   std::string storage;
   const auto record = orders::parse_record_json(*rows[0][0], storage);
   if (!record) return std::nullopt;  // not written by us: stays for a person to look at
-  const orders::OrderRow row{&*record, rows[0][1] ? std::stoll(*rows[0][1]) : 0};
+  const auto status = orders::status_of_word(rows[0][1].value_or(""));
+  const orders::OrderRow row{&*record, status.value_or(orders::OrderStatus::kPlaced),
+                             rows[0][2] ? std::stoll(*rows[0][2]) : 0};
   std::string insert = orders.insert_head();
   orders.append_row(insert, row);
   if (auto failure = connection.exec(insert)) return failure;
   if (auto failure = connection.exec("DELETE FROM sluice_dead_letter" + key)) return failure;
   inserted = true;
-  if (row.cancelled_ms != 0) return std::nullopt;
+  if (!is_live(row.status)) return std::nullopt;
   ChangeSet changes;
   ItemChange& item = changes.item(record->item);
   item.sold = record->quantity;
@@ -80,7 +83,7 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
   std::string insert =
       "INSERT INTO sluice_dead_letter (journal_id, sequence, order_id, item_id, user_id, "
       "error_code,"
-      " error, record, cancelled_at, created_at) VALUES (" +
+      " error, record, status, changed_at, created_at) VALUES (" +
       std::to_string(journal_id) + "," + std::to_string(order.sequence) + "," +
       std::to_string(order.order_id) + ",";
   sql::append_quoted(insert, order.item);
@@ -90,23 +93,31 @@ std::optional<Failure> insert_dead_letter(Connection& connection, uint64_t journ
   sql::append_quoted(insert, printable(reason.message));
   insert += ',';
   sql::append_quoted(insert, orders::record_json(order));
-  insert += ',';
-  if (row.cancelled_ms == 0) {
-    insert += "NULL";
-  } else {
-    orders::append_datetime(insert, row.cancelled_ms);
-  }
-  // A drain that is repeated, since the checkpoints were set back by hand, finds its letters there.
-  return connection.exec(insert + ",NOW(3)) ON DUPLICATE KEY UPDATE"
-                                  " cancelled_at = COALESCE(cancelled_at, VALUES(cancelled_at))");
+  insert.append(",'").append(word_of(row.status)).append("',");
+  insert += orders::datetime_or_null(row.changed_ms);
+  // A drain that is repeated, since the checkpoints were set back by hand, finds its letters there,
+  // with what became of the orders since.
+  return connection.exec(insert + ",NOW(3)) ON DUPLICATE KEY UPDATE order_id = order_id");
 }
 
-std::optional<Failure> cancel_dead_letters(Connection& connection,
-                                           std::span<const Cancellation> cancels) {
-  return connection.exec("UPDATE sluice_dead_letter SET cancelled_at = " + times_of(cancels) +
-                         " WHERE order_id IN (" + ids_of(cancels) +
-                         ") AND (order_id, item_id, user_id) IN (" + orders_of(cancels) +
-                         ") AND cancelled_at IS NULL");
+std::optional<Failure> change_dead_letters(Connection& connection,
+                                           std::span<const OrderChange> changes) {
+  for (const auto& group : by_status(changes)) {
+    const orders::OrderStatus status = group.front().status;
+    std::string before;
+    for (const orders::OrderStatus each : orders::kOrderStatuses) {
+      if (!leads_to(each, status)) continue;
+      before.append(before.empty() ? "'" : ",'").append(word_of(each)).append("'");
+    }
+    if (auto failure = connection.exec(
+            "UPDATE sluice_dead_letter SET status = '" + std::string(word_of(status)) +
+            "', changed_at = " + times_of(group) + " WHERE order_id IN (" + ids_of(group) +
+            ") AND (order_id, item_id, user_id) IN (" + orders_of(group) + ") AND status IN (" +
+            before + ")")) {
+      return failure;
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<Failure> tally_dead_letters(Connection& connection, DeadLetterTally& tally) {
@@ -118,13 +129,19 @@ std::optional<Failure> tally_dead_letters(Connection& connection, DeadLetterTall
   return failure;
 }
 
-std::optional<Failure> read_dead_letters(Connection& connection, std::vector<uint64_t>& order_ids) {
+std::optional<Failure> read_dead_letters(Connection& connection,
+                                         std::vector<DeadLetterNote>& letters) {
   std::vector<sql::Row> rows;
-  auto failure = connection.query(
-      "SELECT order_id FROM sluice_dead_letter LIMIT " + std::to_string(kReadMax), rows);
+  auto failure =
+      connection.query("SELECT order_id, error_code, LEFT(error, " + std::to_string(kNoteBytesMax) +
+                           ") FROM sluice_dead_letter LIMIT " + std::to_string(kReadMax),
+                       rows);
   connection.rollback();
-  order_ids.clear();
-  for (const sql::Row& row : rows) order_ids.push_back(std::stoull(*row[0]));
+  letters.clear();
+  for (const sql::Row& row : rows) {
+    letters.push_back(
+        {std::stoull(*row[0]), static_cast<uint32_t>(std::stoul(*row[1])), row[2].value_or("")});
+  }
   return failure;
 }
 

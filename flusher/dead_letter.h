@@ -21,10 +21,10 @@ std::optional<sql::Failure> insert_dead_letter(sql::Connection& connection, uint
                                                const orders::OrderRow& row,
                                                const sql::Failure& reason);
 
-// In the open transaction: marks those of the orders that are dead letters as cancelled. Waits for
-// a retry of one of them.
-std::optional<sql::Failure> cancel_dead_letters(sql::Connection& connection,
-                                                std::span<const Cancellation> cancels);
+// In the open transaction: notes what became of those of the orders that are dead letters. Waits
+// for a retry of one of them.
+std::optional<sql::Failure> change_dead_letters(sql::Connection& connection,
+                                                std::span<const OrderChange> changes);
 
 // Of all dead letters in the database: how many there are, and a number that differs with their
 // order ids.
@@ -35,9 +35,14 @@ struct DeadLetterTally {
 };
 // Ends the transaction, as the next one does.
 std::optional<sql::Failure> tally_dead_letters(sql::Connection& connection, DeadLetterTally& tally);
-// The order ids, a million of them at most.
+// A million of them at most.
+struct DeadLetterNote {
+  uint64_t order_id = 0;
+  uint32_t code = 0;  // MySQL's error, and the beginning of its words
+  std::string error;
+};
 std::optional<sql::Failure> read_dead_letters(sql::Connection& connection,
-                                              std::vector<uint64_t>& order_ids);
+                                              std::vector<DeadLetterNote>& letters);
 
 struct RetryReport {
   uint64_t tried = 0;

@@ -17,7 +17,7 @@ std::string where(const std::string& item_id) {
 
 // Of the item itself: what the batch does to it besides, it does to the one that is made anew.
 bool is_touched(const ItemChange& change) {
-  return change.stock != 0 || change.sold != 0 || change.created != nullptr ||
+  return change.stock != 0 || change.sold != 0 || change.settings != nullptr ||
          change.open.has_value();
 }
 

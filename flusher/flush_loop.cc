@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "flusher/advice.h"
 #include "flusher/dead_letter.h"
-#include "flusher/early_cancel.h"
+#include "flusher/early_change.h"
 #include "flusher/start_up.h"
 #include "journal/refusal.h"
 #include "journal/segment.h"
@@ -166,7 +166,7 @@ Status FlushLoop::prepare() {
   tell_proxy("");
   // What was committed before the last end, and had not met yet.
   uint64_t settled = 0;
-  if (auto failure = settle_early_cancels(control_, options_.orders, {}, settled))
+  if (auto failure = settle_early_changes(control_, options_.orders, {}, settled))
     return failure->error();
   if (auto failure = tally_dead_letters(control_, dead_letters_)) return failure->error();
   const auto [lowest, highest] = std::minmax_element(positions->begin(), positions->end());

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/units.h"
-#include "flusher/early_cancel.h"
+#include "flusher/early_change.h"
 #include "flusher/flush_loop.h"
 #include "flusher/registration.h"
 
@@ -177,8 +177,8 @@ void FlushLoop::meet(int64_t now_us) {
   if (now_us - met_us_ < kMeetEveryUs) return;
   met_us_ = now_us;
   uint64_t settled = 0;
-  const auto failure = settle_early_cancels(control_, options_.orders, {}, settled);
-  if (failure) spdlog::warn("sluice_early_cancel: {}; trying again", failure->text());
+  const auto failure = settle_early_changes(control_, options_.orders, {}, settled);
+  if (failure) spdlog::warn("sluice_early_change: {}; trying again", failure->text());
 }
 
 // Others put them in, too: other flushers, people.

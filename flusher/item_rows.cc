@@ -15,7 +15,7 @@ constexpr std::string_view kTail =
     " updated_at = GREATEST(updated_at, VALUES(updated_at))";
 
 bool defines(const ItemChange& change) {
-  return change.created != nullptr || change.open.has_value();
+  return change.settings != nullptr || change.open.has_value();
 }
 
 bool changes_nothing(const ItemChange& change) {
@@ -45,20 +45,37 @@ std::optional<Failure> add_counters(Connection& connection, const ChangeSet& cha
   return send();
 }
 
+std::string datetime(int64_t time_ms) {
+  std::string out;
+  orders::append_datetime(out, time_ms);
+  return out;
+}
+
+// Another proxy's journal may have brought a later word already. MySQL assigns from left to right.
 std::string definition(const std::string& item_id, const ItemChange& change) {
   std::string update = "UPDATE items SET ";
-  if (change.created != nullptr) {
-    update += "limit_per_user = " + std::to_string(change.created->limit) +
-              ", start_at = " + orders::datetime_or_null(change.created->start_ms) +
-              ", end_at = " + orders::datetime_or_null(change.created->end_ms) + ", ";
+  const auto set = [&](const std::string& column, const std::string& value,
+                       const std::string& at_column, const std::string& at) {
+    update += column + " = IF(" + at_column + " > " + at + ", " + column + ", " + value + "), ";
+  };
+  const auto set_time = [&](const std::string& column, const std::string& at) {
+    update += column + " = GREATEST(COALESCE(" + column + ", " + at + "), " + at + "), ";
+  };
+  if (const journal::Record* settings = change.settings) {
+    const std::string at = datetime(settings->time_ms);
+    set("limit_per_user", std::to_string(settings->limit), "settings_at", at);
+    set("start_at", orders::datetime_or_null(settings->start_ms), "settings_at", at);
+    set("end_at", orders::datetime_or_null(settings->end_ms), "settings_at", at);
+    set("hold_ms", std::to_string(settings->hold_ms), "settings_at", at);
+    set_time("settings_at", at);
   }
-  // A kCreate leaves its item open, so `open` is set whenever something is defined. Another proxy's
-  // journal may have brought a later CLOSE already. MySQL assigns from left to right.
-  std::string at;
-  orders::append_datetime(at, change.open_ms);
-  update += "state = IF(state_at > " + at + ", state, '" +
-            (change.open.value_or(true) ? "open" : "closed") +
-            "'), state_at = GREATEST(COALESCE(state_at, " + at + "), " + at + ") WHERE item_id = ";
+  if (change.open) {
+    const std::string at = datetime(change.open_ms);
+    set("state", *change.open ? "'open'" : "'closed'", "state_at", at);
+    set_time("state_at", at);
+  }
+  update.resize(update.size() - 2);
+  update += " WHERE item_id = ";
   sql::append_quoted(update, item_id);
   return update;
 }

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "flusher/advice.h"
-#include "flusher/early_cancel.h"
+#include "flusher/early_change.h"
 
 namespace sluice::flusher {
 namespace {
@@ -231,7 +231,7 @@ MysqlWriter::Attempt MysqlWriter::meet(const Part& part) {
   }
   if (range.first > range.last) return Attempt::kCommitted;
   uint64_t settled = 0;
-  if (const auto failure = settle_early_cancels(connection_, context_.orders, range, settled)) {
+  if (const auto failure = settle_early_changes(connection_, context_.orders, range, settled)) {
     return failed(*failure);
   }
   return Attempt::kCommitted;

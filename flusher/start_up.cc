@@ -21,16 +21,16 @@ Error waiting(const Failure& failure) {
 std::optional<Failure> probe_tables(sql::Connection& connection, const orders::OrderTable& orders) {
   const std::string probes[] = {
       orders.probe(),
-      "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, state, state_at,"
-      " updated_at FROM items LIMIT 0",
+      "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, hold_ms, settings_at,"
+      " state, state_at, updated_at FROM items LIMIT 0",
       "SELECT journal_id, writer, writers, position, fingerprint, owner, updated_at"
       " FROM sluice_checkpoint LIMIT 0",
       "SELECT journal_id, proxy_id, shelves, host, incarnation, retired, live_proxy_id, created_at,"
       " updated_at FROM sluice_journal LIMIT 0",
       "SELECT journal_id, sequence, order_id, item_id, user_id, error_code, error, record,"
-      " cancelled_at, created_at FROM sluice_dead_letter LIMIT 0",
+      " status, changed_at, created_at FROM sluice_dead_letter LIMIT 0",
       "SELECT item_id, units FROM sluice_deleted_item LIMIT 0",
-      "SELECT order_id, item_id, user_id, cancelled_at FROM sluice_early_cancel LIMIT 0"};
+      "SELECT order_id, item_id, user_id, status, changed_at FROM sluice_early_change LIMIT 0"};
   for (const std::string& probe : probes) {
     if (auto failure = connection.exec(probe)) return failure;
   }
@@ -44,7 +44,7 @@ Status check_engines(sql::Connection& connection, const orders::OrderTable& orde
   for (const std::string& name :
        {std::string(orders.name()), std::string("items"), std::string("sluice_checkpoint"),
         std::string("sluice_journal"), std::string("sluice_dead_letter"),
-        std::string("sluice_deleted_item"), std::string("sluice_early_cancel")}) {
+        std::string("sluice_deleted_item"), std::string("sluice_early_change")}) {
     if (!names.empty()) names += ',';
     sql::append_quoted(names, name);
   }

@@ -5,7 +5,7 @@
 #include "base/failpoint.h"
 #include "flusher/dead_letter.h"
 #include "flusher/deleted_item.h"
-#include "flusher/early_cancel.h"
+#include "flusher/early_change.h"
 #include "flusher/item_rows.h"
 
 namespace sluice::flusher {
@@ -14,8 +14,8 @@ namespace {
 using sql::Failure;
 using sql::FailureKind;
 
-// A cancel takes at most 240 bytes in its longest statement: 240 KB, below any packet limit.
-constexpr size_t kCancelsPerStatement = 1000;
+// One takes at most 240 bytes in its longest statement: 240 KB, below any packet limit.
+constexpr size_t kChangesPerStatement = 1000;
 // Room beside the statement's text in a packet: its header and command byte, generously.
 constexpr size_t kPacketSlack = 1024;
 // So many buyers who are refused alike are no accident.
@@ -40,7 +40,7 @@ std::optional<Failure> Transaction::run(const Part& part, uint64_t from) {
   base::failpoint(base::Failpoint::kFlushBeforeInsert);
   if (auto failure = caution_.condemned ? condemn() : insert_all()) return failure;
   base::failpoint(base::Failpoint::kFlushAfterInsert);
-  if (auto failure = cancel_all()) return failure;
+  if (auto failure = change_all()) return failure;
   if (auto failure = delete_items(connection_, changes_)) return failure;
   if (auto failure = take_deleted_items(connection_, changes_)) return failure;
   if (auto failure = update_items(connection_, changes_, statement_bytes_)) return failure;
@@ -140,17 +140,11 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
   if (reason.kind == FailureKind::kDuplicate) {
     // The very same order may be there already, if sluice_checkpoint was set back by hand or
     // restored from an older backup than orders. It is counted in items.sold already.
-    std::string same = "SELECT 1 FROM " + orders_.quoted_name() +
-                       " WHERE order_id = " + std::to_string(row.record->order_id) +
-                       " AND quantity = " + std::to_string(row.record->quantity) +
-                       " AND item_id = ";
-    sql::append_quoted(same, row.record->item);
-    same += " AND user_id = ";
-    sql::append_quoted(same, row.record->user);
     std::vector<sql::Row> rows;
-    if (auto failure = connection_.query(same, rows)) return failure;
-    if (!rows.empty()) {
-      if (row.cancelled_ms != 0) changes_.cancellations.push_back({row.record, row.cancelled_ms});
+    if (auto failure = connection_.query(orders_.find_one(*row.record), rows)) return failure;
+    if (!rows.empty() && rows[0][0] == std::to_string(row.record->quantity)) {
+      if (row.changed_ms != 0)
+        changes_.order_changes.push_back({row.record, row.status, row.changed_ms});
       return std::nullopt;
     }
   }
@@ -200,7 +194,7 @@ std::optional<Failure> Transaction::judge(unsigned code, const Refusals& alike) 
   journal::Record bare = *alike.example->record;
   bare.fields = {};
   std::string insert = orders_.insert_head();
-  orders_.append_row(insert, {&bare, 0});
+  orders_.append_row(insert, {&bare});
   if (auto failure = connection_.exec("SAVEPOINT sluice_bare")) return failure;
   const auto refused = connection_.exec(insert);
   if (refused && !connection_.connected()) return refused;
@@ -220,7 +214,7 @@ void Transaction::count_sold(size_t begin, size_t end) {
   std::string_view item_id;
   for (size_t i = begin; i < end; ++i) {
     const orders::OrderRow& row = changes_.orders[i];
-    if (row.cancelled_ms != 0) continue;
+    if (!is_live(row.status)) continue;
     if (item == nullptr || row.record->item != item_id) {
       item_id = row.record->item;
       item = &changes_.item(item_id);
@@ -230,61 +224,71 @@ void Transaction::count_sold(size_t begin, size_t end) {
   }
 }
 
-std::optional<Failure> Transaction::cancel_all() {
-  std::sort(changes_.cancellations.begin(), changes_.cancellations.end(), by_order_id);
-  const std::span<const Cancellation> all = changes_.cancellations;
-  for (size_t begin = 0; begin < all.size(); begin += kCancelsPerStatement) {
-    const size_t count = std::min(kCancelsPerStatement, all.size() - begin);
-    if (auto failure = cancel_some(all.subspan(begin, count))) return failure;
+std::optional<Failure> Transaction::change_all() {
+  std::sort(changes_.order_changes.begin(), changes_.order_changes.end(), by_order_id);
+  const std::span<const OrderChange> all = changes_.order_changes;
+  for (size_t begin = 0; begin < all.size(); begin += kChangesPerStatement) {
+    const size_t count = std::min(kChangesPerStatement, all.size() - begin);
+    if (auto failure = change_some(all.subspan(begin, count))) return failure;
   }
   return std::nullopt;
 }
 
-// A row is changed only if order, item and user are those of the cancel: another's under the same
+// What was sold counts so no more.
+void Transaction::give_back(const OrderChange& change, int64_t quantity) {
+  ItemChange& item = changes_.item(change.order->item);
+  item.sold -= quantity;
+  item.updated_ms = std::max(item.updated_ms, change.time_ms);
+}
+
+// A row is changed only if order, item and user are those of the change: another's under the same
 // number, given out by a doubled proxy.id, is left alone.
-std::optional<Failure> Transaction::cancel_some(std::span<const Cancellation> cancels) {
+std::optional<Failure> Transaction::change_some(std::span<const OrderChange> changes) {
   // Dead letters first: one that is being put in again is waited for, and then found below.
-  if (auto failure = cancel_dead_letters(connection_, cancels)) return failure;
+  if (auto failure = change_dead_letters(connection_, changes)) return failure;
 
   std::vector<sql::Row> found;
-  if (auto failure = connection_.query(
-          "SELECT order_id, item_id, user_id, quantity, status <> 'cancelled' FROM " +
-              orders_.quoted_name() + " WHERE order_id IN (" + ids_of(cancels) +
-              ") ORDER BY order_id FOR UPDATE",
-          found)) {
+  if (auto failure = connection_.query("SELECT order_id, item_id, user_id, quantity, status FROM " +
+                                           orders_.quoted_name() + " WHERE order_id IN (" +
+                                           ids_of(changes) + ") ORDER BY order_id FOR UPDATE",
+                                       found)) {
     return failure;
   }
-  std::vector<Cancellation> missing, done;
+  std::vector<OrderChange> missing, done;
   std::set<uint64_t> own;  // of this journal, and no row has the number
   auto row = found.begin();
-  for (const Cancellation& cancel : cancels) {
-    const journal::Record& order = *cancel.order;
+  for (const OrderChange& change : changes) {
+    const journal::Record& order = *change.order;
     while (row != found.end() && std::stoull(*(*row)[0]) < order.order_id) ++row;
     const bool has_number = row != found.end() && std::stoull(*(*row)[0]) == order.order_id;
     const bool is_there = has_number && (*row)[1] == order.item && (*row)[2] == order.user;
     if (!is_there) {
-      missing.push_back(cancel);
+      missing.push_back(change);
       if (!has_number && journal::proxy_of_id(order.order_id) == key_.proxy_id)
         own.insert(order.order_id);
-    } else if ((*row)[4] == "1") {
-      done.push_back(cancel);
-      ItemChange& item = changes_.item(order.item);
-      item.sold -= std::stoll(*(*row)[3]);
-      item.updated_ms = std::max(item.updated_ms, cancel.time_ms);
-      (*row)[4] = "0";
+      continue;
+    }
+    const orders::OrderStatus before = orders_.status_of((*row)[4]);
+    if (!leads_to(before, change.status)) continue;
+    done.push_back(change);
+    if (!is_live(change.status)) give_back(change, std::stoll(*(*row)[3]));
+    (*row)[4] = word_of(change.status);
+  }
+  std::vector<OrderChange> gone;
+  if (auto failure = keep_early_changes(connection_, missing, own, gone)) return failure;
+  // Somebody has deleted or archived the row; what it counted for comes back all the same.
+  for (const OrderChange& change : gone) {
+    if (is_live(change.status)) continue;
+    give_back(change, change.order->quantity);
+    gone_.push_back(change.order_id());
+  }
+  for (const auto& group : by_status(done)) {
+    if (auto failure = connection_.exec(
+            orders_.change(group.front().status, times_of(group), ids_of(group)))) {
+      return failure;
     }
   }
-  std::vector<Cancellation> gone;
-  if (auto failure = keep_early_cancels(connection_, missing, own, gone)) return failure;
-  // Somebody has deleted or archived the row; what it counted for comes back all the same.
-  for (const Cancellation& cancel : gone) {
-    ItemChange& item = changes_.item(cancel.order->item);
-    item.sold -= cancel.order->quantity;
-    item.updated_ms = std::max(item.updated_ms, cancel.time_ms);
-    gone_.push_back(cancel.order_id());
-  }
-  if (done.empty()) return std::nullopt;
-  return connection_.exec(orders_.cancel(times_of(done), ids_of(done)));
+  return std::nullopt;
 }
 
 }  // namespace sluice::flusher

@@ -1,13 +1,14 @@
-// One batch in one transaction: checkpoint, orders, cancels, items; all of it or nothing.
+// One batch in one transaction: checkpoint, orders, what became of them, items; all of it or
+// nothing.
 //
 //   checkpoint  compare-and-set first: it locks the row, so of two flushers the second waits here
 //               and then stops, before it has touched an order
 //   orders      plain INSERTs sorted by key, split by bytes, as values if the server takes bulk
 //               execution, else as text; what it refuses is bisected as text down to the row, which
 //               becomes a dead letter, unless it would refuse any row
-//   cancels     of orders from earlier batches; only what really changes counts for items.sold; of
-//               an order that another proxy's journal has yet to bring: kept until it comes
-//               (early_cancel.h says where they meet)
+//   changes     of orders from earlier batches, which were paid or cancelled or have expired; only
+//               what really changes counts for items.sold; of an order that another proxy's journal
+//               has yet to bring: kept until it comes (early_change.h says where they meet)
 //   items       last: hot rows are locked for the shortest time
 //
 // Whether a row is bad or the table is, MySQL's error numbers do not tell. So if half of the orders
@@ -82,8 +83,9 @@ class Transaction {
                                              const sql::Failure& reason);
   std::optional<sql::Failure> bury(const orders::OrderRow& row, const sql::Failure& reason);
   std::optional<sql::Failure> judge(unsigned code, const Refusals& alike);
-  std::optional<sql::Failure> cancel_all();
-  std::optional<sql::Failure> cancel_some(std::span<const Cancellation> cancels);
+  std::optional<sql::Failure> change_all();
+  std::optional<sql::Failure> change_some(std::span<const OrderChange> changes);
+  void give_back(const OrderChange& change, int64_t quantity);
   void count_sold(size_t begin, size_t end);
 
   sql::Connection& connection_;

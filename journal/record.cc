@@ -50,7 +50,7 @@ void append_record(std::string& out, const Record& record) {
 Result<Record> take_record(std::string_view& bytes) {
   if (bytes.size() < kRecordFixedBytes) return malformed("cut short in its fixed part");
   const auto type = get<uint8_t>(bytes, kTypeAt);
-  if (type < uint8_t(RecordType::kCreate) || type > uint8_t(RecordType::kDelete)) {
+  if (type < uint8_t(RecordType::kCreate) || type > uint8_t(RecordType::kRefund)) {
     return malformed("unknown type");
   }
   if (get<uint16_t>(bytes, kReservedAt) != 0) return malformed("reserved bytes are not zero");

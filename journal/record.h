@@ -23,6 +23,9 @@ enum class RecordType : uint8_t {
   kReopen = 6,
   kChange = 7,  // limit, start_ms, end_ms, hold_ms: as they are from now on
   kDelete = 8,  // nothing more of the item comes from this lane; quantity = 1: from no other either
+  kPay = 9,     // user, request (of the payment), order_id, quantity = the order's
+  kExpire = 10,  // user, order_id, quantity = what comes back: it was not paid in time
+  kRefund = 11,  // as kCancel, of an order that was paid
 };
 
 // Views point into the bytes that were decoded, or wherever the encoder's caller keeps them.
@@ -51,6 +54,16 @@ struct Record {
 
 // The proxy.id in an id that tells an order, or what an item was born as.
 constexpr uint32_t proxy_of_id(uint64_t id) { return static_cast<uint32_t>(id >> 12) & 0x3ff; }
+
+// Whether its order is over with it, and the quantity comes back.
+constexpr bool gives_back(RecordType type) {
+  return type == RecordType::kCancel || type == RecordType::kExpire || type == RecordType::kRefund;
+}
+
+// Whether it speaks of one order.
+constexpr bool is_of_order(RecordType type) {
+  return type == RecordType::kBuy || type == RecordType::kPay || gives_back(type);
+}
 
 // Whether it sets limit, start_ms, end_ms and hold_ms.
 constexpr bool has_settings(RecordType type) {

@@ -173,8 +173,12 @@ void ItemState::add(const Record& record) {
       closed_ms = 0;  // a closed item sells nothing: its REOPEN went through another proxy
       break;
     case RecordType::kCancel:
+    case RecordType::kExpire:
+    case RecordType::kRefund:
       sold -= record.quantity;
       cancelled += record.quantity;
+      break;
+    case RecordType::kPay:
       break;
     case RecordType::kClose:
       closed_ms = record.time_ms;

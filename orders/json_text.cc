@@ -133,6 +133,12 @@ std::string_view type_word(journal::RecordType type) {
       return "change";
     case journal::RecordType::kDelete:
       return "delete";
+    case journal::RecordType::kPay:
+      return "pay";
+    case journal::RecordType::kExpire:
+      return "expire";
+    case journal::RecordType::kRefund:
+      return "refund";
   }
   return "unknown";
 }

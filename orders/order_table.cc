@@ -131,7 +131,7 @@ Result<OrderTable> OrderTable::create(const std::string& table,
   if (!sql::is_identifier(table)) return invalid("orders.table: \"" + table + "\"" + identifier);
   for (const std::string_view taken :
        {"items", "sluice_checkpoint", "sluice_dead_letter", "sluice_deleted_item",
-        "sluice_early_cancel", "sluice_journal"}) {
+        "sluice_early_change", "sluice_journal"}) {
     if (lower(table) == taken) return invalid("orders.table: \"" + table + "\" is another table's");
   }
   std::set<std::string> names;
@@ -158,7 +158,7 @@ void OrderTable::append_row(std::string& out, const OrderRow& row) const {
   sql::append_quoted(out, order.user);
   out += ',';
   out += std::to_string(order.quantity);
-  out += row.cancelled_ms == 0 ? ",'placed'," : ",'cancelled',";
+  out.append(",'").append(word_of(row.status)).append("',");
   if (order.request.empty()) {
     out += "NULL";
   } else {
@@ -167,7 +167,7 @@ void OrderTable::append_row(std::string& out, const OrderRow& row) const {
   out += ',';
   append_datetime(out, order.time_ms);
   out += ',';
-  append_datetime(out, row.cancelled_ms == 0 ? order.time_ms : row.cancelled_ms);
+  append_datetime(out, row.changed_ms == 0 ? order.time_ms : row.changed_ms);
   out += ',';
   const std::string json = fields_json(order);
   if (json.empty()) {
@@ -188,14 +188,14 @@ void OrderTable::append_row(sql::BulkRows& out, const OrderRow& row) const {
   out.add_text(order.item);
   out.add_text(order.user);
   out.add_signed(order.quantity);
-  out.add_text(row.cancelled_ms == 0 ? "placed" : "cancelled");
+  out.add_text(word_of(row.status));
   if (order.request.empty()) {
     out.add_null();
   } else {
     out.add_text(order.request);
   }
   out.add_datetime(datetime_of(order.time_ms));
-  out.add_datetime(datetime_of(row.cancelled_ms == 0 ? order.time_ms : row.cancelled_ms));
+  out.add_datetime(datetime_of(row.changed_ms == 0 ? order.time_ms : row.changed_ms));
   const std::string json = fields_json(order);
   if (json.empty()) {
     out.add_null();
@@ -228,9 +228,19 @@ std::string OrderTable::fields_json(const journal::Record& order) const {
   return json;
 }
 
-std::string OrderTable::cancel(const std::string& times, const std::string& ids) const {
-  return "UPDATE " + quoted_name() + " SET status = 'cancelled', updated_at = " + times +
-         " WHERE order_id IN (" + ids + ")";
+std::string OrderTable::change(OrderStatus status, const std::string& times,
+                               const std::string& ids) const {
+  return "UPDATE " + quoted_name() + " SET status = '" + std::string(word_of(status)) +
+         "', updated_at = " + times + " WHERE order_id IN (" + ids + ")";
+}
+
+std::string OrderTable::find_one(const journal::Record& order) const {
+  std::string select = "SELECT quantity FROM " + quoted_name() +
+                       " WHERE order_id = " + std::to_string(order.order_id) + " AND item_id = ";
+  sql::append_quoted(select, order.item);
+  select += " AND user_id = ";
+  sql::append_quoted(select, order.user);
+  return select;
 }
 
 std::string OrderTable::probe() const {

@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "journal/record.h"
+#include "orders/order_status.h"
 #include "sql/bulk_rows.h"
 #include "sql/connection.h"
 
@@ -21,7 +23,8 @@ namespace sluice::orders {
 // One order as it goes into the table.
 struct OrderRow {
   const journal::Record* record = nullptr;  // a kBuy
-  int64_t cancelled_ms = 0;                 // 0: it is live
+  OrderStatus status = OrderStatus::kPlaced;
+  int64_t changed_ms = 0;  // when that was; 0: when it was placed
 };
 
 class OrderTable {
@@ -48,8 +51,15 @@ class OrderTable {
   const std::string& bulk_insert() const { return bulk_insert_; }
   const std::vector<sql::BulkRows::Type>& bulk_types() const { return bulk_types_; }
 
-  // The UPDATE that cancels: `times` is an expression of order_id, `ids` a list.
-  std::string cancel(const std::string& times, const std::string& ids) const;
+  // Of what stands in the status column; of what no Sluice has written there: kPlaced.
+  OrderStatus status_of(const std::optional<std::string>& text) const {
+    return status_of_word(text.value_or("")).value_or(OrderStatus::kPlaced);
+  }
+  // The UPDATE to a status: `times` is an expression of order_id, `ids` a list.
+  std::string change(OrderStatus status, const std::string& times, const std::string& ids) const;
+
+  // Finds the very row of an order, or none.
+  std::string find_one(const journal::Record& order) const;
 
   // A statement that fails if the table or a column is missing, and returns no row.
   std::string probe() const;

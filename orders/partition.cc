@@ -20,8 +20,7 @@ uint64_t fnv1a(std::string_view bytes) {
 }  // namespace
 
 uint32_t writer_of(const journal::Record& record, uint32_t writers) {
-  using journal::RecordType;
-  if (record.type == RecordType::kBuy || record.type == RecordType::kCancel) {
+  if (journal::is_of_order(record.type)) {
     return static_cast<uint32_t>((record.order_id >> kRunBits) % writers);
   }
   // FNV's low bits hardly depend on the high ones (MurmurHash3's finalizer mixes them).

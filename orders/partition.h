@@ -1,11 +1,11 @@
 // Which writer a record belongs to.
 //
-// Purchases and cancels go by order id, so that a cancel stays behind its purchase, in runs of ids
-// that follow each other, so that one hot item keeps all writers busy and each of them still fills
-// whole pages of the orders table: writers that take turns row by row split each other's pages,
-// which then are half empty. What concerns a whole item goes by item, so that its state ends as the
-// last event says. Checkpoints depend on this function: whoever changes it counts kPartitioning up,
-// so that no flusher goes on in the midst of what was begun with another one.
+// What becomes of an order goes by its id, so that a cancel stays behind its purchase, in runs of
+// ids that follow each other, so that one hot item keeps all writers busy and each of them still
+// fills whole pages of the orders table: writers that take turns row by row split each other's
+// pages, which then are half empty. What concerns a whole item goes by item, so that its state ends
+// as the last event says. Checkpoints depend on this function: whoever changes it counts
+// kPartitioning up, so that no flusher goes on in the midst of what was begun with another one.
 #pragma once
 
 #include <cstdint>

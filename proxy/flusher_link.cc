@@ -207,13 +207,15 @@ bool FlusherLink::take_dead_letters(int64_t version) {
   const auto parsed = body ? boost::json::parse(*body, failure) : boost::json::value();
   const boost::json::array* letters = failure ? nullptr : parsed.if_array();
   if (letters == nullptr) return false;
-  std::vector<uint64_t> ids;
-  for (const boost::json::value& letter : *letters) {
+  sale::DeadLetters::Letters refused;
+  for (const boost::json::value& value : *letters) {
+    const boost::json::object* letter = value.if_object();
     uint64_t id = 0;
-    if (letter.is_string() && base::parse_decimal(std::string_view(letter.get_string()), id))
-      ids.push_back(id);
+    if (letter == nullptr || !base::parse_decimal(text(*letter, "order_id"), id)) continue;
+    refused[id] = {static_cast<uint32_t>(std::max<int64_t>(number(*letter, "code"), 0)),
+                   text(*letter, "error")};
   }
-  journal_.refused_orders(std::move(ids));
+  journal_.refused_orders(std::move(refused));
   dead_letters_ = version;
   return true;
 }
@@ -228,6 +230,23 @@ void FlusherLink::look_for_refusal() {
   }
   journal_.refused(why);
   refusal_ = std::move(why);
+}
+
+// Names hold nothing that a query string would have to escape.
+void FlusherLink::find_order(std::string_view item, std::string_view user, uint64_t order_id,
+                             Found done) {
+  std::string path = "/order?order_id=" + std::to_string(order_id);
+  path.append("&item=").append(item).append("&user=").append(user);
+  const auto job = [this, path = std::move(path), done = std::move(done)](const Status& accepted) {
+    if (!accepted) return done(accepted.error());
+    const auto body = request("GET", path, kRequestTimeoutMs);
+    if (!body) return done(body.error());
+    boost::system::error_code failure;
+    const auto parsed = boost::json::parse(*body, failure);
+    const boost::json::object* object = failure ? nullptr : parsed.if_object();
+    done(object != nullptr && text(*object, "found") == "row");
+  };
+  enqueue(job, Urgency::kInTurn);
 }
 
 void FlusherLink::flush(int64_t wait_ms, Drained done) {

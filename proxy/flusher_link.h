@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "proxy/sale/dead_letters.h"
 #include "proxy/sale/flusher_port.h"
 
 namespace sluice::proxy {
@@ -40,7 +41,7 @@ class FlusherLink final : public sale::FlusherPort {
     std::string dir;
     std::function<uint64_t()> written_sequence;
     std::function<void(uint64_t sequence)> drained;  // every record up to this one is in MySQL
-    std::function<void(std::vector<uint64_t> order_ids)> refused_orders;  // but for these
+    std::function<void(sale::DeadLetters::Letters)> refused_orders;  // but for these
     // A flusher of this folder refuses it (journal/refusal.h); "": none does, or no more.
     std::function<void(const std::string& why)> refused;
     // Once: from now on it is known whether MySQL has more of the journal than the folder, or that
@@ -53,6 +54,8 @@ class FlusherLink final : public sale::FlusherPort {
   // Whoever waits for an answer, or asks from now on, gets an error.
   void stop();
 
+  void find_order(std::string_view item, std::string_view user, uint64_t order_id,
+                  Found done) override;
   void flush(int64_t wait_ms, Drained done) override;
   void pause(Done done) override;
   void resume(Done done) override;

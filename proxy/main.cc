@@ -202,8 +202,8 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   flusher.start({shared.journal_id, shared.journal_dir,
                  [&shared] { return shared.journal->written_sequence(); },
                  [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
-                 [&shared](const std::vector<uint64_t>& ids) {
-                   shared.dead_letters.set({ids.begin(), ids.end()});
+                 [&shared](sale::DeadLetters::Letters letters) {
+                   shared.dead_letters.set(std::move(letters));
                  },
                  [&shared](const std::string& why) { shared.veto.set(why); },
                  [&shared] { shared.unproven.store(false); }});

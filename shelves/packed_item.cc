@@ -47,7 +47,7 @@ std::string pack(const PackedItem& item) {
   for (const int64_t time : {item.start_ms, item.end_ms, item.hold_ms, item.since_ms})
     put(out, time);
   put(out, item.state);
-  put(out, uint64_t{0});
+  put(out, item.changed_ms);
   put(out, checksum(out));
   return out;
 }
@@ -67,8 +67,8 @@ Result<PackedItem> unpack(std::string_view packed) {
   for (int64_t* time : {&item.start_ms, &item.end_ms, &item.hold_ms, &item.since_ms})
     take(rest, *time);
   take(rest, item.state);
-  uint64_t nothing = 0, should_be = 0;
-  take(rest, nothing);
+  uint64_t should_be = 0;
+  take(rest, item.changed_ms);
   take(rest, should_be);
   if (is != should_be) return Error(ErrorClass::kCorrupt, "an item's checksum is wrong");
   const bool known =

@@ -14,7 +14,7 @@
 //   48      8  hold          ms until an unpaid order expires; 0: never
 //   56      8  since         when the state was last set
 //   64      4  state         1 open, 2 closed, 3 being deleted
-//   68      8  0
+//   68      8  changed       when limit, start, end and hold were last set
 //   76      8  checksum      of the 19 words of 4 bytes before, each times its weight
 //
 // The weights are the primes from 3 on. So the sum is exact as a double, which is what Lua counts
@@ -39,7 +39,7 @@ struct PackedItem {
   uint32_t stock = 0, sold = 0, fields = 0, early = 0;
   uint64_t born = 0;
   uint32_t initial = 0, limit = 0;
-  int64_t start_ms = 0, end_ms = 0, hold_ms = 0, since_ms = 0;
+  int64_t start_ms = 0, end_ms = 0, hold_ms = 0, since_ms = 0, changed_ms = 0;
   State state = State::kOpen;
 
   friend bool operator==(const PackedItem&, const PackedItem&) = default;

@@ -12,6 +12,7 @@
 #include "bench/temp_folder.h"
 #include "proxy/sale/coalescer.h"
 #include "proxy/sale/gate.h"
+#include "proxy/sale/no_flusher.h"
 #include "resp/request_parser.h"
 #include "resp/writer.h"
 
@@ -111,7 +112,7 @@ class OpenItem {
     endpoint.host = dir + "/redis";
     redis_ = std::make_unique<upstream::RedisClient>(thread_, endpoint);
     coalescer_ = std::make_unique<sale::Coalescer>(
-        thread_, inbox_, *redis_, shared_, shelves_, *gate_, sold_out_,
+        thread_, inbox_, *redis_, shared_, flusher_, shelves_, *gate_, sold_out_,
         [this](const sale::Operation&, std::string_view reply) {
           accepted_ += reply.starts_with("*4\r\n");
           ++answered_;
@@ -152,6 +153,7 @@ class OpenItem {
   const std::shared_ptr<NoSession> session_ = std::make_shared<NoSession>();
   bool connected_ = false;
   size_t answered_ = 0, accepted_ = 0;
+  sale::NoFlusher flusher_;
   sale::SoldOutBoard sold_out_{no_threads_, no_inboxes_, shared_};
   sale::ShelfMap shelves_{1, 1, 0, "0"};
   sale::RefusalLog refusals_;

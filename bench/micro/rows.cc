@@ -15,7 +15,7 @@ void format_rows(benchmark::State& state) {
   for (auto _ : state) {
     statement = table.insert_head();
     for (const journal::Record& record : samples.records()) {
-      table.append_row(statement, {&record, 0});
+      table.append_row(statement, {&record});
       statement += ',';
     }
     statement.pop_back();

@@ -261,7 +261,13 @@ bool is_known_command(const CommandRule& rule, const upstream::CommandCatalog& c
 bool is_purchase(const sale::CommandSpec& command) {
   using Kind = sale::CommandKind;
   switch (command.kind) {
-    case Kind::kBuy: case Kind::kCancel: case Kind::kOrder: case Kind::kStock: case Kind::kList:
+    case Kind::kBuy:
+    case Kind::kPay:
+    case Kind::kCancel:
+    case Kind::kOrder:
+    case Kind::kWaitDb:
+    case Kind::kStock:
+    case Kind::kList:
     case Kind::kHelp:
       return true;
     default: return false;

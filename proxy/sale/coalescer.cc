@@ -52,8 +52,8 @@ bool has(const Shelf& shelf, ShelfBatch::Answer answer) {
 }  // namespace
 
 Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox,
-                     upstream::RedisClient& redis, Shared& shared, ShelfMap& shelves, Gate& gate,
-                     SoldOutBoard& sold_out, Deliver deliver)
+                     upstream::RedisClient& redis, Shared& shared, FlusherPort& flusher,
+                     ShelfMap& shelves, Gate& gate, SoldOutBoard& sold_out, Deliver deliver)
     : thread_(thread),
       inbox_(inbox),
       redis_(redis),
@@ -66,6 +66,13 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox,
                       confirmed(shelf, op, verdict, is_durable);
                     }),
       deletions_(shared),
+      holds_(thread, redis_, shared, shelves, [this](Operation&& op) { submit(std::move(op)); }),
+      arrivals_(
+          thread, inbox, shared, flusher,
+          [this](Shelf& shelf, uint64_t order_id) {
+            return durability(shelf, order_id) == "database";
+          },
+          deliver_),
       tally_(thread, *shared.metrics),
       sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()),
@@ -73,10 +80,14 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox,
 
 Coalescer::~Coalescer() { thread_.forget(*this); }
 
-void Coalescer::start() { schedule_check(); }
+void Coalescer::start() {
+  schedule_check();
+  holds_.start();
+}
 
 void Coalescer::stop(std::function<void()> quiet) {
   stopped_ = true;
+  holds_.stop();
   sold_out_.stop();
   await_quiet(base::monotonic_us() + kStopWaitUs, std::move(quiet));
 }
@@ -98,6 +109,7 @@ void Coalescer::await_quiet(int64_t deadline_us, std::function<void()> done) {
 }
 
 void Coalescer::end() {
+  arrivals_.stop();
   confirmation_.stop();
   for (const auto& shelf : shelves_) {
     for (Operation& op : shelf->take_all_waiting())
@@ -278,6 +290,7 @@ void Coalescer::answered(Shelf& shelf, uint64_t number, bool by_sha,
 void Coalescer::applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer) {
   sold_out_.answered(shelf, batch, answer);
   entries_[shelf.number].foresight.answered(batch, answer.items);
+  holds_.applied(shelf, batch.operations, answer.items, answer.verdicts);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(shelf, answer.lane_sequence, shelf.take(batch.number), answer.items,
          std::move(answer.verdicts));
@@ -331,7 +344,14 @@ void Coalescer::put_back(Shelf& shelf) {
   queued_ += shelf.waiting_operations() - before;
 }
 
-void Coalescer::opened(Shelf& shelf) { enqueue(shelf); }
+void Coalescer::opened(Shelf& shelf) {
+  enqueue(shelf);
+  holds_.opened(shelf);
+}
+
+void Coalescer::seen(Shelf& shelf, std::string_view name, const shelves::PackedItem& item) {
+  holds_.seen(shelf, name, item);
+}
 
 void Coalescer::doubted(Shelf& shelf) {
   sold_out_.drop(shelf);

@@ -18,10 +18,12 @@
 #include <string>
 #include <vector>
 
+#include "proxy/sale/arrivals.h"
 #include "proxy/sale/confirmation.h"
 #include "proxy/sale/deletions.h"
 #include "proxy/sale/foresight.h"
 #include "proxy/sale/gate.h"
+#include "proxy/sale/holds.h"
 #include "proxy/sale/purchase_tally.h"
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf_events.h"
@@ -40,8 +42,8 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
 
   // All that is given by reference outlives it; `gate` may still be to be built.
   Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisClient& redis,
-            Shared& shared, ShelfMap& shelves, Gate& gate, SoldOutBoard& sold_out,
-            Deliver deliver);
+            Shared& shared, FlusherPort& flusher, ShelfMap& shelves, Gate& gate,
+            SoldOutBoard& sold_out, Deliver deliver);
   ~Coalescer();
 
   void start();
@@ -63,6 +65,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
               const std::vector<ItemAnswer>& items, std::vector<Verdict> verdicts) override;
   void put_back(Shelf& shelf) override;
   void deleting(Shelf& shelf, const std::string& item) override;
+  void seen(Shelf& shelf, std::string_view name, const shelves::PackedItem& item) override;
 
   void turn_ended() override;
 
@@ -112,6 +115,8 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   const Deliver deliver_;
   Confirmation confirmation_;
   Deletions deletions_;
+  Holds holds_;
+  Arrivals arrivals_;
   PurchaseTally tally_;
   SoldOutKeeper sold_out_;
   boost::asio::steady_timer check_timer_;

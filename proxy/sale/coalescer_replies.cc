@@ -17,7 +17,8 @@ using Kind = Verdict::Kind;
 bool speaks_of_earlier(const Verdict& verdict) {
   return verdict.kind == Kind::kRepeated || verdict.kind == Kind::kCancelled ||
          verdict.kind == Kind::kLimit || verdict.kind == Kind::kFound ||
-         verdict.kind == Kind::kAlready;
+         verdict.kind == Kind::kAlready || verdict.kind == Kind::kPaid ||
+         verdict.kind == Kind::kExpired;
 }
 
 // The order that a reply names, for its durability; 0: none.
@@ -130,6 +131,11 @@ void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64
     tally_.count(verdict.kind);
     if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
+  if (op.verb == Verb::kExpire) {
+    holds_.answered(op, verdict);
+    if (verdict.accepted()) shared_.metrics->expired.add();
+  }
+  if (op.wait_ms >= 0 && verdict.kind == Kind::kFound) return arrivals_.wait(shelf, std::move(op));
   Verdict told = op.verb == Verb::kDelete ? deletions_.answered(shelf, op, verdict) : verdict;
   if (!op.sink) return;
   const int64_t took_us = now_us - op.received_us;
@@ -149,6 +155,7 @@ void Coalescer::tell(const Operation& op, const Verdict& verdict, std::string_vi
 
 void Coalescer::refuse(Operation& op, std::string_view prefix, std::string_view message) {
   release(op);
+  if (op.verb == Verb::kExpire) holds_.refused(op);
   if (op.verb == Verb::kBuy) {
     SaleMetrics& metrics = *shared_.metrics;
     (prefix == "BUSY"           ? metrics.busy

@@ -16,21 +16,33 @@ constexpr size_t kNameBytesMax = 64;
 constexpr size_t kFieldsMax = 32;
 constexpr size_t kFieldValueBytesMax = 1024;
 constexpr int64_t kQuantityMax = 2'147'483'647;
+constexpr int64_t kTimeMaxMs = 99'999'999'999'999;
+constexpr int64_t kHoldMaxMs = 31'536'000'000;  // a year
+constexpr int64_t kWaitMaxMs = 3'600'000;
 
 using Kind = CommandKind;
 constexpr std::array kSpecs{
-    CommandSpec{"seckill.create", Kind::kCreate, 4, 10, true,
-                "item STOCK n [LIMIT n] [START unix-ms] [END unix-ms]",
-                "Creates an item with its stock, limit and time window."},
+    CommandSpec{"seckill.create", Kind::kCreate, 4, 12, true,
+                "item STOCK n [LIMIT n] [START unix-ms] [END unix-ms] [HOLD ms]",
+                "Creates an item with its stock, limit and time window; an order that is not paid "
+                "within HOLD expires."},
+    CommandSpec{"seckill.change", Kind::kChange, 4, 10, true,
+                "item [LIMIT n] [START unix-ms] [END unix-ms] [HOLD ms]",
+                "Changes what an item was created with, also while it sells."},
     CommandSpec{"seckill.restock", Kind::kRestock, 3, 5, true, "item delta [REQ id]",
                 "Adds to (or takes from) an item's stock, also while it sells."},
     CommandSpec{"seckill.buy", Kind::kBuy, 3, -1, true,
                 "item user [QTY n] [REQ id] [FIELDS k v [k v ...]]",
                 "Buys: decided at once, answered when the order is recorded."},
-    CommandSpec{"seckill.cancel", Kind::kCancel, 4, 6, true, "item user order_id [REQ id]",
-                "Cancels an order; its stock comes back once."},
+    CommandSpec{"seckill.pay", Kind::kPay, 4, 6, true, "item user order_id [REQ id]",
+                "Marks an order as paid: it does not expire any more."},
+    CommandSpec{"seckill.cancel", Kind::kCancel, 4, 7, true, "item user order_id [REQ id] [REFUND]",
+                "Cancels an order, a paid one only with REFUND; its stock comes back once."},
     CommandSpec{"seckill.order", Kind::kOrder, 4, 5, false, "item user order_id | item user REQ id",
                 "Looks an order up by its id or by its request id."},
+    CommandSpec{"seckill.waitdb", Kind::kWaitDb, 5, 5, false, "item user order_id ms",
+                "Waits until an order is a row in MySQL: OK, or [\"DEADLETTER\", code, text], "
+                "[\"TIMEOUT\"]."},
     CommandSpec{"seckill.stock", Kind::kStock, 2, 2, false, "item",
                 "Shows an item's settings and counters."},
     CommandSpec{"seckill.list", Kind::kList, 1, 5, false, "[CURSOR c] [COUNT n]",
@@ -53,7 +65,7 @@ constexpr std::array kSpecs{
     CommandSpec{"seckill.help", Kind::kHelp, 1, 1, false, "", "Shows this list."},
 };
 
-constexpr const CommandSpec& kBuySpec = kSpecs[2];
+constexpr const CommandSpec& kBuySpec = kSpecs[3];
 static_assert(kBuySpec.kind == Kind::kBuy);
 
 using base::invalid;
@@ -138,39 +150,72 @@ Status unknown_option(std::string_view option) {
                  "', see SECKILL.HELP");
 }
 
-// Options of the form NAME value, each at most once; FIELDS takes the rest of the command.
+// LIMIT, START, END and HOLD. False: the option is none of them.
+Result<bool> take_setting(std::string_view option, std::string_view value, Operation& op) {
+  struct Setting {
+    std::string_view name;
+    int64_t max;
+    int64_t& into;
+  };
+  for (const Setting& setting :
+       {Setting{"LIMIT", kQuantityMax, op.limit}, Setting{"START", kTimeMaxMs, op.start_ms},
+        Setting{"END", kTimeMaxMs, op.end_ms}, Setting{"HOLD", kHoldMaxMs, op.hold_ms}}) {
+    if (!resp::equals_ignoring_case(option, setting.name)) continue;
+    SLUICE_TRY(take_number(setting.name, value, 0, setting.max, setting.into));
+    return true;
+  }
+  return false;
+}
+
+// An option NAME value; false: it is none of this command.
+Result<bool> take_option(const CommandSpec& spec, std::string_view option, std::string_view value,
+                         Operation& op) {
+  const bool defines = spec.kind == Kind::kCreate || spec.kind == Kind::kChange;
+  if (defines) {
+    if (auto taken = take_setting(option, value, op); !taken || *taken) return taken;
+  }
+  if (!defines && op.request.empty() && resp::equals_ignoring_case(option, "REQ")) {
+    SLUICE_TRY(take_name("REQ", value, op.request));
+  } else if (spec.kind == Kind::kBuy && resp::equals_ignoring_case(option, "QTY")) {
+    SLUICE_TRY(take_number("QTY", value, 1, kQuantityMax, op.quantity));
+  } else if (spec.kind == Kind::kCreate && resp::equals_ignoring_case(option, "STOCK")) {
+    SLUICE_TRY(take_number("STOCK", value, 1, kQuantityMax, op.quantity));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// FIELDS takes the rest of the command; REFUND has no value.
 Status take_options(const CommandSpec& spec, std::span<const std::string_view> args,
                     Operation& op) {
-  bool stock_given = false;
   for (size_t i = 0; i < args.size();) {
     const std::string_view option = args[i];
-    const bool is_create = spec.kind == Kind::kCreate;
     if (spec.kind == Kind::kBuy && resp::equals_ignoring_case(option, "FIELDS")) {
       return take_fields(args.subspan(i + 1), op.fields);
     }
-    if (i + 1 == args.size()) return unknown_option(option);
-    const std::string_view value = args[i + 1];
-    i += 2;
-    if (!is_create && op.request.empty() && resp::equals_ignoring_case(option, "REQ")) {
-      SLUICE_TRY(take_name("REQ", value, op.request));
-    } else if (spec.kind == Kind::kBuy && resp::equals_ignoring_case(option, "QTY")) {
-      SLUICE_TRY(take_number("QTY", value, 1, kQuantityMax, op.quantity));
-    } else if (is_create && resp::equals_ignoring_case(option, "STOCK")) {
-      SLUICE_TRY(take_number("STOCK", value, 1, kQuantityMax, op.quantity));
-      stock_given = true;
-    } else if (is_create && resp::equals_ignoring_case(option, "LIMIT")) {
-      SLUICE_TRY(take_number("LIMIT", value, 0, kQuantityMax, op.limit));
-    } else if (is_create && resp::equals_ignoring_case(option, "START")) {
-      SLUICE_TRY(take_number("START", value, 0, 99'999'999'999'999, op.start_ms));
-    } else if (is_create && resp::equals_ignoring_case(option, "END")) {
-      SLUICE_TRY(take_number("END", value, 0, 99'999'999'999'999, op.end_ms));
-    } else {
-      return unknown_option(option);
+    if (spec.kind == Kind::kCancel && op.quantity == 0 &&
+        resp::equals_ignoring_case(option, "REFUND")) {
+      op.quantity = 1;
+      ++i;
+      continue;
     }
+    if (i + 1 == args.size()) return unknown_option(option);
+    const auto taken = take_option(spec, option, args[i + 1], op);
+    if (!taken) return taken.error();
+    if (!*taken) return unknown_option(option);
+    i += 2;
   }
-  if (spec.kind == Kind::kCreate && !stock_given) return invalid("STOCK is missing");
-  if (op.end_ms != 0 && op.end_ms <= op.start_ms) return invalid("END must be later than START");
+  if (spec.kind == Kind::kCreate && op.quantity == 0) return invalid("STOCK is missing");
+  if (op.end_ms > 0 && op.end_ms <= op.start_ms) return invalid("END must be later than START");
   return {};
+}
+
+Status take_order(const CommandSpec& spec, std::span<const std::string_view> args, Operation& op) {
+  SLUICE_TRY(take_name("user", args[2], op.user));
+  SLUICE_TRY(take_order_id(args[3], op.order_id));
+  if (spec.kind == Kind::kWaitDb) return take_number("ms", args[4], 0, kWaitMaxMs, op.wait_ms);
+  return take_options(spec, args.subspan(4), op);
 }
 
 }  // namespace
@@ -212,11 +257,17 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
       SLUICE_TRY(take_name("user", args[2], op.user));
       SLUICE_TRY(take_options(spec, args.subspan(3), op));
       break;
+    case Kind::kPay:
+      op.verb = Verb::kPay;
+      SLUICE_TRY(take_order(spec, args, op));
+      break;
     case Kind::kCancel:
       op.verb = Verb::kCancel;
-      SLUICE_TRY(take_name("user", args[2], op.user));
-      SLUICE_TRY(take_order_id(args[3], op.order_id));
-      SLUICE_TRY(take_options(spec, args.subspan(4), op));
+      SLUICE_TRY(take_order(spec, args, op));
+      break;
+    case Kind::kWaitDb:
+      op.verb = Verb::kQuery;
+      SLUICE_TRY(take_order(spec, args, op));
       break;
     case Kind::kOrder:
       op.verb = Verb::kQuery;
@@ -235,6 +286,11 @@ Result<Operation> parse_operation(const CommandSpec& spec, std::span<const std::
       break;
     case Kind::kCreate:
       op.verb = Verb::kCreate;
+      SLUICE_TRY(take_options(spec, args.subspan(2), op));
+      break;
+    case Kind::kChange:
+      op.verb = Verb::kChange;
+      op.limit = op.start_ms = op.end_ms = op.hold_ms = -1;
       SLUICE_TRY(take_options(spec, args.subspan(2), op));
       break;
     case Kind::kStock:

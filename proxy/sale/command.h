@@ -12,11 +12,14 @@ namespace sluice::proxy::sale {
 
 enum class CommandKind {
   kBuy,
+  kPay,
   kCancel,
   kOrder,
+  kWaitDb,
   kStock,
   kRestock,
   kCreate,
+  kChange,
   kClose,
   kReopen,
   kDelete,  // become an Operation

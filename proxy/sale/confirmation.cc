@@ -18,14 +18,17 @@ using Kind = Verdict::Kind;
 
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
+// The client names the order.
+bool names_order(Verb verb) { return verb == Verb::kCancel || verb == Verb::kPay; }
+
 bool is_of_item(Verb verb) {
-  return verb != Verb::kBuy && verb != Verb::kQuery && verb != Verb::kCancel;
+  return verb != Verb::kBuy && verb != Verb::kQuery && !names_order(verb);
 }
 
 // The order that an answer speaks of; 0: none.
 uint64_t order_of(const Operation& op, const Verdict& verdict) {
   if (is_of_item(op.verb)) return 0;
-  if (op.verb == Verb::kCancel) return op.order_id;
+  if (names_order(op.verb)) return op.order_id;
   return static_cast<uint64_t>(verdict.numbers[verdict.kind == Kind::kLimit ? 1 : 0]);
 }
 

@@ -4,32 +4,45 @@
 #pragma once
 
 #include <atomic>
-#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <mutex>
+#include <optional>
+#include <string>
 
 namespace sluice::proxy::sale {
 
 class DeadLetters {
  public:
-  using Ids = boost::unordered_flat_set<uint64_t>;
+  // Why it is refused: MySQL's error and its words.
+  struct Letter {
+    uint32_t code = 0;
+    std::string text;
+  };
+  using Letters = boost::unordered_flat_map<uint64_t, Letter>;  // by order id
 
-  void set(Ids ids) {
+  void set(Letters letters) {
     const std::lock_guard lock(mutex_);
-    ids_ = std::move(ids);
-    count_.store(ids_.size(), std::memory_order_release);
+    letters_ = std::move(letters);
+    count_.store(letters_.size(), std::memory_order_release);
   }
   size_t count() const { return count_.load(std::memory_order_acquire); }
   bool contains(uint64_t order_id) const {
     if (count() == 0) return false;
     const std::lock_guard lock(mutex_);
-    return ids_.contains(order_id);
+    return letters_.contains(order_id);
+  }
+  std::optional<Letter> find(uint64_t order_id) const {
+    if (count() == 0) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    const auto found = letters_.find(order_id);
+    return found == letters_.end() ? std::nullopt : std::optional(found->second);
   }
 
  private:
   std::atomic<size_t> count_{0};
   mutable std::mutex mutex_;
-  Ids ids_;  // guarded by mutex_
+  Letters letters_;  // guarded by mutex_
 };
 
 }  // namespace sluice::proxy::sale

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -16,6 +18,10 @@ class FlusherPort {
   using Drained = std::function<void(const Result<int64_t>&)>;
 
   virtual ~FlusherPort() = default;
+  // Whether the order is a row in MySQL.
+  using Found = std::function<void(const Result<bool>&)>;
+  virtual void find_order(std::string_view item, std::string_view user, uint64_t order_id,
+                          Found done) = 0;
   virtual void flush(int64_t wait_ms, Drained done) = 0;
   virtual void pause(Done done) = 0;
   virtual void resume(Done done) = 0;

@@ -17,10 +17,13 @@ namespace sluice::proxy::sale {
 enum class Verb : char {
   kBuy = 'B',
   kCancel = 'C',
-  kQuery = 'Q',  // SECKILL.ORDER
+  kPay = 'P',
+  kExpire = 'E',  // of this proxy's own making (holds.h)
+  kQuery = 'Q',   // SECKILL.ORDER
   kStock = 'T',
   kRestock = 'R',
   kCreate = 'N',
+  kChange = 'H',
   kClose = 'X',
   kReopen = 'O',
   kDelete = 'D',
@@ -34,15 +37,16 @@ struct Operation {
   std::string item;
   std::string user;
   std::string request;    // "" : none
-  int64_t quantity = 0;   // QTY, stock or delta
-  // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel,
+  int64_t quantity = 0;   // QTY, stock or delta; kCancel: 1 with REFUND; kExpire: its age in ms
+  // kBuy: set when its batch is built; so is, of kCreate, what the item is born as; kCancel, kPay,
   // kQuery: the client's; kDelete: the checksum that the item must have, 0: none is known.
   uint64_t order_id = 0;
-  int64_t limit = 0;      // kCreate
-  int64_t start_ms = 0;   // kCreate
-  int64_t end_ms = 0;     // kCreate
-  int64_t hold_ms = 0;    // kCreate; kReopen: journal.retain, set when its batch is built
-  std::string fields;     // kBuy: journal::append_field()
+  int64_t limit = 0;  // kCreate, kChange, and so the next three; kChange: -1: as it was
+  int64_t start_ms = 0;
+  int64_t end_ms = 0;
+  int64_t hold_ms = 0;   // kReopen: journal.retain, set when its batch is built
+  std::string fields;    // kBuy: journal::append_field()
+  int64_t wait_ms = -1;  // kQuery: SECKILL.WAITDB, so long until it is a row; -1: SECKILL.ORDER
 
   // Where the reply goes. A sink of nullptr (an order completed from its receipt) gets none.
   std::shared_ptr<ReplySink> sink;

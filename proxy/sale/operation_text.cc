@@ -62,7 +62,7 @@ bool take_line(std::string_view& text, std::string_view& line) {
 }
 
 void append_operation_text(std::string& out, const Operation& op) {
-  if (op.verb == Verb::kCreate) {
+  if (op.verb == Verb::kCreate || op.verb == Verb::kChange) {
     append_definition(out, op);
   } else if (op.verb == Verb::kReopen) {
     out += std::to_string(op.hold_ms);
@@ -76,7 +76,8 @@ void append_operation_text(std::string& out, const Operation& op) {
 bool parse_operation_text(std::string_view text, Operation& op) {
   if (op.verb == Verb::kReopen) return base::parse_decimal(text, op.hold_ms);
   if (op.verb == Verb::kDelete) return base::parse_decimal(text, op.order_id);
-  return op.verb == Verb::kCreate ? parse_definition(text, op) : parse_order(text, op);
+  const bool defines = op.verb == Verb::kCreate || op.verb == Verb::kChange;
+  return defines ? parse_definition(text, op) : parse_order(text, op);
 }
 
 std::string item_user(Verb verb) { return {'/', static_cast<char>(verb)}; }

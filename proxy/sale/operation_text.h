@@ -16,7 +16,7 @@ std::string_view take_until(std::string_view& text, char separator);
 // Removes and returns the line up to the newline. False: there is none.
 bool take_line(std::string_view& text, std::string_view& line);
 
-// "quantity,order,request", which is also how a buyer's field begins; of a creation
+// "quantity,order,request", which is also how a buyer's field begins; of a creation or change
 // "limit,start,end,hold,born-low,born-high"; of a reopening or a deletion its number. Halves, since
 // Lua's numbers end at 2^53.
 void append_operation_text(std::string& out, const Operation& op);

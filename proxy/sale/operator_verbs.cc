@@ -251,6 +251,8 @@ std::vector<std::pair<std::string, std::string>> OperatorVerbs::status() const {
                  : ready_()                   ? "open"
                                               : "loading"},
       {"items", text(shared_.items.load())},
+      {"orders_unpaid", text(shared_.unpaid_orders.load())},
+      {"orders_expired", text(metrics.expired.value())},
       {"purchases_accepted", text(metrics.accepted.value())},
       {"purchases_repeated", text(metrics.repeated.value())},
       {"purchases_soldout", text(metrics.soldout.value())},

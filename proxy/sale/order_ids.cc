@@ -19,6 +19,10 @@ void OrderIds::raise_above(uint64_t id) {
 
 uint64_t OrderIds::as_own(uint64_t id) const { return at(place_of(id), 0); }
 
+int64_t OrderIds::wall_ms_of(uint64_t order_id) {
+  return static_cast<int64_t>(order_id >> 22) + kEpochMs;
+}
+
 uint64_t OrderIds::take(size_t n, int64_t wall_ms) {
   const uint64_t now = static_cast<uint64_t>(std::max<int64_t>(wall_ms - kEpochMs, 0)) << 12;
   uint64_t next = next_.load();

@@ -243,14 +243,20 @@ Result<CallReceipt> parse_call_receipt(std::string_view text) {
 
 namespace {
 
-journal::RecordType record_type(Verb verb) {
+journal::RecordType record_type(Verb verb, const Verdict& verdict) {
   switch (verb) {
     case Verb::kCreate:
       return journal::RecordType::kCreate;
     case Verb::kRestock:
       return journal::RecordType::kRestock;
+    case Verb::kChange:
+      return journal::RecordType::kChange;
     case Verb::kCancel:
-      return journal::RecordType::kCancel;
+      return verdict.numbers[1] == 1 ? journal::RecordType::kRefund : journal::RecordType::kCancel;
+    case Verb::kPay:
+      return journal::RecordType::kPay;
+    case Verb::kExpire:
+      return journal::RecordType::kExpire;
     case Verb::kClose:
       return journal::RecordType::kClose;
     case Verb::kReopen:
@@ -259,6 +265,19 @@ journal::RecordType record_type(Verb verb) {
       return journal::RecordType::kDelete;
     default:
       return journal::RecordType::kBuy;
+  }
+}
+
+// The script tells it where it must be later than of the record before.
+int64_t time_of(const Operation& op, const Verdict& verdict, int64_t time_ms) {
+  switch (op.verb) {
+    case Verb::kClose:
+    case Verb::kReopen:
+      return verdict.numbers[0];
+    case Verb::kChange:
+      return verdict.numbers[4];
+    default:
+      return time_ms;
   }
 }
 
@@ -275,22 +294,22 @@ uint32_t append_facts(std::string& records, const std::vector<Operation>& operat
     if (i > 0 && op.item != operations[i - 1].item) ++item;
     if (!is_fact(op, verdicts[i])) continue;
     journal::Record record;
-    const bool sets_state = op.verb == Verb::kClose || op.verb == Verb::kReopen;
-    record.type = record_type(op.verb);
-    record.time_ms = sets_state ? verdicts[i].numbers[0] : time_ms;
+    const auto& numbers = verdicts[i].numbers;
+    record.type = record_type(op.verb, verdicts[i]);
+    record.time_ms = time_of(op, verdicts[i], time_ms);
     record.lane_sequence = lane_sequence;
     record.born = items[item].now.born;
     record.item = op.item;
     record.user = op.user;
     record.request = op.request;
-    const bool is_order = op.verb == Verb::kBuy || op.verb == Verb::kCancel;
-    record.order_id = is_order ? op.order_id : 0;
-    const bool tells = op.verb == Verb::kCancel || op.verb == Verb::kDelete;
-    record.quantity = tells ? verdicts[i].numbers[0] : op.quantity;
-    record.limit = op.limit;
-    record.start_ms = op.start_ms;
-    record.end_ms = op.end_ms;
-    record.hold_ms = op.hold_ms;
+    record.order_id = journal::is_of_order(record.type) ? op.order_id : 0;
+    const bool tells = op.verb == Verb::kDelete || (record.order_id != 0 && op.verb != Verb::kBuy);
+    record.quantity = tells ? numbers[0] : op.quantity;
+    const bool is_change = op.verb == Verb::kChange;
+    record.limit = is_change ? numbers[0] : op.limit;
+    record.start_ms = is_change ? numbers[1] : op.start_ms;
+    record.end_ms = is_change ? numbers[2] : op.end_ms;
+    record.hold_ms = is_change ? numbers[3] : op.hold_ms;
     record.fields = op.fields;
     journal::append_record(records, record);
     // A cancel's id is what a client wrote there.

@@ -41,6 +41,12 @@ std::string_view kind_of(RecordType type) {
       return "H";
     case RecordType::kDelete:
       return "D";
+    case RecordType::kPay:
+      return "P";
+    case RecordType::kExpire:
+      return "E";
+    case RecordType::kRefund:
+      return "C";
   }
   return "";
 }

@@ -98,6 +98,24 @@ void cancel_reply(std::string& out, const Verdict& verdict) {
       return outcome(out, "OK", verdict.remaining);
     case Kind::kAlready:
       return outcome(out, "ALREADY");
+    case Kind::kPaid:
+      return outcome(out, "PAID");
+    default:
+      return outcome(out, "NOORDER");
+  }
+}
+
+void pay_reply(std::string& out, const Verdict& verdict) {
+  switch (verdict.kind) {
+    case Kind::kAccepted:
+    case Kind::kRepeated:
+      return outcome(out, "OK");
+    case Kind::kAlready:
+      return outcome(out, "ALREADY");
+    case Kind::kExpired:
+      return outcome(out, "EXPIRED");
+    case Kind::kCancelled:
+      return outcome(out, "CANCELLED");
     default:
       return outcome(out, "NOORDER");
   }
@@ -111,7 +129,8 @@ void order_reply(std::string& out, const Operation& op, const Verdict& verdict,
   append_order_id(out, static_cast<uint64_t>(verdict.numbers[0]));
   resp::append_bulk(out, op.user);
   resp::append_integer(out, verdict.numbers[1]);
-  resp::append_bulk(out, !verdict.flag ? "cancelled" : verdict.is_dead ? "deadletter" : "placed");
+  const bool is_live = verdict.status == "placed" || verdict.status == "paid";
+  resp::append_bulk(out, is_live && verdict.is_dead ? "deadletter" : verdict.status);
   resp::append_bulk(out, durability);
 }
 
@@ -122,7 +141,8 @@ void stock_reply(std::string& out, const Operation& op, const Verdict& verdict) 
     resp::append_bulk(out, name);
     resp::append_integer(out, value);
   };
-  resp::append_array_header(out, 16);
+  const bool holds = n[5] != 0;
+  resp::append_array_header(out, holds ? 18 : 16);
   resp::append_bulk(out, "item");
   resp::append_bulk(out, op.item);
   number("stock", n[0]);
@@ -133,6 +153,7 @@ void stock_reply(std::string& out, const Operation& op, const Verdict& verdict) 
   number("end", n[4]);
   resp::append_bulk(out, "state");
   resp::append_bulk(out, verdict.flag ? "open" : "closed");
+  if (holds) number("hold", n[5]);
 }
 
 void restock_reply(std::string& out, const Verdict& verdict) {
@@ -148,6 +169,12 @@ void restock_reply(std::string& out, const Verdict& verdict) {
     default:
       return outcome(out, "NOITEM");
   }
+}
+
+void change_reply(std::string& out, const Verdict& verdict) {
+  if (verdict.kind == Kind::kNotFound) return outcome(out, "NOITEM");
+  if (verdict.kind != Kind::kRefused) return resp::append_simple(out, "OK");
+  append_error(out, "ERR", "END must be later than START; see SECKILL.STOCK");
 }
 
 // Of one that waits: numbers[0] are the records that MySQL lacks.
@@ -172,6 +199,27 @@ std::string sold_out_reply(int64_t remaining) {
   return out;
 }
 
+std::string wait_row_reply() {
+  std::string out;
+  outcome(out, "OK");
+  return out;
+}
+
+std::string wait_timeout_reply() {
+  std::string out;
+  outcome(out, "TIMEOUT");
+  return out;
+}
+
+std::string wait_dead_letter_reply(uint32_t code, std::string_view text) {
+  std::string out;
+  resp::append_array_header(out, 3);
+  resp::append_bulk(out, "DEADLETTER");
+  resp::append_integer(out, code);
+  resp::append_bulk(out, text);
+  return out;
+}
+
 std::string error_reply(std::string_view prefix, std::string_view message) {
   std::string out;
   append_error(out, prefix, message);
@@ -185,7 +233,10 @@ void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
   switch (op.verb) {
     case Verb::kBuy:
       return buy_reply(out, op, verdict, durability);
+    case Verb::kPay:
+      return pay_reply(out, verdict);
     case Verb::kCancel:
+    case Verb::kExpire:
       return cancel_reply(out, verdict);
     case Verb::kQuery:
       return order_reply(out, op, verdict, durability);
@@ -199,6 +250,8 @@ void append_reply(std::string& out, const Operation& op, const Verdict& verdict,
       if (verdict.kind != Kind::kRefused) return resp::append_simple(out, "OK");
       return append_error(out, "EXISTS",
                           "item " + op.item + " exists with other settings; see SECKILL.STOCK");
+    case Verb::kChange:
+      return change_reply(out, verdict);
     case Verb::kDelete:
       return delete_reply(out, verdict);
     case Verb::kClose:

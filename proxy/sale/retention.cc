@@ -59,6 +59,7 @@ void Retention::look(Shelf& shelf, std::string_view cursor) {
 
 void Retention::look_at(Shelf& shelf, std::string_view item, std::string_view packed) {
   const auto found = shelves::unpack(packed);  // the shelf's own fields are none
+  if (found) events_.seen(shelf, item, *found);
   if (!found || std::to_string(journal::proxy_of_id(found->born)) != shared_.lane) return;
   const int64_t until_ms = base::wall_ms() - 2 * shared_.limits.retain_ms;
   if (over_since_ms(*found) <= until_ms) events_.deleting(shelf, std::string(item));

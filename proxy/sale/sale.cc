@@ -31,7 +31,8 @@ Sale::Sale(std::vector<std::unique_ptr<upstream::IoThread>>& threads,
       });
     };
     sellers_.push_back(std::make_unique<SaleThread>(*threads[i], *inboxes[i], redis, shared,
-                                                    threads.size(), sold_out_, deliver, wake_all));
+                                                    flusher, threads.size(), sold_out_, deliver,
+                                                    wake_all));
   }
 }
 

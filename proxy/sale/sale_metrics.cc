@@ -18,6 +18,8 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
       soldout_at_once(registry.counter("sluice_soldout_at_once_total",
                                        "Of the purchases refused as sold out, those that were "
                                        "answered without Redis.")),
+      expired(registry.counter("sluice_orders_expired_total",
+                               "Orders that were not paid within their item's HOLD.")),
       oversell(registry.counter("sluice_oversell_total",
                                 "Purchases accepted beyond the stock; must stay 0.")),
       purchase_seconds(registry.histogram("sluice_purchase_seconds",

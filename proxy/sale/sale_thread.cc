@@ -14,13 +14,14 @@ constexpr auto kLastBeat = std::chrono::milliseconds(500);
 }  // namespace
 
 SaleThread::SaleThread(upstream::IoThread& thread, upstream::Inbox& inbox,
-                       const upstream::Endpoint& redis, Shared& shared, size_t threads,
-                       SoldOutBoard& sold_out, Coalescer::Deliver deliver,
+                       const upstream::Endpoint& redis, Shared& shared, FlusherPort& flusher,
+                       size_t threads, SoldOutBoard& sold_out, Coalescer::Deliver deliver,
                        std::function<void()> wake_all)
     : thread_(thread),
       redis_(thread, redis),
       shelves_(shared.shelves, threads, thread.index(), shared.lane),
-      coalescer_(thread, inbox, redis_, shared, shelves_, gate_, sold_out, std::move(deliver)),
+      coalescer_(thread, inbox, redis_, shared, flusher, shelves_, gate_, sold_out,
+                 std::move(deliver)),
       gate_(thread, inbox, redis_, shared, shelves_, refusals_, coalescer_,
             {[this](const std::string& replication_id) { beat_.connected(replication_id); },
              std::move(wake_all)}),

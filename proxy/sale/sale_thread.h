@@ -29,8 +29,8 @@ class SaleThread {
  public:
   // One of `threads`; all that is given by reference outlives it. `wake_all` wakes each of them.
   SaleThread(upstream::IoThread& thread, upstream::Inbox& inbox, const upstream::Endpoint& redis,
-             Shared& shared, size_t threads, SoldOutBoard& sold_out, Coalescer::Deliver deliver,
-             std::function<void()> wake_all);
+             Shared& shared, FlusherPort& flusher, size_t threads, SoldOutBoard& sold_out,
+             Coalescer::Deliver deliver, std::function<void()> wake_all);
 
   // What recovery found in the journal of one of its shelves. Before start().
   void know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t journal_sequence);

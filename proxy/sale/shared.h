@@ -45,6 +45,7 @@ struct SaleMetrics {
   base::Counter &accepted, &repeated, &soldout, &limit, &notstarted, &ended, &closed, &noitem,
       &error, &busy, &unknown;
   base::Counter& soldout_at_once;
+  base::Counter& expired;
   base::Counter& oversell;
   base::Histogram& purchase_seconds;
   base::Histogram& batch_purchases;
@@ -87,6 +88,7 @@ struct Shared {
   ClockWatch clock;
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   DeadLetters dead_letters;                   // but for these
+  std::atomic<int64_t> unpaid_orders{0};      // that this proxy waits for (holds.h)
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
   UnderWay under_way;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "proxy/sale/purchase_answer.h"
@@ -23,6 +24,8 @@ class ShelfEvents {
                       const std::vector<ItemAnswer>& items, std::vector<Verdict> verdicts) = 0;
   // An item is to be deleted: its time is over, or another proxy has begun with it.
   virtual void deleting(Shelf& shelf, const std::string& item) = 0;
+  // An item, as it is in Redis now.
+  virtual void seen(Shelf& shelf, std::string_view name, const shelves::PackedItem& item) = 0;
   // What is in flight was not applied and never will be: back to the head of the queue with it.
   virtual void put_back(Shelf& shelf) = 0;
 

@@ -12,6 +12,12 @@ std::string_view name_of(Verb verb) {
   switch (verb) {
     case Verb::kBuy: return "SECKILL.BUY";
     case Verb::kCancel: return "SECKILL.CANCEL";
+    case Verb::kPay:
+      return "SECKILL.PAY";
+    case Verb::kExpire:
+      return "";  // nobody waits for it
+    case Verb::kChange:
+      return "SECKILL.CHANGE";
     case Verb::kQuery: return "SECKILL.ORDER";
     case Verb::kStock: return "SECKILL.STOCK";
     case Verb::kRestock: return "SECKILL.RESTOCK";

@@ -36,7 +36,7 @@ Finding last_word(std::span<const Operation> operations, std::span<const Verdict
   for (size_t i = verdicts.size(); i-- > 0;) {
     const Verdict& verdict = verdicts[i];
     const Verb verb = operations[i].verb;
-    if (!writes(verb)) continue;
+    if (!writes(verb) || verb == Verb::kPay) continue;  // which leaves stock and buyers as they are
     if (verdict.accepted()) return {Says::kOther, 0};
     if (verb != Verb::kBuy) continue;
     if (verdict.kind == Kind::kSoldOut) return {Says::kSoldOut, verdict.remaining};

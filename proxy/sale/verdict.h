@@ -15,21 +15,27 @@ namespace sluice::proxy::sale {
 // A letter and its numbers.
 struct Verdict {
   enum class Kind : char {
-    kUnknown = '?',    // an operation that the script does not know
-    kAccepted = 'A',   // of a cancel: the quantity; of a close or reopen: its record's time in ms;
-                       // of a deletion: 1 if it was the last lane's
+    kUnknown = '?',  // an operation that the script does not know
+    kAccepted =
+        'A',  // of a payment, cancel or expiry: the quantity, and of a cancel 1 if the
+              // order was paid; of a close or reopen: its record's time in ms; of a change: limit,
+              // start, end and hold now, and that time; of a deletion: 1 if it was the last lane's
     kRepeated = 'R',   // the same request was accepted before; of a purchase: its order
-    kCancelled = 'K',  // of a purchase whose request was accepted before: its order
+    kCancelled = 'K',  // of a purchase whose request was accepted before: its order, which is not
+                       // live any more; of a payment: nothing
+    kPaid = 'P',       // to be cancelled only with REFUND
+    kExpired = 'G',    // the order that is to be paid
+    kHeld = 'H',       // not to expire yet; the item's hold in ms
     kLimit = 'L',      // bought so far, the last order
     kSoldOut = 'S',
     kNotStarted = 'B',  // starts, ms since 1970
     kEnded = 'E',       // ended, ms since 1970
     kClosed = 'C',
     kNotFound = 'N',   // no such item, no such order
-    kAlready = 'D',    // cancelled already; of a creation: it is being deleted
+    kAlready = 'D',    // cancelled, paid or over already; of a creation: it is being deleted
     kRefused = 'X',    // would leave the bounds; exists with other settings; closed for too long
-    kFound = 'F',      // an order: id, quantity; flag: placed
-    kDescribed = 'T',  // an item: stock, sold, limit, start, end; flag: open
+    kFound = 'F',      // an order: id, quantity; its status
+    kDescribed = 'T',  // an item: stock, sold, limit, start, end, hold; flag: open
     kOnSale = 'V',     // not to be deleted
     kToConfirm = 'W',  // its checksum: to be deleted if it still has that later
   };
@@ -38,8 +44,9 @@ struct Verdict {
 
   Kind kind = Kind::kUnknown;
   bool flag = false;
-  bool is_dead = false;  // kFound: MySQL refuses the order
-  std::array<int64_t, 5> numbers{};
+  std::string_view status;  // kFound: a literal, "placed", "paid", "cancelled" or "expired"
+  bool is_dead = false;     // kFound: MySQL refuses the order
+  std::array<int64_t, 6> numbers{};
   int64_t remaining = 0;  // of the item's stock, right after the operation
 
   bool accepted() const { return kind == Kind::kAccepted; }

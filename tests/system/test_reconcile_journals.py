@@ -75,16 +75,16 @@ def test_the_journals_of_two_proxies_are_added_up(lab):
 
 
 def test_a_cancel_drained_before_its_order_is_no_difference(lab):
-    """It is kept in sluice_early_cancel; if somebody deletes it there, --fix puts it back."""
+    """It is kept in sluice_early_change; if somebody deletes it there, --fix puts it back."""
     both = TwoProxies(lab, **HOLD)
     orders = both.sell(4)
     with both.proxies[1].client() as client:
         assert client("SECKILL.CANCEL", "phone", "u0", orders["u0"])[0] == "OK"
     assert both.flushers[1].post("/flush").status in (200, 202)
-    until(lambda: both.database.one("SELECT COUNT(*) FROM sluice_early_cancel") == (1,), 20,
+    until(lambda: both.database.one("SELECT COUNT(*) FROM sluice_early_change") == (1,), 20,
           "the early cancel")
     assert both.reconcile().code == 0
-    both.database.query("DELETE FROM sluice_early_cancel")
+    both.database.query("DELETE FROM sluice_early_change")
     found = both.reconcile()
     assert found.kinds() == ["mysql uncancelled_orders"], found.text
     assert both.reconcile("--fix").code == 0

@@ -128,7 +128,7 @@ def test_dead_letters_are_counted_and_no_difference(lab):
               "the letters")
         assert client("SECKILL.CANCEL", "phone", "a5", orders["a5"])[0] == "OK"
     until(lambda: database.one("SELECT COUNT(*) FROM sluice_dead_letter "
-                               "WHERE cancelled_at IS NOT NULL") == (1,), 20, "the cancel")
+                               "WHERE status = 'cancelled'") == (1,), 20, "the cancel")
     configs = [proxy.config, flusher.config]
     found = reconcile(lab, configs)
     assert found.code == 0, found.text

@@ -1,8 +1,8 @@
 -- An item's packed form, as shelves/packed_item.h says: purchase.lua and replay.lua begin with it.
 
--- stock, sold, fields, early; born; initial, limit; start, end, hold, since; state; two that are 0;
+-- stock, sold, fields, early; born; initial, limit; start, end, hold, since; state; changed;
 -- checksum.
-local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I4I4I8', 84
+local PACKED, PACKED_BYTES = '<I4I4I4I4c8I4I4I8I8I8I8I4I8I8', 84
 local WORDS = '<I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I8'  -- 19 and the checksum
 local OPEN, CLOSED, DELETING = 1, 2, 3
 
@@ -32,8 +32,14 @@ end
 local function unpack_item(packed)
   local item = {}
   item.stock, item.sold, item.fields, item.early, item.born, item.initial, item.limit, item.starts,
-    item.ends, item.hold, item.since, item.state = struct.unpack(PACKED, packed)
+    item.ends, item.hold, item.since, item.state, item.changed = struct.unpack(PACKED, packed)
   return item
+end
+
+-- What became of an order stands behind its request: '' if nothing did, ',p' if it was paid, ',c' if
+-- it was cancelled, ',e' if it has expired; behind the first two ',request' if they came with one.
+local function is_live(fate)
+  return fate == '' or string.byte(fate, 2) == 112
 end
 
 -- Marks of an item that is being deleted stand in the shelf's field @deleting, of all such items:
@@ -102,6 +108,6 @@ end
 local function pack_item(item)
   local packed = struct.pack(PACKED, item.stock, item.sold, item.fields, item.early, item.born,
                              item.initial, item.limit, item.starts, item.ends, item.hold,
-                             item.since, item.state, 0, 0, 0)
+                             item.since, item.state, item.changed, 0)
   return string.sub(packed, 1, -9) .. struct.pack('<I8', (checksums(packed)))
 end

@@ -14,8 +14,9 @@
 --       the receipt's first line as foreseen (below)         what is in the receipt alone (meta)
 --       for each operation, those of an item one after the other, its user ("/X": of none, but of
 --       kind X) and its text: "quantity,order,request", which is also how a buyer's field begins; of
---       a creation "limit,start,end,hold,born-low,born-high"; of a reopening retain_ms; of a
---       deletion the checksum that the item must have, or 0
+--       a creation or change "limit,start,end,hold,born-low,born-high" (-1: as it was); of a
+--       reopening retain_ms; of a deletion the checksum that the item must have, or 0. A quantity
+--       of 1 makes of a cancel one that refunds; that of an expiry is the order's age in ms
 --       details of the operations: kept in the receipt, not read
 -- Meta is a msgpack array: 1 the wall clock in ms   2 names   3 numbers of operations   4 kinds, a
 -- letter an operation: in lower case if an operation before it on the same item has the same user
@@ -174,20 +175,22 @@ local heads = {}      -- one an item
 local changed = {}    -- name, packed, name, packed, …
 local writes = 0      -- accepted operations
 
+local STATUS = {[''] = 'placed', p = 'paid', c = 'cancelled', e = 'expired'}
+
 -- What decides an operation that is not a user's first purchase. `item` has the numbers of the
 -- packed item under their names, `exists`, `shut` and `most`.
 --
--- A buyer's field: "qty,order,request[,c[,cancel request]]" of the first order, and behind ';' once
+-- A buyer's field: "qty,order,request" of the first order and its fate (is_live), and behind ';' once
 -- there are several: "live quantity,last order". Further orders have fields of their own:
--- user/o/order → "qty,request[,c[,…]]" and user/r/request → order. '/' is in no user's name; REQs
+-- user/o/order → "qty,request" and fate, and user/r/request → order. '/' is in no user's name; REQs
 -- of restocks stand under "/r/request".
 local function other_operations(item, name, buyers_key, not_on_sale)
   local function read_buyer(field)
     local first, live, last = string.match(field, '^([^;]*);(%d+),(%d+)$')
     first = first or field
-    local qty, order, request, rest = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
-    return {first = first, qty = tonumber(qty), order = order, request = request, rest = rest,
-            several = live ~= nil, live = tonumber(live or (rest == '' and qty or 0)),
+    local qty, order, request, fate = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
+    return {first = first, qty = tonumber(qty), order = order, request = request, fate = fate,
+            several = live ~= nil, live = tonumber(live or (is_live(fate) and qty or 0)),
             last = last or order}
   end
 
@@ -209,18 +212,41 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     return buyer.several and call('HGET', buyers_key, user .. '/r/' .. request) or nil
   end
 
-  -- Finds an order of a buyer: the buyer, the field it stands in, quantity, request, rest.
+  -- Finds an order of a buyer: user, the buyer, the field it stands in, quantity, request, fate.
   local function find_order(user, order)
     local field = call('HGET', buyers_key, user)
     if not field then return nil end
     local buyer = read_buyer(field)
-    if buyer.order == order then return buyer, user, buyer.qty, buyer.request, buyer.rest end
+    if buyer.order == order then
+      return {user = user, buyer = buyer, field = user, quantity = buyer.qty,
+              request = buyer.request, fate = buyer.fate}
+    end
     if not buyer.several then return nil end
     local other = user .. '/o/' .. order
     local value = call('HGET', buyers_key, other)
     if not value then return nil end
-    local quantity, request, rest = string.match(value, '^(%d+),([^,]*)(.*)$')
-    return buyer, other, tonumber(quantity), request, rest
+    local quantity, request, fate = string.match(value, '^(%d+),([^,]*)(.*)$')
+    return {user = user, buyer = buyer, field = other, quantity = tonumber(quantity),
+            request = request, fate = fate}
+  end
+
+  -- Writes what became of an order now. One that is not live any more gives its quantity back.
+  local function seal(found, fate)
+    local buyer = found.buyer
+    if found.field == found.user then
+      buyer.first = string.sub(buyer.first, 1, #buyer.first - #found.fate) .. fate
+    else
+      call('HSET', buyers_key, found.field, found.quantity .. ',' .. found.request .. fate)
+    end
+    if not is_live(fate) then
+      if buyer.several then buyer.live = buyer.live - found.quantity end
+      item.sold = item.sold - found.quantity
+    end
+    write_buyer(found.user, buyer)
+  end
+
+  local function with_request(fate, request)
+    return request == '' and fate or fate .. ',' .. request
   end
 
   local function buy(user, quantity, order, request)
@@ -229,8 +255,7 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     local buyer = read_buyer(field)
     local earlier = earlier_order(buyer, user, request)
     if earlier then
-      local _, _, _, _, rest = find_order(user, earlier)
-      return (rest == '' and 'R ' or 'K ') .. earlier
+      return (is_live(find_order(user, earlier).fate) and 'R ' or 'K ') .. earlier
     end
     if item.shut then return item.shut end
     if buyer.live + quantity > item.most then return 'L ' .. buyer.live .. ' ' .. buyer.last end
@@ -243,22 +268,36 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     return 'A'
   end
 
-  local function cancel(user, _, order, request)
-    local buyer, field, quantity, bought_by, rest = find_order(user, order)
-    if not buyer then return 'N' end
-    if rest ~= '' then
-      return request ~= '' and rest == ',c,' .. request and 'R' or 'D'
+  local function cancel(user, refunds, order, request)
+    local found = find_order(user, order)
+    if not found then return 'N' end
+    if not is_live(found.fate) then
+      return request ~= '' and found.fate == ',c,' .. request and 'R' or 'D'
     end
-    local mark = request == '' and ',c' or ',c,' .. request
-    if buyer.several then buyer.live = buyer.live - quantity end
-    if field == user then
-      buyer.first = buyer.first .. mark
-    else
-      call('HSET', buyers_key, field, quantity .. ',' .. bought_by .. mark)
-    end
-    write_buyer(user, buyer)
-    item.sold = item.sold - quantity
-    return 'A ' .. quantity
+    if found.fate ~= '' and refunds ~= 1 then return 'P' end
+    seal(found, with_request(',c', request))
+    return 'A ' .. found.quantity .. (found.fate == '' and ' 0' or ' 1')
+  end
+
+  local function pay(user, _, order, request)
+    local found = find_order(user, order)
+    if not found then return 'N' end
+    local fate = string.sub(found.fate, 2, 2)
+    if fate == 'c' then return 'K' end
+    if fate == 'e' then return 'G' end
+    if fate == 'p' then return request ~= '' and found.fate == ',p,' .. request and 'R' or 'D' end
+    seal(found, with_request(',p', request))
+    return 'A ' .. found.quantity
+  end
+
+  -- By the hold that the item has now: another proxy may have changed it.
+  local function expire(user, age_ms, order)
+    local found = find_order(user, order)
+    if not found then return 'N' end
+    if found.fate ~= '' then return 'D' end
+    if item.hold == 0 or age_ms < item.hold then return string.format('H %d', item.hold) end
+    seal(found, ',e')
+    return 'A ' .. found.quantity
   end
 
   local function query(user, _, order, request)
@@ -267,9 +306,9 @@ local function other_operations(item, name, buyers_key, not_on_sale)
       order = field and earlier_order(read_buyer(field), user, request)
       if not order then return 'N' end
     end
-    local buyer, _, quantity, _, rest = find_order(user, order)
-    if not buyer then return 'N' end
-    return 'F ' .. order .. ' ' .. quantity .. (rest == '' and ' placed' or ' cancelled')
+    local found = find_order(user, order)
+    if not found then return 'N' end
+    return 'F ' .. order .. ' ' .. found.quantity .. ' ' .. STATUS[string.sub(found.fate, 2, 2)]
   end
 
   local function restock(_, delta, _, request)
@@ -300,6 +339,7 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     item.initial, item.limit = quantity, limit
     item.born = struct.pack('<I4I4', tonumber(low), tonumber(high))
     item.starts, item.ends, item.hold, item.since, item.state = starts, ends, hold, time_ms, OPEN
+    item.changed = time_ms
     add_field('/', BUYERS_MARK)
     item.most = limit == 0 and math.huge or limit
     item.shut = not_on_sale(item)
@@ -307,8 +347,30 @@ local function other_operations(item, name, buyers_key, not_on_sale)
     return 'A'
   end
 
-  -- Tells the time that the record is to have: later than the one before, whatever the clocks say,
-  -- so that the last one holds wherever the records of several lanes are put together again.
+  -- This and set_state() tell the time that the record is to have: later than the one before,
+  -- whatever the clocks say, so that the last one holds wherever the records of several lanes are
+  -- put together again.
+  local function change(_, _, _, _, definition)
+    if not item.exists then return 'N' end
+    local wanted = {string.match(definition, '^(-?%d+),(-?%d+),(-?%d+),(-?%d+),')}
+    local before = {item.limit, item.starts, item.ends, item.hold}
+    local differs = false
+    for i = 1, 4 do
+      wanted[i] = tonumber(wanted[i])
+      if wanted[i] < 0 then wanted[i] = before[i] end
+      differs = differs or wanted[i] ~= before[i]
+    end
+    local limit, starts, ends, hold = unpack(wanted)
+    if ends ~= 0 and ends <= starts then return 'X' end
+    if not differs then return 'R' end
+    item.limit, item.starts, item.ends, item.hold = limit, starts, ends, hold
+    item.changed = math.max(time_ms, item.changed + 1)
+    item.most = limit == 0 and math.huge or limit
+    item.shut = not_on_sale(item)
+    item.settings_changed = true
+    return string.format('A %d %d %d %d %d', limit, starts, ends, hold, item.changed)
+  end
+
   local function set_state(wanted)
     if not item.exists then return 'N' end
     if item.state == wanted then return 'R' end
@@ -348,13 +410,13 @@ local function other_operations(item, name, buyers_key, not_on_sale)
 
   local function describe()
     if not item.exists then return 'N' end
-    return string.format('T %d %d %d %d %d %s', item.stock, item.sold, item.limit, item.starts,
-                         item.ends, item.state == OPEN and 'open' or 'closed')
+    return string.format('T %d %d %d %d %d %d %s', item.stock, item.sold, item.limit, item.starts,
+                         item.ends, item.hold, item.state == OPEN and 'open' or 'closed')
   end
 
   local decide = {
-    B = buy, C = cancel, Q = query, T = describe, R = restock, N = create,
-    D = delete, X = function() return set_state(CLOSED) end,
+    B = buy, C = cancel, P = pay, E = expire, Q = query, T = describe, R = restock, N = create,
+    H = change, D = delete, X = function() return set_state(CLOSED) end,
     -- Closed for longer, it may be retired from journals already.
     O = function(_, _, _, _, retain_ms)
       if item.exists and item.state == CLOSED and time_ms - item.since > tonumber(retain_ms) then
@@ -396,10 +458,20 @@ local function read_item(packed)
   return item
 end
 
-local first_orders = {}  -- user, text, user, text, …: not yet written
+local plain_fields = {}  -- user, field, user, field, …, not yet written: of buyers with one order
 local only_first_buys = not string.find(kinds, '[^B]')
 -- stock, sold, fields; limit; start, end; state.
 local FAST = '<I4I4I4xxxxxxxxxxxxxxxxI4I8I8xxxxxxxxxxxxxxxxI4'
+local HOLD = '<' .. string.rep('x', 48) .. 'I8'
+
+-- The quantity that comes back if a buyer's field is of one order, which expires at this age; else
+-- nil. `item`: if it was read, as it is by now.
+local function expires(packed, item, field, age_ms, text)
+  local quantity, order = string.match(field, '^(%d+),(%d+),[^,;]*$')
+  if item and not item.exists or order ~= string.match(text, '^%d+,(%d+),') then return nil end
+  local hold_ms = item and item.hold or struct.unpack(HOLD, packed)
+  return hold_ms ~= 0 and age_ms >= hold_ms and tonumber(quantity) or nil
+end
 
 -- Decides the operations of the item k: the first is the operation `first`, its user is ARGV[at + 1].
 local function decide_item(k, first, at)
@@ -423,13 +495,20 @@ local function decide_item(k, first, at)
   for i = first, first + count_of(k) - 1 do
     local user, text, quantity, verdict = ARGV[at + 1], ARGV[at + 2], quantities[i], nil
     at = at + 2
-    if its_bought[i - first + 1] or
-       not only_first_buys and string.sub(kinds, i, i) ~= 'B' then
-      fields, size = fields + write(buyers_key, first_orders, 1, size), 0
+    local kind = only_first_buys and 'B' or string.sub(kinds, i, i)
+    local its_field = its_bought[i - first + 1]
+    local given_back = kind == 'E' and its_field and expires(packed, item, its_field, quantity, text)
+    if given_back then
+      -- Most are a buyer's only order, many of them at once: these cost no call each.
+      plain_fields[size + 1], plain_fields[size + 2] = user, its_field .. ',e'
+      size, sold, writes = size + 2, sold - given_back, writes + 1
+      verdict = 'A ' .. given_back
+    elseif its_field or kind ~= 'B' then
+      fields, size = fields + write(buyers_key, plain_fields, 1, size), 0
       item = item or read_item(packed)
       item.stock, item.sold, item.fields, item.most, item.shut = stock, sold, fields, most, shut
       decide_other = decide_other or other_operations(item, name, buyers_key, not_on_sale)
-      verdict = decide_other(string.upper(string.sub(kinds, i, i)), user, quantity, text)
+      verdict = decide_other(string.upper(kind), user, quantity, text)
       stock, sold, fields, most, shut = item.stock, item.sold, item.fields, item.most, item.shut
       ends_in_ms = item.ends_in_ms
       if verdict and string.byte(verdict) == 65 then writes = writes + 1 end
@@ -443,14 +522,14 @@ local function decide_item(k, first, at)
     elseif sold + quantity > stock then
       verdict = 'S'
     else
-      first_orders[size + 1], first_orders[size + 2] = user, text
+      plain_fields[size + 1], plain_fields[size + 2] = user, text
       size = size + 2
       sold, writes = sold + quantity, writes + 1
       verdict = 'A'
     end
     verdicts[#verdicts + 1] = verdict
   end
-  fields = fields + write(buyers_key, first_orders, 1, size)
+  fields = fields + write(buyers_key, plain_fields, 1, size)
   if item and item.gone then
     call('HDEL', shelf_key, name)  -- no fact: if it is lost it is done again
     packed = nil

@@ -1,8 +1,8 @@
 -- Applies journal records of one lane to items of one shelf: facts, so nothing is decided here.
 -- Idempotent: a batch at or below the lane sequence is skipped, and so is an order that is there
 -- already. The lanes of a shelf may be replayed in any order, only an item's creation comes first:
--- a cancel that finds no order leaves a mark which the order takes up when it comes (user/x/order,
--- counted in `early`); of closings and reopenings the latest holds.
+-- what becomes of an order that is not here yet leaves a mark which the order takes up when it comes
+-- (user/x/order, counted in `early`); of closings and reopenings the latest holds, and so of changes.
 --
 -- KEYS  1 shelf   2 receipts list of this lane   3… the buyers hash of each item, in their order
 -- ARGV  1 lane    2 "journal incarnation" of the writer
@@ -85,17 +85,16 @@ local last = waits_at and waits_at - 1 or to
 
 -- Of one item.
 local function replayer(name, buyers_key, item)
-  -- A buyer, and of the order: its value and what stands there of a cancellation ('': it is live).
+  -- A buyer, and of the order: its value and what became of it (is_live).
   local function find(user, order)
     local field = call('HGET', buyers_key, user)
     if not field then return nil end
     local first, live, last_order = string.match(field, '^([^;]*);(%d+),(%d+)$')
     first = first or field
-    local quantity, first_order, _, rest = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
-    local buyer = {first = first, order = first_order, rest = rest,
-                   last = last_order or first_order, several = live ~= nil,
-                   live = tonumber(live or (rest == '' and quantity or 0))}
-    if first_order == order then return buyer, first, rest end
+    local quantity, first_order, _, fate = string.match(first, '^(%d+),(%d+),([^,]*)(.*)$')
+    local buyer = {first = first, order = first_order, last = last_order or first_order,
+                   several = live ~= nil, live = tonumber(live or (is_live(fate) and quantity or 0))}
+    if first_order == order then return buyer, first, fate end
     local other = call('HGET', buyers_key, user .. '/o/' .. order)
     if not other then return buyer end
     return buyer, other, string.match(other, '^%d+,[^,]*(.*)$')
@@ -115,7 +114,7 @@ local function replayer(name, buyers_key, item)
     return #a > #b or #a == #b and a > b
   end
 
-  local function take_early_cancel(user, order)
+  local function take_early_fate(user, order)
     if item.early == 0 then return '' end
     local field = user .. '/x/' .. order
     local mark = call('HGET', buyers_key, field)
@@ -136,38 +135,57 @@ local function replayer(name, buyers_key, item)
     local order, request = string.match(field, '^%d+,(%d+),(.*)$')
     local buyer, value = find(user, order)
     if value then return end
-    local mark = take_early_cancel(user, order)
-    local live = mark == '' and quantity or 0
+    local fate = take_early_fate(user, order)
+    local live = is_live(fate) and quantity or 0
     if not buyer then
-      set_field(user, field .. mark)
+      set_field(user, field .. fate)
     else
       buyer.several, buyer.live = true, buyer.live + live
       if later(order, buyer.last) then buyer.last = order end
       write_buyer(user, buyer)
-      set_field(user .. '/o/' .. order, quantity .. ',' .. request .. mark)
+      set_field(user .. '/o/' .. order, quantity .. ',' .. request .. fate)
       if request ~= '' then set_field(user .. '/r/' .. request, order) end
     end
     item.sold = item.sold + live
   end
 
-  function apply.C(user, quantity, request, order)
-    local buyer, value, cancelled = find(user, order)
-    local mark = request == '' and ',c' or ',c,' .. request
+  -- A payment holds until the order is cancelled all the same, in whatever order they come.
+  local function holds(before, fate)
+    return not is_live(before) or before ~= '' and is_live(fate)
+  end
+
+  local function seal(user, order, quantity, fate)
+    local buyer, value, before = find(user, order)
     if not value then
-      local is_new = call('HSETNX', buyers_key, user .. '/x/' .. order, mark)
+      local field = user .. '/x/' .. order
+      if holds(call('HGET', buyers_key, field) or '', fate) then return end
+      local is_new = call('HSET', buyers_key, field, fate)
       item.early, item.fields = item.early + is_new, item.fields + is_new
       return
     end
-    if cancelled ~= '' then return end
-    if buyer.several then buyer.live = buyer.live - quantity end
+    if holds(before, fate) then return end
+    value = string.sub(value, 1, #value - #before) .. fate
     if buyer.order == order then
-      buyer.first = buyer.first .. mark
+      buyer.first = value
     else
-      set_field(user .. '/o/' .. order, value .. mark)
+      set_field(user .. '/o/' .. order, value)
+    end
+    if not is_live(fate) then
+      if buyer.several then buyer.live = buyer.live - quantity end
+      item.sold = item.sold - quantity
     end
     write_buyer(user, buyer)
-    item.sold = item.sold - quantity
   end
+  local function with_request(fate, request)
+    return request == '' and fate or fate .. ',' .. request
+  end
+  function apply.C(user, quantity, request, order)
+    seal(user, order, quantity, with_request(',c', request))
+  end
+  function apply.P(user, quantity, request, order)
+    seal(user, order, quantity, with_request(',p', request))
+  end
+  function apply.E(user, quantity, _, order) seal(user, order, quantity, ',e') end
 
   function apply.R(_, quantity, request)
     if request ~= '' then
@@ -183,11 +201,17 @@ local function replayer(name, buyers_key, item)
     call('DEL', buyers_key)
     item.stock, item.sold, item.fields, item.early, item.initial = quantity, 0, 0, 0, quantity
     item.limit, item.starts, item.ends = tonumber(limit), tonumber(starts), tonumber(ends)
-    item.hold, item.since, item.state = tonumber(hold), time_ms, OPEN
+    item.hold, item.since, item.state, item.changed = tonumber(hold), time_ms, OPEN, time_ms
     set_field('/', BUYERS_MARK)
   end
 
   -- Of one lane the later record of the same millisecond holds.
+  function apply.H(_, _, _, _, settings, time_ms)
+    if time_ms < item.changed then return end
+    local limit, starts, ends, hold = string.match(settings, '^(%d+),(%d+),(%d+),(%d+)$')
+    item.limit, item.starts, item.ends = tonumber(limit), tonumber(starts), tonumber(ends)
+    item.hold, item.changed = tonumber(hold), time_ms
+  end
   local function set_state(wanted, time_ms)
     if time_ms < item.since or item.state == DELETING then return end
     item.state, item.since = wanted, time_ms

@@ -87,7 +87,7 @@ IDENTITY = (
         (Pytest("tests/system/test_ways_back_proof.py", "older_than_its_orders"),)),
     Mutation(
         "identity: a cancel that a folder has hides its order in MySQL", "ctl/evidence.cc",
-        "    give_cancels_to_orders();\n", "",
+        "    give_changes_to_orders();\n", "",
         (Pytest("tests/system/test_ways_back_proof.py", "cancel_in_the_folder"),)),
     Mutation(
         "identity: an item that only MySQL has is left behind", "ctl/evidence.cc",

@@ -3,6 +3,7 @@ once, else the run says so: a mutation moves along with the code that it breaks.
 
 from .identity import IDENTITY
 from .kinds import Gtest, Mutation, Pytest
+from .order_life import ORDER_LIFE
 
 MUTATIONS = (
     # ---- the journal ---------------------------------------------------------------------------
@@ -114,12 +115,13 @@ MUTATIONS = (
         (Gtest("test_sale", "CallTest.Receipts*"),)),
     Mutation(
         "REQ not kept with the buyer", "proxy/sale/scripts/purchase.lua",
-        "first_orders[size + 2] = user, text",
-        "first_orders[size + 2] = user, (string.gsub(text, '[^,]*$', ''))",
+        "plain_fields[size + 2] = user, text",
+        "plain_fields[size + 2] = user, (string.gsub(text, '[^,]*$', ''))",
         (Gtest("test_sale", "CallTest.AcceptedRequest*"),)),
     Mutation(
         "a cancel returns its stock each time", "proxy/sale/scripts/purchase.lua",
-        "    if rest ~= '' then\n      return request", "    if false then\n      return request",
+        "    if not is_live(found.fate) then\n      return request",
+        "    if false then\n      return request",
         (Gtest("test_sale", "CallTest.CancelReturnsStockOnce*"),)),
     Mutation(
         "a restock's REQ is not looked at", "proxy/sale/scripts/purchase.lua",
@@ -207,16 +209,16 @@ MUTATIONS = (
         (Gtest("test_flusher", "FaultTest.LockHeld*:FaultTest.Deadlock*"),)),
     Mutation(
         "orders and cancels of two journals do not meet", "flusher/mysql_writer.cc",
-        "settle_early_cancels(connection_, context_.orders, range, settled)",
+        "settle_early_changes(connection_, context_.orders, range, settled)",
         "std::optional<Failure>()",
         (Gtest("test_flusher", "DrainTest.*AtOnceMeet:DrainTest.CancelDrainedBefore*"),)),
     Mutation(
         "a dead letter is called database", "proxy/flusher_link.cc",
-        "journal_.refused_orders(std::move(ids));", "",
+        "journal_.refused_orders(std::move(refused));", "",
         (Pytest("tests/system/test_mysql_refuses.py", "never_called"),)),
     Mutation(
         "a REQ of a cancelled order is told OK", "proxy/sale/scripts/purchase.lua",
-        "(rest == '' and 'R ' or 'K ')", "'R '",
+        "(is_live(find_order(user, earlier).fate) and 'R ' or 'K ')", "'R '",
         (Gtest("test_sale", "CallTest.CancelReturns*"),)),
     Mutation(
         "a server that lost transactions passes for a second flusher", "flusher/mysql_writer.cc",
@@ -368,7 +370,7 @@ MUTATIONS = (
         (Gtest("test_sale", "ShelfGateTest.ALivingWriter*"),)),
     Mutation(
         "shelf: items that cannot be made anew are taken away", "proxy/sale/scripts/gate.lua",
-        "if not provable then return answer('EDITED') end", "",
+        "  if not provable then\n", "  if false then\n",
         (Gtest("test_sale", "ShelfGateTest.AnEditedShelf*"),)),
     Mutation(
         "shelf: a lane's sequence ends with its last record", "proxy/sale/scripts/replay.lua",
@@ -390,4 +392,5 @@ MUTATIONS = (
         "op.order_id = 0;", ";",
         (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
     *IDENTITY,
+    *ORDER_LIFE,
 )

@@ -280,7 +280,7 @@ class Checker:
                             (line, f"left in the end: {left[line['item']]}"))
 
     def nothing_is_left_aside(self):
-        for table in ("sluice_dead_letter", "sluice_early_cancel"):
+        for table in ("sluice_dead_letter", "sluice_early_change"):
             rows = self.database.query(f"SELECT * FROM {table}")
             self.expect(not rows, f"rows in {table}", rows[:3])
 

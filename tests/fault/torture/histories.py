@@ -17,7 +17,7 @@ from harness.waiting import until
 
 READY_WITHIN_S = 60
 REFUSED = 3
-TABLES = ("orders", "items", "sluice_checkpoint", "sluice_dead_letter", "sluice_early_cancel",
+TABLES = ("orders", "items", "sluice_checkpoint", "sluice_dead_letter", "sluice_early_change",
           "sluice_deleted_item")
 # Of sluice_journal all but the column that is computed.
 JOURNAL_COLUMNS = ("journal_id, proxy_id, shelves, host, incarnation, retired, created_at, "

@@ -51,13 +51,20 @@ Sales buyers(std::initializer_list<std::pair<std::string_view, std::string_view>
   return sales;
 }
 
-TEST(BuyerField, FirstOrderWithAndWithoutRequestAndCancel) {
+TEST(BuyerField, FirstOrderWithAndWithoutRequestAndFate) {
   for (const std::string_view value : {"2,7,", "2,7,req.c", "2,7,r;2,7", "2,7,c;5,9"}) {
     EXPECT_EQ(buyers({{"ann", value}}), (Sales{0, tally(7, "ann", 2), {}})) << value;
   }
   for (const std::string_view value : {"2,7,,c", "2,7,r,c", "2,7,r,c,back", "2,7,r,c;1,9"}) {
     EXPECT_EQ(buyers({{"ann", value}}), (Sales{0, tally(7, "ann", 2), tally(7, "ann", 2)}))
         << value;
+  }
+  for (const std::string_view value : {"2,7,,e", "2,7,r,e;1,9"}) {
+    EXPECT_EQ(buyers({{"ann", value}}), (Sales{0, tally(7, "ann", 2), {}, tally(7, "ann", 2)}));
+  }
+  for (const std::string_view value : {"2,7,,p", "2,7,c,p,e", "2,7,r,p;3,9"}) {
+    const Sales paid{0, tally(7, "ann", 2), {}, {}, tally(7, "ann", 2)};
+    EXPECT_EQ(buyers({{"ann", value}}), paid) << value;
   }
 }
 

@@ -158,7 +158,7 @@ TEST_F(RefusalTest, ACancelOfARowThatWasArchivedIsCountedAndNamed) {
   RunningFlusher flusher(options, true);
   EXPECT_EQ(flusher.wait().exit_code, 0);
   EXPECT_EQ(database.ask("SELECT sold FROM items"), "10");
-  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_early_cancel"), "0");
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_early_change"), "0");
   EXPECT_NE(flusher.registry.render().find("sluice_flush_cancelled_without_row_total 1"),
             std::string::npos);
 }
@@ -167,8 +167,8 @@ TEST_F(RefusalTest, ACancelOfARowThatWasArchivedIsCountedAndNamed) {
 TEST_F(RefusalTest, WhatPassesLeavesNoErrorBehind) {
   make_tables();
   const uint64_t order_id = spread_id(1) | 5 << 12;  // another proxy's
-  database.run("INSERT INTO sluice_early_cancel VALUES (" + std::to_string(order_id) +
-               ", 'item', 'ann', NOW(3))");
+  database.run("INSERT INTO sluice_early_change VALUES (" + std::to_string(order_id) +
+               ", 'item', 'ann', 'cancelled', NOW(3))");
   sql::Connection other;
   ASSERT_FALSE(other.connect(options.mysql));
   std::vector<sql::Row> rows;
@@ -177,7 +177,7 @@ TEST_F(RefusalTest, WhatPassesLeavesNoErrorBehind) {
   journal().commit();
   RunningFlusher flusher(options, false);
   ASSERT_TRUE(eventually([&] { return flusher.status.read().position > 1; }));
-  ASSERT_FALSE(other.query("SELECT * FROM sluice_early_cancel FOR UPDATE", rows));
+  ASSERT_FALSE(other.query("SELECT * FROM sluice_early_change FOR UPDATE", rows));
   journal().buy("item", "ann", order_id);
   journal().commit();
   ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));

@@ -116,7 +116,7 @@ TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
 TEST(OrderTable, NamesAreChecked) {
   EXPECT_TRUE(OrderTable::create("Orders_2026", {{"a.b", "col$1"}}).ok());
   for (const char* table : {"", "a ", "a`b", "a.b", "items", "ITEMS", "sluice_checkpoint",
-                            "sluice_dead_letter", "sluice_deleted_item", "sluice_early_cancel"}) {
+                            "sluice_dead_letter", "sluice_deleted_item", "sluice_early_change"}) {
     EXPECT_FALSE(OrderTable::create(table, {}).ok()) << table;
   }
   EXPECT_FALSE(OrderTable::create(std::string(65, 'a'), {}).ok());
@@ -140,7 +140,7 @@ TEST(OrderTable, RowsAsValuesTakeNoMoreThanWasSaid) {
     std::string fields;
     for (const char* field : {"", "a", "b", "c"}) journal::append_field(fields, field, value);
     order.fields = fields;
-    const OrderRow row{&order, 1};
+    const OrderRow row{&order, OrderStatus::kCancelled, 1};
     sql::BulkRows rows(table.bulk_types(), 1);
     table.append_row(rows, row);
     EXPECT_EQ(rows.rows(), 1u);

@@ -94,7 +94,7 @@ class CallTest : public testing::Test {
     const bool one = verdict.numbers[0] != 0 || many;
     if (one) text += " " + std::to_string(verdict.numbers[0]);
     if (many) text += " " + std::to_string(verdict.numbers[1]);
-    if (verdict.kind == Kind::kFound) text += verdict.flag ? " placed" : " cancelled";
+    if (verdict.kind == Kind::kFound) text.append(" ").append(verdict.status);
     return text;
   }
 

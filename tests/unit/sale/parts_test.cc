@@ -117,11 +117,17 @@ TEST(Verdict, OneWithAnotherNumberOfNumbersIsNoVerdict) {
                              {op}, {})
         .ok();
   };
-  const std::pair<Verb, const char*> whole[] = {
-      {Verb::kBuy, "A"},     {Verb::kBuy, "R 5"},    {Verb::kBuy, "L 1 5"},
-      {Verb::kBuy, "B 9"},   {Verb::kBuy, "S"},      {Verb::kCancel, "A 2"},
-      {Verb::kCancel, "R"},  {Verb::kClose, "A 9"},  {Verb::kQuery, "F 5 1 placed"},
-      {Verb::kRestock, "A"}, {Verb::kStock, "T 9 1 0 0 0 open"}};
+  const std::pair<Verb, const char*> whole[] = {{Verb::kBuy, "A"},
+                                                {Verb::kBuy, "R 5"},
+                                                {Verb::kBuy, "L 1 5"},
+                                                {Verb::kBuy, "B 9"},
+                                                {Verb::kBuy, "S"},
+                                                {Verb::kCancel, "A 2 0"},
+                                                {Verb::kCancel, "R"},
+                                                {Verb::kClose, "A 9"},
+                                                {Verb::kQuery, "F 5 1 placed"},
+                                                {Verb::kRestock, "A"},
+                                                {Verb::kStock, "T 9 1 0 0 0 0 open"}};
   for (const auto& [verb, verdict] : whole) {
     const std::string text = verdict;
     EXPECT_TRUE(is_answer(verb, text)) << text;

@@ -38,7 +38,8 @@ TEST_F(CallTest, ItemIsPackedAsTheProxyReadsIt) {
   shelves::PackedItem expected;
   expected.stock = expected.initial = 100, expected.limit = 4, expected.fields = 1;
   expected.born = 0x7edc'ba98'7654'3210;
-  expected.end_ms = 99'999'999'999'999, expected.hold_ms = 900'000, expected.since_ms = time_ms_;
+  expected.end_ms = 99'999'999'999'999, expected.hold_ms = 900'000,
+  expected.since_ms = expected.changed_ms = time_ms_;
   EXPECT_EQ(item(), expected);
   apply({op(Verb::kBuy, "a", 3, "r", 11), op(Verb::kBuy, "b", 1, "", 12)});
   expected.sold = 4, expected.fields = 3;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "journal/reader.h"
+#include "proxy/sale/no_flusher.h"
 #include "proxy/sale/purchase_call.h"
 #include "proxy/sale/sale_setup.h"
 #include "redis_fixture.h"
@@ -71,16 +72,6 @@ class Client final : public ReplySink {
   std::condition_variable changed_;
   std::map<uint64_t, std::string> replies_;
   std::atomic<uint64_t> last_{0};
-};
-
-class NoFlusher final : public FlusherPort {
- public:
-  void flush(int64_t, Drained done) override { done(int64_t{0}); }
-  void pause(Done done) override { done({}); }
-  void resume(Done done) override { done({}); }
-  std::string state() const override { return "none"; }
-  int64_t backlog_records() const override { return -1; }
-  std::string trouble() const override { return ""; }
 };
 
 // One proxy without its front, on a folder and a Redis; destroyed and made anew like a process.

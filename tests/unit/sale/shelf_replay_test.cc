@@ -114,6 +114,67 @@ TEST_F(ShelfReplayTest, MakesWhatTheScriptsHadMade) {
   EXPECT_EQ(redis_.run({"HLEN", kBuyers}), std::to_string(lived.fields)) << buyers;
 }
 
+TEST_F(ShelfReplayTest, BringsBackWhatBecameOfOrdersAndWhatWasChanged) {
+  sell_as({});
+  time_ms_ = 1;
+  Operation changed = op(Verb::kChange);
+  changed.limit = 4, changed.start_ms = changed.end_ms = -1, changed.hold_ms = 50;
+  apply({create(9, 0, 0, 0, 77), changed, op(Verb::kBuy, "a", 2, "r", 11),
+         op(Verb::kBuy, "a", 1, "", 12), op(Verb::kBuy, "b", 1, "", 13)});
+  apply({op(Verb::kPay, "a", 0, "p", 11), op(Verb::kPay, "a", 0, "", 12),
+         op(Verb::kExpire, "b", 60, "", 13), op(Verb::kCancel, "a", 1, "c", 12)});
+  const shelves::PackedItem lived = item();
+  const std::string buyers = redis_.run({"HGET", kBuyers, "a"});
+  redis_.run({"DEL", kKey, kBuyers});
+  EXPECT_EQ(gate({.journaled = 2}), "BEHIND");
+  Records records;
+  records.born("phone", 77).create("phone", 1, 9);
+  records.other("phone", 'H', 1, 0, "", "", "", "4,0,0,50", 2);
+  records.buy("phone", 1, "a", 2, "11", "r").buy("phone", 1, "a", 1, "12");
+  records.buy("phone", 1, "b", 1, "13").other("phone", 'P', 2, 2, "a", "11", "p");
+  records.other("phone", 'P', 2, 1, "a", "12").other("phone", 'E', 2, 1, "b", "13");
+  records.other("phone", 'C', 2, 1, "a", "12", "c");
+  EXPECT_EQ(replay(records, 0, 2), "OK 9");
+  EXPECT_EQ(item(), lived);
+  EXPECT_EQ(redis_.run({"HGET", kBuyers, "a"}), buyers);
+  EXPECT_EQ(redis_.run({"HGET", kBuyers, "b"}), "1,13,,e");
+}
+
+// Another lane has them; whichever of its records comes first, the cancel holds.
+TEST_F(ShelfReplayTest, WhatBecameOfAnOrderMayComeBeforeIt) {
+  sell_as({});
+  for (const std::string order : {"PC", "CP"}) {
+    redis_.run({"DEL", kKey, kBuyers});
+    gate({});
+    EXPECT_EQ(replay(Records().born("phone", 1).create("phone", 1, 9), 0, 1), "OK 1");
+    Records early;
+    early.born("phone", 1);
+    for (const char kind : order) early.other("phone", kind, 1, 1, "a", "11");
+    early.other("phone", 'P', 1, 1, "b", "12");
+    EXPECT_EQ(replay(early, 0, 1, "8"), "OK 3");
+    EXPECT_EQ(item().early, 2u);
+    Records orders;
+    orders.born("phone", 1).buy("phone", 2, "a", 1, "11").buy("phone", 2, "b", 2, "12");
+    EXPECT_EQ(replay(orders, 1, 2), "OK 2");
+    EXPECT_EQ(redis_.run({"HGET", kBuyers, "a"}), "1,11,,c") << order;
+    EXPECT_EQ(redis_.run({"HGET", kBuyers, "b"}), "2,12,,p");
+    EXPECT_EQ(item().sold, 2u);
+    EXPECT_EQ(item().early, 0u);
+  }
+}
+
+TEST_F(ShelfReplayTest, OfTheChangesOfSeveralLanesTheLatestHolds) {
+  sell_as({});
+  EXPECT_EQ(replay(Records().born("phone", 1).create("phone", 1, 9), 0, 1), "OK 1");
+  Records later, earlier;
+  later.born("phone", 1).other("phone", 'H', 1, 0, "", "", "", "3,0,0,7", 20);
+  earlier.born("phone", 1).other("phone", 'H', 2, 0, "", "", "", "5,0,0,0", 10);
+  EXPECT_EQ(replay(later, 0, 1, "8"), "OK 1");
+  EXPECT_EQ(replay(earlier, 1, 2), "OK 1");
+  EXPECT_EQ(item().limit, 3u);
+  EXPECT_EQ(item().hold_ms, 7);
+}
+
 TEST_F(ShelfReplayTest, ALaneStandsAtTheEndAlsoIfNothingIsLeftOfItsBatches) {
   sell_as({});
   EXPECT_EQ(replay(Records().born("x", 1).create("x", 40, 5), 0, 50), "OK 1");

@@ -166,7 +166,7 @@ TEST_F(ConnectionTest, SchemaIsAppliedOnceAndAgain) {
   ASSERT_FALSE(apply_schema(connection, "my_orders"));
   EXPECT_EQ(database.ask("SHOW TABLES"),
             "items;my_orders;sluice_checkpoint;sluice_dead_letter;sluice_deleted_item;"
-            "sluice_early_cancel;sluice_journal");
+            "sluice_early_change;sluice_journal");
   EXPECT_EQ(schema_statements("orders").size(), 7u);
   EXPECT_NE(schema_text().find("CREATE TABLE IF NOT EXISTS `orders`"), std::string_view::npos);
 }

@@ -1,6 +1,7 @@
-#include "flusher/early_cancel.h"
+#include "flusher/early_change.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <span>
 #include <tuple>
@@ -18,17 +19,17 @@ using sql::Failure;
 constexpr size_t kMeetingsPerTransaction = 500;
 constexpr std::string_view kInOrders = " AND (order_id, item_id, user_id) IN (";
 
-std::string where(std::span<const Cancellation> cancels) {
-  return " WHERE order_id IN (" + ids_of(cancels) + ")" + std::string(kInOrders) +
-         orders_of(cancels) + ")";
+std::string where(std::span<const OrderChange> changes) {
+  return " WHERE order_id IN (" + ids_of(changes) + ")" + std::string(kInOrders) +
+         orders_of(changes) + ")";
 }
 
 }  // namespace
 
-std::optional<Failure> keep_early_cancels(Connection& connection,
-                                          const std::vector<Cancellation>& missing,
+std::optional<Failure> keep_early_changes(Connection& connection,
+                                          const std::vector<OrderChange>& missing,
                                           const std::set<uint64_t>& own,
-                                          std::vector<Cancellation>& gone) {
+                                          std::vector<OrderChange>& gone) {
   if (missing.empty()) return std::nullopt;
   std::vector<sql::Row> rows;
   if (auto failure = connection.query("SELECT order_id, item_id, user_id FROM sluice_dead_letter" +
@@ -40,34 +41,38 @@ std::optional<Failure> keep_early_cancels(Connection& connection,
   std::set<Order> dead;
   for (const sql::Row& row : rows) dead.emplace(std::stoull(*row[0]), *row[1], *row[2]);
   std::string values;
-  for (const Cancellation& cancel : missing) {
-    const journal::Record& order = *cancel.order;
+  for (const OrderChange& change : missing) {
+    const journal::Record& order = *change.order;
     if (dead.contains(Order(order.order_id, order.item, order.user))) continue;
     if (own.contains(order.order_id)) {
-      gone.push_back(cancel);
+      gone.push_back(change);
       continue;
     }
-    std::string row = orders_of({&cancel, 1});
+    std::string row = orders_of({&change, 1});
     row.back() = ',';  // its closing bracket
-    orders::append_datetime(row, cancel.time_ms);
+    row.append("'").append(word_of(change.status)).append("',");
+    orders::append_datetime(row, change.time_ms);
     values += (values.empty() ? "" : ",") + row + ')';
   }
   if (values.empty()) return std::nullopt;
-  // The first cancel of an order counts.
+  // The first one counts, but for what comes behind a payment. MySQL assigns from left to right.
+  const std::string goes_on = "IF(status = 'paid' AND VALUES(status) <> 'paid', ";
   return connection.exec(
-      "INSERT INTO sluice_early_cancel (order_id, item_id, user_id, cancelled_at) VALUES " +
-      values + " ON DUPLICATE KEY UPDATE order_id = order_id");
+      "INSERT INTO sluice_early_change (order_id, item_id, user_id, status, changed_at) VALUES " +
+      values + " ON DUPLICATE KEY UPDATE changed_at = " + goes_on +
+      "VALUES(changed_at), changed_at), status = " + goes_on + "VALUES(status), status)");
 }
 
 namespace {
 
-// One cancel and what it meets.
+// One change and what it meets.
 struct Meeting {
   uint64_t order_id = 0;
   std::string item, user;
-  int64_t cancelled_ms = 0;
-  int64_t quantity = 0;  // of a row that is to be cancelled; 0: it is cancelled already
-  bool is_dead = false;  // it meets a dead letter
+  orders::OrderStatus status = orders::OrderStatus::kCancelled;
+  int64_t changed_ms = 0;
+  int64_t quantity = 0;
+  std::optional<orders::OrderStatus> row;  // the row's status; nullopt: it meets a dead letter
 };
 
 std::string in_range(const OrderRange& range) {
@@ -77,7 +82,7 @@ std::string in_range(const OrderRange& range) {
 std::optional<Failure> find_any(Connection& connection, const OrderRange& range, bool& any) {
   std::vector<sql::Row> rows;
   auto failure = connection.query(
-      "SELECT order_id FROM sluice_early_cancel WHERE " + in_range(range) + " LIMIT 1", rows);
+      "SELECT order_id FROM sluice_early_change WHERE " + in_range(range) + " LIMIT 1", rows);
   any = !rows.empty();
   return failure;
 }
@@ -90,9 +95,9 @@ std::optional<Failure> find_meetings(Connection& connection, const orders::Order
                         bool is_dead) -> std::optional<Failure> {
     std::vector<sql::Row> rows;
     if (auto failure = connection.query(
-            "SELECT e.order_id, e.item_id, e.user_id,"
-            " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.cancelled_at) DIV 1000, " +
-                what + " FROM sluice_early_cancel e JOIN " + table +
+            "SELECT e.order_id, e.item_id, e.user_id, e.status,"
+            " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.changed_at) DIV 1000, " +
+                what + " FROM sluice_early_change e JOIN " + table +
                 " t ON t.order_id = e.order_id AND t.item_id = e.item_id AND t.user_id = e.user_id"
                 " WHERE e." +
                 in_range(range) + " ORDER BY e.order_id LIMIT " +
@@ -101,22 +106,30 @@ std::optional<Failure> find_meetings(Connection& connection, const orders::Order
       return failure;
     }
     for (const sql::Row& row : rows) {
-      found.push_back({std::stoull(*row[0]), *row[1], *row[2], std::stoll(*row[3]),
-                       std::stoll(*row[4]), is_dead});
+      Meeting& one = found.emplace_back();
+      one.order_id = std::stoull(*row[0]);
+      one.item = *row[1], one.user = *row[2];
+      one.status = orders::status_of_word(*row[3]).value_or(one.status);
+      one.changed_ms = std::stoll(*row[4]);
+      one.quantity = std::stoll(*row[5]);
+      if (!is_dead) one.row = orders.status_of(row[6]);
     }
     return std::nullopt;
   };
   found.clear();
-  if (auto failure = read("IF(t.status = 'cancelled', 0, t.quantity)", orders.quoted_name(), false))
-    return failure;
-  return read("0", "sluice_dead_letter", true);
+  if (auto failure = read("t.quantity, t.status", orders.quoted_name(), false)) return failure;
+  return read("0, ''", "sluice_dead_letter", true);
 }
 
-std::optional<Failure> cancel_orders(Connection& connection, const orders::OrderTable& orders,
-                                     const std::vector<Cancellation>& cancels, ChangeSet& changes) {
-  if (cancels.empty()) return std::nullopt;
-  if (auto failure = connection.exec(orders.cancel(times_of(cancels), ids_of(cancels))))
-    return failure;
+std::optional<Failure> change_orders(Connection& connection, const orders::OrderTable& orders,
+                                     const std::vector<OrderChange>& live, ChangeSet& changes) {
+  if (live.empty()) return std::nullopt;
+  for (const auto& group : by_status(live)) {
+    if (auto failure =
+            connection.exec(orders.change(group.front().status, times_of(group), ids_of(group)))) {
+      return failure;
+    }
+  }
   if (auto failure = take_deleted_items(connection, changes)) return failure;
   return update_items(connection, changes, connection.max_allowed_packet());
 }
@@ -126,7 +139,7 @@ std::optional<Failure> settle(Connection& connection, const orders::OrderTable& 
   if (auto failure = find_meetings(connection, orders, range, " FOR UPDATE", found)) return failure;
   if (found.empty()) return std::nullopt;
   std::vector<journal::Record> records(found.size());
-  std::vector<Cancellation> all, live, dead;
+  std::vector<OrderChange> all, live, dead;
   ChangeSet changes;
   for (size_t i = 0; i < found.size(); ++i) {
     const Meeting& one = found[i];
@@ -134,25 +147,24 @@ std::optional<Failure> settle(Connection& connection, const orders::OrderTable& 
     record.order_id = one.order_id;
     record.item = one.item;
     record.user = one.user;
-    const Cancellation cancel{&record, one.cancelled_ms};
-    all.push_back(cancel);
-    if (one.is_dead) dead.push_back(cancel);
-    if (one.quantity == 0) continue;
-    live.push_back(cancel);
+    const OrderChange change{&record, one.status, one.changed_ms};
+    all.push_back(change);
+    if (!one.row) dead.push_back(change);
+    if (!one.row || !leads_to(*one.row, one.status)) continue;
+    live.push_back(change);
+    if (is_live(one.status)) continue;
     ItemChange& item = changes.item(one.item);
     item.sold -= one.quantity;
-    item.updated_ms = std::max(item.updated_ms, one.cancelled_ms);
+    item.updated_ms = std::max(item.updated_ms, one.changed_ms);
   }
-  if (auto failure = cancel_orders(connection, orders, live, changes)) return failure;
-  if (!dead.empty()) {
-    if (auto failure = cancel_dead_letters(connection, dead)) return failure;
-  }
-  return connection.exec("DELETE FROM sluice_early_cancel" + where(all));
+  if (auto failure = change_orders(connection, orders, live, changes)) return failure;
+  if (auto failure = change_dead_letters(connection, dead)) return failure;
+  return connection.exec("DELETE FROM sluice_early_change" + where(all));
 }
 
 }  // namespace
 
-std::optional<Failure> settle_early_cancels(Connection& connection,
+std::optional<Failure> settle_early_changes(Connection& connection,
                                             const orders::OrderTable& orders,
                                             const OrderRange& range, uint64_t& settled) {
   settled = 0;

@@ -1,0 +1,46 @@
+"""Bugs in what becomes of an order: paid, refunded, cancelled, expired; and in changes of items."""
+
+from .kinds import Gtest, Mutation, Pytest
+
+_LIFE = "OrderLifeTest.*"
+_PURCHASE, _REPLAY = "proxy/sale/scripts/purchase.lua", "proxy/sale/scripts/replay.lua"
+
+ORDER_LIFE = (
+    Mutation(
+        "order life: a paid order is cancelled without REFUND", _PURCHASE,
+        "    if found.fate ~= '' and refunds ~= 1 then return 'P' end\n", "",
+        (Gtest("test_sale", _LIFE),)),
+    Mutation(
+        "order life: an order expires before its hold is over", _PURCHASE,
+        "if item.hold == 0 or age_ms < item.hold then", "if item.hold == 0 then",
+        (Gtest("test_sale", _LIFE),)),
+    Mutation(
+        "order life: a paid order expires", _PURCHASE,
+        "    if found.fate ~= '' then return 'D' end\n    if item.hold",
+        "    if not is_live(found.fate) then return 'D' end\n    if item.hold",
+        (Gtest("test_sale", _LIFE),)),
+    Mutation(
+        "order life: an order of a deleted item expires", _PURCHASE,
+        "if item and not item.exists or order ~=", "if order ~=",
+        (Gtest("test_sale", _LIFE),)),
+    Mutation(
+        "order life: a change has the time of its proxy's clock", _PURCHASE,
+        "item.changed = math.max(time_ms, item.changed + 1)", "item.changed = time_ms",
+        (Gtest("test_sale", _LIFE),)),
+    Mutation(
+        "order life: a payment that is replayed late takes a cancel back", _REPLAY,
+        "return not is_live(before) or before ~= '' and is_live(fate)", "return before == fate",
+        (Gtest("test_sale", "ShelfReplayTest.WhatBecame*"),)),
+    Mutation(
+        "order life: the change that is replayed last holds", _REPLAY,
+        "    if time_ms < item.changed then return end\n", "",
+        (Gtest("test_sale", "ShelfReplayTest.OfTheChanges*"),)),
+    Mutation(
+        "order life: what an earlier process sold does not expire", "proxy/sale/holds.cc",
+        "  look_for_items(shelf, \"0\");\n}", "}",
+        (Pytest("tests/system/test_order_life.py", "after_a_restart"),)),
+    Mutation(
+        "order life: a row that is over is paid again", "orders/order_status.h",
+        "return is_live(before) && (after", "return (after",
+        (Pytest("tests/system/test_order_life.py", "paid_through_one_proxy"),)),
+)
