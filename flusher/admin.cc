@@ -26,7 +26,7 @@ http::Response text(int status, std::string body) {
 }
 
 http::Response readiness(const StatusSnapshot& status) {
-  if (status.state == State::kWaiting || !status.mysql_connected) {
+  if (status.state == State::kBlocked || !status.mysql_connected) {
     return text(503, "not ready: " + status.reason + "\n");
   }
   return text(200, "ready\n");
@@ -101,6 +101,14 @@ http::Response flush(const AdminContext& context, const http::Request& http_requ
                      {"backlog", drained || position >= target ? 0 : target - position}});
 }
 
+// What is in force is told also if a restart would forget it.
+http::Response pause(const AdminContext& context, bool paused) {
+  const Status kept = context.loop.pause(paused);
+  json::object body{{"paused", paused}};
+  if (!kept) body["error"] = "a restart will not know of it: " + kept.error().message();
+  return reply(kept ? 200 : 503, body);
+}
+
 http::Response retry_dead_letters(const AdminContext& context) {
   sql::Connection connection;
   RetryReport report;
@@ -151,14 +159,44 @@ http::Response find_order(const AdminContext& context, const http::Request& requ
   return reply(200, {{"found", rows.empty() ? "none" : "row"}});
 }
 
+json::array triggers_json(const StatusSnapshot& status) {
+  json::array triggers;
+  for (const TriggerState& trigger : status.triggers) {
+    triggers.push_back(
+        json::object{{"name", trigger.name}, {"fires", trigger.fires}, {"reason", trigger.reason}});
+  }
+  return triggers;
+}
+
+json::object failures_json(const StatusSnapshot& status) {
+  json::object failures;
+  for (const auto& [kind, failure] : status.failures) {
+    failures[sql::kind_name(kind)] = {
+        {"count", failure.count}, {"text", failure.text}, {"at_ms", failure.at_ms}};
+  }
+  return failures;
+}
+
+json::array replicas_json(const StatusSnapshot& status) {
+  json::array replicas;
+  for (const ReplicaState& replica : status.replicas) {
+    json::object body{{"name", replica.name}, {"lag_seconds", nullptr}, {"error", replica.error}};
+    if (replica.lag_us) {
+      body["lag_seconds"] = static_cast<double>(*replica.lag_us) / kUsPerSecond;
+    }
+    replicas.push_back(std::move(body));
+  }
+  return replicas;
+}
+
 }  // namespace
 
 std::string status_json(const StatusSnapshot& status) {
-  const bool eta_known = status.state == State::kDraining && status.rows_per_s > 0;
   json::object body{
       {"state", state_name(status.state)},
       {"reason", status.reason},
       {"trigger", status.trigger},
+      {"triggers", triggers_json(status)},
       // As strings: above 2^53 JavaScript would round them.
       {"journal_id", std::to_string(status.journal_id)},
       {"position", status.position},
@@ -172,12 +210,12 @@ std::string status_json(const StatusSnapshot& status) {
       {"dead_letters_version", status.dead_letters_version},
       {"last_commit_ms", status.last_commit_ms},
       {"rows_per_second", status.rows_per_s},
+      {"pace_rows_per_second", status.pace_rows_per_s},
       {"eta_seconds", nullptr},
+      {"replicas", replicas_json(status)},
+      {"errors", failures_json(status)},
       {"mysql", {{"connected", status.mysql_connected}, {"error", status.trouble()}}}};
-  if (eta_known) {
-    body["eta_seconds"] =
-        static_cast<double>(status.backlog_records) / static_cast<double>(status.rows_per_s);
-  }
+  if (const auto eta_s = status.eta_s()) body["eta_seconds"] = *eta_s;
   return json::serialize(body) + "\n";
 }
 
@@ -197,14 +235,9 @@ void add_admin_routes(http::Server& server, const AdminContext& context) {
                [context](const http::Request&) { return readiness(context.status.read()); });
   server.route("POST", "/flush",
                [context](const http::Request& request) { return flush(context, request); });
-  server.route("POST", "/pause", [context](const http::Request&) {
-    context.loop.pause(true);
-    return reply(200, {{"paused", true}});
-  });
-  server.route("POST", "/resume", [context](const http::Request&) {
-    context.loop.pause(false);
-    return reply(200, {{"paused", false}});
-  });
+  server.route("POST", "/pause", [context](const http::Request&) { return pause(context, true); });
+  server.route("POST", "/resume",
+               [context](const http::Request&) { return pause(context, false); });
   server.route("POST", "/dlq/retry",
                [context](const http::Request&) { return retry_dead_letters(context); });
 }
@@ -225,6 +258,18 @@ void register_status_metrics(base::Registry& registry, const StatusBoard& status
         [](const StatusSnapshot& s) { return s.dead_letter_rows; });
   gauge("sluice_mysql_connected", "1 if MySQL answered last time.",
         [](const StatusSnapshot& s) { return s.mysql_connected ? 1 : 0; });
+  gauge("sluice_flush_rows_per_second", "Records that went into MySQL in the last second.",
+        [](const StatusSnapshot& s) { return s.rows_per_s; });
+  gauge("sluice_flush_pace_rows_per_second", "Records that may go per second; 0: no limit.",
+        [](const StatusSnapshot& s) { return s.pace_rows_per_s; });
+  gauge("sluice_flush_eta_seconds", "Until the backlog is drained at this rate; -1: not known.",
+        [](const StatusSnapshot& s) { return s.eta_s().value_or(-1); });
+  for (const State state : kStates) {
+    registry.computed(
+        "sluice_flusher_state", "1 for the state that the flusher is in, 0 for the others.",
+        [&status, state] { return status.read().state == state ? 1.0 : 0.0; }, false,
+        "state=\"" + std::string(state_name(state)) + "\"");
+  }
   registry.computed(
       "sluice_build_info", "Always 1; what is running is in the labels.", [] { return 1.0; }, false,
       "version=\"" SLUICE_VERSION "\",program=\"flusher\"");

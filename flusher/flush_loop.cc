@@ -50,8 +50,11 @@ FlushLoop::FlushLoop(const Options& options, bool once, base::FileSystem& fs, St
       metrics_(metrics),
       journal_(options.journal_dir, fs),
       trigger_(options.trigger),
-      pace_(options.pace),
-      key_{0, random_owner()} {
+      pace_(options.pace, options.batch.rows_min),
+      load_probe_(options.mysql),
+      key_{0, random_owner()},
+      pause_(options.journal_dir, fs) {
+  load_probe_.set_replicas(options.pace.replicas);
   // A proxy that knows the letters of the flusher before this one must not take them for the same.
   constexpr int kDoubleBits = 53;
   status_.update([&](StatusSnapshot& snapshot) {
@@ -69,17 +72,14 @@ void FlushLoop::stop() {
   status_.close();
 }
 
-void FlushLoop::pause(bool paused) {
-  {
-    const std::lock_guard lock(mutex_);
-    paused_ = paused;
+Status FlushLoop::pause(bool paused) {
+  Status kept = pause_.set(paused);
+  if (!kept) {
+    spdlog::warn("{}, but a restart will not know of it: {}", paused ? "paused" : "resumed",
+                 kept.error().message());
   }
   wake();
-}
-
-bool FlushLoop::paused() const {
-  const std::lock_guard lock(mutex_);
-  return paused_;
+  return kept;
 }
 
 void FlushLoop::request_flush() {
@@ -137,6 +137,12 @@ Status FlushLoop::lock_folder() {
                            "; ask that one (SECKILL.FLUSH, or POST /flush), or stop it");
   }
   lock_ = std::move(*lock);
+  SLUICE_TRY(pause_.settle());
+  if (once_ && pause_.is_on()) {
+    spdlog::warn(
+        "the drain was paused by an operator: --once drains all the same, and the pause "
+        "stays for the flusher that is started next");
+  }
   return {};
 }
 
@@ -213,7 +219,7 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
     if (message != last_message) spdlog::warn("waiting: {}", message);
     last_message = message;
     status_.update([&](StatusSnapshot& status) {
-      status.state = no_journal ? State::kHolding : State::kWaiting;
+      status.state = no_journal ? State::kIdle : State::kBlocked;
       status.reason = message;
       status.mysql_connected = control_.connected();
       status.mysql_error = no_journal ? "" : message;
@@ -241,7 +247,7 @@ Status FlushLoop::work() {
   const bool all_read = journal_.next_sequence() >= std::min(read_end_, extent_.last_sequence + 1);
   const bool settle = cause_ && (!feeding || all_read);
   if (settle && batcher_->flush(journal_.next_sequence()) && batcher_->idle()) {
-    run_finished();
+    run_finished(feeding);
   } else {
     wait(cause_ ? kFeedWaitUs : kHoldWaitUs);
   }
@@ -255,7 +261,7 @@ std::optional<LoopEnd> FlushLoop::journal_failed(const Error& error) {
   Status reopened = journal_.open(journal_.next_sequence());
   spdlog::warn("journal: {}; reading it again{}", error.message(), reopened ? "" : " failed");
   status_.update([&](StatusSnapshot& status) {
-    status.state = State::kWaiting;
+    status.state = State::kBlocked;
     status.reason = error.message();
   });
   wait(kPrepareFirstUs);

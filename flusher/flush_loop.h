@@ -23,9 +23,12 @@
 #include "flusher/checkpoint.h"
 #include "flusher/dead_letter.h"
 #include "flusher/journal_watch.h"
+#include "flusher/load_probe.h"
 #include "flusher/metrics.h"
 #include "flusher/options.h"
 #include "flusher/pace.h"
+#include "flusher/pause_switch.h"
+#include "flusher/progress.h"
 #include "flusher/status.h"
 #include "flusher/trigger.h"
 #include "sql/connection.h"
@@ -42,7 +45,7 @@ struct LoopEnd {
 
 class FlushLoop {
  public:
-  // once: drain all that is there, then end. References outlive the loop.
+  // once: drain all that is there, paused or not, then end. References outlive the loop.
   FlushLoop(const Options& options, bool once, base::FileSystem& fs, StatusBoard& status,
             FlushMetrics& metrics);
 
@@ -50,8 +53,9 @@ class FlushLoop {
 
   // Any thread.
   void stop();
-  void pause(bool paused);
-  bool paused() const;
+  // In force at once. Its error: a restart will have forgotten it, and why.
+  Status pause(bool paused);
+  bool paused() const { return !once_ && pause_.is_on(); }
   // Drains everything that is there at the next turn, whatever the triggers say.
   void request_flush();
   // Takes over the live parts of `options`.
@@ -76,9 +80,10 @@ class FlushLoop {
   void report();
   bool should_feed();
   Status feed();
-  void run_finished();
+  void run_finished(bool drained);
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
+  std::optional<sql::Failure> look_at_load();
   void meet(int64_t now_us);
   void look_at_dead_letters();
 
@@ -93,6 +98,9 @@ class FlushLoop {
   JournalWatch journal_;
   Trigger trigger_;
   Pace pace_;
+  Progress progress_;
+  LoadProbe load_probe_;
+  ServerLoad load_;  // as of the last look
   CheckpointKey key_;
   sql::Connection control_;  // checkpoints at start-up, then health
   std::unique_ptr<Batcher> batcher_;
@@ -111,11 +119,12 @@ class FlushLoop {
   uint64_t rate_position_ = 0;      // position and time of the last rate sample
   int64_t rate_us_ = 0;
 
+  PauseSwitch pause_;  // any thread
+
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;
   bool woken_ = false;
   bool stop_ = false;
-  bool paused_ = false;
   bool flush_requested_ = false;
   std::optional<Options> new_options_;
 };

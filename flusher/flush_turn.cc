@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "base/units.h"
 #include "flusher/early_change.h"
 #include "flusher/flush_loop.h"
 #include "flusher/registration.h"
@@ -23,13 +22,6 @@ constexpr int64_t kSecondUs = 1'000'000;
 // A record may be this much ahead: proxy and flusher read one clock, which is slewed now and then.
 constexpr int64_t kFutureMs = 1'000;
 
-std::tm local_time() {
-  const auto now = static_cast<std::time_t>(base::wall_ms() / 1000);
-  std::tm local{};
-  ::localtime_r(&now, &local);
-  return local;
-}
-
 }  // namespace
 
 void FlushLoop::take_requests() {
@@ -38,14 +30,15 @@ void FlushLoop::take_requests() {
   {
     const std::lock_guard lock(mutex_);
     options.swap(new_options_);
-    // While paused a request waits; resume() lets it through.
-    if (!paused_) std::swap(flush, flush_requested_);
+    // While paused a request waits until somebody resumes.
+    if (!paused()) std::swap(flush, flush_requested_);
   }
   if (options) {
     options_.trigger = options->trigger;
     options_.pace = options->pace;
     trigger_.set_options(options_.trigger);
     pace_.set_options(options_.pace);
+    load_probe_.set_replicas(options_.pace.replicas);
   }
   // The run under way becomes one that does not yield; a new one goes up to what is there now.
   if (flush) cause_ = Cause::kManual;
@@ -69,7 +62,9 @@ Status FlushLoop::observe() {
   const uint64_t all = extent_.last_sequence + 1 - extent_.first_sequence;
   const uint64_t end = std::max(extent_.last_sequence + 1, position);
   now_.now_us = now_us;
-  now_.local = local_time();
+  now_.wall_s = base::wall_ms() / 1000;
+  const auto free_bytes = fs_.free_bytes(options_.journal_dir);
+  now_.disk_free_bytes = free_bytes ? static_cast<int64_t>(*free_bytes) : INT64_MAX;
   now_.last_sequence = extent_.last_sequence;
   now_.backlog_rows = end - position;
   // Frames differ in size; their mean is near enough for a threshold.
@@ -114,10 +109,7 @@ bool FlushLoop::should_feed() {
   if (!cause_ && (once_ || read_end_ != UINT64_MAX) && now_.backlog_rows > 0) {
     cause_ = Cause::kManual;
   }
-  if (!cause_) {
-    cause_ = trigger_.wants_drain(now_);
-    if (cause_) trigger_.began();
-  }
+  if (!cause_) cause_ = trigger_.wants_drain(now_);
   return cause_ && !trigger_.yields(*cause_, now_);
 }
 
@@ -139,8 +131,14 @@ Status FlushLoop::feed() {
   return {};
 }
 
-// Everything read is committed, and there was nothing more to read, or the run gives way.
-void FlushLoop::run_finished() {
+// Everything read is committed, and there was nothing more to read (`drained`), or the run gives
+// way.
+void FlushLoop::run_finished(bool drained) {
+  trigger_.finished(drained);
+  if (!drained && cause_ == Cause::kManual) {  // paused in the midst of it
+    const std::lock_guard lock(mutex_);
+    flush_requested_ = true;
+  }
   cause_.reset();
   observed_us_ = 0;
   if (journal_.next_sequence() >= read_end_) {
@@ -198,16 +196,16 @@ void FlushLoop::look_after_mysql() {
   const int64_t now_us = base::monotonic_us();
   if (now_us - mysql_checked_us_ < std::max(mysql_delay_us_, kMysqlCheckUs)) return;
   std::optional<sql::Failure> failure;
-  std::vector<sql::Row> rows;
   if (!control_.connected()) failure = control_.connect(options_.mysql);
-  if (!failure) failure = control_.query("SHOW GLOBAL STATUS LIKE 'Threads_running'", rows);
+  if (!failure) failure = look_at_load();
   mysql_checked_us_ = base::monotonic_us();
   if (failure) {
     mysql_delay_us_ = std::clamp(mysql_delay_us_ * 2, kMysqlCheckUs, kMysqlCheckMaxUs);
-    const std::string message = failure->text();
+    now_.mysql_suffers.clear();  // a run may begin, and wait for it
     status_.update([&](StatusSnapshot& status) {
       status.mysql_connected = false;
-      status.mysql_error = message;
+      status.mysql_error = failure->text();
+      status.failed(*failure);
     });
     return;
   }
@@ -220,40 +218,45 @@ void FlushLoop::look_after_mysql() {
   }
   meet(mysql_checked_us_);
   look_at_dead_letters();
-  if (!rows.empty() && rows[0][1]) {
-    if (const auto count = base::parse_integer(*rows[0][1])) {
-      pace_.threads_running(*count, mysql_checked_us_);
-    }
-  }
   status_.update([](StatusSnapshot& status) {
     if (status.writer_errors.empty()) status.mysql_connected = true;
     status.mysql_error.clear();
   });
 }
 
+// How busy it is decides whether a run begins, and how fast it goes on.
+std::optional<sql::Failure> FlushLoop::look_at_load() {
+  const int64_t now_us = base::monotonic_us();
+  if (auto failure = load_probe_.read(control_, now_us, load_)) return failure;
+  now_.mysql_suffers = pace_.suffers(load_);
+  pace_.observe(load_, cause_.has_value(), now_us);
+  return std::nullopt;
+}
+
 void FlushLoop::report() {
-  const bool is_paused = paused();
+  Situation situation;
+  situation.now_us = base::monotonic_us();
+  situation.is_paused = paused();
+  situation.backlog_rows = now_.backlog_rows;
+  situation.position = batcher_->position();
+  if (cause_) situation.run = cause_name(*cause_);
+  situation.trouble = status_.read().trouble();
+  situation.held_by = pace_.held_by(situation.now_us);
+  situation.hold_reason = trigger_.hold_reason(now_);
+  Verdict verdict = progress_.judge(situation);
   status_.update([&](StatusSnapshot& status) {
-    status.position = batcher_->position();
+    status.position = situation.position;
     status.last_sequence = extent_.last_sequence;
     status.backlog_records = now_.backlog_rows;
     status.backlog_bytes = now_.backlog_bytes;
     status.oldest_age_us = now_.oldest_age_us;
     status.load_per_s = trigger_.load_per_s();
     if (cause_) status.trigger = cause_name(*cause_);
-    if (is_paused) {
-      status.state = State::kPaused;
-      status.reason = "paused by an operator; POST /resume";
-    } else if (std::string trouble = status.trouble(); !trouble.empty()) {
-      status.state = State::kWaiting;
-      status.reason = std::move(trouble);
-    } else if (cause_) {
-      status.state = State::kDraining;
-      status.reason = "trigger: " + std::string(cause_name(*cause_));
-    } else {
-      status.state = State::kHolding;
-      status.reason = now_.backlog_rows == 0 ? "nothing to drain" : "no trigger fires";
-    }
+    status.triggers = trigger_.explain(now_);
+    status.pace_rows_per_s = pace_.rows_per_s();
+    status.replicas = load_.replicas;
+    status.state = verdict.state;
+    status.reason = std::move(verdict.reason);
   });
 }
 

@@ -61,7 +61,8 @@ void Janitor::run() {
 }
 
 Result<journal::Compactor::Report> Janitor::pass(int64_t now_ms) {
-  const bool draining = status_.read().state == State::kDraining;
+  const State state = status_.read().state;
+  const bool draining = state == State::kDraining || state == State::kPaced;
   return pass(now_ms, draining ? kSegmentsWhileDraining : 1);
 }
 

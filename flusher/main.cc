@@ -43,7 +43,8 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
       .type_name("KEY=VALUE")
       .one_value_each();
   line.flag("--check", &arguments.check, "check the configuration and exit");
-  line.flag("--once", &arguments.once, "drain all there is, whatever the triggers say, and exit");
+  line.flag("--once", &arguments.once,
+            "drain all there is, whatever the triggers say and paused or not, and exit");
   line.version_flag();
   line.footer("Keys:\n" + base::describe_keys(config_keys()));
   if (const auto end = line.parse(argc, argv)) return end;
@@ -75,13 +76,14 @@ void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
       "reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
 }
 
-// Waits for signals on a thread of its own; SIGUSR1, sent by main, ends it.
+// Waits for signals on a thread of its own; one that main sends to that thread ends it.
 class SignalThread {
  public:
   SignalThread(const Arguments& arguments, FlushLoop& loop, Janitor& janitor)
       : thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
   ~SignalThread() {
-    ::pthread_kill(thread_.native_handle(), SIGUSR1);
+    ended_ = true;
+    ::pthread_kill(thread_.native_handle(), SIGTERM);
     thread_.join();
   }
 
@@ -102,7 +104,13 @@ class SignalThread {
     while (true) {
       int number = 0;
       ::sigwait(&set, &number);
-      if (number == SIGUSR1) return;
+      if (ended_) return;
+      if (number == SIGUSR1) {
+        spdlog::info("SIGUSR1: draining what is there{}",
+                     loop.paused() ? ", as soon as somebody resumes" : "");
+        loop.request_flush();
+        continue;
+      }
       if (number == SIGHUP) {
         reload(arguments, loop, janitor);
         continue;
@@ -114,7 +122,8 @@ class SignalThread {
     }
   }
 
-  std::thread thread_;
+  std::atomic<bool> ended_{false};
+  std::thread thread_;  // last: starts when all the rest is there
 };
 
 // What was drained is in MySQL whether this succeeds or not; the next pass tries again.

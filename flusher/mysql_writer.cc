@@ -145,10 +145,14 @@ void MysqlWriter::run() {
 // Returns when the batch is committed, or stop_ or conflict_ is set.
 void MysqlWriter::write(const Batch& batch) {
   const size_t all = batch.records().size();
-  wait_us(context_.pace.take(all, base::monotonic_us()));
   size_t done = 0, most = std::max<size_t>(all, 1);
+  size_t granted = 0;  // by the pace, once for each record
   do {
-    const Part part = batch.part(done, most);
+    const Part part = batch.part(done, std::min(most, context_.pace.batch_rows()));
+    if (const size_t end = done + part.records.size(); end > granted) {
+      wait_us(context_.pace.take(end - granted, base::monotonic_us()));
+      granted = end;
+    }
     const Attempt result = write(part);
     if (result == Attempt::kTooMuch) {
       most = (part.records.size() + 1) / 2;
@@ -156,7 +160,7 @@ void MysqlWriter::write(const Batch& batch) {
     }
     if (result != Attempt::kCommitted) return;
     done += part.records.size();
-    most *= 2;
+    most = std::min(most * 2, std::max<size_t>(all, 1));
     const std::lock_guard lock(mutex_);
     position_ = part.end;
   } while (done < all);
@@ -257,6 +261,7 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
 
 MysqlWriter::Attempt MysqlWriter::failed(const Failure& failure) {
   context_.metrics.retry(failure.kind).add();
+  if (failure.kind == FailureKind::kLockWait) context_.pace.lock_wait_ended(base::monotonic_us());
   const Backoff backoff = backoff_of(failure.kind);
   delay_us_ = delay_us_ == 0 ? backoff.first_us : std::min(delay_us_ * 2, backoff.max_us);
   // Writers that collided must not come back together.
@@ -300,6 +305,7 @@ void MysqlWriter::report_failure(const Failure& failure) {
   context_.status.update([&](StatusSnapshot& status) {
     status.writer_errors[index_] = message;
     status.mysql_connected = is_connected;
+    status.failed(failure);
   });
 }
 

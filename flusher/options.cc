@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "base/units.h"
+#include "http/access.h"
 #include "http/server.h"
 #include "sql/config.h"
 
@@ -77,6 +78,14 @@ std::vector<ConfigKey> drain_keys() {
        {},
        false,
        "Records in one transaction, at most."},
+      {"batch.rows_min",
+       ConfigType::kInteger,
+       "10",
+       1,
+       10000,
+       {},
+       false,
+       "Records in one transaction, at least, while the pace is slow."},
       {"batch.bytes",
        ConfigType::kSize,
        "1MiB",
@@ -100,7 +109,15 @@ std::vector<ConfigKey> drain_keys() {
        0,
        {},
        true,
-       "Cron lines and \"HH:MM-HH:MM\" windows, local time."},
+       "Cron lines and \"HH:MM-HH:MM\" windows, by trigger.time_zone."},
+      {"trigger.time_zone",
+       ConfigType::kString,
+       "",
+       0,
+       0,
+       {},
+       true,
+       "IANA name of the schedule's time zone; empty: the machine's."},
       {"trigger.load_below",
        ConfigType::kRate,
        "500/s",
@@ -141,6 +158,14 @@ std::vector<ConfigKey> drain_keys() {
        {},
        true,
        "Drain when the oldest waiting record is this old; 0s: off."},
+      {"trigger.disk_free",
+       ConfigType::kSize,
+       "512MiB",
+       0,
+       INT64_MAX,
+       {},
+       true,
+       "Drain while less than this is free where the journal is; 0B: off."},
       {"pace.rows_per_second",
        ConfigType::kInteger,
        "0",
@@ -165,6 +190,30 @@ std::vector<ConfigKey> drain_keys() {
        {},
        true,
        "Slow down while the server's Threads_running is above; 0: never for that."},
+      {"pace.lock_waits",
+       ConfigType::kInteger,
+       "16",
+       0,
+       1'000'000,
+       {},
+       true,
+       "Slow down while more sessions wait for row locks, on average; 0: never for that."},
+      {"pace.replicas",
+       ConfigType::kList,
+       "",
+       0,
+       0,
+       {},
+       true,
+       "Replicas, as \"host:port\", that must not fall behind."},
+      {"pace.replica_lag",
+       ConfigType::kDuration,
+       "10s",
+       0,
+       kDayUs,
+       {},
+       true,
+       "Slow down while one of pace.replicas is further behind; 0s: never for that."},
       {"limits.once_timeout",
        ConfigType::kDuration,
        "30s",
@@ -216,7 +265,9 @@ Result<sql::ConnectOptions> connect_options(const base::Config& config) {
 }
 
 Result<TriggerOptions> trigger_options(const base::Config& config) {
-  auto schedule = Schedule::parse(config.list("trigger.schedule"));
+  const auto zone = find_time_zone(config.string("trigger.time_zone"));
+  if (!zone) return zone.error().at("trigger.time_zone");
+  auto schedule = Schedule::parse(config.list("trigger.schedule"), *zone);
   if (!schedule) return schedule.error().at("trigger.schedule");
   TriggerOptions trigger;
   trigger.schedule = std::move(*schedule);
@@ -225,7 +276,28 @@ Result<TriggerOptions> trigger_options(const base::Config& config) {
   trigger.backlog_rows = config.integer("trigger.backlog_rows");
   trigger.backlog_bytes = config.integer("trigger.backlog_bytes");
   trigger.max_age_us = config.integer("trigger.max_age");
+  trigger.disk_free_bytes = config.integer("trigger.disk_free");
   return trigger;
+}
+
+Result<PaceOptions> pace_options(const base::Config& config) {
+  PaceOptions pace;
+  pace.rows_per_s = config.integer("pace.rows_per_second");
+  pace.commit_latency_us = config.integer("pace.commit_latency");
+  pace.threads_running = config.integer("pace.threads_running");
+  pace.lock_waits = config.integer("pace.lock_waits");
+  pace.replica_lag_us = config.integer("pace.replica_lag");
+  for (const std::string& name : config.list("pace.replicas")) {
+    const auto address = http::parse_host_port(name);
+    if (!address) return address.error().at("pace.replicas");
+    const auto port = base::parse_integer(address->port);
+    if (!port || *port == 0) {
+      return Error(ErrorClass::kInvalid,
+                   "pace.replicas: \"" + name + "\" has no port; write it like \"10.0.0.2:3306\"");
+    }
+    pace.replicas.push_back({name, address->host, static_cast<uint16_t>(*port)});
+  }
+  return pace;
 }
 
 }  // namespace
@@ -248,17 +320,19 @@ Result<Options> make_options(const base::Config& config) {
   if (!orders) return orders.error();
   auto trigger = trigger_options(config);
   if (!trigger) return trigger.error();
+  auto pace = pace_options(config);
+  if (!pace) return pace.error();
   Options options;
   options.journal_dir = config.string("journal.dir");
   options.retain_us = config.integer("journal.retain");
   options.mysql = std::move(*mysql);
   options.create_schema = config.boolean("mysql.create_schema");
   options.orders = std::move(*orders);
-  options.batch = {config.integer("batch.rows"), config.integer("batch.bytes"),
+  options.batch = {config.integer("batch.rows"), config.integer("batch.rows_min"),
+                   config.integer("batch.bytes"),
                    static_cast<uint32_t>(config.integer("batch.writers"))};
   options.trigger = std::move(*trigger);
-  options.pace = {config.integer("pace.rows_per_second"), config.integer("pace.commit_latency"),
-                  config.integer("pace.threads_running")};
+  options.pace = std::move(*pace);
   options.once_timeout_us = config.integer("limits.once_timeout");
   options.dead_letters_max = static_cast<uint64_t>(config.integer("limits.dead_letters"));
   options.admin_address = config.string("admin.address");

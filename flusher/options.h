@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "flusher/schedule.h"
+#include "flusher/server_load.h"
 #include "orders/order_table.h"
 #include "sql/connection.h"
 
@@ -14,6 +15,7 @@ namespace sluice::flusher {
 
 struct BatchOptions {
   int64_t rows = 1000;      // of one transaction
+  int64_t rows_min = 10;    // of one transaction, while the pace is slow
   int64_t bytes = 1 << 20;  // of one statement, and of the records of one transaction
   uint32_t writers = 2;
 };
@@ -26,6 +28,7 @@ struct TriggerOptions {
   int64_t backlog_rows = 0;
   int64_t backlog_bytes = int64_t{1} << 30;
   int64_t max_age_us = 60'000'000;
+  int64_t disk_free_bytes = int64_t{512} << 20;
 };
 
 // 0: no limit.
@@ -33,6 +36,9 @@ struct PaceOptions {
   int64_t rows_per_s = 0;
   int64_t commit_latency_us = 250'000;
   int64_t threads_running = 64;
+  int64_t lock_waits = 16;
+  int64_t replica_lag_us = 10'000'000;
+  std::vector<ReplicaAddress> replicas;
 };
 
 // Everything, copied from a Config. Parts marked live change with SIGHUP.

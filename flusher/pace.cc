@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/units.h"
+
 namespace sluice::flusher {
 namespace {
 
@@ -9,6 +11,11 @@ constexpr int64_t kAdjustEveryUs = 500'000;
 constexpr int64_t kRateMin = 100;          // rows/s: the backlog must always shrink a little
 constexpr int64_t kIncreaseFraction = 20;  // of the best rate, per interval
 constexpr int64_t kSecondUs = 1'000'000;
+// Under a limit a transaction has what may go in a tenth of a second.
+constexpr int64_t kBatchesPerS = 10;
+// A writer that was held back is taken for held back until it might have come again.
+constexpr int64_t kHeldMinUs = 1'000;
+constexpr int64_t kHeldGraceUs = 500'000;
 
 }  // namespace
 
@@ -28,26 +35,83 @@ int64_t Pace::rows_per_s() const {
   return rate();
 }
 
+size_t Pace::batch_rows() const {
+  const std::lock_guard lock(mutex_);
+  const int64_t limit = rate();
+  if (limit == 0) return SIZE_MAX;
+  // A limit below the bound is kept second by second, too.
+  const int64_t rows = std::max(limit / kBatchesPerS, std::min(batch_rows_min_, limit));
+  return static_cast<size_t>(rows);
+}
+
 int64_t Pace::take(uint64_t rows, int64_t now_us) {
   const std::lock_guard lock(mutex_);
   if (rate() == 0) return 0;
   free_at_us_ = std::max(free_at_us_, now_us);
   const int64_t wait_us = free_at_us_ - now_us;
   free_at_us_ += static_cast<int64_t>(rows) * kSecondUs / rate();
+  if (wait_us >= kHeldMinUs) held_until_us_ = std::max(held_until_us_, now_us + wait_us);
   return wait_us;
+}
+
+void Pace::overload(std::string why) {
+  overloaded_ = true;
+  why_ = std::move(why);
 }
 
 void Pace::committed(uint64_t rows, int64_t commit_us, int64_t now_us) {
   const std::lock_guard lock(mutex_);
   interval_rows_ += rows;
-  if (options_.commit_latency_us != 0 && commit_us > options_.commit_latency_us) overloaded_ = true;
+  if (options_.commit_latency_us != 0 && commit_us > options_.commit_latency_us) {
+    overload("a COMMIT took " + std::to_string(commit_us / 1000) + " ms, pace.commit_latency is " +
+             base::format_duration_us(options_.commit_latency_us));
+  }
   adjust(now_us);
 }
 
-void Pace::threads_running(int64_t count, int64_t now_us) {
+void Pace::lock_wait_ended(int64_t now_us) {
   const std::lock_guard lock(mutex_);
-  if (options_.threads_running != 0 && count > options_.threads_running) overloaded_ = true;
+  if (options_.lock_waits == 0) return;
+  overload("a transaction of the drain waited for a lock until its time was over");
   adjust(now_us);
+}
+
+void Pace::observe(const ServerLoad& load, bool draining, int64_t now_us) {
+  std::string why = suffers(load);
+  const std::lock_guard lock(mutex_);
+  if (draining && !why.empty()) overload(std::move(why));
+  adjust(now_us);
+}
+
+std::string Pace::suffers(const ServerLoad& load) const {
+  const std::lock_guard lock(mutex_);
+  const auto above = [](int64_t value, int64_t limit) { return limit != 0 && value > limit; };
+  if (above(load.threads_running, options_.threads_running)) {
+    return "Threads_running is " + std::to_string(load.threads_running) +
+           ", pace.threads_running is " + std::to_string(options_.threads_running);
+  }
+  if (above(load.lock_waits, options_.lock_waits)) {
+    return std::to_string(load.lock_waits) +
+           " sessions wait for row locks on average, pace.lock_waits is " +
+           std::to_string(options_.lock_waits);
+  }
+  for (const ReplicaState& replica : load.replicas) {
+    if (options_.replica_lag_us == 0 || !replica.error.empty()) continue;
+    if (!replica.lag_us) return "replica " + replica.name + " does not apply what it is sent";
+    if (*replica.lag_us > options_.replica_lag_us) {
+      return "replica " + replica.name + " is " + std::to_string(*replica.lag_us / kSecondUs) +
+             " s behind, pace.replica_lag is " + base::format_duration_us(options_.replica_lag_us);
+    }
+  }
+  return "";
+}
+
+std::string Pace::held_by(int64_t now_us) const {
+  const std::lock_guard lock(mutex_);
+  const int64_t limit = rate();
+  if (limit == 0 || now_us >= held_until_us_ + kHeldGraceUs) return "";
+  if (limit != rate_) return "pace.rows_per_second is " + std::to_string(limit);
+  return why_ + "; " + std::to_string(limit) + " records/s may go";
 }
 
 void Pace::adjust(int64_t now_us) {

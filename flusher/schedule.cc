@@ -1,14 +1,19 @@
 #include "flusher/schedule.h"
 
 #include <algorithm>
-#include <optional>
-
-#include "base/units.h"
+#include <chrono>
 
 namespace sluice::flusher {
 namespace {
 
 constexpr int kMinutesPerDay = 24 * 60;
+constexpr int kDaysPerWeek = 7;
+constexpr int64_t kMinuteS = 60;
+constexpr int64_t kLookAheadS = kDaysPerWeek * kMinutesPerDay * kMinuteS;
+
+using Instant = cctz::time_point<cctz::seconds>;
+
+Instant instant_of(int64_t unix_s) { return Instant(cctz::seconds(unix_s)); }
 
 Error invalid(std::string_view entry, const std::string& why) {
   return Error(ErrorClass::kInvalid, "\"" + std::string(entry) + "\" " + why +
@@ -107,8 +112,22 @@ bool parse_field(const Field& field, std::string_view text, std::bitset<N>& bits
 
 }  // namespace
 
-Result<Schedule> Schedule::parse(const std::vector<std::string>& entries) {
+Result<cctz::time_zone> find_time_zone(const std::string& name) {
+  if (name.empty()) return cctz::local_time_zone();
+  cctz::time_zone zone;
+  // Paths, and what follows "libc:", the library would take as well.
+  const bool is_name = name.find(':') == std::string::npos && name[0] != '/';
+  if (is_name && cctz::load_time_zone(name, &zone)) return zone;
+  return Error(ErrorClass::kInvalid,
+               "there is no time zone \"" + name +
+                   "\" in /usr/share/zoneinfo (package tzdata); write a name of the IANA list like "
+                   "\"Europe/Berlin\", or \"\" for the machine's own");
+}
+
+Result<Schedule> Schedule::parse(const std::vector<std::string>& entries,
+                                 const cctz::time_zone& zone) {
   Schedule schedule;
+  schedule.zone_ = zone;
   for (const std::string& entry : entries) {
     if (words(entry).size() == 1) {
       auto window = parse_window(words(entry)[0]);
@@ -155,25 +174,76 @@ Result<Schedule::Cron> Schedule::parse_cron(std::string_view entry) {
   return cron;
 }
 
-bool Schedule::in_window(const std::tm& local) const {
-  const int now = local.tm_hour * 60 + local.tm_min;
-  return std::any_of(windows_.begin(), windows_.end(), [now](const Window& window) {
-    const bool after_begin = now >= window.begin_minute;
-    const bool before_end = now < window.end_minute;
-    const bool crosses_midnight = window.end_minute < window.begin_minute;
-    return crosses_midnight ? after_begin || before_end : after_begin && before_end;
-  });
+bool Schedule::matches(const Cron& cron, const cctz::civil_minute& minute) {
+  const auto at = [](int value) { return static_cast<size_t>(value); };
+  const bool day = cron.days[at(minute.day())];
+  // Monday is the library's first day, and cron's second.
+  const int days_from_monday = static_cast<int>(cctz::get_weekday(cctz::civil_day(minute)));
+  const bool weekday = cron.weekdays[at((days_from_monday + 1) % kDaysPerWeek)];
+  const bool either = !cron.any_day && !cron.any_weekday;
+  return cron.minutes[at(minute.minute())] && cron.hours[at(minute.hour())] &&
+         cron.months[at(minute.month())] && (either ? day || weekday : day && weekday);
 }
 
-bool Schedule::fires(const std::tm& local) const {
-  const auto at = [](int value) { return static_cast<size_t>(value); };
-  return std::any_of(crons_.begin(), crons_.end(), [&](const Cron& cron) {
-    const bool day = cron.days[at(local.tm_mday)];
-    const bool weekday = cron.weekdays[at(local.tm_wday)];
-    const bool either = !cron.any_day && !cron.any_weekday;
-    return cron.minutes[at(local.tm_min)] && cron.hours[at(local.tm_hour)] &&
-           cron.months[at(local.tm_mon + 1)] && (either ? day || weekday : day && weekday);
-  });
+// Whether it fires in the minute that begins at `minute_s`.
+bool Schedule::is_due(const Cron& cron, int64_t minute_s) const {
+  const Instant instant = instant_of(minute_s);
+  const cctz::civil_minute now(cctz::convert(instant, zone_));
+  if (cron.hours.all()) return matches(cron, now);
+  const auto found = zone_.lookup(cctz::civil_second(now));
+  const bool is_second_time =
+      found.kind == cctz::time_zone::civil_lookup::REPEATED && instant >= found.trans;
+  if (is_second_time) return false;
+  const cctz::civil_minute before(cctz::convert(instant_of(minute_s - kMinuteS), zone_));
+  for (auto left_out = before + 1; left_out < now; ++left_out) {
+    if (matches(cron, left_out)) return true;
+  }
+  return matches(cron, now);
+}
+
+bool Schedule::due(int64_t after_s, int64_t upto_s) const {
+  if (crons_.empty()) return false;
+  for (int64_t at_s = (after_s / kMinuteS + 1) * kMinuteS; at_s <= upto_s; at_s += kMinuteS) {
+    const auto fires = [&](const Cron& cron) { return is_due(cron, at_s); };
+    if (std::any_of(crons_.begin(), crons_.end(), fires)) return true;
+  }
+  return false;
+}
+
+// When the clocks show it for the first time; if they leave it out, when they do so.
+int64_t Schedule::begin_of(const cctz::civil_minute& minute) const {
+  const auto found = zone_.lookup(cctz::civil_second(minute));
+  const bool is_left_out = found.kind == cctz::time_zone::civil_lookup::SKIPPED;
+  return (is_left_out ? found.trans : found.pre).time_since_epoch().count();
+}
+
+bool Schedule::is_inside(const Window& window, int64_t unix_s) const {
+  const bool crosses_midnight = window.end_minute < window.begin_minute;
+  const int end = window.end_minute + (crosses_midnight ? kMinutesPerDay : 0);
+  const cctz::civil_day today(cctz::convert(instant_of(unix_s), zone_));
+  const auto began_on = [&](const cctz::civil_day& day) {
+    const cctz::civil_minute midnight(day);
+    return unix_s >= begin_of(midnight + window.begin_minute) && unix_s < begin_of(midnight + end);
+  };
+  return began_on(today) || began_on(today - 1);
+}
+
+bool Schedule::in_window(int64_t unix_s) const {
+  return std::any_of(windows_.begin(), windows_.end(),
+                     [&](const Window& window) { return is_inside(window, unix_s); });
+}
+
+std::optional<int64_t> Schedule::next(int64_t unix_s) const {
+  if (empty()) return std::nullopt;
+  const int64_t first_s = (unix_s / kMinuteS + 1) * kMinuteS;
+  for (int64_t at_s = first_s; at_s < first_s + kLookAheadS; at_s += kMinuteS) {
+    if (in_window(at_s) || due(at_s - 1, at_s)) return at_s;
+  }
+  return std::nullopt;
+}
+
+std::string Schedule::time_text(int64_t unix_s) const {
+  return cctz::format("%H:%M", instant_of(unix_s), zone_);
 }
 
 }  // namespace sluice::flusher

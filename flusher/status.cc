@@ -2,20 +2,39 @@
 
 #include <chrono>
 
+#include "base/clock.h"
+
 namespace sluice::flusher {
 
 std::string_view state_name(State state) {
   switch (state) {
+    case State::kIdle:
+      return "IDLE";
     case State::kHolding:
-      return "holding";
+      return "HOLDING";
     case State::kDraining:
-      return "draining";
+      return "DRAINING";
+    case State::kPaced:
+      return "PACED";
+    case State::kBlocked:
+      return "BLOCKED";
     case State::kPaused:
-      return "paused";
-    case State::kWaiting:
-      return "waiting";
+      return "PAUSED";
   }
   return "";
+}
+
+void StatusSnapshot::failed(const sql::Failure& failure) {
+  LastFailure& last = failures[failure.kind];
+  ++last.count;
+  last.text = failure.text();
+  last.at_ms = base::wall_ms();
+}
+
+std::optional<double> StatusSnapshot::eta_s() const {
+  const bool is_drained = state == State::kDraining || state == State::kPaced;
+  if (!is_drained || rows_per_s <= 0) return std::nullopt;
+  return static_cast<double>(backlog_records) / static_cast<double>(rows_per_s);
 }
 
 std::string StatusSnapshot::trouble() const {

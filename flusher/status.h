@@ -1,7 +1,7 @@
 // What the flusher is doing, for people, dashboards and readiness checks.
 //
 // Every part reports here what it has really done or failed to do; the admin listener reads a copy.
-// "draining" therefore never hides that nothing moves: the reason then says what is in the way.
+// The state is derived from that (progress.h), so "DRAINING" never hides that nothing moves.
 //
 // Threads: any; one mutex.
 #pragma once
@@ -11,23 +11,38 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "flusher/server_load.h"
+#include "flusher/trigger.h"
 #include "sql/failure.h"
 
 namespace sluice::flusher {
 
 enum class State {
-  kHolding,  // no trigger says drain, or nothing is there
-  kDraining,
-  kPaused,   // by POST /pause
-  kWaiting,  // for something outside: the journal, MySQL, its schema
+  kIdle,      // nothing to drain
+  kHolding,   // a backlog, and no trigger fires
+  kDraining,  // rows go in as fast as they can
+  kPaced,     // rows go in, held back so as not to hurt the database
+  kBlocked,   // something outside is in the way (the journal, MySQL, its schema); nothing moves
+  kPaused,    // by an operator
 };
+inline constexpr State kStates[] = {State::kIdle,  State::kHolding, State::kDraining,
+                                    State::kPaced, State::kBlocked, State::kPaused};
 std::string_view state_name(State state);
 
+// What MySQL said last, of one class of failures.
+struct LastFailure {
+  uint64_t count = 0;  // since the flusher's start
+  std::string text;
+  int64_t at_ms = 0;  // wall clock
+};
+
 struct StatusSnapshot {
-  State state = State::kWaiting;
+  State state = State::kBlocked;
   std::string reason = "starting";
   std::string trigger;  // what began the last run; "": none yet
+  std::vector<TriggerState> triggers;  // all that are configured
   uint64_t journal_id = 0;
   uint64_t position = 0;  // every record with a lower sequence is in MySQL
   uint64_t last_sequence = 0;  // of the journal, as the flusher sees it
@@ -40,12 +55,19 @@ struct StatusSnapshot {
   int64_t dead_letters_version = 0;  // another whenever they may be others than before
   int64_t last_commit_ms = 0;  // wall clock; 0: none yet
   int64_t rows_per_s = 0;
+  int64_t pace_rows_per_s = 0;  // what may go at most; 0: no limit
+  std::vector<ReplicaState> replicas;
   bool mysql_connected = false;
   std::string mysql_error;  // of the loop's own connection; "": none since the last success
   std::map<uint32_t, std::string> writer_errors;  // by writer, as long as its batch is not in
+  std::map<sql::FailureKind, LastFailure> failures;
 
   // What is in the way, of anybody's; "": nothing.
   std::string trouble() const;
+  // Notes a failure under its class.
+  void failed(const sql::Failure& failure);
+  // Until the backlog is drained at the present rate; nullopt: it is not being drained.
+  std::optional<double> eta_s() const;
 };
 
 class StatusBoard {

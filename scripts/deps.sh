@@ -12,6 +12,7 @@ packages=(
   "libboost1.81-dev|libboost1.83-dev|libboost-dev"
   libhiredis-dev libmariadb-dev libtomlplusplus-dev libcli11-dev
   libspdlog-dev libisal-dev libconcurrentqueue-dev libssl-dev
+  libcctz-dev tzdata
   libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client openssl
   python3 python3-pytest python3-redis python3-pymysql

@@ -254,7 +254,8 @@ std::optional<Failure> Connection::exec(std::string_view statement) {
   return query(statement, ignored);
 }
 
-std::optional<Failure> Connection::query(std::string_view statement, std::vector<Row>& rows) {
+std::optional<Failure> Connection::query(std::string_view statement, std::vector<Row>& rows,
+                                         std::vector<std::string>* names) {
   rows.clear();
   if (handle_ == nullptr) return not_connected();
   if (mysql_real_query(handle_, statement.data(), statement.size()) != 0) return failed();
@@ -265,6 +266,10 @@ std::optional<Failure> Connection::query(std::string_view statement, std::vector
     return failed();
   }
   const unsigned columns = mysql_num_fields(result);
+  if (names != nullptr) {
+    names->clear();
+    for (unsigned i = 0; i < columns; ++i) names->push_back(mysql_fetch_fields(result)[i].name);
+  }
   while (MYSQL_ROW values = mysql_fetch_row(result)) {
     const unsigned long* lengths = mysql_fetch_lengths(result);
     Row& row = rows.emplace_back(columns);

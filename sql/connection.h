@@ -72,7 +72,9 @@ class Connection {
   // Runs one statement. After kConnectionLost, kTooLarge and kReadOnly the connection is closed.
   std::optional<Failure> exec(std::string_view statement);
   // The same, with the whole result in `rows`: for small results.
-  std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows);
+  // `names`, if given, gets the names of the columns.
+  std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows,
+                               std::vector<std::string>* names = nullptr);
   // Whether exec_bulk() is of use here: a MariaDB whose bulk execution is sound, and nothing but
   // text has proved right for it; nor did the last three connections end in it (somebody between
   // here and the server may not know the command, or the server not survive it).

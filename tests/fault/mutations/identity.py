@@ -51,8 +51,8 @@ IDENTITY = (
         (Pytest("tests/fault/test_clocks.py", "jumps"),)),
     Mutation(
         "identity: records of the future wait for their time", "flusher/trigger.cc",
-        "const bool is_old = now.oldest_in_future && options_.max_age_us != 0;",
-        "const bool is_old = false;",
+        "const bool is_of_future = now.oldest_in_future && max_age_us != 0;",
+        "const bool is_of_future = false;",
         (Pytest("tests/fault/test_clocks.py", "ahead_is_drained"),)),
     Mutation(
         "identity: a flusher of another copy is believed", "proxy/flusher_link.cc",

@@ -2,6 +2,7 @@
 #include "flusher/admin.h"
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include "tests/unit/flusher/flusher_fixture.h"
@@ -15,6 +16,7 @@ TriggerOptions never() {
   trigger.load_below_per_s = 0;
   trigger.backlog_bytes = 0;
   trigger.max_age_us = 0;
+  trigger.disk_free_bytes = 0;
   return trigger;
 }
 
@@ -48,6 +50,7 @@ class AdminTest : public FlusherTest {
   }
   std::string rows() const { return database.ask("SELECT COUNT(*) FROM orders"); }
 
+  uint64_t last_id_ = 0;
   std::unique_ptr<RunningFlusher> flusher_;
   std::unique_ptr<http::Server> server_;
 };
@@ -58,7 +61,7 @@ TEST_F(AdminTest, HoldsUntilFlushedByHand) {
   for (uint64_t id = 1; id <= 9; ++id) journal().buy("phone", "u" + std::to_string(id), id);
   journal().commit();
   start();
-  ASSERT_TRUE(eventually_state("holding"));
+  ASSERT_TRUE(eventually_state("HOLDING"));
   EXPECT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 10; }));
   EXPECT_GT(status().at("backlog_bytes").to_number<int64_t>(), 100);
   EXPECT_EQ(status().at("position").to_number<int>(), 1);
@@ -111,6 +114,9 @@ TEST_F(AdminTest, EachTriggerDrainsByItself) {
   trigger.load_below_per_s = 500;
   trigger.load_for_us = 100'000;
   drains(trigger, "load");
+  trigger = never();
+  trigger.disk_free_bytes = INT64_MAX;
+  drains(trigger, "disk_free");
 }
 
 TEST_F(AdminTest, PauseHoldsWhatTriggersWant) {
@@ -123,12 +129,147 @@ TEST_F(AdminTest, PauseHoldsWhatTriggersWant) {
   EXPECT_EQ(ask("POST", "/pause").status, 200);
   journal().buy("phone", "u1", 1);
   journal().commit();
-  ASSERT_TRUE(eventually_state("paused"));
+  ASSERT_TRUE(eventually_state("PAUSED"));
   EXPECT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 1; }));
   EXPECT_EQ(ask("POST", "/flush?wait_ms=100").status, 409);
   EXPECT_EQ(rows(), "0");
-  EXPECT_EQ(ask("POST", "/resume").status, 200);
+  EXPECT_EQ(ask("POST", "/resume").body, "{\"paused\":false}\n");
   EXPECT_TRUE(eventually([&] { return rows() == "1"; }));
+}
+
+TEST_F(AdminTest, APauseOutlivesTheFlusher) {
+  options.trigger = never();
+  options.trigger.backlog_rows = 1;
+  start();
+  // Before there is a folder, too.
+  EXPECT_EQ(ask("POST", "/pause").body, "{\"paused\":true}\n");
+  journal().create("phone", 10);
+  journal().buy("phone", "u1", 1);
+  journal().commit();
+  ASSERT_TRUE(eventually_state("PAUSED"));
+  ASSERT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 2; }));
+  flusher_->stop();
+  server_->stop();
+  start();
+  ASSERT_TRUE(eventually_state("PAUSED"));
+  ASSERT_TRUE(eventually([&] { return status().at("backlog_records").to_number<int>() == 2; }));
+  EXPECT_EQ(rows(), "0");
+  flusher_->stop();
+  server_->stop();
+  // Who says --once means it; the pause is the daemon's.
+  EXPECT_EQ(drain_once().exit_code, 0);
+  EXPECT_EQ(rows(), "1");
+  journal().buy("phone", "u2", 2);
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("PAUSED"));
+  EXPECT_EQ(ask("POST", "/resume").status, 200);
+  EXPECT_TRUE(eventually([&] { return rows() == "2"; }));
+  flusher_->stop();
+  server_->stop();
+  start();
+  EXPECT_TRUE(eventually_state("IDLE"));
+}
+
+TEST_F(AdminTest, NothingBeginsWhileMysqlSuffersButByHand) {
+  options.trigger = never();
+  options.trigger.backlog_rows = 1;
+  options.pace.threads_running = 1;  // the one who asks
+  journal().create("phone", 10);
+  start();
+  ASSERT_TRUE(eventually_state("IDLE"));
+  sql::Connection other;
+  ASSERT_FALSE(other.connect(options.mysql));
+  std::thread busy([&] { (void)other.exec("SELECT SLEEP(600)"); });
+  // Whatever it has seen so far, it has looked once more by now.
+  const auto suffers = [&] {
+    journal().buy("phone", "u", ++last_id_);
+    journal().commit();
+    return eventually(
+        [&] {
+          return state() == "HOLDING" &&
+                 status().at("reason").as_string().starts_with(
+                     "no drain begins while MySQL suffers: Threads_running is 2");
+        },
+        2'000);
+  };
+  EXPECT_TRUE(eventually(suffers));
+  EXPECT_NE(rows(), std::to_string(last_id_));
+  EXPECT_EQ(ask("POST", "/flush?wait_ms=20000").body, "{\"drained\":true,\"backlog\":0}\n");
+  EXPECT_EQ(rows(), std::to_string(last_id_));
+  other.abort();
+  busy.join();
+}
+
+TEST_F(AdminTest, ALimitFarBelowABatchIsKeptAllTheTime) {
+  constexpr int64_t kLimit = 100, kOrders = 250;
+  options.trigger = never();
+  options.pace.rows_per_s = kLimit;
+  for (uint64_t n = 1; n <= kOrders; ++n) {
+    journal().buy("phone", "u" + std::to_string(n), testing_support::spread_id(n));
+  }
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("HOLDING"));
+  const int64_t began_us = base::monotonic_us();
+  ask("POST", "/flush");
+  ASSERT_TRUE(eventually_state("PACED"));
+  EXPECT_EQ(status().at("reason").as_string(),
+            "trigger: manual; held back: pace.rows_per_second is 100");
+  int64_t drained = 0, looks = 0;
+  while (drained < kOrders) {
+    drained = static_cast<int64_t>(flusher_->status.read().rows_total);
+    const int64_t elapsed_us = base::monotonic_us() - began_us;
+    // Each writer may be a batch ahead.
+    const int64_t allowed = kLimit * elapsed_us / 1'000'000 + options.batch.rows_min * 2;
+    ASSERT_LE(drained, allowed) << "after " << elapsed_us << " us";
+    ASSERT_LT(elapsed_us, 60'000'000);
+    if (drained > 50 && looks++ == 0) {
+      EXPECT_TRUE(eventually([&] { return !status().at("eta_seconds").is_null(); }));
+      EXPECT_EQ(status().at("pace_rows_per_second").to_number<int>(), kLimit);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(eventually_state("IDLE"));
+}
+
+TEST_F(AdminTest, StatusTellsTriggersAndFailuresByClass) {
+  options.trigger = never();
+  options.trigger.backlog_rows = 1000;
+  options.trigger.max_age_us = 3600'000'000;
+  journal().create("phone", 10);
+  journal().buy("phone", "u1", 1);
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("HOLDING"));
+  const auto triggers = status().at("triggers").as_array();
+  ASSERT_EQ(triggers.size(), 2u);
+  EXPECT_EQ(triggers[0].at("name").as_string(), "max_age");
+  EXPECT_FALSE(triggers[0].at("fires").as_bool());
+  EXPECT_EQ(boost::json::serialize(triggers[1]),
+            "{\"name\":\"backlog_rows\",\"fires\":false,\"reason\":\"2 records of 1000\"}");
+  EXPECT_TRUE(status().at("errors").as_object().empty());
+  EXPECT_TRUE(status().at("eta_seconds").is_null());
+
+  sql::Connection other;
+  std::vector<sql::Row> ignored;
+  ASSERT_FALSE(other.connect(options.mysql));
+  ASSERT_FALSE(other.query("SELECT * FROM sluice_checkpoint FOR UPDATE", ignored));
+  EXPECT_EQ(ask("POST", "/flush?wait_ms=1").status, 200);
+  ASSERT_TRUE(eventually_state("BLOCKED"));
+  ASSERT_TRUE(eventually([&] { return status().at("errors").as_object().contains("lock_wait"); }));
+  const auto failure = status().at("errors").at("lock_wait");
+  EXPECT_GE(failure.at("count").to_number<int>(), 1);
+  EXPECT_TRUE(failure.at("text").as_string().starts_with("MySQL error 1205: "));
+  EXPECT_GT(failure.at("at_ms").to_number<int64_t>(), 0);
+  const std::string metrics = ask("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("sluice_flusher_state{state=\"BLOCKED\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("sluice_flusher_state{state=\"DRAINING\"} 0\n"), std::string::npos);
+  other.rollback();
+  EXPECT_TRUE(eventually_state("IDLE"));
+  // What was, stays known.
+  EXPECT_TRUE(status().at("errors").as_object().contains("lock_wait"));
+  EXPECT_EQ(status().at("mysql").at("error").as_string(), "");
 }
 
 TEST_F(AdminTest, ReadinessFollowsMysql) {
@@ -151,7 +292,7 @@ TEST_F(AdminTest, FlushWaitEndsAtItsTime) {
   journal().create("phone", 10);
   journal().commit();
   start();
-  ASSERT_TRUE(eventually_state("holding"));
+  ASSERT_TRUE(eventually_state("HOLDING"));
   testing_support::server().stop(SIGKILL);
   journal().buy("phone", "u1", 1);
   journal().commit();
@@ -203,7 +344,8 @@ TEST_F(AdminTest, MetricsHaveTheNamesOfTheContract) {
   for (const char* name :
        {"sluice_backlog_records", "sluice_backlog_bytes", "sluice_backlog_oldest_age_seconds",
         "sluice_flush_rows_total", "sluice_flush_seconds", "sluice_flush_retries_total",
-        "sluice_dead_letter_rows", "sluice_build_info"}) {
+        "sluice_dead_letter_rows", "sluice_build_info", "sluice_flusher_state",
+        "sluice_flush_eta_seconds"}) {
     EXPECT_NE(text.find("# HELP " + std::string(name) + " "), std::string::npos) << name;
     EXPECT_NE(text.find("# TYPE " + std::string(name) + " "), std::string::npos) << name;
   }

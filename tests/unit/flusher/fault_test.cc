@@ -103,7 +103,7 @@ TEST_F(FaultTest, ServerKilledInMidDrainLosesAndDoublesNothing) {
         [&] { return flusher.ended() || flusher.status.read().rows_total > before + 1000; }));
     if (flusher.ended()) break;
     testing_support::server().stop(SIGKILL);
-    ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));
+    ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kBlocked; }));
     EXPECT_FALSE(flusher.status.read().trouble().empty());
     testing_support::server().start();
   }
@@ -135,7 +135,7 @@ TEST_F(FaultTest, ServerDownFromTheStartIsWaitedFor) {
   testing_support::server().stop(SIGTERM);
   RunningFlusher flusher(options, true);
   ASSERT_TRUE(eventually([&] { return !flusher.status.read().trouble().empty(); }));
-  EXPECT_EQ(flusher.status.read().state, State::kWaiting);
+  EXPECT_EQ(flusher.status.read().state, State::kBlocked);
   testing_support::server().start();
   const LoopEnd end = flusher.wait();
   EXPECT_EQ(end.exit_code, 0) << end.message;

@@ -74,7 +74,7 @@ TEST_F(JanitorTest, DrainedSegmentsAreCompactedAndDeletedAfterTheRetention) {
 TEST_F(JanitorTest, WhatIsNotInMysqlIsNeitherCompactedNorDeleted) {
   sell("phone", 1, 3000);
   RunningFlusher flusher(options, false);
-  flusher.loop.pause(true);
+  EXPECT_TRUE(flusher.loop.pause(true).ok());
   const auto janitor = janitor_of(flusher);
   const auto pass = [&] {
     auto passed = janitor->pass(base::wall_ms() + 10 * kRetainMs);
@@ -84,7 +84,7 @@ TEST_F(JanitorTest, WhatIsNotInMysqlIsNeitherCompactedNorDeleted) {
   EXPECT_EQ(pass(), 0u) << "no checkpoint is known yet";
   ASSERT_TRUE(eventually([&] { return flusher.status.read().journal_id != 0; }));
   EXPECT_EQ(pass(), 0u);
-  flusher.loop.pause(false);
+  EXPECT_TRUE(flusher.loop.pause(false).ok());
   ASSERT_TRUE(drain(flusher));
   ASSERT_TRUE(eventually([&] { return flusher.status.read().state != State::kDraining; }));
   EXPECT_GT(pass(), 0u);

@@ -60,6 +60,9 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
   EXPECT_TRUE(options_of({}).ok());
   const std::pair<std::string, std::string> bad[] = {{"trigger.schedule", "25 * * *"},
                                                      {"trigger.schedule", "09:00-09:00"},
+                                                     {"trigger.time_zone", "Europe/Berlim"},
+                                                     {"pace.replicas", "10.0.0.2"},
+                                                     {"pace.replicas", "10.0.0.2:0"},
                                                      {"mysql.password_file", "/no/such/file"},
                                                      {"mysql.database", "a`b"},
                                                      {"orders.table", "a.b"},

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "tests/unit/flusher/seconds.h"
 
 namespace sluice::flusher {
@@ -59,16 +62,92 @@ TEST_F(PaceTest, RateNeverFallsToNothing) {
 }
 
 TEST_F(PaceTest, BusyServerCountsAsTrouble) {
-  Pace pace({0, 0, 64});
+  Pace pace({0, 0, 64, 16});
   interval(pace, 10'000, 1);
   interval(pace, 10'000, kSecondUs);  // latency is not watched
   EXPECT_EQ(pace.rows_per_s(), 0);
-  pace.threads_running(64, now_us);
+  pace.observe({64, 16}, true, now_us);
   interval(pace, 10'000, 1);
   EXPECT_EQ(pace.rows_per_s(), 0);
-  pace.threads_running(65, now_us);
+  pace.observe({65, 16}, true, now_us);
   interval(pace, 10'000, 1);
   EXPECT_EQ(pace.rows_per_s(), 10'000);
+  pace.observe({64, 17}, true, now_us);
+  interval(pace, 5'000, 1);
+  EXPECT_EQ(pace.rows_per_s(), 5'000);
+  pace.lock_wait_ended(now_us);
+  interval(pace, 2'500, 1);
+  EXPECT_EQ(pace.rows_per_s(), 2'500);
+}
+
+TEST_F(PaceTest, WhatAServerSuffersFromWhileNothingIsDrainedIsNotOurDoing) {
+  Pace pace({0, 0, 64});
+  interval(pace, 10'000, 1);
+  for (int i = 0; i < 10; ++i) {
+    now_us += kIntervalUs;
+    pace.observe({65}, false, now_us);
+  }
+  EXPECT_EQ(pace.rows_per_s(), 0);
+  EXPECT_EQ(pace.suffers({65}), "Threads_running is 65, pace.threads_running is 64");
+  EXPECT_EQ(pace.suffers({64}), "");
+}
+
+TEST_F(PaceTest, ReplicasThatFallBehindAreNamed) {
+  PaceOptions options{0, 0, 0, 0, 10 * kSecondUs};
+  Pace pace(options);
+  const auto suffers = [&](const ReplicaState& replica) {
+    return pace.suffers({0, 0, {{"a:3306", 0, ""}, replica}});
+  };
+  EXPECT_EQ(suffers({"b:3306", 10 * kSecondUs, ""}), "");
+  EXPECT_EQ(suffers({"b:3306", 11 * kSecondUs, ""}),
+            "replica b:3306 is 11 s behind, pace.replica_lag is 10s");
+  EXPECT_EQ(suffers({"b:3306", std::nullopt, ""}), "replica b:3306 does not apply what it is sent");
+  EXPECT_EQ(suffers({"b:3306", std::nullopt, "it is down"}), "");
+  options.replica_lag_us = 0;
+  pace.set_options(options);
+  EXPECT_EQ(suffers({"b:3306", std::nullopt, ""}), "");
+}
+
+TEST_F(PaceTest, ALimitFarBelowABatchIsKeptSecondBySecond) {
+  const auto rows_by_second = [&](int64_t limit, int64_t rows_min) {
+    Pace pace({limit, 0, 0}, rows_min);
+    std::vector<uint64_t> seconds(10);
+    // Two writers with batches of 1000, of which each waits as it is told.
+    int64_t free_us[2] = {0, 0};
+    while (true) {
+      int64_t& next_us = free_us[0] <= free_us[1] ? free_us[0] : free_us[1];
+      if (next_us >= 10 * kSecondUs) return seconds;
+      const uint64_t rows = std::min<size_t>(1000, pace.batch_rows());
+      next_us += pace.take(rows, now_us + next_us);
+      if (next_us < 10 * kSecondUs) seconds[static_cast<size_t>(next_us / kSecondUs)] += rows;
+    }
+  };
+  for (const uint64_t rows : rows_by_second(100, 10)) EXPECT_EQ(rows, 100u);
+  for (const uint64_t rows : rows_by_second(7, 10)) EXPECT_EQ(rows, 7u);
+  for (const uint64_t rows : rows_by_second(5000, 10)) EXPECT_EQ(rows, 5000u);
+  for (const uint64_t rows : rows_by_second(5000, 500)) EXPECT_EQ(rows, 5000u);
+  EXPECT_EQ(Pace({100, 0, 0}, 10).batch_rows(), 10u);
+  EXPECT_EQ(Pace({100, 0, 0}, 50).batch_rows(), 50u);
+  EXPECT_EQ(Pace({100, 0, 0}, 500).batch_rows(), 100u);
+  EXPECT_EQ(Pace({0, 0, 0}, 50).batch_rows(), SIZE_MAX);
+}
+
+TEST_F(PaceTest, WhoIsHeldBackAndByWhatIsTold) {
+  Pace fixed({1000, 0, 0});
+  EXPECT_EQ(fixed.take(500, now_us), 0);
+  EXPECT_EQ(fixed.held_by(now_us), "");
+  EXPECT_EQ(fixed.take(500, now_us), kSecondUs / 2);
+  EXPECT_EQ(fixed.held_by(now_us), "pace.rows_per_second is 1000");
+  EXPECT_EQ(fixed.held_by(now_us + kSecondUs - 1), "pace.rows_per_second is 1000");
+  EXPECT_EQ(fixed.held_by(now_us + kSecondUs), "");  // slower by itself
+
+  Pace pace(latency);
+  interval(pace, 1, 1);
+  interval(pace, 1000, 812'000);
+  pace.take(1000, now_us);
+  pace.take(1000, now_us);
+  EXPECT_EQ(pace.held_by(now_us),
+            "a COMMIT took 812 ms, pace.commit_latency is 100ms; 1001 records/s may go");
 }
 
 TEST_F(PaceTest, FixedRateCapsTheAdaptiveOne) {

@@ -180,10 +180,10 @@ TEST_F(RefusalTest, WhatPassesLeavesNoErrorBehind) {
   ASSERT_FALSE(other.query("SELECT * FROM sluice_early_change FOR UPDATE", rows));
   journal().buy("item", "ann", order_id);
   journal().commit();
-  ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kWaiting; }));
+  ASSERT_TRUE(eventually([&] { return flusher.status.read().state == State::kBlocked; }));
   other.rollback();
   EXPECT_TRUE(eventually([&] { return flusher.status.read().trouble().empty(); }));
-  EXPECT_TRUE(eventually([&] { return flusher.status.read().state == State::kHolding; }));
+  EXPECT_TRUE(eventually([&] { return flusher.status.read().state == State::kIdle; }));
   EXPECT_EQ(database.ask("SELECT status FROM orders"), "cancelled");
 }
 

@@ -182,7 +182,7 @@ TEST_F(RegistrationTest, ATableThatCannotRollBackIsWaitedFor) {
       return flusher.status.read().reason.find("table " + table + " has the engine MyISAM") !=
              std::string::npos;
     }));
-    EXPECT_EQ(flusher.status.read().state, State::kWaiting);
+    EXPECT_EQ(flusher.status.read().state, State::kBlocked);
     database.run("ALTER TABLE " + table + " ENGINE = InnoDB");
     EXPECT_TRUE(eventually([&] { return flusher.status.read().journal_id != 0; }));
   }
