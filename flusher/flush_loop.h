@@ -78,6 +78,7 @@ class FlushLoop {
   Status observe();
   Status observe_oldest();
   void report();
+  void begin_run(Cause cause);
   bool should_feed();
   Status feed();
   void run_finished(bool drained);

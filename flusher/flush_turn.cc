@@ -41,8 +41,14 @@ void FlushLoop::take_requests() {
     load_probe_.set_replicas(options_.pace.replicas);
   }
   // The run under way becomes one that does not yield; a new one goes up to what is there now.
-  if (flush) cause_ = Cause::kManual;
+  if (flush) begin_run(Cause::kManual);
   if (flush) observed_us_ = 0;
+}
+
+// Or the run under way gets another cause.
+void FlushLoop::begin_run(Cause cause) {
+  if (!cause_) pace_.begin(load_);
+  cause_ = cause;
 }
 
 Status FlushLoop::observe() {
@@ -107,9 +113,11 @@ Status FlushLoop::observe_oldest() {
 bool FlushLoop::should_feed() {
   if (paused()) return false;
   if (!cause_ && (once_ || read_end_ != UINT64_MAX) && now_.backlog_rows > 0) {
-    cause_ = Cause::kManual;
+    begin_run(Cause::kManual);
   }
-  if (!cause_) cause_ = trigger_.wants_drain(now_);
+  if (!cause_) {
+    if (const auto cause = trigger_.wants_drain(now_)) begin_run(*cause);
+  }
   return cause_ && !trigger_.yields(*cause_, now_);
 }
 

@@ -50,8 +50,19 @@ int64_t Pace::take(uint64_t rows, int64_t now_us) {
   free_at_us_ = std::max(free_at_us_, now_us);
   const int64_t wait_us = free_at_us_ - now_us;
   free_at_us_ += static_cast<int64_t>(rows) * kSecondUs / rate();
-  if (wait_us >= kHeldMinUs) held_until_us_ = std::max(held_until_us_, now_us + wait_us);
+  if (wait_us >= kHeldMinUs) {
+    held_until_us_ = std::max(held_until_us_, now_us + wait_us);
+    is_felt_ = true;
+  }
   return wait_us;
+}
+
+void Pace::begin(const ServerLoad& load) {
+  std::string why = suffers(load);
+  if (why.empty()) return;
+  const std::lock_guard lock(mutex_);
+  overload(std::move(why));
+  rate_ = kRateMin;
 }
 
 void Pace::overload(std::string why) {
@@ -125,9 +136,9 @@ void Pace::adjust(int64_t now_us) {
     reached_per_s_ = std::max(reached_per_s_, measured);
     if (rate_ != 0) rate_ += std::max(kRateMin, reached_per_s_ / kIncreaseFraction);
     // Well above what the writers can do, the limit limits nothing any more.
-    if (rate_ > 2 * reached_per_s_ && reached_per_s_ > 0) rate_ = 0;
+    if (rate_ > 2 * reached_per_s_ && reached_per_s_ > 0 && !is_felt_) rate_ = 0;
   }
-  overloaded_ = false;
+  overloaded_ = is_felt_ = false;
   interval_begin_us_ = now_us;
   interval_rows_ = 0;
 }

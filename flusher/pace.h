@@ -35,6 +35,8 @@ class Pace {
   // Takes `rows` out of the budget; returns the microseconds to wait before they are sent.
   int64_t take(uint64_t rows, int64_t now_us);
 
+  // A run begins. If the server suffers already it begins slowly.
+  void begin(const ServerLoad& load);
   // What was observed.
   void committed(uint64_t rows, int64_t commit_us, int64_t now_us);
   // One of our own transactions waited for a lock until its time was over.
@@ -61,6 +63,7 @@ class Pace {
   int64_t free_at_us_ = 0;     // when the next row may go
   int64_t held_until_us_ = 0;  // by the last wait that is worth the name
   bool overloaded_ = false;    // in this interval
+  bool is_felt_ = false;       // in this interval a writer had to wait
   std::string why_;            // the last overload
   int64_t interval_begin_us_ = 0;
   uint64_t interval_rows_ = 0;

@@ -92,6 +92,27 @@ TEST_F(PaceTest, WhatAServerSuffersFromWhileNothingIsDrainedIsNotOurDoing) {
   EXPECT_EQ(pace.suffers({64}), "");
 }
 
+TEST_F(PaceTest, ARunThatBeginsWhileTheServerSuffersBeginsSlowly) {
+  Pace pace({0, 0, 64});
+  pace.begin({64});
+  EXPECT_EQ(pace.rows_per_s(), 0);
+  pace.begin({65});
+  EXPECT_EQ(pace.rows_per_s(), 100);
+  interval(pace, 0, 1);
+  interval(pace, 0, 1);  // what it began with counts until here
+  // The limit is felt, so what is reached says nothing of what could be: it grows step by step.
+  for (int64_t limit = 100; limit < 1000; limit += 100) {
+    EXPECT_EQ(pace.rows_per_s(), limit);
+    const auto rows = static_cast<uint64_t>(limit / 2);
+    pace.take(rows, now_us);
+    pace.take(rows, now_us);
+    interval(pace, rows, 1);
+  }
+  // Once nobody waits for it, it is gone.
+  for (int i = 0; i < 20; ++i) interval(pace, 100, 1);
+  EXPECT_EQ(pace.rows_per_s(), 0);
+}
+
 TEST_F(PaceTest, ReplicasThatFallBehindAreNamed) {
   PaceOptions options{0, 0, 0, 0, 10 * kSecondUs};
   Pace pace(options);
