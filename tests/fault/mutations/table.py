@@ -1,6 +1,7 @@
 """The bugs that the harness must catch, each of them one line. `old` must be in its file exactly
 once, else the run says so: a mutation moves along with the code that it breaks."""
 
+from .draining import DRAINING
 from .identity import IDENTITY
 from .kinds import Gtest, Mutation, Pytest
 from .order_life import ORDER_LIFE
@@ -393,4 +394,5 @@ MUTATIONS = (
         (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
     *IDENTITY,
     *ORDER_LIFE,
+    *DRAINING,
 )
