@@ -8,6 +8,7 @@
 #include "flusher/early_change.h"
 #include "flusher/flush_loop.h"
 #include "flusher/registration.h"
+#include "journal/segment.h"
 
 namespace sluice::flusher {
 namespace {
@@ -71,6 +72,8 @@ Status FlushLoop::observe() {
   now_.wall_s = base::wall_ms() / 1000;
   const auto free_bytes = fs_.free_bytes(options_.journal_dir);
   now_.disk_free_bytes = free_bytes ? static_cast<int64_t>(*free_bytes) : INT64_MAX;
+  const std::string wanted = journal::path_in(options_.journal_dir, journal::kRoomWantedName);
+  now_.room_wanted = fs_.open(wanted, base::OpenMode::kRead).ok();
   now_.last_sequence = extent_.last_sequence;
   now_.backlog_rows = end - position;
   // Frames differ in size; their mean is near enough for a threshold.

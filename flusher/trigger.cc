@@ -108,7 +108,7 @@ bool Trigger::is_low_for_long(const Observation& now) const {
 
 // What begins whatever goes on.
 std::optional<Cause> Trigger::demanded(const Observation& now) const {
-  if (now.disk_free_bytes < options_.disk_free_bytes) return Cause::kDisk;
+  if (now.room_wanted || now.disk_free_bytes < options_.disk_free_bytes) return Cause::kDisk;
   if (is_old(now, options_.max_age_us)) return Cause::kAge;
   return std::nullopt;
 }
@@ -147,7 +147,10 @@ std::vector<TriggerState> Trigger::explain(const Observation& now) const {
   const auto add = [&](std::string_view name, bool fires, std::string reason) {
     states.push_back({std::string(name), some && fires, std::move(reason)});
   };
-  if (options_.disk_free_bytes != 0) {
+  if (now.room_wanted) {
+    add("disk_free", true,
+        "the proxy has no room for another segment (journal.max_bytes, or disk)");
+  } else if (options_.disk_free_bytes != 0) {
     add("disk_free", now.disk_free_bytes < options_.disk_free_bytes,
         of_bytes(now.disk_free_bytes) + " of the journal's disk are free, below " +
             of_bytes(options_.disk_free_bytes) + " it drains");

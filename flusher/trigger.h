@@ -4,7 +4,9 @@
 // every turn. Any trigger is enough; what stands higher overrides what stands lower:
 //
 //   manual                        the loop's own; always
-//   disk_free, max_age            begin whatever goes on, and end when the backlog is empty
+//   disk_free, max_age            begin whatever goes on, and end when the backlog is empty; so
+//   does
+//                                 what a proxy wants that has no room left
 //   backlog_rows, backlog_bytes   wait while MySQL suffers; end when the backlog is empty
 //   schedule, load_below          wait while MySQL suffers or a peak lasts; give way to a new peak
 //
@@ -35,6 +37,7 @@ struct Observation {
   int64_t oldest_age_us = 0;
   bool oldest_in_future = false;  // by the wall clock: it was set back, and the age is not known
   int64_t disk_free_bytes = INT64_MAX;  // where the journal is
+  bool room_wanted = false;  // the proxy has no room for another segment (journal.max_bytes, disk)
   std::string mysql_suffers;            // why nothing should begin now; "": it is well
 };
 

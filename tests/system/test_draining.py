@@ -7,6 +7,7 @@ import pytest
 from harness import invariants, sql_program
 from harness.lab import HOLD
 from harness.load import Load, Request
+from harness.resp import RespError
 from harness.sql_server import PASSWORD, USER, Database
 from harness.waiting import until
 
@@ -163,3 +164,35 @@ def test_a_replica_that_does_not_follow_slows_the_drain(lab, replicated):
         assert client("SECKILL.RESTOCK", "phone", 1, "REQ", "more")[0] == "OK"
         assert client("SECKILL.BUY", "phone", "late")[0] == "OK"
     invariants.wait_rows(database, "phone", 2001)
+
+
+def test_a_proxy_without_room_is_drained_whatever_the_triggers_say(lab):
+    """Nothing configured fires, and twice of what journal.max_bytes holds is sold: what is refused
+    with -BUSY is accepted a moment later, since the flusher drains and lets go what it kept."""
+    _, database, proxy, flusher = lab.stack(
+        proxy={"journal__segment_bytes": "1MiB", "journal__max_bytes": "4MiB"},
+        flusher={**HOLD, "trigger__disk_free": "0B", "trigger__backlog_bytes": "0B"})
+    fields = ("FIELDS", "a", "x" * 1000, "b", "x" * 1000, "c", "x" * 1000)
+    orders, refused = 2800, 0
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", orders) == "OK"
+        left = [f"u{n}" for n in range(orders)]
+        while left:
+            some = left[-50:]
+            replies = client.pipeline([("SECKILL.BUY", "phone", user, "REQ", "r", *fields)
+                                       for user in some])
+            busy = [user for user, reply in zip(some, replies) if not isinstance(reply, list)]
+            del left[-50:]
+            left += busy
+            refused += len(busy)
+            if busy:
+                until(lambda: not isinstance(buy_again(client, busy[0], fields), RespError), 30,
+                      "room again", every_s=0.05)
+        assert client("SECKILL.FLUSH", "WAIT", 30_000) == "OK"
+    assert refused > 0
+    assert invariants.count_rows(database, "phone") == orders
+    assert flusher.get("/status").json()["dead_letter_rows"] == 0
+
+
+def buy_again(client, user, fields):
+    return client("SECKILL.BUY", "phone", user, "REQ", "r", *fields)

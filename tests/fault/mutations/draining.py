@@ -28,8 +28,13 @@ DRAINING = (
         (Gtest("test_flusher", "TriggerTest.AWindowAndACronLine*"),)),
     Mutation(
         "drain: a full disk waits for the end of a peak", "flusher/trigger.cc",
-        "if (now.disk_free_bytes < options_.disk_free_bytes) return Cause::kDisk;", "",
+        "if (now.room_wanted || now.disk_free_bytes < options_.disk_free_bytes) return Cause::kDisk;",
+        "",
         (Gtest("test_flusher", "TriggerTest.AFullDisk*:AdminTest.EachTrigger*"),)),
+    Mutation(
+        "drain: a proxy without room waits for a trigger", "flusher/flush_turn.cc",
+        "now_.room_wanted = fs_.open(wanted, base::OpenMode::kRead).ok();", "(void)wanted;",
+        (Pytest("tests/system/test_draining.py", "without_room"),)),
     Mutation(
         "drain: runs begin while MySQL suffers", "flusher/trigger.cc",
         "must || now.mysql_suffers.empty()", "must || true",

@@ -211,6 +211,13 @@ TEST_F(TriggerTest, AFullDiskOverridesAllAndYieldsToNothing) {
   EXPECT_EQ(wanted(), Cause::kDisk);
   EXPECT_FALSE(trigger.yields(Cause::kDisk, now));
   EXPECT_FALSE(trigger.yields(Cause::kLoad, now));
+  now.disk_free_bytes = 1000;
+  EXPECT_EQ(wanted(), std::nullopt);
+  now.room_wanted = true;  // by a proxy, and whatever is configured
+  use(off());
+  EXPECT_EQ(wanted(), Cause::kDisk);
+  ASSERT_EQ(trigger.explain(now).size(), 1u);
+  EXPECT_TRUE(trigger.explain(now)[0].fires);
   now.backlog_rows = 0;
   EXPECT_EQ(wanted(), std::nullopt);
 }
