@@ -59,6 +59,12 @@ bool Batcher::idle() const {
                      [](const Lane& lane) { return lane.writer->idle(); });
 }
 
+std::vector<uint64_t> Batcher::positions() const {
+  std::vector<uint64_t> positions;
+  for (const Lane& lane : lanes_) positions.push_back(lane.writer->position());
+  return positions;
+}
+
 uint64_t Batcher::position() const {
   uint64_t lowest = UINT64_MAX;
   for (const Lane& lane : lanes_) lowest = std::min(lowest, lane.writer->position());

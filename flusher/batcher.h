@@ -37,6 +37,7 @@ class Batcher {
   bool idle() const;
   // The lowest of the writers' positions.
   uint64_t position() const;
+  std::vector<uint64_t> positions() const;  // by writer
   // The time of the oldest record that a writer has and MySQL has not; nullopt: there is none.
   std::optional<int64_t> oldest_ms() const;
   // The first writer's that found another flusher at work; empty: none.

@@ -79,6 +79,36 @@ std::optional<Failure> advance_checkpoint(Connection& connection, const Checkpoi
       " AND position = " + std::to_string(from) + " AND owner = " + std::to_string(key.owner));
 }
 
+// Another flusher would have put its own number there, and never that of one before this.
+Standing standing_of(const std::optional<CheckpointRow>& row, const CheckpointKey& key,
+                     uint64_t position) {
+  if (!row) return key.owner_before == 0 ? Standing::kBehind : Standing::kAnothers;
+  if (row->owner == key.owner)
+    return row->position < position ? Standing::kBehind : Standing::kOurs;
+  const bool is_unclaimed =
+      key.owner_before != 0 && row->owner == key.owner_before && row->position <= position;
+  return is_unclaimed ? Standing::kBehind : Standing::kAnothers;
+}
+
+std::optional<Failure> find_lost_commits(Connection& connection, const CheckpointKey& key,
+                                         const std::vector<uint64_t>& positions, bool& is_lost) {
+  std::vector<sql::Row> found;
+  auto failure = connection.query(
+      "SELECT writer, position, owner FROM sluice_checkpoint" + where_journal(key.journal_id),
+      found);
+  connection.rollback();
+  if (failure) return failure;
+  std::vector<std::optional<CheckpointRow>> rows(positions.size());
+  for (const sql::Row& row : found) {
+    if (const uint64_t writer = number(row[0]); writer < rows.size())
+      rows[writer] = CheckpointRow{.position = number(row[1]), .owner = number(row[2])};
+  }
+  is_lost = false;
+  for (size_t i = 0; i < rows.size(); ++i)
+    is_lost |= standing_of(rows[i], key, positions[i]) == Standing::kBehind;
+  return std::nullopt;
+}
+
 std::optional<Failure> find_advanced(Connection& connection, const CheckpointKey& key,
                                      uint32_t writer, uint64_t to) {
   std::vector<sql::Row> found;

@@ -19,6 +19,7 @@ namespace sluice::flusher {
 struct CheckpointKey {
   uint64_t journal_id = 0;
   uint64_t owner = 0;
+  uint64_t owner_before = 0;  // when we claimed it; 0: nobody, it was new
   uint32_t proxy_id = 0;  // the journal's: it has orders of that number before their cancels
 };
 
@@ -42,6 +43,24 @@ std::optional<sql::Failure> claim_checkpoints(sql::Connection& connection,
 std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,
                                                     const CheckpointKey& key, uint32_t writer,
                                                     std::optional<CheckpointRow>& row);
+
+// Whose a row is that may not be as this run left it, which was at `position`, or will be there
+// soon.
+enum class Standing {
+  kOurs,
+  // It lacks commits of this run, or even that it was claimed: the server has lost its last
+  // transactions (a crash that it was not set to survive, a replica that lagged and was promoted).
+  kBehind,
+  kAnothers,
+};
+Standing standing_of(const std::optional<CheckpointRow>& row, const CheckpointKey& key,
+                     uint64_t position);
+
+// Whether any writer's row is kBehind `positions`, which were read from the writers before. Ends
+// the transaction.
+std::optional<sql::Failure> find_lost_commits(sql::Connection& connection, const CheckpointKey& key,
+                                              const std::vector<uint64_t>& positions,
+                                              bool& is_lost);
 
 // In the open transaction: position `from` → `to`, below which the journal has `fingerprint`.
 // Afterwards affected_rows() is 1, or the row has been changed by somebody else.

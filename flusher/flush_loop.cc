@@ -169,6 +169,7 @@ Status FlushLoop::prepare() {
       load_positions(control_, key_, options_.batch.writers, {options_.journal_dir, fs_, extent_});
   if (!positions) return positions.error();
   incarnation_ = extent_.incarnation;
+  server_ = Server::kKnown;
   tell_proxy("");
   // What was committed before the last end, and had not met yet.
   uint64_t settled = 0;

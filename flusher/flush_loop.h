@@ -85,6 +85,7 @@ class FlushLoop {
   std::optional<LoopEnd> check_end();
   void look_after_mysql();
   std::optional<sql::Failure> look_at_load();
+  std::optional<sql::Failure> look_after_control();
   void meet(int64_t now_us);
   void look_at_dead_letters();
 
@@ -104,6 +105,8 @@ class FlushLoop {
   ServerLoad load_;  // as of the last look
   CheckpointKey key_;
   sql::Connection control_;  // checkpoints at start-up, then health
+  // Of a server that was connected to anew it is not known yet whether it has what was committed.
+  enum class Server { kNew, kKnown, kBehind } server_ = Server::kKnown;
   std::unique_ptr<Batcher> batcher_;
   Observation now_;
   journal::JournalExtent extent_;

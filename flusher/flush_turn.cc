@@ -9,6 +9,7 @@
 #include "flusher/flush_loop.h"
 #include "flusher/registration.h"
 #include "journal/segment.h"
+#include "sql/writable.h"
 
 namespace sluice::flusher {
 namespace {
@@ -163,7 +164,7 @@ std::optional<LoopEnd> FlushLoop::check_end() {
   if (std::string conflict = batcher_->conflict(); !conflict.empty()) {
     return LoopEnd{3, std::move(conflict), true};
   }
-  if (batcher_->is_behind()) {
+  if (batcher_->is_behind() || server_ == Server::kBehind) {
     spdlog::warn(
         "the database has lost transactions that it had committed (its last, in a crash or a "
         "failover): going on from where its checkpoints are now");
@@ -202,12 +203,31 @@ void FlushLoop::look_at_dead_letters() {
   });
 }
 
+// Connected to a server that takes writes, and has all that was committed. Both show by themselves
+// where something is drained; here they show although there is nothing.
+std::optional<sql::Failure> FlushLoop::look_after_control() {
+  if (control_.connected() && control_.is_elsewhere()) control_.close();
+  if (!control_.connected()) {
+    const std::string was = control_.server();
+    server_ = Server::kNew;
+    if (auto failure = control_.connect(options_.mysql)) return failure;
+    if (control_.server() != was)
+      spdlog::warn("MySQL: {} is in use now, instead of {}", control_.server(), was);
+  }
+  if (auto failure = sql::check_takes_writes(control_)) return failure;
+  if (server_ != Server::kNew) return std::nullopt;
+  bool is_lost = false;
+  if (auto failure = find_lost_commits(control_, key_, batcher_->positions(), is_lost))
+    return failure;
+  server_ = is_lost ? Server::kBehind : Server::kKnown;
+  return std::nullopt;
+}
+
 // Tells whether MySQL is there while nothing is drained, and how busy it is while something is.
 void FlushLoop::look_after_mysql() {
   const int64_t now_us = base::monotonic_us();
   if (now_us - mysql_checked_us_ < std::max(mysql_delay_us_, kMysqlCheckUs)) return;
-  std::optional<sql::Failure> failure;
-  if (!control_.connected()) failure = control_.connect(options_.mysql);
+  auto failure = look_after_control();
   if (!failure) failure = look_at_load();
   mysql_checked_us_ = base::monotonic_us();
   if (failure) {

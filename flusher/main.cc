@@ -20,6 +20,7 @@
 #include "flusher/flush_loop.h"
 #include "flusher/janitor.h"
 #include "flusher/options.h"
+#include "sql/server_choice.h"
 
 namespace sluice::flusher {
 namespace {
@@ -141,7 +142,9 @@ void tell(const LoopEnd& end) {
   }
 }
 
-int run(const Arguments& arguments, const Options& options) {
+int run(const Arguments& arguments, Options options) {
+  sql::ServerChoice choice;
+  options.mysql.choice = &choice;
   base::FileSystem& fs = base::posix_file_system();
   base::Registry registry;
   StatusBoard status;

@@ -182,6 +182,7 @@ MysqlWriter::Attempt MysqlWriter::write(const Part& part) {
 }
 
 MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
+  if (connection_.connected() && connection_.is_elsewhere()) connection_.close();
   if (!connection_.connected()) {
     if (const auto failure = connection_.connect(context_.mysql)) return failed(*failure);
     if (connection_.max_allowed_packet() < kPacketBytesMin) {
@@ -324,11 +325,8 @@ MysqlWriter::Attempt MysqlWriter::find_conflict() {
   return judge_conflict(row);
 }
 
-// Behind, and still ours: the server has lost its last transactions (a crash that it was not set to
-// survive, a replica that lagged and was promoted). The journal has their records.
 MysqlWriter::Attempt MysqlWriter::judge_conflict(const std::optional<CheckpointRow>& row) {
-  if (!row || row->owner != context_.key.owner || row->position >= position())
-    return found_conflict();
+  if (standing_of(row, context_.key, position()) != Standing::kBehind) return found_conflict();
   const std::lock_guard lock(mutex_);
   is_behind_ = true;
   return Attempt::kConflict;

@@ -260,6 +260,7 @@ std::vector<ConfigKey> drain_keys() {
 Result<sql::ConnectOptions> connect_options(const base::Config& config) {
   auto mysql = sql::connect_options(config);
   if (!mysql) return mysql;
+  mysql->must_take_writes = true;
   mysql->timeout_s = static_cast<unsigned>(config.integer("mysql.timeout") / kSecondUs);
   return mysql;
 }

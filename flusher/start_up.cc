@@ -88,11 +88,13 @@ Status open_database(const Options& options, sql::Connection& connection) {
   return checked;
 }
 
-Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
+Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, CheckpointKey& key,
                                              uint32_t writers, const JournalFolder& folder) {
   const auto claimed = register_journal(connection, key, folder);
   if (!claimed) return claimed.error();
   const std::vector<CheckpointRow>& rows = *claimed;
+  const uint64_t owner_before = rows.empty() ? 0 : rows[0].owner;
+  if (owner_before != key.owner) key.owner_before = owner_before;
   const auto same = [&](const CheckpointRow& row) { return row.position == rows[0].position; };
   const bool settled = std::all_of(rows.begin(), rows.end(), same);
   const bool ours =

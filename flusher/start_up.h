@@ -21,7 +21,8 @@ Status open_database(const Options& options, sql::Connection& connection);
 // Registers the journal, claims its checkpoints and returns positions by writer. As many as
 // batch.writers; or as many as an earlier run had, if that stopped with its writers at different
 // positions: drain up to the highest of them, then call again. Errors: as register_journal().
-Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, const CheckpointKey& key,
+// Sets key.owner_before.
+Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, CheckpointKey& key,
                                              uint32_t writers, const JournalFolder& folder);
 
 }  // namespace sluice::flusher

@@ -1,6 +1,8 @@
 #include "sql/config.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 namespace sluice::sql {
 namespace {
@@ -22,6 +24,14 @@ std::vector<base::ConfigKey> connection_keys() {
        false,
        "Name or address of the MySQL or MariaDB server."},
       {"mysql.port", ConfigType::kInteger, "3306", 1, 65535, {}, false, "Its TCP port."},
+      {"mysql.hosts",
+       ConfigType::kList,
+       "",
+       0,
+       0,
+       {},
+       false,
+       "Several servers, tried in order for one that takes writes, instead of mysql.host."},
       {"mysql.unix_socket",
        ConfigType::kString,
        "",
@@ -39,6 +49,14 @@ std::vector<base::ConfigKey> connection_keys() {
        {},
        false,
        "File whose first line is the password, read at each connect; empty: no password."},
+      {"mysql.allow_public_key_retrieval",
+       ConfigType::kBool,
+       "false",
+       0,
+       0,
+       {},
+       false,
+       "true: without TLS, send the password under a key that the server shows."},
       {"mysql.database",
        ConfigType::kString,
        "sluice",
@@ -90,6 +108,30 @@ std::vector<base::ConfigKey> connection_keys() {
   };
 }
 
+namespace {
+
+// With mysql.host and its kin, which are one server, a list says two things at once.
+Result<std::vector<ServerAddress>> hosts_of(const base::Config& config) {
+  std::vector<ServerAddress> servers;
+  const auto& hosts = config.list("mysql.hosts");
+  if (hosts.empty()) return servers;
+  for (const std::string key : {"mysql.host", "mysql.unix_socket"}) {
+    if (config.string(key) == config.find(key)->default_text) continue;
+    return base::invalid("mysql.hosts: " + key +
+                         " is given too; put it into the list, and leave it out there");
+  }
+  for (const std::string& text : hosts) {
+    auto server = parse_server_address(text, static_cast<uint16_t>(config.integer("mysql.port")));
+    if (!server) return server.error().at("mysql.hosts");
+    if (std::find(servers.begin(), servers.end(), *server) != servers.end())
+      return base::invalid("mysql.hosts: " + server->text() + " is in it twice");
+    servers.push_back(std::move(*server));
+  }
+  return servers;
+}
+
+}  // namespace
+
 Result<ConnectOptions> connect_options(const base::Config& config) {
   if (!is_identifier(config.string("mysql.database"))) {
     return Error(ErrorClass::kInvalid, "mysql.database: \"" + config.string("mysql.database") +
@@ -99,8 +141,12 @@ Result<ConnectOptions> connect_options(const base::Config& config) {
   mysql.host = config.string("mysql.host");
   mysql.port = static_cast<uint16_t>(config.integer("mysql.port"));
   mysql.unix_socket = config.string("mysql.unix_socket");
+  auto hosts = hosts_of(config);
+  if (!hosts) return hosts.error();
+  mysql.hosts = std::move(*hosts);
   mysql.user = config.string("mysql.user");
   mysql.password_file = config.string("mysql.password_file");
+  mysql.allow_public_key_retrieval = config.boolean("mysql.allow_public_key_retrieval");
   mysql.database = config.string("mysql.database");
   mysql.tls = config.string("mysql.tls") == "on";
   mysql.tls_ca_file = config.string("mysql.tls_ca_file");

@@ -2,16 +2,15 @@
 
 #include <errmsg.h>
 #include <mysql.h>
-#include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <utility>
 
 #include "base/units.h"
+#include "sql/login.h"
 #include "sql/session.h"
+#include "sql/writable.h"
 
 namespace sluice::sql {
 namespace {
@@ -26,10 +25,6 @@ bool library_ready() {
   return ready;
 }
 
-bool is_mariadb(const char* version) {
-  return std::string_view(version).find("MariaDB") != std::string_view::npos;
-}
-
 // Before these releases an INSERT in a user's trigger took away values of the rows that fired it
 // (MDEV-24411).
 bool bulk_is_sound(unsigned long version) {
@@ -42,33 +37,6 @@ bool bulk_is_sound(unsigned long version) {
   return std::any_of(std::begin(kFixed), std::end(kFixed), [&](const Release& fixed) {
     return server.series == fixed.series && server.patch >= fixed.patch;
   });
-}
-
-// The authorities of the system by name, where OpenSSL finds them by itself. With no name given,
-// Connector/C 3.4 takes any certificate, also a self-signed one, of a server that knows the
-// password: whoever answers in its place would get a digest of the password before that shows.
-void trust_system(MYSQL* handle) {
-  const auto place = [](const char* variable, const char* usual) {
-    const char* chosen = std::getenv(variable);
-    return chosen != nullptr ? chosen : usual;
-  };
-  const char* file = place(X509_get_default_cert_file_env(), X509_get_default_cert_file());
-  mysql_options(handle, MYSQL_OPT_SSL_CAPATH,
-                place(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
-  if (std::ifstream(file)) mysql_options(handle, MYSQL_OPT_SSL_CA, file);
-}
-
-void ask_for_tls(MYSQL* handle, const ConnectOptions& options) {
-  my_bool on = 1;
-  mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &on);
-  mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
-  mysql_options(handle, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
-  if (options.tls_ca_file.empty()) trust_system(handle);
-  for (const auto& [option, file] : {std::pair(MYSQL_OPT_SSL_CA, &options.tls_ca_file),
-                                     std::pair(MYSQL_OPT_SSL_CERT, &options.tls_cert_file),
-                                     std::pair(MYSQL_OPT_SSL_KEY, &options.tls_key_file)}) {
-    if (!file->empty()) mysql_options(handle, option, file->c_str());
-  }
 }
 
 bool offers_bulk(MYSQL* handle) {
@@ -106,115 +74,87 @@ MYSQL_BIND bind_of(const BulkRows::Column& column) {
   return bind;
 }
 
-unsigned lock_wait_of(const ConnectOptions& options) {
-  return std::clamp(options.timeout_s / 2, 1u, std::max(options.lock_wait_s, 1u));
-}
-
 Failure not_connected() {
   return {FailureKind::kConnectionLost, CR_SERVER_GONE_ERROR, "not connected"};
 }
 
+// How near to being of use a server came that refused.
+int nearness(FailureKind kind) {
+  if (kind == FailureKind::kConnectionLost) return 0;
+  return kind == FailureKind::kReadOnly ? 1 : 2;
+}
+
+// Of several servers, none of which can be used.
+Failure none_of(const std::vector<Failure>& failures) {
+  const Failure* nearest = failures.data();
+  std::string message;
+  for (const Failure& failure : failures) {
+    if (nearness(failure.kind) > nearness(nearest->kind)) nearest = &failure;
+    message += (message.empty() ? "none of mysql.hosts can be used: " : "; ") + failure.text();
+  }
+  return {nearest->kind, nearest->code, message};
+}
+
 }  // namespace
 
-std::string ConnectOptions::text() const {
-  const std::string where = unix_socket.empty() ? host + ":" + std::to_string(port) : unix_socket;
-  return user + "@" + where + (database.empty() ? "" : "/" + database);
-}
-
-Result<std::string> password_of(const ConnectOptions& options) {
-  const std::string& path = options.password_file;
-  if (path.empty()) return options.password;
-  std::ifstream file(path);
-  if (!file) {
-    return Error(ErrorClass::kInvalid, "mysql.password_file: " + path +
-                                           " cannot be read; create it, readable by this user "
-                                           "only");
-  }
-  std::string password;
-  std::getline(file, password);
-  if (password.ends_with('\r')) password.pop_back();
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (password.starts_with(kByteOrderMark)) password.erase(0, kByteOrderMark.size());
-  return password;
-}
-
-Status check_tls(const ConnectOptions& options) {
-  const auto invalid = [](const std::string& message) {
-    return Error(ErrorClass::kInvalid, message);
-  };
-  const std::pair<const char*, const std::string&> files[] = {
-      {"mysql.tls_ca_file", options.tls_ca_file},
-      {"mysql.tls_cert_file", options.tls_cert_file},
-      {"mysql.tls_key_file", options.tls_key_file}};
-  for (const auto& [key, path] : files) {
-    if (path.empty()) continue;
-    if (!options.tls) return invalid(std::string(key) + ": it is given, but mysql.tls is \"off\"");
-    if (!std::ifstream(path)) return invalid(std::string(key) + ": " + path + " cannot be read");
-  }
-  if (options.tls_cert_file.empty() != options.tls_key_file.empty())
-    return invalid("mysql.tls_cert_file and mysql.tls_key_file: give both or none");
-  if (options.tls && !options.unix_socket.empty())
-    return invalid("mysql.tls: a unix socket needs none; write \"off\", or give mysql.host");
-  return {};
-}
-
 std::optional<Failure> Connection::connect(const ConnectOptions& options) {
+  const std::vector<ServerAddress> servers = options.servers();
+  choice_ = options.choice;
+  // The one in use comes first, then all in the order of the list.
+  const size_t in_use = choice_ == nullptr ? 0 : choice_->current();
+  std::vector<size_t> order{in_use};
+  for (size_t i = 0; i < servers.size(); ++i) {
+    if (i != in_use) order.push_back(i);
+  }
+  std::vector<Failure> failures;
+  for (const size_t i : order) {
+    server_ = i;
+    server_text_ = servers[i].text();
+    auto failure = connect_to(servers[i], options);
+    if (!failure) {
+      if (choice_ != nullptr) choice_->choose(i);
+      return std::nullopt;
+    }
+    failure->message = options.text(servers[i]) + ": " + failure->message;
+    close();
+    failures.push_back(std::move(*failure));
+  }
+  return failures.size() == 1 ? failures[0] : none_of(failures);
+}
+
+std::optional<Failure> Connection::connect_to(const ServerAddress& server,
+                                              const ConnectOptions& options) {
   close();
   if (!library_ready() || (handle_ = mysql_init(nullptr)) == nullptr) {
     return Failure{FailureKind::kOther, 0, "Connector/C cannot be initialised: out of memory"};
   }
-  const unsigned connect_s = options.connect_timeout_s;
-  // A lock that is waited for is told by the server before the client gives up.
-  const unsigned timeout_s = std::max(options.timeout_s, lock_wait_of(options) + 1);
-  my_bool off = 0;
-  mysql_options(handle_, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-  mysql_options(handle_, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
-  mysql_options(handle_, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
-  mysql_options(handle_, MYSQL_OPT_RECONNECT, &off);
-  mysql_options(handle_, MYSQL_OPT_LOCAL_INFILE, &off);
-  mysql_options(handle_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  if (options.tls) ask_for_tls(handle_, options);
-  const bool local = !options.unix_socket.empty();
-  const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-  mysql_options(handle_, MYSQL_OPT_PROTOCOL, &protocol);
-  const auto fail = [&](Failure failure) {
-    failure.message = options.text() + ": " + failure.message;
-    close();
-    return failure;
-  };
+  prepare_login(handle_, options, server);
   const Result<std::string> password = password_of(options);
-  if (!password) return fail({FailureKind::kAccessDenied, 0, password.error().message()});
-  if (mysql_real_connect(
-          handle_, local ? nullptr : options.host.c_str(), options.user.c_str(), password->c_str(),
-          options.database.empty() ? nullptr : options.database.c_str(), options.port,
-          local ? options.unix_socket.c_str() : nullptr, 0) == nullptr) {
+  if (!password) return Failure{FailureKind::kAccessDenied, 0, password.error().message()};
+  const bool is_local = server.is_local();
+  if (mysql_real_connect(handle_, is_local ? nullptr : server.host.c_str(), options.user.c_str(),
+                         password->c_str(),
+                         options.database.empty() ? nullptr : options.database.c_str(), server.port,
+                         is_local ? server.unix_socket.c_str() : nullptr, 0) == nullptr) {
     Failure failure = failed();
-    const bool may_want_tls = failure.code == 1045 || failure.code == 3159;
-    if (may_want_tls && !options.tls && !local)
-      failure.message += " (an account that REQUIREs SSL says so, too: then set mysql.tls)";
-    if (failure.code == CR_SSL_CONNECTION_ERROR) {
-      failure.message += " (its certificate must be valid for " + options.host + ", and from " +
-                         (options.tls_ca_file.empty() ? "an authority that the system trusts"
-                                                      : options.tls_ca_file) +
-                         "; those that MySQL makes for itself name no host: give it one that does)";
-    }
-    return fail(std::move(failure));
+    failure.message += login_hint(failure, options, server);
+    return failure;
   }
   {
     const std::lock_guard lock(socket_mutex_);
     socket_ = static_cast<int>(mysql_get_socket(handle_));
   }
-  if (auto failure = set_up(options)) return fail(std::move(*failure));
-  return std::nullopt;
+  return set_up(options);
 }
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
   takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
-  if (auto failure =
-          set_up_session(*this, {is_mariadb(mysql_get_server_info(handle_)),
-                                 mysql_get_server_version(handle_), lock_wait_of(options)})) {
-    return failure;
+  const SessionOptions session{is_mariadb(), mysql_get_server_version(handle_),
+                               lock_wait_of(options)};
+  if (auto failure = set_up_session(*this, session)) return failure;
+  if (options.must_take_writes || options.hosts.size() > 1) {
+    if (auto failure = check_takes_writes(*this)) return failure;
   }
   std::vector<Row> rows;
   if (auto failure = query("SELECT @@max_allowed_packet", rows)) return failure;
@@ -225,10 +165,15 @@ std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   return std::nullopt;
 }
 
+bool Connection::is_mariadb() const {
+  const std::string_view version = mysql_get_server_info(handle_);
+  return version.find("MariaDB") != std::string_view::npos;
+}
+
 std::optional<Failure> Connection::check_version() {
   const char* text = mysql_get_server_info(handle_);
   const unsigned long version = mysql_get_server_version(handle_);
-  if (version >= (is_mariadb(text) ? kMariadbMin : kMysqlMin)) return std::nullopt;
+  if (version >= (is_mariadb() ? kMariadbMin : kMysqlMin)) return std::nullopt;
   return Failure{FailureKind::kServerTooOld, 0,
                  "server version " + std::string(text) +
                      " is too old; MariaDB 10.6 or MySQL 8.0, or newer, is needed"};

@@ -20,40 +20,14 @@
 
 #include "base/error.h"
 #include "sql/bulk_rows.h"
+#include "sql/connect_options.h"
 #include "sql/failure.h"
+#include "sql/server_choice.h"
 
 extern "C" struct st_mysql;
 extern "C" struct st_mysql_stmt;
 
 namespace sluice::sql {
-
-// Constant after start-up.
-struct ConnectOptions {
-  std::string host = "127.0.0.1";
-  uint16_t port = 3306;
-  std::string unix_socket;  // not empty: instead of host and port
-  std::string user;
-  std::string password;
-  std::string password_file;  // not empty: its first line is the password, read at each connect
-  std::string database;  // may be empty: none chosen
-  bool tls = false;      // then the server's certificate must be valid for `host`
-  std::string tls_ca_file;    // empty: the system's authorities
-  std::string tls_cert_file;  // to show to the server, with its key; empty: none
-  std::string tls_key_file;
-  unsigned connect_timeout_s = 5;
-  unsigned timeout_s = 60;   // for one statement's answer
-  unsigned lock_wait_s = 5;  // for a lock; at most half of timeout_s
-
-  // "user@127.0.0.1:3306/database", for messages; never the password.
-  std::string text() const;
-};
-
-// A password may end with a blank, but not with a CR; a byte order mark is none of it. kInvalid:
-// the file cannot be read.
-Result<std::string> password_of(const ConnectOptions& options);
-
-// kInvalid: TLS settings that contradict each other, or a file that cannot be read; names the key.
-Status check_tls(const ConnectOptions& options);
 
 using Row = std::vector<std::optional<std::string>>;  // nullopt: NULL
 
@@ -64,10 +38,19 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // nullopt: connected and set up. The message of a failure says where to.
+  // nullopt: connected and set up, to the first of the servers that takes it; of several, only to
+  // one that takes writes. The message of a failure names each server and what it said; its kind is
+  // that of the server which came nearest.
   std::optional<Failure> connect(const ConnectOptions& options);
   void close();
   bool connected() const { return handle_ != nullptr; }
+  // While connected: to another server than the program's other connections are at by now. To be
+  // asked, and to be followed by close(), between transactions.
+  bool is_elsewhere() const { return choice_ != nullptr && choice_->current() != server_; }
+  // While connected.
+  bool is_mariadb() const;
+  // Where it is, or was last: "127.0.0.1:3306".
+  const std::string& server() const { return server_text_; }
 
   // Runs one statement. After kConnectionLost, kTooLarge and kReadOnly the connection is closed.
   std::optional<Failure> exec(std::string_view statement);
@@ -96,6 +79,7 @@ class Connection {
   void abort();
 
  private:
+  std::optional<Failure> connect_to(const ServerAddress& server, const ConnectOptions& options);
   std::optional<Failure> set_up(const ConnectOptions& options);
   std::optional<Failure> check_version();
   std::optional<Failure> prepare(const std::string& statement);
@@ -105,6 +89,9 @@ class Connection {
   Failure closed_if_useless(Failure failure);
 
   st_mysql* handle_ = nullptr;
+  ServerChoice* choice_ = nullptr;
+  size_t server_ = 0;  // its place in the options' list
+  std::string server_text_;
   st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
   std::string prepared_text_;
   bool takes_bulk_ = false;

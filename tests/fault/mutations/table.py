@@ -226,6 +226,23 @@ MUTATIONS = (
         "is_behind_ = true;", "conflict_ = \"another flusher\";",
         (Gtest("test_flusher", "FaultTest.ServerThatLost*"),)),
     Mutation(
+        "a replica that lacks the claim passes for a second flusher", "flusher/checkpoint.cc",
+        "return is_unclaimed ? Standing::kBehind",
+        "return is_unclaimed && !row ? Standing::kBehind",
+        (Pytest("tests/system/test_mysql_failover.py", "claim"),)),
+    Mutation(
+        "what a new primary lacks shows with the next order only", "flusher/flush_turn.cc",
+        "server_ = is_lost ? Server::kBehind", "server_ = false ? Server::kBehind",
+        (Pytest("tests/system/test_mysql_failover.py", "planned and allowed"),)),
+    Mutation(
+        "a server that takes no writes is taken", "sql/connection.cc",
+        "if (options.must_take_writes || options.hosts.size() > 1) {", "if (false) {",
+        (Pytest("tests/system/test_mysql_failover.py", "tool"),)),
+    Mutation(
+        "a writer stays at the old primary", "flusher/mysql_writer.cc",
+        "if (connection_.connected() && connection_.is_elsewhere()) connection_.close();", "",
+        (Pytest("tests/system/test_mysql_failover.py", "idle"),)),
+    Mutation(
         "what is refused to everybody becomes dead letters", "flusher/transaction.cc",
         "if (auto failure = judge(reason.code, alike)) return failure;", "",
         (Gtest("test_flusher", "RefusalTest.WhatIsRefused*"),)),

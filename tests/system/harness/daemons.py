@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-from . import admin
+from . import admin, sql_program
 from .sql_server import PASSWORD, USER
 from .ports import free_port
 from .process import Process
@@ -135,6 +135,8 @@ class Flusher(Daemon):
             "mysql.password_file": str(password),
             "mysql.database": database.name,
             "mysql.create_schema": True,
+            # MySQL's accounts have caching_sha2_password.
+            "mysql.allow_public_key_retrieval": not sql_program.IS_MARIADB,
             "trigger.max_age": "200ms",
             **settings})
 
