@@ -79,10 +79,11 @@ std::optional<Failure> advance_checkpoint(Connection& connection, const Checkpoi
       " AND position = " + std::to_string(from) + " AND owner = " + std::to_string(key.owner));
 }
 
-// Another flusher would have put its own number there, and never that of one before this.
+// Another flusher would have put its own number there, and never that of one before this. Without a
+// row nothing tells what the other tables have.
 Standing standing_of(const std::optional<CheckpointRow>& row, const CheckpointKey& key,
                      uint64_t position) {
-  if (!row) return key.owner_before == 0 ? Standing::kBehind : Standing::kAnothers;
+  if (!row) return Standing::kAnothers;
   if (row->owner == key.owner)
     return row->position < position ? Standing::kBehind : Standing::kOurs;
   const bool is_unclaimed =

@@ -44,7 +44,7 @@ std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,
                                                     const CheckpointKey& key, uint32_t writer,
                                                     std::optional<CheckpointRow>& row);
 
-// Whose a row is that may not be as this run left it, which was at `position`, or will be there
+// Whose a row is, or was, that may not be as this run left it, which was at `position`, or will be there
 // soon.
 enum class Standing {
   kOurs,

@@ -228,8 +228,16 @@ MUTATIONS = (
     Mutation(
         "a replica that lacks the claim passes for a second flusher", "flusher/checkpoint.cc",
         "return is_unclaimed ? Standing::kBehind",
-        "return is_unclaimed && !row ? Standing::kBehind",
+        "return !row && is_unclaimed ? Standing::kBehind",
         (Pytest("tests/system/test_mysql_failover.py", "claim"),)),
+    Mutation(
+        "checkpoints that are gone pass for lost transactions", "flusher/checkpoint.cc",
+        "if (!row) return Standing::kAnothers;", "if (!row) return Standing::kBehind;",
+        (Pytest("tests/system/test_mysql_faults.py", "checkpoints"),)),
+    Mutation(
+        "a full disk is taken for bad rows", "sql/failure.cc",
+        "{1114, kFull},", "{1114, kRefusedData},",
+        (Pytest("tests/system/test_mysql_faults.py", "disk"),)),
     Mutation(
         "what a new primary lacks shows with the next order only", "flusher/flush_turn.cc",
         "server_ = is_lost ? Server::kBehind", "server_ = false ? Server::kBehind",
