@@ -44,8 +44,7 @@ std::optional<sql::Failure> read_checkpoint_settled(sql::Connection& connection,
                                                     const CheckpointKey& key, uint32_t writer,
                                                     std::optional<CheckpointRow>& row);
 
-// Whose a row is, or was, that may not be as this run left it, which was at `position`, or will be there
-// soon.
+// Whose a row is, or was, that may not be as this run left it: at `position`, or there soon.
 enum class Standing {
   kOurs,
   // It lacks commits of this run, or even that it was claimed: the server has lost its last

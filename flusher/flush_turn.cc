@@ -214,7 +214,10 @@ std::optional<sql::Failure> FlushLoop::look_after_control() {
     if (control_.server() != was)
       spdlog::warn("MySQL: {} is in use now, instead of {}", control_.server(), was);
   }
-  if (auto failure = sql::check_takes_writes(control_)) return failure;
+  if (auto failure = sql::check_takes_writes(control_)) {
+    control_.close();  // also after a node has waited in vain for a cluster that it has lost
+    return failure;
+  }
   if (server_ != Server::kNew) return std::nullopt;
   bool is_lost = false;
   if (auto failure = find_lost_commits(control_, key_, batcher_->positions(), is_lost))

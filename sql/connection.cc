@@ -149,13 +149,14 @@ std::optional<Failure> Connection::connect_to(const ServerAddress& server,
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
+  // Before the session: one that waits for its cluster waits long where there is none.
+  if (options.must_take_writes || options.hosts.size() > 1) {
+    if (auto failure = check_takes_writes(*this)) return failure;
+  }
   takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
   const SessionOptions session{is_mariadb(), mysql_get_server_version(handle_),
                                lock_wait_of(options)};
   if (auto failure = set_up_session(*this, session)) return failure;
-  if (options.must_take_writes || options.hosts.size() > 1) {
-    if (auto failure = check_takes_writes(*this)) return failure;
-  }
   std::vector<Row> rows;
   if (auto failure = query("SELECT @@max_allowed_packet", rows)) return failure;
   if (rows.empty() || !rows[0][0]) return std::nullopt;
@@ -263,12 +264,14 @@ std::optional<Failure> Connection::exec_bulk(const std::string& statement, const
 Failure Connection::failed_prepared() {
   const unsigned code = mysql_stmt_errno(prepared_);
   return closed_if_useless(
-      {kind_of(code, mysql_stmt_sqlstate(prepared_)), code, mysql_stmt_error(prepared_)});
+      {kind_of(code, mysql_stmt_sqlstate(prepared_), mysql_stmt_error(prepared_)), code,
+       mysql_stmt_error(prepared_)});
 }
 
 Failure Connection::failed() {
   const unsigned code = mysql_errno(handle_);
-  return closed_if_useless({kind_of(code, mysql_sqlstate(handle_)), code, mysql_error(handle_)});
+  return closed_if_useless(
+      {kind_of(code, mysql_sqlstate(handle_), mysql_error(handle_)), code, mysql_error(handle_)});
 }
 
 // One that takes no writes may not be the primary any more, wherever that is by now.

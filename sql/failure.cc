@@ -115,6 +115,7 @@ constexpr ServerError kServerErrors[] = {
     {1792, kReadOnly},  // READ ONLY transaction
     {1836, kReadOnly},  // read only mode
     {1874, kReadOnly},  // InnoDB is in read only mode
+    {3989, kReadOnly},  // MySQL: the database is read only
     {3100, kReadOnly},  // a replication hook refused (group replication)
     {1047, kReadOnly},  // Galera: this node is in no quorum
 
@@ -147,12 +148,29 @@ constexpr ServerError kServerErrors[] = {
     {1862, kAccessDenied},
     {3118, kAccessDenied},  // the account is locked
     {4151, kAccessDenied},
+    {CR_PLUGIN_NOT_ALLOWED, kAccessDenied},  // it would show the password: sql/login.cc
+};
+
+// Numbers that say next to nothing, with the words that do; those of Galera's provider.
+struct WordedError {
+  unsigned code;
+  std::string_view words;
+  FailureKind kind;
+};
+
+constexpr WordedError kWordedErrors[] = {
+    {1105, "writeset size", kTooLarge},      // wsrep_max_ws_size
+    {1180, "Primary Component", kReadOnly},  // the node has lost its quorum in the midst
 };
 
 }  // namespace
 
-FailureKind kind_of(unsigned code, std::string_view state) {
+FailureKind kind_of(unsigned code, std::string_view state, std::string_view message) {
   if (state.starts_with("45")) return kRefusedData;
+  for (const WordedError& error : kWordedErrors) {
+    if (error.code == code && message.find(error.words) != std::string_view::npos)
+      return error.kind;
+  }
   for (const ServerError& error : kServerErrors)
     if (error.code == code) return error.kind;
   // The client's own errors: except for misuse of the library (CR_OUT_OF_MEMORY and above are

@@ -19,9 +19,11 @@ enum class FailureKind {
   kConnectionLost,  // whether the last statement ran is not known; connect again
   kRefusedData,     // this value or row will never be taken; also what a trigger signals
   kDuplicate,       // a row with this key is there already
-  kTooLarge,        // over max_allowed_packet; the server closes the connection after it
-  kReadOnly,        // the server takes no writes for now
-  kFull,            // disk or table full
+  // Over max_allowed_packet, after which the server closes the connection, or over what a cluster
+  // takes in one transaction.
+  kTooLarge,
+  kReadOnly,  // the server takes no writes for now
+  kFull,      // disk or table full
   // No such database, table, column or partition, or a column of the user's that we leave out: no
   // row goes in until somebody changes that.
   kSchemaMissing,
@@ -38,8 +40,8 @@ constexpr unsigned kBulkNotReplicated = 4033;
 std::string_view kind_name(FailureKind kind);
 
 // `state`: the SQLSTATE. Of a class of the user's own (45xxx) the number, which is his too, says
-// nothing.
-FailureKind kind_of(unsigned code, std::string_view state = {});
+// nothing. `message`: counts only where one number stands for things that need different answers.
+FailureKind kind_of(unsigned code, std::string_view state = {}, std::string_view message = {});
 
 struct [[nodiscard]] Failure {
   FailureKind kind;

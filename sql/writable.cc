@@ -53,7 +53,8 @@ std::optional<Failure> check_takes_writes(Connection& connection) {
   }
   std::vector<Row> rows;
   if (auto failure = connection.query(read, rows)) return failure;
-  for (size_t i = 0; i < count && !rows.empty(); ++i) {
+  if (rows.empty()) return Failure{FailureKind::kOther, 0, "no answer to " + read};
+  for (size_t i = 0; i < count; ++i) {
     const std::string is = rows[0][i].value_or("");
     if (is == "0" || is == "OFF") continue;
     return takes_none(connection, std::string(kSwitches[i]) + " is " + (is == "1" ? "ON" : is));

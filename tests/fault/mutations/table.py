@@ -247,6 +247,14 @@ MUTATIONS = (
         "if (options.must_take_writes || options.hosts.size() > 1) {", "if (false) {",
         (Pytest("tests/system/test_mysql_failover.py", "tool"),)),
     Mutation(
+        "a node without its cluster is taken", "sql/writable.cc",
+        "if (is == \"ON\" || is == \"Primary\") continue;", "if (!is.empty()) continue;",
+        (Pytest("tests/system/test_galera.py", "meet"),)),
+    Mutation(
+        "what a cluster does not take is tried again at the same size", "sql/failure.cc",
+        '{1105, "writeset size", kTooLarge}', '{1105, "writeset size", kOther}',
+        (Pytest("tests/system/test_galera.py", "too_large"),)),
+    Mutation(
         "a writer stays at the old primary", "flusher/mysql_writer.cc",
         "if (connection_.connected() && connection_.is_elsewhere()) connection_.close();", "",
         (Pytest("tests/system/test_mysql_failover.py", "idle"),)),
