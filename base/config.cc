@@ -173,12 +173,14 @@ class ConfigFile {
       std::map<std::string, std::string> entries;
       if (!node.is_table()) return wrong();
       for (const auto& [name, item] : *node.as_table()) {
-        if (!item.is_string()) return wrong();
+        if (!item.is_string() && !item.is_integer()) return wrong();
+        const std::string text =
+            item.is_integer() ? std::to_string(item.as_integer()->get()) : item.as_string()->get();
         SLUICE_TRY(check_part(name.str()));
-        SLUICE_TRY(check_part(item.as_string()->get()));
+        if (!text.empty()) SLUICE_TRY(check_part(text));
         if (name.str().find('=') != std::string_view::npos)
           return invalid(in_quotes(name.str()) + " must not have \"=\" in it");
-        entries.emplace(name.str(), item.as_string()->get());
+        entries.emplace(name.str(), text);
       }
       return config_.store(key, std::move(entries));
     }

@@ -92,7 +92,9 @@ Result<std::string> database_version(const sql::ConnectOptions& database) {
 Status create_tables(const sql::ConnectOptions& database) {
   sql::Connection connection;
   if (const auto failure = connection.connect(database)) return failure->error();
-  if (const auto failure = sql::apply_schema(connection, "orders")) return failure->error();
+  for (const std::string& statement : sql::schema_statements()) {
+    if (const auto failure = connection.exec(statement)) return failure->error();
+  }
   return {};
 }
 

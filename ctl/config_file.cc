@@ -6,6 +6,7 @@
 #include "base/toml.h"
 
 #include "base/units.h"
+#include "orders/config.h"
 #include "sql/config.h"
 
 namespace sluice::ctl {
@@ -46,8 +47,10 @@ std::optional<std::string> list_text(const toml::array& list) {
 std::optional<std::string> map_text(const toml::table& map) {
   std::string text;
   for (const auto& [name, part] : map) {
-    if (!part.is_string()) return std::nullopt;
-    append_part(text, std::string(name.str()) + "=" + part.as_string()->get());
+    if (!part.is_string() && !part.is_integer()) return std::nullopt;
+    append_part(text, std::string(name.str()) + "=" +
+                          (part.is_integer() ? std::to_string(part.as_integer()->get())
+                                             : part.as_string()->get()));
   }
   return text;
 }
@@ -146,8 +149,7 @@ const std::vector<ConfigKey>& flusher_keys() {
     all.push_back(string_key("journal.dir", "/var/lib/sluice/journal"));
     all.push_back(string_key("admin.address", "127.0.0.1:9480"));
     all.push_back(string_key("admin.token_file", ""));
-    all.push_back(string_key("orders.table", "orders"));
-    all.push_back({"orders.columns", ConfigType::kMap, "", 0, INT64_MAX, {}, false, {}});
+    for (const ConfigKey& key : orders::config_keys()) all.push_back(key);
     return all;
   }();
   return keys;
@@ -196,13 +198,6 @@ Result<RedisTarget> redis_target(const base::Config& config) {
     target->password = std::move(*password);
   }
   return target;
-}
-
-Result<orders::OrderTable> orders_table(const base::Config& config) {
-  auto table =
-      orders::OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
-  if (!table) return table.error();
-  return table;
 }
 
 }  // namespace sluice::ctl

@@ -43,6 +43,5 @@ Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const
 Result<RedisTarget> redis_target(const base::Config& config);
 
 // Of a config with flusher_keys(); for the rest of it sql::connect_options().
-Result<orders::OrderTable> orders_table(const base::Config& config);
 
 }  // namespace sluice::ctl

@@ -4,6 +4,7 @@
 
 #include "orders/order_table.h"
 #include "orders/partition.h"
+#include "orders/schema.h"
 
 namespace sluice::ctl {
 namespace {
@@ -20,6 +21,10 @@ Number number(const std::optional<std::string>& text) {
   if (!text) return 0;
   return text->starts_with('-') ? static_cast<Number>(std::stoll(*text))
                                 : static_cast<Number>(std::stoull(*text));
+}
+
+orders::OrderStatus status(const std::optional<std::string>& word) {
+  return orders::status_of_word(word.value_or("")).value_or(orders::OrderStatus::kPaid);
 }
 
 // The columns of four tallies: all orders, and those of each status but "placed".
@@ -98,11 +103,25 @@ Status MysqlItems::begin() {
   if (!connection_.connected()) {
     if (const auto failure = connection_.connect(options_)) return failure->error();
   }
+  SLUICE_TRY(look_at_tables());
   for (const std::string_view statement :
        {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"}) {
     if (const auto failure = connection_.exec(statement)) return failure->error();
   }
+  return {};
+}
+
+// Which there are, and what they are like.
+Status MysqlItems::look_at_tables() {
+  orders::OrderTable table = table_;
+  orders::SchemaReport report;
+  std::vector<std::string> names;
+  auto failure = orders::find_tables(connection_, table, names);
+  if (!failure) failure = orders::learn(connection_, table, report);
+  connection_.rollback();
+  if (failure) return failure->error();
+  view_ = table.view(names);
   return {};
 }
 
@@ -173,8 +192,8 @@ Result<MysqlItemMap> MysqlItems::items(const ItemFilter& filter) {
                     item.hold_ms = number(row[8]);
                     item.settings_ms = number(row[9]);
                   }));
-  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", "quantity") + " FROM " +
-                      table_.quoted_name() + restricted("item_id") + " GROUP BY item_id",
+  SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", "quantity") + " FROM " + view_ +
+                      restricted("item_id") + " GROUP BY item_id",
                   [](MysqlItem& item, const sql::Row& row) { add_tallies(item.orders, row, 1); }));
   SLUICE_TRY(read("SELECT item_id, " + tally_columns("user_id", kDeadQuantity) +
                       " FROM sluice_dead_letter" + restricted("item_id") + " GROUP BY item_id",
@@ -188,7 +207,7 @@ Result<std::set<std::string>> MysqlItems::items_sold_by(const std::set<uint32_t>
     numbers += (numbers.empty() ? "" : ",") + std::to_string(lane);
   }
   std::set<std::string> items;
-  for (const std::string& table : {table_.quoted_name(), std::string("sluice_dead_letter")}) {
+  for (const std::string& table : {view_, std::string("sluice_dead_letter")}) {
     const auto rows = query("SELECT DISTINCT item_id FROM " + table +
                             " WHERE (order_id >> 12) & 1023 IN (" + numbers + ")");
     if (!rows) return rows.error();
@@ -202,8 +221,8 @@ Result<std::map<uint32_t, Sales>> MysqlItems::buckets(const std::string& item) {
   const std::vector<std::string> one{item};
   std::map<uint32_t, Sales> buckets;
   for (const std::string& statement :
-       {bucket + tally_columns("user_id", "quantity") + " FROM " + table_.quoted_name() +
-            " WHERE " + in_items("item_id", one) + " GROUP BY bucket",
+       {bucket + tally_columns("user_id", "quantity") + " FROM " + view_ + " WHERE " +
+            in_items("item_id", one) + " GROUP BY bucket",
         bucket + tally_columns("user_id", kDeadQuantity) + " FROM sluice_dead_letter WHERE " +
             in_items("item_id", one) + " GROUP BY bucket"}) {
     const auto rows = query(statement);
@@ -219,7 +238,7 @@ Result<std::vector<MysqlOrder>> MysqlItems::read_orders(const std::string& state
   std::vector<MysqlOrder> orders;
   for (const sql::Row& row : *rows) {
     orders.push_back({number<uint64_t>(row[0]), row[1].value_or(""), row[2].value_or(""),
-                      number(row[3]), table_.status_of(row[4]), row[5].value_or(""), number(row[6]),
+                      number(row[3]), status(row[4]), row[5].value_or(""), number(row[6]),
                       number(row[7])});
   }
   return orders;
@@ -230,7 +249,7 @@ Result<std::vector<MysqlOrder>> MysqlItems::orders(std::span<const std::string> 
   return read_orders(
       "SELECT order_id, item_id, user_id, quantity, status,"
       " request_id, " +
-      ms_of("created_at") + ", " + ms_of("updated_at") + " FROM " + table_.quoted_name() +
+      ms_of("created_at") + ", " + ms_of("updated_at") + " FROM " + view_ +
       where(in_items("item_id", items), buckets));
 }
 
@@ -247,7 +266,7 @@ Result<uint64_t> MysqlItems::highest_order_id(uint32_t lane) {
   const std::string of_lane = " WHERE (order_id >> 12) & 1023 = " + std::to_string(lane) +
                               " ORDER BY order_id DESC LIMIT 1";
   uint64_t highest = 0;
-  for (const std::string& table : {table_.quoted_name(), std::string("sluice_dead_letter")}) {
+  for (const std::string& table : {view_, std::string("sluice_dead_letter")}) {
     const auto rows = query("SELECT order_id FROM " + table + of_lane);
     if (!rows) return rows.error();
     if (!rows->empty()) highest = std::max(highest, number<uint64_t>((*rows)[0][0]));

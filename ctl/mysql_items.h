@@ -76,11 +76,13 @@ class MysqlItems {
                                                 const Buckets& buckets);
 
  private:
+  Status look_at_tables();
   Result<std::vector<sql::Row>> query(const std::string& statement);
   Result<std::vector<MysqlOrder>> read_orders(const std::string& statement);
 
   sql::ConnectOptions options_;
   const orders::OrderTable& table_;
+  std::string view_;  // of the orders, for FROM, as begin() has found them
   sql::Connection connection_;
 };
 

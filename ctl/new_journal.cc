@@ -21,7 +21,6 @@ namespace {
 using journal::Record;
 using journal::RecordType;
 
-constexpr int64_t kIdEpochMs = 1'704'067'200'000;  // of order ids: 2024-01-01
 // Of one shelf: they share a lane sequence, and with it a chunk of a replay.
 constexpr size_t kBatchRecords = 500;
 constexpr size_t kBatchBytes = 128 << 10;
@@ -37,7 +36,7 @@ class Writer {
       : dir_(std::move(dir)), proxy_id_(proxy_id), evidence_(evidence), batches_(evidence.shelves) {
     journal_.incarnation = random_number();
     // What is born here is born above all that the lanes have given out.
-    const auto now = static_cast<uint64_t>(base::wall_ms() - kIdEpochMs);
+    const auto now = static_cast<uint64_t>(base::wall_ms() - journal::kIdEpochMs);
     next_ms_ = std::max(now, (evidence.order_id_max >> 22) + 1);
   }
 
@@ -233,7 +232,7 @@ class Writer {
   Status write_order(uint64_t id, const ProvenOrder& order) {
     if (order.in_mysql == in_mysql_ && !is_change_alone(order)) {
       Record record = record_of(RecordType::kBuy, id, order);
-      record.time_ms = order.time_ms != 0 ? order.time_ms : time_of(id);
+      record.time_ms = order.time_ms != 0 ? order.time_ms : journal::time_of_id(id);
       record.request = order.request;
       record.fields = order.fields;
       SLUICE_TRY(add(record));
@@ -282,7 +281,6 @@ class Writer {
     record.quantity = order.quantity;
     return record;
   }
-  static int64_t time_of(uint64_t id) { return static_cast<int64_t>(id >> 22) + kIdEpochMs; }
 
   Status add(Record record) {
     Batch& batch = batches_[shelves::shelf_of(name_, evidence_.shelves)];

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "orders/schema.h"
+
 namespace sluice::ctl {
 namespace {
 
@@ -25,21 +27,26 @@ std::string datetime(int64_t time_ms) {
   return out;
 }
 
-// Never another's row under the same number.
-std::string where_order(const std::string& item, const OrderRepair& repair) {
+// In Sluice's own tables; never another's row under the same number.
+std::string where_kept(const std::string& item, const OrderRepair& repair) {
   return " WHERE order_id = " + std::to_string(repair.order_id) +
          " AND item_id = " + sql_literal(item) + " AND user_id = " + sql_literal(repair.user);
 }
 
-// " SET status = …", of a row whose status leads to that one.
-std::string set_status(orders::OrderStatus status, const std::string& time,
-                       const std::string& time_column, const std::string& where) {
-  std::string before;
+std::vector<orders::OrderStatus> leading_to(orders::OrderStatus status) {
+  std::vector<orders::OrderStatus> before;
   for (const orders::OrderStatus each : orders::kOrderStatuses) {
-    if (leads_to(each, status)) before += (before.empty() ? "" : ",") + sql_literal(word_of(each));
+    if (leads_to(each, status)) before.push_back(each);
   }
-  return " SET status = " + sql_literal(word_of(status)) + ", " + time_column + " = " + time +
-         where + " AND status IN (" + before + ")";
+  return before;
+}
+
+journal::Record record_of(const std::string& item, const OrderRepair& repair) {
+  journal::Record order;
+  order.order_id = repair.order_id;
+  order.item = item;
+  order.user = repair.user;
+  return order;
 }
 
 bool of_the_row(const Failure& failure) {
@@ -53,6 +60,11 @@ Repair::Repair(const sql::ConnectOptions& mysql, const orders::OrderTable& table
 
 Status Repair::connect() {
   if (const auto failure = connection_.connect(options_)) return failure->error();
+  std::vector<std::string> tables;
+  if (const auto failure = orders::find_tables(connection_, table_, tables))
+    return failure->error();
+  connection_.rollback();
+  view_ = table_.view(tables);
   std::vector<sql::Row> rows;
   // Two of them would both add what is missing.
   if (const auto failure =
@@ -111,7 +123,7 @@ std::optional<Failure> Repair::insert(const std::string& item,
     }
   }
   for (const OrderRepair* repair : inserted) {
-    if (auto failure = take_early_change(where_order(item, *repair))) return failure;
+    if (auto failure = take_early_change(item, *repair)) return failure;
   }
   return std::nullopt;
 }
@@ -120,44 +132,59 @@ std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
   std::string_view bytes = repair.record;
   const auto record = journal::take_record(bytes);
   SLUICE_ASSERT(record.ok(), "a record that was encoded here");
-  std::string statement = table_.insert_head();
+  std::string statement = table_.insert_head(table_.table_of(*record));
   table_.append_row(statement, {&*record, repair.status, repair.changed_ms});
   return connection_.exec(statement);
 }
 
 // What was drained while the order was missing waits for it, as for any order.
-std::optional<Failure> Repair::take_early_change(const std::string& where) {
+std::optional<Failure> Repair::take_early_change(const std::string& item,
+                                                 const OrderRepair& repair) {
+  const std::string where = where_kept(item, repair);
   std::vector<sql::Row> rows;
   if (auto failure = connection_.query(
           "SELECT status, changed_at FROM sluice_early_change" + where + " FOR UPDATE", rows)) {
     return failure;
   }
   if (rows.empty()) return std::nullopt;
-  const orders::OrderStatus status = table_.status_of(rows[0][0]);
-  if (auto failure =
-          connection_.exec("UPDATE " + table_.quoted_name() +
-                           set_status(status, sql_literal(*rows[0][1]), "updated_at", where))) {
-    return failure;
+  const auto status = orders::status_of_word(rows[0][0].value_or(""));
+  if (status) {
+    if (auto failure = connection_.exec(
+            change_of_row(item, repair, *status, sql_literal(rows[0][1].value_or(""))))) {
+      return failure;
+    }
   }
   return connection_.exec("DELETE FROM sluice_early_change" + where);
+}
+
+// Of a row whose status leads to that one.
+std::string Repair::change_of_row(const std::string& item, const OrderRepair& repair,
+                                  orders::OrderStatus status, const std::string& time) const {
+  const journal::Record order = record_of(item, repair);
+  return "UPDATE " + table_.table_of(order) + table_.set_status(status, time) +
+         table_.where(order) + " AND " + table_.has_status(leading_to(status));
 }
 
 std::optional<Failure> Repair::change(const std::string& item,
                                       const std::vector<OrderRepair>& repairs) {
   for (const OrderRepair& repair : repairs) {
-    const std::string time = datetime(repair.changed_ms), where = where_order(item, repair);
+    const std::string time = datetime(repair.changed_ms);
+    const std::string word = sql_literal(word_of(repair.status));
     std::vector<std::string> statements;
     if (repair.kind == OrderRepair::Kind::kChange) {
+      std::string before;
+      for (const orders::OrderStatus each : leading_to(repair.status))
+        before += (before.empty() ? "" : ",") + sql_literal(word_of(each));
       // It is in one of the two.
-      statements = {
-          "UPDATE sluice_dead_letter" + set_status(repair.status, time, "changed_at", where),
-          "UPDATE " + table_.quoted_name() + set_status(repair.status, time, "updated_at", where)};
+      statements = {"UPDATE sluice_dead_letter SET status = " + word + ", changed_at = " + time +
+                        where_kept(item, repair) + " AND status IN (" + before + ")",
+                    change_of_row(item, repair, repair.status, time)};
     } else if (repair.kind == OrderRepair::Kind::kChangeEarly) {
       statements = {
           "INSERT INTO sluice_early_change (order_id, item_id, user_id, status, changed_at)"
           " VALUES (" +
           std::to_string(repair.order_id) + "," + sql_literal(item) + "," +
-          sql_literal(repair.user) + "," + sql_literal(word_of(repair.status)) + "," + time +
+          sql_literal(repair.user) + "," + word + "," + time +
           ") ON DUPLICATE KEY UPDATE status = VALUES(status), changed_at = VALUES(changed_at)"};
     }
     for (const std::string& statement : statements) {
@@ -178,10 +205,9 @@ std::optional<Failure> Repair::recount_sold(const std::string& item) {
     return failure;
   }
   if (rows.empty()) return std::nullopt;  // item_row() makes it
-  if (auto failure =
-          connection_.query("SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM " +
-                                table_.quoted_name() + where + " AND status IN ('placed', 'paid')",
-                            rows)) {
+  if (auto failure = connection_.query("SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM " +
+                                           view_ + where + " AND status IN ('placed', 'paid')",
+                                       rows)) {
     return failure;
   }
   return connection_.exec("UPDATE items SET sold = " + rows[0][0].value_or("0") + where);

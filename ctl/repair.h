@@ -47,13 +47,16 @@ class Repair {
   std::optional<sql::Failure> insert(const std::string& item,
                                      const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> insert_one(const OrderRepair& repair);
-  std::optional<sql::Failure> take_early_change(const std::string& where);
+  std::optional<sql::Failure> take_early_change(const std::string& item, const OrderRepair& repair);
+  std::string change_of_row(const std::string& item, const OrderRepair& repair,
+                            orders::OrderStatus status, const std::string& time) const;
   std::optional<sql::Failure> change(const std::string& item,
                                      const std::vector<OrderRepair>& repairs);
   std::optional<sql::Failure> recount_sold(const std::string& item);
 
   const sql::ConnectOptions options_;
   const orders::OrderTable& table_;
+  std::string view_;  // of the orders, for FROM
   sql::Connection connection_;
   uint64_t repaired_ = 0;
   uint64_t without_fields_ = 0;

@@ -1,11 +1,14 @@
-// `sluice-ctl schema print | apply`: the tables that the flusher drains into.
+// `sluice-ctl schema print | apply | check`: the tables that the flusher drains into.
 #include <array>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "base/command_line.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
+#include "orders/config.h"
+#include "orders/schema.h"
 #include "sql/config.h"
 #include "sql/schema.h"
 
@@ -14,7 +17,7 @@ namespace {
 
 struct Target {
   sql::ConnectOptions mysql;
-  std::string orders_table;
+  orders::OrderTable orders;
 };
 
 using base::invalid;
@@ -34,65 +37,108 @@ constexpr std::array kFlags{
     Flag{"--database", "mysql.database", "database to create the tables in"},
 };
 
-Result<Target> parse_target(std::span<const std::string> args) {
-  base::CommandLine line("Creates the database and the missing tables.", "sluice-ctl schema apply");
+// kExists: --help was shown.
+Result<Target> parse_target(const std::string& verb, const std::string& what,
+                            std::span<const std::string> args) {
+  base::CommandLine line(what, "sluice-ctl schema " + verb);
   std::string path;
+  std::vector<std::string> sets;
   std::array<std::string, kFlags.size()> values;
   line.option("--config", &path, "flusher.toml to take the following from");
+  line.option("--set", &sets, "override one key; may be repeated")
+      .type_name("KEY=VALUE")
+      .one_value_each();
   for (size_t i = 0; i < kFlags.size(); ++i) {
     line.option(kFlags[i].name, &values[i], kFlags[i].text);
   }
   if (const auto end = line.parse(args)) {
     if (*end == kDone) return Error(ErrorClass::kExists, "");
-    return invalid("see `sluice-ctl schema apply --help`");
+    return invalid("see `sluice-ctl schema " + verb + " --help`");
   }
-  base::Config::Overrides overrides;
+  auto overrides = base::parse_overrides(sets);
+  if (!overrides) return invalid(overrides.error().message() + ": write KEY=VALUE");
   for (size_t i = 0; i < kFlags.size(); ++i) {
-    if (line.given(kFlags[i].name)) overrides.emplace_back(kFlags[i].key, values[i]);
+    if (line.given(kFlags[i].name)) overrides->emplace_back(kFlags[i].key, values[i]);
   }
-  const auto config = read_config(flusher_keys(), path, overrides);
+  const auto config = read_config(flusher_keys(), path, *overrides);
   if (!config) return config.error();
   auto mysql = sql::connect_options(*config);
   if (!mysql) return mysql.error();
-  const auto table = orders_table(*config);
-  if (!table) return table.error();
-  return Target{std::move(*mysql), table->name()};
+  auto orders = orders::order_table(*config);
+  if (!orders) return path.empty() ? orders.error() : orders.error().at(path);
+  return Target{std::move(*mysql), std::move(*orders)};
 }
 
-int apply(std::span<const std::string> args) {
-  const auto target = parse_target(args);
-  if (!target) {
-    if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
-    std::fprintf(stderr, "schema apply: %s\n", target.error().message().c_str());
-    return kBadArguments;
-  }
+int print(const Target& target) {
+  const std::string text = orders::schema_text(target.orders);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+int apply(const Target& target) {
   sql::Connection connection;
-  auto failure = connection.connect(target->mysql);
+  auto failure = connection.connect(target.mysql);
   if (failure && failure->code == 1049) {  // no such database
-    failure = sql::create_database(target->mysql);
-    if (!failure) failure = connection.connect(target->mysql);
+    failure = sql::create_database(target.mysql);
+    if (!failure) failure = connection.connect(target.mysql);
   }
-  if (!failure) failure = sql::apply_schema(connection, target->orders_table);
+  if (!failure) failure = orders::apply_schema(connection, target.orders);
   if (failure) {
     std::fprintf(stderr, "schema apply: %s\n", failure->text().c_str());
     return kFailed;
   }
-  std::printf("tables are in place: %s\n", target->mysql.text().c_str());
+  std::printf("tables are in place: %s\n", target.mysql.text().c_str());
   return 0;
 }
+
+int check(const Target& target) {
+  sql::Connection connection;
+  orders::SchemaReport report;
+  std::vector<std::string> tables;
+  auto failure = connection.connect(target.mysql);
+  if (!failure) failure = orders::find_tables(connection, target.orders, tables);
+  if (!failure) failure = orders::check_tables(connection, target.orders, report);
+  if (failure) {
+    std::fprintf(stderr, "schema check: %s\n", failure->text().c_str());
+    return kFailed;
+  }
+  if (tables.empty() && target.orders.is_one_table())
+    report.errors.push_back(target.orders.table_of({}) + " is missing: sluice-ctl schema apply");
+  for (const std::string& error : report.errors) std::printf("error: %s\n", error.c_str());
+  for (const std::string& warning : report.warnings) std::printf("warning: %s\n", warning.c_str());
+  std::printf("%zu tables, %zu errors, %zu warnings: %s\n", tables.size(), report.errors.size(),
+              report.warnings.size(), target.mysql.text().c_str());
+  return report.errors.empty() ? 0 : kFailed;
+}
+
+struct SchemaVerb {
+  const char* name;
+  const char* text;
+  int (*run)(const Target&);
+};
+constexpr std::array kVerbs{
+    SchemaVerb{"print", "Writes the statements that make the tables, as orders.* maps them.",
+               print},
+    SchemaVerb{"apply", "Creates the database and the missing tables.", apply},
+    SchemaVerb{"check", "Says whether the orders table that is there takes what Sluice writes.",
+               check},
+};
 
 }  // namespace
 
 int schema_command(std::span<const std::string> args) {
-  if (args.size() == 1 && args[0] == "print") {
-    std::fwrite(sql::schema_text().data(), 1, sql::schema_text().size(), stdout);
-    return 0;
+  for (const SchemaVerb& verb : kVerbs) {
+    if (args.empty() || args[0] != verb.name) continue;
+    const auto target = parse_target(verb.name, verb.text, args.subspan(1));
+    if (target) return verb.run(*target);
+    if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
+    std::fprintf(stderr, "schema %s: %s\n", verb.name, target.error().message().c_str());
+    return kBadArguments;
   }
-  if (!args.empty() && args[0] == "apply") return apply(args.subspan(1));
   std::fprintf(stderr,
-               "usage: sluice-ctl schema print\n"
-               "       sluice-ctl schema apply [--config FILE] [--host H] [--port N]"
-               " [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
+               "usage: sluice-ctl schema print [--config FILE] [--set KEY=VALUE]\n"
+               "       sluice-ctl schema apply | check [--config FILE] [--set KEY=VALUE] [--host H]"
+               " [--port N] [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
   return kBadArguments;
 }
 

@@ -5,6 +5,7 @@
 
 #include "ctl/config_file.h"
 #include "journal/reader.h"
+#include "orders/config.h"
 #include "sql/config.h"
 
 namespace sluice::ctl {
@@ -53,10 +54,11 @@ class Collector {
   Status add_flusher(const std::string& path, const base::Config& config) {
     auto mysql = sql::connect_options(config);
     if (!mysql) return mysql.error().at(path);
-    auto table = orders_table(config);
+    auto table = orders::order_table(config);
     if (!table) return table.error().at(path);
-    if (!flusher_dirs_.empty() && (mysql->text() != sources_.mysql.text() ||
-                                   table->insert_head() != sources_.orders.insert_head())) {
+    if (!flusher_dirs_.empty() &&
+        (mysql->text() != sources_.mysql.text() ||
+         !(table->mapping().config == sources_.orders.mapping().config))) {
       return invalid(path +
                      ": another database or orders table than the flushers before it; "
                      "compare them one by one");

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "flusher/dead_letter.h"
 #include "journal/reader.h"
+#include "orders/schema.h"
 
 namespace sluice::flusher {
 namespace {
@@ -113,7 +114,10 @@ http::Response retry_dead_letters(const AdminContext& context) {
   sql::Connection connection;
   RetryReport report;
   auto failure = connection.connect(context.options.mysql);
-  if (!failure) failure = flusher::retry_dead_letters(connection, context.options.orders, report);
+  orders::OrderTable orders = context.options.orders;
+  orders::SchemaReport schema;
+  if (!failure) failure = orders::learn(connection, orders, schema);
+  if (!failure) failure = flusher::retry_dead_letters(connection, orders, report);
   if (!failure) {
     DeadLetterTally left;
     failure = tally_dead_letters(connection, left);

@@ -131,6 +131,18 @@ std::vector<std::vector<OrderChange>> by_status(std::span<const OrderChange> cha
   return groups;
 }
 
+std::map<std::string, std::vector<OrderChange>> by_table(const orders::OrderTable& orders,
+                                                         std::span<const OrderChange> changes) {
+  std::map<std::string, std::vector<OrderChange>> tables;
+  if (orders.is_one_table() && !changes.empty()) {
+    tables[orders.table_of(*changes.front().order)].assign(changes.begin(), changes.end());
+    return tables;
+  }
+  for (const OrderChange& change : changes)
+    tables[orders.table_of(*change.order)].push_back(change);
+  return tables;
+}
+
 std::string ids_of(std::span<const OrderChange> changes) {
   std::string ids;
   for (const OrderChange& change : changes) {
@@ -152,8 +164,8 @@ std::string orders_of(std::span<const OrderChange> changes) {
   return orders;
 }
 
-std::string times_of(std::span<const OrderChange> changes) {
-  std::string times = "CASE order_id";
+std::string times_of(std::span<const OrderChange> changes, const std::string& column) {
+  std::string times = "CASE " + column;
   for (const OrderChange& change : changes) {
     times += " WHEN " + std::to_string(change.order_id()) + " THEN ";
     orders::append_datetime(times, change.time_ms);

@@ -49,9 +49,12 @@ ChangeSet fold(std::span<const journal::Record> records);
 bool by_order_id(const OrderChange& a, const OrderChange& b);
 // The changes to each status that occurs, in the order of `changes`.
 std::vector<std::vector<OrderChange>> by_status(std::span<const OrderChange> changes);
-// For SQL: "1,2"; "(1,'item','user'),…"; the times, as an expression of order_id.
+// By the table that the orders are in, quoted; within one in the order of `changes`.
+std::map<std::string, std::vector<OrderChange>> by_table(const orders::OrderTable& orders,
+                                                         std::span<const OrderChange> changes);
+// For SQL: "1,2"; "(1,'item','user'),…"; the times, as an expression of the column with the ids.
 std::string ids_of(std::span<const OrderChange> changes);
 std::string orders_of(std::span<const OrderChange> changes);
-std::string times_of(std::span<const OrderChange> changes);
+std::string times_of(std::span<const OrderChange> changes, const std::string& column = "order_id");
 
 }  // namespace sluice::flusher

@@ -61,7 +61,8 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   const auto status = orders::status_of_word(rows[0][1].value_or(""));
   const orders::OrderRow row{&*record, status.value_or(orders::OrderStatus::kPlaced),
                              rows[0][2] ? std::stoll(*rows[0][2]) : 0};
-  std::string insert = orders.insert_head();
+  if (!orders.unfit(*record).empty()) return std::nullopt;
+  std::string insert = orders.insert_head(orders.table_of(*record));
   orders.append_row(insert, row);
   if (auto failure = connection.exec(insert)) return failure;
   if (auto failure = connection.exec("DELETE FROM sluice_dead_letter" + key)) return failure;

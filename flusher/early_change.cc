@@ -1,6 +1,7 @@
 #include "flusher/early_change.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -17,6 +18,7 @@ using sql::Connection;
 using sql::Failure;
 
 constexpr size_t kMeetingsPerTransaction = 500;
+constexpr unsigned kMissingTable = 1146;
 constexpr std::string_view kInOrders = " AND (order_id, item_id, user_id) IN (";
 
 std::string where(std::span<const OrderChange> changes) {
@@ -67,67 +69,120 @@ namespace {
 
 // One change and what it meets.
 struct Meeting {
-  uint64_t order_id = 0;
   std::string item, user;
+  journal::Record order;  // order_id, item and user: views of these
   orders::OrderStatus status = orders::OrderStatus::kCancelled;
   int64_t changed_ms = 0;
   int64_t quantity = 0;
-  std::optional<orders::OrderStatus> row;  // the row's status; nullopt: it meets a dead letter
+  std::optional<orders::OrderStatus> row;  // the row's status
+  bool is_dead = false;                    // it meets a dead letter
 };
 
 std::string in_range(const OrderRange& range) {
   return "order_id BETWEEN " + std::to_string(range.first) + " AND " + std::to_string(range.last);
 }
 
-std::optional<Failure> find_any(Connection& connection, const OrderRange& range, bool& any) {
+// `lock`: " FOR UPDATE" or nothing.
+std::optional<Failure> read_early(Connection& connection, const OrderRange& range,
+                                  const std::string& lock, std::vector<Meeting>& found) {
   std::vector<sql::Row> rows;
-  auto failure = connection.query(
-      "SELECT order_id FROM sluice_early_change WHERE " + in_range(range) + " LIMIT 1", rows);
-  any = !rows.empty();
-  return failure;
+  if (auto failure =
+          connection.query("SELECT order_id, item_id, user_id, status,"
+                           " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', changed_at) DIV 1000"
+                           " FROM sluice_early_change WHERE " +
+                               in_range(range) + " ORDER BY order_id LIMIT " +
+                               std::to_string(kMeetingsPerTransaction) + lock,
+                           rows)) {
+    return failure;
+  }
+  for (const sql::Row& row : rows) {
+    Meeting& one = found.emplace_back();
+    one.order.order_id = std::stoull(*row[0]);
+    one.item = *row[1], one.user = *row[2];
+    one.status = orders::status_of_word(*row[3]).value_or(one.status);
+    one.changed_ms = std::stoll(*row[4]);
+  }
+  for (Meeting& one : found) one.order.item = one.item, one.order.user = one.user;
+  return std::nullopt;
 }
 
-// `lock`: " FOR UPDATE" or nothing.
-std::optional<Failure> find_meetings(Connection& connection, const orders::OrderTable& orders,
-                                     const OrderRange& range, const std::string& lock,
-                                     std::vector<Meeting>& found) {
-  const auto read = [&](const std::string& what, const std::string& table,
-                        bool is_dead) -> std::optional<Failure> {
+// Notes what rows there are of them. A table that is not there holds none.
+std::optional<Failure> find_rows(Connection& connection, const orders::OrderTable& orders,
+                                 bool lock, std::vector<Meeting>& early) {
+  std::map<std::string, std::string> ids;  // by table
+  for (const Meeting& one : early) {
+    std::string& of_table = ids[orders.table_of(one.order)];
+    of_table += (of_table.empty() ? "" : ",") + std::to_string(one.order.order_id);
+  }
+  constexpr std::string_view kLock = " FOR UPDATE";
+  for (const auto& [table, of_table] : ids) {
+    std::string find = orders.find(table, of_table);
+    if (!lock) find.resize(find.size() - kLock.size());
     std::vector<sql::Row> rows;
-    if (auto failure = connection.query(
-            "SELECT e.order_id, e.item_id, e.user_id, e.status,"
-            " TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.changed_at) DIV 1000, " +
-                what + " FROM sluice_early_change e JOIN " + table +
-                " t ON t.order_id = e.order_id AND t.item_id = e.item_id AND t.user_id = e.user_id"
-                " WHERE e." +
-                in_range(range) + " ORDER BY e.order_id LIMIT " +
-                std::to_string(kMeetingsPerTransaction) + lock,
-            rows)) {
-      return failure;
-    }
+    auto failure = connection.query(find, rows);
+    const bool is_missing = failure && failure->code == kMissingTable && !orders.is_one_table();
+    if (failure && !is_missing) return failure;
     for (const sql::Row& row : rows) {
-      Meeting& one = found.emplace_back();
-      one.order_id = std::stoull(*row[0]);
-      one.item = *row[1], one.user = *row[2];
-      one.status = orders::status_of_word(*row[3]).value_or(one.status);
-      one.changed_ms = std::stoll(*row[4]);
-      one.quantity = std::stoll(*row[5]);
-      if (!is_dead) one.row = orders.status_of(row[6]);
+      for (Meeting& one : early) {
+        const bool is_its =
+            std::stoull(*row[0]) == one.order.order_id && row[1] == one.item && row[2] == one.user;
+        if (!is_its) continue;
+        one.quantity = std::stoll(*row[3]);
+        one.row = orders.status_of(row[4]);
+      }
     }
-    return std::nullopt;
-  };
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> find_dead(Connection& connection, const std::string& lock,
+                                 std::vector<Meeting>& early) {
+  std::string keys;
+  for (const Meeting& one : early)
+    keys += (keys.empty() ? "" : ",") + std::to_string(one.order.order_id);
+  std::vector<sql::Row> rows;
+  if (auto failure = connection.query(
+          "SELECT order_id, item_id, user_id FROM sluice_dead_letter WHERE order_id IN (" + keys +
+              ")" + lock,
+          rows)) {
+    return failure;
+  }
+  for (const sql::Row& row : rows) {
+    for (Meeting& one : early) {
+      one.is_dead |=
+          std::stoull(*row[0]) == one.order.order_id && row[1] == one.item && row[2] == one.user;
+    }
+  }
+  return std::nullopt;
+}
+
+// What is kept of that range and has met its order: the first of them; `range` begins behind all
+// that was looked at.
+std::optional<Failure> find_meetings(Connection& connection, const orders::OrderTable& orders,
+                                     OrderRange& range, bool lock, std::vector<Meeting>& found) {
+  const std::string locking = lock ? " FOR UPDATE" : "";
   found.clear();
-  if (auto failure = read("t.quantity, t.status", orders.quoted_name(), false)) return failure;
-  return read("0, ''", "sluice_dead_letter", true);
+  if (auto failure = read_early(connection, range, locking, found)) return failure;
+  range.first =
+      found.size() < kMeetingsPerTransaction ? UINT64_MAX : found.back().order.order_id + 1;
+  if (found.empty()) return std::nullopt;
+  if (auto failure = find_rows(connection, orders, lock, found)) return failure;
+  if (auto failure = find_dead(connection, locking, found)) return failure;
+  std::erase_if(found, [](const Meeting& one) { return !one.row && !one.is_dead; });
+  for (Meeting& one : found) one.order.item = one.item, one.order.user = one.user;
+  return std::nullopt;
 }
 
 std::optional<Failure> change_orders(Connection& connection, const orders::OrderTable& orders,
                                      const std::vector<OrderChange>& live, ChangeSet& changes) {
   if (live.empty()) return std::nullopt;
-  for (const auto& group : by_status(live)) {
-    if (auto failure =
-            connection.exec(orders.change(group.front().status, times_of(group), ids_of(group)))) {
-      return failure;
+  const std::string ids = orders.column(orders::OwnColumn::kOrderId);
+  for (const auto& [table, of_table] : by_table(orders, live)) {
+    for (const auto& group : by_status(of_table)) {
+      if (auto failure = connection.exec(
+              orders.change(table, group.front().status, times_of(group, ids), ids_of(group)))) {
+        return failure;
+      }
     }
   }
   if (auto failure = take_deleted_items(connection, changes)) return failure;
@@ -135,21 +190,13 @@ std::optional<Failure> change_orders(Connection& connection, const orders::Order
 }
 
 std::optional<Failure> settle(Connection& connection, const orders::OrderTable& orders,
-                              const OrderRange& range, std::vector<Meeting>& found) {
-  if (auto failure = find_meetings(connection, orders, range, " FOR UPDATE", found)) return failure;
-  if (found.empty()) return std::nullopt;
-  std::vector<journal::Record> records(found.size());
+                              const std::vector<Meeting>& found) {
   std::vector<OrderChange> all, live, dead;
   ChangeSet changes;
-  for (size_t i = 0; i < found.size(); ++i) {
-    const Meeting& one = found[i];
-    journal::Record& record = records[i];
-    record.order_id = one.order_id;
-    record.item = one.item;
-    record.user = one.user;
-    const OrderChange change{&record, one.status, one.changed_ms};
+  for (const Meeting& one : found) {
+    const OrderChange change{&one.order, one.status, one.changed_ms};
     all.push_back(change);
-    if (!one.row) dead.push_back(change);
+    if (one.is_dead) dead.push_back(change);
     if (!one.row || !leads_to(*one.row, one.status)) continue;
     live.push_back(change);
     if (is_live(one.status)) continue;
@@ -169,14 +216,15 @@ std::optional<Failure> settle_early_changes(Connection& connection,
                                             const OrderRange& range, uint64_t& settled) {
   settled = 0;
   std::vector<Meeting> found;
-  while (true) {
+  for (OrderRange left = range; left.first != UINT64_MAX;) {
+    OrderRange same = left;
     // Mostly there is none, and nothing need be locked to see that.
-    bool any = false;
-    auto failure = find_any(connection, range, any);
-    if (!failure && any) failure = find_meetings(connection, orders, range, "", found);
+    auto failure = find_meetings(connection, orders, left, false, found);
     connection.rollback();
-    if (failure || !any || found.empty()) return failure;
-    failure = settle(connection, orders, range, found);
+    if (failure) return failure;
+    if (found.empty()) continue;
+    failure = find_meetings(connection, orders, same, true, found);
+    if (!failure && !found.empty()) failure = settle(connection, orders, found);
     if (!failure) failure = connection.exec("COMMIT");
     if (failure) {
       connection.rollback();
@@ -184,6 +232,7 @@ std::optional<Failure> settle_early_changes(Connection& connection,
     }
     settled += found.size();
   }
+  return std::nullopt;
 }
 
 }  // namespace sluice::flusher

@@ -156,7 +156,7 @@ Status FlushLoop::prepare() {
   auto extent = journal_.extent();
   // Without a journal there is nothing to drain yet, but whether MySQL will take it can be known.
   const bool look = extent.ok() || (!once_ && !control_.connected());
-  if (look) SLUICE_TRY(open_database(options_, control_));
+  if (look) SLUICE_TRY(open_database(options_, control_, schema_told_));
   if (!extent) return extent.error();
   SLUICE_TRY(lock_folder());
   // Again: records may have come while MySQL was waited for, and the checkpoints must fit.
@@ -181,7 +181,8 @@ Status FlushLoop::prepare() {
   read_end_ = positions->size() == options_.batch.writers ? UINT64_MAX : *highest;
   batcher_ = std::make_unique<Batcher>(
       WriterContext{options_.mysql, options_.orders, static_cast<size_t>(options_.batch.bytes),
-                    options_.dead_letters_max, key_, pace_, status_, metrics_, [this] { wake(); }},
+                    options_.dead_letters_max, options_.create_schema, key_, pace_, status_,
+                    metrics_, [this] { wake(); }},
       options_.batch, *positions);
   rate_position_ = *lowest;
   status_.update([&](StatusSnapshot& status) {

@@ -104,6 +104,7 @@ class FlushLoop {
   LoadProbe load_probe_;
   ServerLoad load_;  // as of the last look
   CheckpointKey key_;
+  std::vector<std::string> schema_told_;  // warnings about the orders table
   sql::Connection control_;  // checkpoints at start-up, then health
   // Of a server that was connected to anew it is not known yet whether it has what was committed.
   enum class Server { kNew, kKnown, kBehind } server_ = Server::kKnown;

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "flusher/advice.h"
 #include "flusher/early_change.h"
+#include "orders/schema.h"
 
 namespace sluice::flusher {
 namespace {
@@ -22,6 +24,7 @@ constexpr size_t kQueueMax = 4;
 constexpr auto kStopGrace = std::chrono::seconds(5);
 // Of what may pass by itself, although the server was there.
 constexpr int kFailuresBorne = 2;
+constexpr unsigned kNoSuchTable = 1146;
 constexpr int64_t kLogAgainUs = 60'000'000;
 
 // Any single row must fit: 32 fields of 1 KiB, each byte of them escaped to at most 7.
@@ -169,8 +172,8 @@ void MysqlWriter::write(const Batch& batch) {
 // kCommitted, kTooMuch, kConflict; or kAgain, if it is to stop.
 MysqlWriter::Attempt MysqlWriter::write(const Part& part) {
   delay_us_ = logged_us_ = 0;
-  failed_in_midst_ = 0;
-  unknown_ = committed_ = false;
+  failed_in_midst_ = attempts_ = 0;
+  unknown_ = committed_ = made_tables_ = false;
   caution_ = {.refused_before = std::move(caution_.refused_before)};
   while (!stopping()) {
     const Attempt result = attempt(part);
@@ -199,10 +202,12 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
       context_.dead_letters_max - std::min(dead_before, context_.dead_letters_max);
   Transaction transaction(connection_, context_.orders, context_.key, index_,
                           context_.statement_bytes, caution_);
+  caution_.duplicates_may_pass = ++attempts_ <= kFailuresBorne;
   if (const auto failure = transaction.run(part, position())) {
     // Also after a lock wait, which takes back its own statement only.
     connection_.rollback();
     if (transaction.conflict()) return find_conflict();
+    if (make_tables(*failure, part)) return attempt(part);
     return transaction.began() ? failed_in_midst(*failure, part) : failed(*failure);
   }
   base::failpoint(base::Failpoint::kFlushBeforeCommit);
@@ -258,6 +263,16 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
     return judge_conflict(row);
   report_commit(part, unknown_rows_, unknown_dead_);
   return meet(part);
+}
+
+// Another month has begun, or another item is sold.
+bool MysqlWriter::make_tables(const Failure& failure, const Part& part) {
+  const bool may_help = failure.code == kNoSuchTable && context_.create_tables &&
+                        !context_.orders.is_one_table() && !std::exchange(made_tables_, true);
+  if (!may_help) return false;
+  const auto refused = orders::make_tables(connection_, context_.orders, part.records);
+  if (refused) spdlog::warn("writer {}: {}", index_, refused->text());
+  return !refused;
 }
 
 MysqlWriter::Attempt MysqlWriter::failed(const Failure& failure) {

@@ -39,6 +39,7 @@ struct WriterContext {
   const orders::OrderTable& orders;
   size_t statement_bytes;
   uint64_t dead_letters_max;
+  bool create_tables;  // those of orders.table's places, as they are needed
   CheckpointKey key;
   Pace& pace;
   StatusBoard& status;
@@ -82,6 +83,7 @@ class MysqlWriter {
   Attempt settle_unknown(const Part& part);
   Attempt meet(const Part& part);
   Attempt failed(const sql::Failure& failure);
+  bool make_tables(const sql::Failure& failure, const Part& part);
   Attempt failed_in_midst(const sql::Failure& failure, const Part& part);
   Attempt find_conflict();
   Attempt found_conflict();
@@ -100,6 +102,8 @@ class MysqlWriter {
   // This thread, of the part that is being written:
   int64_t delay_us_ = 0;       // the last back-off
   int64_t logged_us_ = 0;      // when its failures were logged last
+  int attempts_ = 0;
+  bool made_tables_ = false;   // that were missing
   int failed_in_midst_ = 0;    // so often, although the server was there
   bool unknown_ = false;       // a COMMIT may have succeeded
   bool committed_ = false;     // what is left is that its orders and cancels meet others'

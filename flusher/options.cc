@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "http/access.h"
 #include "http/server.h"
+#include "orders/config.h"
 #include "sql/config.h"
 
 namespace sluice::flusher {
@@ -38,7 +39,7 @@ std::vector<ConfigKey> journal_keys() {
 }
 
 // Behind those of the connection.
-std::vector<ConfigKey> mysql_and_orders_keys() {
+std::vector<ConfigKey> mysql_keys() {
   return {
       {"mysql.timeout",
        ConfigType::kDuration,
@@ -56,15 +57,6 @@ std::vector<ConfigKey> mysql_and_orders_keys() {
        {},
        false,
        "Create the database and missing tables at start-up."},
-      {"orders.table", ConfigType::kString, "orders", 0, 0, {}, false, "Name of the orders table."},
-      {"orders.columns",
-       ConfigType::kMap,
-       "",
-       0,
-       0,
-       {},
-       false,
-       "FIELDS that go into columns of their own: field = \"column\"."},
   };
 }
 
@@ -306,7 +298,7 @@ Result<PaceOptions> pace_options(const base::Config& config) {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = [] {
     std::vector<ConfigKey> all = journal_keys();
-    for (auto part : {sql::connection_keys(), mysql_and_orders_keys(), drain_keys()})
+    for (auto part : {sql::connection_keys(), mysql_keys(), orders::config_keys(), drain_keys()})
       std::move(part.begin(), part.end(), std::back_inserter(all));
     return all;
   }();
@@ -316,8 +308,7 @@ const std::vector<ConfigKey>& config_keys() {
 Result<Options> make_options(const base::Config& config) {
   auto mysql = connect_options(config);
   if (!mysql) return mysql.error();
-  auto orders =
-      orders::OrderTable::create(config.string("orders.table"), config.map("orders.columns"));
+  auto orders = orders::order_table(config);
   if (!orders) return orders.error();
   auto trigger = trigger_options(config);
   if (!trigger) return trigger.error();

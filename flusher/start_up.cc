@@ -1,10 +1,13 @@
 #include "flusher/start_up.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "flusher/advice.h"
 #include "journal/fingerprint.h"
 #include "orders/partition.h"
+#include "orders/schema.h"
 #include "sql/schema.h"
 
 namespace sluice::flusher {
@@ -20,7 +23,6 @@ Error waiting(const Failure& failure) {
 
 std::optional<Failure> probe_tables(sql::Connection& connection, const orders::OrderTable& orders) {
   const std::string probes[] = {
-      orders.probe(),
       "SELECT item_id, stock, sold, limit_per_user, start_at, end_at, hold_ms, settings_at,"
       " state, state_at, updated_at FROM items LIMIT 0",
       "SELECT journal_id, writer, writers, position, fingerprint, owner, updated_at"
@@ -34,28 +36,29 @@ std::optional<Failure> probe_tables(sql::Connection& connection, const orders::O
   for (const std::string& probe : probes) {
     if (auto failure = connection.exec(probe)) return failure;
   }
+  if (!orders.is_one_table()) return std::nullopt;
+  auto failure = connection.exec("SELECT 1 FROM " + orders.table_of({}) + " LIMIT 0");
   connection.rollback();
-  return std::nullopt;
+  return failure;
 }
 
 // A transaction on what cannot roll back would leave rows without their checkpoint after a kill.
 Status check_engines(sql::Connection& connection, const orders::OrderTable& orders) {
-  std::string names;
-  for (const std::string& name :
-       {std::string(orders.name()), std::string("items"), std::string("sluice_checkpoint"),
-        std::string("sluice_journal"), std::string("sluice_dead_letter"),
-        std::string("sluice_deleted_item"), std::string("sluice_early_change")}) {
-    if (!names.empty()) names += ',';
-    sql::append_quoted(names, name);
-  }
+  const std::string& shop = orders.mapping().table.database();
+  std::string database = "DATABASE()";
+  if (!shop.empty()) sql::append_quoted(database.erase(), shop);
+  std::string pattern;
+  sql::append_quoted(pattern, orders.mapping().table.pattern());
   std::vector<sql::Row> rows;
-  if (auto failure =
-          connection.query("SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t"
-                           " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
-                           " WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE'"
-                           " AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES' AND t.TABLE_NAME IN (" +
-                               names + ")",
-                           rows)) {
+  if (auto failure = connection.query(
+          "SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t"
+          " LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"
+          " WHERE t.TABLE_TYPE = 'BASE TABLE' AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES'"
+          " AND (t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME IN ('items', 'sluice_checkpoint',"
+          " 'sluice_journal', 'sluice_dead_letter', 'sluice_deleted_item', 'sluice_early_change')"
+          " OR t.TABLE_SCHEMA = " +
+              database + " AND t.TABLE_NAME REGEXP " + pattern + ")",
+          rows)) {
     return waiting(*failure);
   }
   connection.rollback();
@@ -69,9 +72,25 @@ Status check_engines(sql::Connection& connection, const orders::OrderTable& orde
           name + "` ENGINE = InnoDB");
 }
 
+// The shop's own table may want what no order has.
+Status check_schema(sql::Connection& connection, orders::OrderTable& orders,
+                    std::vector<std::string>& told) {
+  orders::SchemaReport report;
+  if (auto failure = orders::learn(connection, orders, report)) return waiting(*failure);
+  if (report.warnings != told) {
+    for (const std::string& warning : report.warnings) spdlog::warn("schema: {}", warning);
+  }
+  told = report.warnings;
+  if (report.errors.empty()) return {};
+  return Error(ErrorClass::kUnavailable,
+               report.first_error() + (report.errors.size() > 1 ? "; and more: see " : "; see ") +
+                   "sluice-ctl schema check");
+}
+
 }  // namespace
 
-Status open_database(const Options& options, sql::Connection& connection) {
+Status open_database(Options& options, sql::Connection& connection,
+                     std::vector<std::string>& told) {
   auto failure = connection.connect(options.mysql);
   if (failure && failure->code == 1049 && options.create_schema) {
     failure = sql::create_database(options.mysql);
@@ -80,10 +99,11 @@ Status open_database(const Options& options, sql::Connection& connection) {
   if (!failure) failure = probe_tables(connection, options.orders);
   if (failure && failure->kind == FailureKind::kSchemaMissing && failure->code == 1146 &&
       options.create_schema) {
-    failure = sql::apply_schema(connection, options.orders.name());
+    failure = orders::apply_schema(connection, options.orders);
     if (!failure) failure = probe_tables(connection, options.orders);
   }
   Status checked = failure ? Status(waiting(*failure)) : check_engines(connection, options.orders);
+  if (checked) checked = check_schema(connection, options.orders, told);
   if (!checked) connection.close();
   return checked;
 }

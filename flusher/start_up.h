@@ -15,8 +15,9 @@
 namespace sluice::flusher {
 
 // Connects `connection` and checks the tables. Missing ones are made if mysql.create_schema says
-// so. kUnavailable: may pass, try again; the message says what to do.
-Status open_database(const Options& options, sql::Connection& connection);
+// so; options.orders learns what the live one is like. kUnavailable: may pass, try again; the
+// message says what to do. `told`: what the log has been told of the schema.
+Status open_database(Options& options, sql::Connection& connection, std::vector<std::string>& told);
 
 // Registers the journal, claims its checkpoints and returns positions by writer. As many as
 // batch.writers; or as many as an earlier run had, if that stopped with its writers at different

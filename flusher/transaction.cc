@@ -1,6 +1,7 @@
 #include "flusher/transaction.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "flusher/dead_letter.h"
@@ -20,6 +21,9 @@ constexpr size_t kChangesPerStatement = 1000;
 constexpr size_t kPacketSlack = 1024;
 // So many buyers who are refused alike are no accident.
 constexpr size_t kAlikeMin = 4;
+// MySQL's "Incorrect integer value".
+constexpr unsigned kWrongNumber = 1366;
+constexpr unsigned kDroppedTable = 1146;
 
 }  // namespace
 
@@ -38,6 +42,9 @@ std::optional<Failure> Transaction::run(const Part& part, uint64_t from) {
   if (auto failure = advance(from, part)) return failure;
   began_ = true;
   base::failpoint(base::Failpoint::kFlushBeforeInsert);
+  // Before the orders: a cancelled one may hold a key of the shop's that its buyer's next one
+  // takes.
+  if (auto failure = change_all()) return failure;
   if (auto failure = caution_.condemned ? condemn() : insert_all()) return failure;
   base::failpoint(base::Failpoint::kFlushAfterInsert);
   if (auto failure = change_all()) return failure;
@@ -61,25 +68,58 @@ std::optional<Failure> Transaction::advance(uint64_t from, const Part& part) {
                      std::to_string(from) + " any more"};
 }
 
+// One table after the other, as every writer does.
 std::optional<Failure> Transaction::insert_all() {
-  size_t begin = 0;
-  if (connection_.takes_bulk()) {
-    if (auto failure = insert_as_values(begin)) return failure;
+  if (auto failure = take_unfit_out()) return failure;
+  std::vector<orders::OrderRow>& rows = changes_.orders;
+  std::map<std::string, std::vector<orders::OrderRow>> tables;
+  if (!orders_.is_one_table()) {
+    for (const orders::OrderRow& row : rows) tables[orders_.table_of(*row.record)].push_back(row);
+    rows.clear();
+  } else if (!rows.empty()) {
+    tables[orders_.table_of(*rows.front().record)];
   }
-  return insert_as_text(begin, changes_.orders.size());
+  for (auto& [table, of_table] : tables) {
+    table_ = table;
+    head_ = orders_.insert_head(table);
+    size_t begin = orders_.is_one_table() ? 0 : rows.size();
+    rows.insert(rows.end(), of_table.begin(), of_table.end());
+    const size_t end = rows.size();
+    if (connection_.takes_bulk()) {
+      if (auto failure = insert_as_values(begin, end)) return failure;
+    }
+    if (auto failure = insert_as_text(begin, end)) return failure;
+  }
+  return std::nullopt;
+}
+
+// Orders of which the table would take another value.
+std::optional<Failure> Transaction::take_unfit_out() {
+  const auto is_unfit = [this](const orders::OrderRow& row) {
+    return !orders_.unfit(*row.record).empty();
+  };
+  std::vector<orders::OrderRow>& rows = changes_.orders;
+  if (std::none_of(rows.begin(), rows.end(), is_unfit)) return std::nullopt;
+  for (const orders::OrderRow& row : rows) {
+    const std::string why = orders_.unfit(*row.record);
+    if (why.empty()) continue;
+    if (auto failure = bury(row, {FailureKind::kRefusedData, kWrongNumber, why})) return failure;
+  }
+  std::erase_if(rows, is_unfit);
+  return std::nullopt;
 }
 
 // The orders from `begin` on; fewer, with `begin` at the first one that is left, if the server
 // turns out to want text.
-std::optional<Failure> Transaction::insert_as_values(size_t& begin) {
-  const size_t all = changes_.orders.size();
-  sql::BulkRows rows(orders_.bulk_types(), all);
+std::optional<Failure> Transaction::insert_as_values(size_t& begin, size_t all) {
+  sql::BulkRows rows(orders_.bulk_types(), all - begin);
+  const std::string insert = orders_.bulk_insert(table_);
   for (size_t end = begin; begin < all; rows.clear()) {
     do {
       orders_.append_row(rows, changes_.orders[end++]);
     } while (end < all &&
              rows.bytes() + orders_.bulk_bytes_max(changes_.orders[end]) <= statement_bytes_);
-    auto failure = connection_.exec_bulk(orders_.bulk_insert(), rows);
+    auto failure = connection_.exec_bulk(insert, rows);
     // Said before anything is done. After any other kOther the transaction may be gone: roll back;
     // the next attempt sends text.
     if (failure && failure->code == sql::kBulkNotReplicated) return std::nullopt;
@@ -90,7 +130,7 @@ std::optional<Failure> Transaction::insert_as_values(size_t& begin) {
 }
 
 std::optional<Failure> Transaction::insert_as_text(size_t begin, size_t end) {
-  statement_ = orders_.insert_head();
+  statement_ = head_;
   for (size_t i = begin; i < end; ++i) {
     const size_t before = statement_.size();
     if (i > begin) statement_ += ',';
@@ -101,7 +141,7 @@ std::optional<Failure> Transaction::insert_as_text(size_t begin, size_t end) {
     statement_.resize(before);
     if (auto failure = insert_statement(begin, i)) return failure;
     begin = i;
-    statement_ = orders_.insert_head() + row;
+    statement_ = head_ + row;
   }
   return insert_statement(begin, end);
 }
@@ -147,6 +187,9 @@ std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,
         changes_.order_changes.push_back({row.record, row.status, row.changed_ms});
       return std::nullopt;
     }
+    // Of another key, which perhaps an order has whose cancel another writer is about to bring.
+    if (caution_.duplicates_may_pass)
+      return Failure{FailureKind::kDeadlock, reason.code, reason.message};
   }
   if (reason.kind != FailureKind::kDuplicate) {
     Refusals& alike = refusals_[reason.code];
@@ -193,7 +236,7 @@ std::optional<Failure> Transaction::judge(unsigned code, const Refusals& alike) 
   if (buyers.size() < kAlikeMin) return std::nullopt;
   journal::Record bare = *alike.example->record;
   bare.fields = {};
-  std::string insert = orders_.insert_head();
+  std::string insert = head_;
   orders_.append_row(insert, {&bare});
   if (auto failure = connection_.exec("SAVEPOINT sluice_bare")) return failure;
   const auto refused = connection_.exec(insert);
@@ -225,11 +268,11 @@ void Transaction::count_sold(size_t begin, size_t end) {
 }
 
 std::optional<Failure> Transaction::change_all() {
-  std::sort(changes_.order_changes.begin(), changes_.order_changes.end(), by_order_id);
-  const std::span<const OrderChange> all = changes_.order_changes;
+  std::vector<OrderChange> all = std::exchange(changes_.order_changes, {});
+  std::sort(all.begin(), all.end(), by_order_id);
   for (size_t begin = 0; begin < all.size(); begin += kChangesPerStatement) {
     const size_t count = std::min(kChangesPerStatement, all.size() - begin);
-    if (auto failure = change_some(all.subspan(begin, count))) return failure;
+    if (auto failure = change_some(std::span(all).subspan(begin, count))) return failure;
   }
   return std::nullopt;
 }
@@ -247,15 +290,32 @@ std::optional<Failure> Transaction::change_some(std::span<const OrderChange> cha
   // Dead letters first: one that is being put in again is waited for, and then found below.
   if (auto failure = change_dead_letters(connection_, changes)) return failure;
 
-  std::vector<sql::Row> found;
-  if (auto failure = connection_.query("SELECT order_id, item_id, user_id, quantity, status FROM " +
-                                           orders_.quoted_name() + " WHERE order_id IN (" +
-                                           ids_of(changes) + ") ORDER BY order_id FOR UPDATE",
-                                       found)) {
-    return failure;
-  }
-  std::vector<OrderChange> missing, done;
+  std::vector<OrderChange> missing;
   std::set<uint64_t> own;  // of this journal, and no row has the number
+  for (const auto& [table, of_table] : by_table(orders_, changes)) {
+    if (auto failure = change_in(table, of_table, missing, own)) return failure;
+  }
+  std::vector<OrderChange> gone;
+  if (auto failure = keep_early_changes(connection_, missing, own, gone)) return failure;
+  // Somebody has deleted or archived the row; what it counted for comes back all the same.
+  for (const OrderChange& change : gone) {
+    if (is_live(change.status)) continue;
+    give_back(change, change.order->quantity);
+    gone_.push_back(change.order_id());
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> Transaction::change_in(const std::string& table,
+                                              std::span<const OrderChange> changes,
+                                              std::vector<OrderChange>& missing,
+                                              std::set<uint64_t>& own) {
+  std::vector<sql::Row> found;
+  auto failure = connection_.query(orders_.find(table, ids_of(changes)), found);
+  // Of many one may have been dropped since, with its orders.
+  const bool is_dropped = failure && failure->code == kDroppedTable && !orders_.is_one_table();
+  if (failure && !is_dropped) return failure;
+  std::vector<OrderChange> done;
   auto row = found.begin();
   for (const OrderChange& change : changes) {
     const journal::Record& order = *change.order;
@@ -272,20 +332,13 @@ std::optional<Failure> Transaction::change_some(std::span<const OrderChange> cha
     if (!leads_to(before, change.status)) continue;
     done.push_back(change);
     if (!is_live(change.status)) give_back(change, std::stoll(*(*row)[3]));
-    (*row)[4] = word_of(change.status);
+    (*row)[4] = orders_.mapping().word(change.status);
   }
-  std::vector<OrderChange> gone;
-  if (auto failure = keep_early_changes(connection_, missing, own, gone)) return failure;
-  // Somebody has deleted or archived the row; what it counted for comes back all the same.
-  for (const OrderChange& change : gone) {
-    if (is_live(change.status)) continue;
-    give_back(change, change.order->quantity);
-    gone_.push_back(change.order_id());
-  }
+  const std::string ids = orders_.column(orders::OwnColumn::kOrderId);
   for (const auto& group : by_status(done)) {
-    if (auto failure = connection_.exec(
-            orders_.change(group.front().status, times_of(group), ids_of(group)))) {
-      return failure;
+    if (auto refused = connection_.exec(
+            orders_.change(table, group.front().status, times_of(group, ids), ids_of(group)))) {
+      return refused;
     }
   }
   return std::nullopt;

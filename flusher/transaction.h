@@ -39,6 +39,7 @@ struct Caution {
   std::optional<sql::Failure> condemned;    // the one order there is becomes a dead letter, untried
   std::set<std::string> refused_before;     // buyers, since an order went in
   uint64_t dead_letters_left = UINT64_MAX;  // until limits.dead_letters
+  bool duplicates_may_pass = false;         // those of another key than the order's
 };
 
 class Transaction {
@@ -74,7 +75,8 @@ class Transaction {
   std::optional<sql::Failure> advance(uint64_t from, const Part& part);
   std::optional<sql::Failure> insert_all();
   std::optional<sql::Failure> condemn();
-  std::optional<sql::Failure> insert_as_values(size_t& begin);
+  std::optional<sql::Failure> take_unfit_out();
+  std::optional<sql::Failure> insert_as_values(size_t& begin, size_t end);
   std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
   std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
   std::optional<sql::Failure> settle(size_t begin, size_t end, std::optional<sql::Failure> failure);
@@ -85,6 +87,9 @@ class Transaction {
   std::optional<sql::Failure> judge(unsigned code, const Refusals& alike);
   std::optional<sql::Failure> change_all();
   std::optional<sql::Failure> change_some(std::span<const OrderChange> changes);
+  std::optional<sql::Failure> change_in(const std::string& table,
+                                        std::span<const OrderChange> changes,
+                                        std::vector<OrderChange>& missing, std::set<uint64_t>& own);
   void give_back(const OrderChange& change, int64_t quantity);
   void count_sold(size_t begin, size_t end);
 
@@ -95,6 +100,7 @@ class Transaction {
   const size_t statement_bytes_;
   const Caution& caution_;
   ChangeSet changes_;
+  std::string table_, head_;  // that is being inserted into; quoted, and the INSERT's beginning
   std::string statement_;
   std::map<unsigned, Refusals> refusals_;  // by error number; without duplicates
   bool is_of_rows_ = false;                // and it was found that other rows would go in

@@ -52,7 +52,11 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-// The proxy.id in an id that tells an order, or what an item was born as.
+// The time in an id that tells an order, or what an item was born as, by its proxy's clock: ms
+// since 1970. proxy/sale/order_ids.h gives them out.
+constexpr int64_t kIdEpochMs = 1'704'067'200'000;  // 2024-01-01T00:00:00Z
+constexpr int64_t time_of_id(uint64_t id) { return static_cast<int64_t>(id >> 22) + kIdEpochMs; }
+// And the proxy.id in it.
 constexpr uint32_t proxy_of_id(uint64_t id) { return static_cast<uint32_t>(id >> 12) & 0x3ff; }
 
 // Whether its order is over with it, and the quantity comes back.

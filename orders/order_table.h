@@ -1,8 +1,8 @@
-// The orders table as configured, and the text of its rows: `orders.table`, `orders.columns`.
+// The shop's orders table, or tables: the SQL that puts orders into it, finds and changes them.
 //
-// FIELDS named in orders.columns go into columns of their own, as the bytes that the client sent;
-// all others into the JSON column `fields` (json_text.h says how). Constant after start-up; used by
-// all writer threads.
+// How the table is called, its columns and its statuses, the Mapping says (mapping.h). FIELDS that
+// have a column of their own go there as the bytes that the client sent; all others into the JSON
+// column (json_text.h says how). Constant once the live table is known; used by all writer threads.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@
 
 #include "base/error.h"
 #include "journal/record.h"
+#include "orders/datetime.h"
+#include "orders/mapping.h"
 #include "orders/order_status.h"
 #include "sql/bulk_rows.h"
 #include "sql/connection.h"
@@ -29,62 +31,81 @@ struct OrderRow {
 
 class OrderTable {
  public:
-  OrderTable() : OrderTable("orders", {}) {}  // no columns of its own
-  // kInvalid: a name that is no identifier, a column named twice or one of Sluice's own.
-  static Result<OrderTable> create(const std::string& table,
-                                   const std::map<std::string, std::string>& columns);
+  OrderTable() : OrderTable(*Mapping::create({})) {}
+  explicit OrderTable(Mapping mapping);
+  // As Mapping::create().
+  static Result<OrderTable> create(const MappingConfig& config);
 
-  const std::string& name() const { return name_; }
-  // "`orders`"
-  std::string quoted_name() const { return sql::in_backticks(name_); }
+  const Mapping& mapping() const { return mapping_; }
+  bool is_one_table() const { return mapping_.table.is_one_table(); }
+  // The table that the order is in, for SQL: "`orders`", "`shop`.`orders_202612`".
+  std::string table_of(const journal::Record& order) const;
+  std::string quoted(const std::string& name) const;
+  // "`user_id`", or what it is called there.
+  std::string column(OwnColumn column) const { return sql::in_backticks(mapping_.name(column)); }
+
+  // Of the live table: whether items or users are whole numbers there.
+  void know(bool item_is_number, bool user_is_number);
+  // Why the table would take another value for what the order has, before it is even asked; "": it
+  // does not. MySQL turns '1e3' into 1000 and '1.5' into 2.
+  std::string unfit(const journal::Record& order) const;
+
   // "INSERT INTO `orders` (order_id, …) VALUES "
-  const std::string& insert_head() const { return insert_head_; }
+  std::string insert_head(const std::string& table) const;
   // Appends "(…)".
   void append_row(std::string& out, const OrderRow& row) const;
-
-  // The same row as values, for bulk_insert(): one for each of bulk_types(). Views into the record,
-  // which must stay.
+  // The same row as values, for bulk_insert(): one for each of bulk_types(). Views into the record
+  // and this table, which must stay.
   void append_row(sql::BulkRows& out, const OrderRow& row) const;
   // What it adds to out.bytes(), at most.
   size_t bulk_bytes_max(const OrderRow& row) const;
   // "INSERT INTO `orders` (order_id, …) VALUES (?,…)"
-  const std::string& bulk_insert() const { return bulk_insert_; }
+  std::string bulk_insert(const std::string& table) const;
   const std::vector<sql::BulkRows::Type>& bulk_types() const { return bulk_types_; }
 
-  // Of what stands in the status column; of what no Sluice has written there: kPlaced.
-  OrderStatus status_of(const std::optional<std::string>& text) const {
-    return status_of_word(text.value_or("")).value_or(OrderStatus::kPlaced);
-  }
-  // The UPDATE to a status: `times` is an expression of order_id, `ids` a list.
-  std::string change(OrderStatus status, const std::string& times, const std::string& ids) const;
-
-  // Finds the very row of an order, or none.
+  // Of what stands in the status column. What is none of ours the shop has set: for us it is paid.
+  OrderStatus status_of(const std::optional<std::string>& text) const;
+  // Rows of these orders, order_id rising, locked: order_id, item_id, user_id, quantity, status.
+  std::string find(const std::string& table, const std::string& ids) const;
+  // The quantity of an order's very own row, or nothing.
   std::string find_one(const journal::Record& order) const;
+  // The UPDATE to a status: `times` is an expression of `order_id`, `ids` a list.
+  std::string change(const std::string& table, OrderStatus status, const std::string& times,
+                     const std::string& ids) const;
+  // What it sets, without the WHERE clause.
+  std::string set_status(OrderStatus status, const std::string& time) const;
+  // " WHERE …", of an order's very own row.
+  std::string where(const journal::Record& order) const;
+  // Holds of rows whose status is one of these.
+  std::string has_status(const std::vector<OrderStatus>& statuses) const;
 
-  // A statement that fails if the table or a column is missing, and returns no row.
-  std::string probe() const;
+  // What stands behind FROM to read the orders of these tables under our names and statuses.
+  std::string view(const std::vector<std::string>& tables) const;
+  // Finds the names of all the tables that there are: one column.
+  std::string find_tables() const;
+  // The statement that makes one; of the columns for FIELDS the types are only a guess.
+  std::string create_statement(const std::string& table, bool with_field_columns = true) const;
 
  private:
+  // What a row holds in each column, in order.
   struct Column {
-    std::string field;
-    std::string name;
+    enum class Kind : uint8_t { kOwn, kField, kConstant } kind;
+    OwnColumn own = OwnColumn::kOrderId;
+    std::string name;                                // theirs
+    std::string text;                                // kField: its name; kConstant: its value
+    std::optional<std::optional<std::string>> over;  // kConstant: its value once it is over
   };
-  OrderTable(std::string name, std::vector<Column> columns);
 
   std::string fields_json(const journal::Record& order) const;
+  void append_own(std::string& out, OwnColumn column, const OrderRow& row) const;
+  void append_own(sql::BulkRows& out, OwnColumn column, const OrderRow& row) const;
+  static std::optional<std::string_view> constant(const Column& column, OrderStatus status);
 
-  std::string name_;
+  Mapping mapping_;
   std::vector<Column> columns_;
   std::string column_list_;
-  std::string insert_head_;
-  std::string bulk_insert_;
   std::vector<sql::BulkRows::Type> bulk_types_;
+  bool item_is_number_ = false, user_is_number_ = false;
 };
-
-// Appends '2026-11-30 12:00:00.123' in UTC; times outside of DATETIME's years 1000–9999 become the
-// nearest limit.
-void append_datetime(std::string& out, int64_t time_ms);
-// NULL for 0.
-std::string datetime_or_null(int64_t time_ms);
 
 }  // namespace sluice::orders

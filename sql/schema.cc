@@ -8,8 +8,6 @@
 namespace sluice::sql {
 namespace {
 
-constexpr std::string_view kOrdersName = "`orders`";
-
 // schema.sql is written so that this is enough: comments are whole lines, and no literal holds a
 // semicolon (a test runs every statement).
 std::string without_comments(std::string_view text) {
@@ -26,16 +24,13 @@ std::string without_comments(std::string_view text) {
 
 std::string_view schema_text() { return kSchemaSql; }
 
-std::vector<std::string> schema_statements(std::string_view orders_table) {
+std::vector<std::string> schema_statements() {
   const std::string text = without_comments(kSchemaSql);
   std::vector<std::string> statements;
   size_t begin = 0;
   for (size_t end; (end = text.find(';', begin)) != std::string::npos; begin = end + 1) {
     begin = text.find_first_not_of(" \n", begin);
-    std::string& statement = statements.emplace_back(text, begin, end - begin);
-    if (const size_t at = statement.find(kOrdersName); at != std::string::npos) {
-      statement.replace(at, kOrdersName.size(), in_backticks(orders_table));
-    }
+    statements.emplace_back(text, begin, end - begin);
   }
   return statements;
 }
@@ -46,13 +41,6 @@ std::optional<Failure> create_database(ConnectOptions options) {
   if (auto failure = connection.connect(options)) return failure;
   return connection.exec("CREATE DATABASE IF NOT EXISTS " + in_backticks(name) +
                          " CHARACTER SET utf8mb4");
-}
-
-std::optional<Failure> apply_schema(Connection& connection, std::string_view orders_table) {
-  for (const std::string& statement : schema_statements(orders_table)) {
-    if (auto failure = connection.exec(statement)) return failure;
-  }
-  return std::nullopt;
 }
 
 }  // namespace sluice::sql

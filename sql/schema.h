@@ -1,4 +1,4 @@
-// Sluice's tables: conf/schema.sql, compiled in, and how to apply it.
+// Sluice's tables: conf/schema.sql, compiled in.
 #pragma once
 
 #include <optional>
@@ -13,14 +13,12 @@ namespace sluice::sql {
 // The file as it is.
 std::string_view schema_text();
 
-// Its statements, without comments and semicolons, for an orders table of that name (an
-// identifier).
-std::vector<std::string> schema_statements(std::string_view orders_table);
+// Its statements, without comments and semicolons.
+std::vector<std::string> schema_statements();
+// What the orders table is called there.
+inline constexpr std::string_view kOrdersName = "`orders`";
 
 // Connects without a database and creates options.database if it is not there.
 std::optional<Failure> create_database(ConnectOptions options);
-
-// Runs them all. Each may be run again.
-std::optional<Failure> apply_schema(Connection& connection, std::string_view orders_table);
 
 }  // namespace sluice::sql

@@ -13,7 +13,7 @@ void format_rows(benchmark::State& state) {
   const orders::OrderTable table;
   std::string statement;
   for (auto _ : state) {
-    statement = table.insert_head();
+    statement = table.insert_head("`orders`");
     for (const journal::Record& record : samples.records()) {
       table.append_row(statement, {&record});
       statement += ',';

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "journal/record.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/order_ids.h"
@@ -305,7 +306,7 @@ bool Holds::is_ours(uint64_t order_id) const {
 }
 
 int64_t Holds::bought_us(uint64_t order_id, int64_t hold_ms) const {
-  const int64_t age_ms = base::wall_ms() - OrderIds::wall_ms_of(order_id);
+  const int64_t age_ms = base::wall_ms() - journal::time_of_id(order_id);
   return base::monotonic_us() - std::clamp<int64_t>(age_ms, 0, hold_ms) * 1000;
 }
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "journal/record.h"
+
 namespace sluice::proxy::sale {
 namespace {
 
-constexpr int64_t kEpochMs = 1'704'067'200'000;  // 2024-01-01T00:00:00Z
 constexpr uint64_t kCounterMask = 0xfff;
 
 }  // namespace
@@ -19,12 +20,9 @@ void OrderIds::raise_above(uint64_t id) {
 
 uint64_t OrderIds::as_own(uint64_t id) const { return at(place_of(id), 0); }
 
-int64_t OrderIds::wall_ms_of(uint64_t order_id) {
-  return static_cast<int64_t>(order_id >> 22) + kEpochMs;
-}
-
 uint64_t OrderIds::take(size_t n, int64_t wall_ms) {
-  const uint64_t now = static_cast<uint64_t>(std::max<int64_t>(wall_ms - kEpochMs, 0)) << 12;
+  const uint64_t now = static_cast<uint64_t>(std::max<int64_t>(wall_ms - journal::kIdEpochMs, 0))
+                       << 12;
   uint64_t next = next_.load();
   uint64_t first;
   do {

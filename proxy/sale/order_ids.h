@@ -30,8 +30,6 @@ class OrderIds {
 
   // The id without its proxy bits: ms << 12 | counter.
   static uint64_t place_of(uint64_t order_id) { return order_id >> 22 << 12 | (order_id & 0xfff); }
-  // When it was given out, by its proxy's clock, ms since 1970.
-  static int64_t wall_ms_of(uint64_t order_id);
   static uint64_t proxy_of(uint64_t order_id) { return (order_id >> 12) & 0x3ff; }
   bool is_own(uint64_t order_id) const { return proxy_of(order_id) == proxy_id_; }
 

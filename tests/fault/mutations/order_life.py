@@ -43,4 +43,17 @@ ORDER_LIFE = (
         "order life: a row that is over is paid again", "orders/order_status.h",
         "return is_live(before) && (after", "return (after",
         (Pytest("tests/system/test_order_life.py", "paid_through_one_proxy"),)),
+    Mutation(
+        "mapping: a name goes into a number's column as MySQL reads it", "flusher/transaction.cc",
+        "  if (auto failure = take_unfit_out()) return failure;\n", "",
+        (Pytest("tests/system/test_mapping.py", "existing_table"),)),
+    Mutation(
+        "mapping: a cancelled order keeps the shop's key", "orders/order_table.cc",
+        "  if (is_live(status)) return set;\n", "  return set;\n",
+        (Gtest("test_orders", "OrderTable.WritesWhat*"),)),
+    Mutation(
+        "mapping: the period of a table is that of UTC", "orders/mapping.cc",
+        "out += cctz::format(\"%Y%m\", time, zone);",
+        "out += cctz::format(\"%Y%m\", time, cctz::utc_time_zone());",
+        (Gtest("test_orders", "TableTemplate.FillsIn*"),)),
 )

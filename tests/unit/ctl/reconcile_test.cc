@@ -125,8 +125,8 @@ TEST_F(SourcesTest, AreReadFromTheDaemonsFiles) {
   ASSERT_TRUE(sources.ok()) << sources.error().message();
   EXPECT_EQ(sources->redis, (RedisTarget{"::1", 6400, "", ""}));
   EXPECT_EQ(sources->mysql.port, 3307);
-  EXPECT_EQ(sources->orders.name(), "bought");
-  EXPECT_THAT(sources->orders.insert_head(), HasSubstr("`c`"));
+  EXPECT_EQ(sources->orders.mapping().config.table, "bought");
+  EXPECT_THAT(sources->orders.insert_head("t"), HasSubstr("`c`"));
   ASSERT_EQ(sources->journals.size(), 1u);
   EXPECT_EQ(sources->journals[0].lane, 3u);
 }

@@ -1,5 +1,6 @@
 // The daemon as an operator sees it: triggers on a real journal, HTTP routes, pause, stop.
 #include "flusher/admin.h"
+#include "orders/schema.h"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -320,7 +321,7 @@ TEST_F(AdminTest, DeadLettersAreRetriedOneByOne) {
   options.trigger = never();
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
-  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  ASSERT_FALSE(orders::apply_schema(connection, {}));
   database.run("ALTER TABLE orders ADD CONSTRAINT small CHECK (quantity < 5)");
   std::string fields;
   journal::append_field(fields, "note", "\xff");

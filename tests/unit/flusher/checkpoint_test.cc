@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "sql/schema.h"
+#include "orders/schema.h"
 #include "tests/unit/flusher/sql_server.h"
 
 namespace sluice::flusher {
@@ -12,7 +12,7 @@ class CheckpointTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_FALSE(connection.connect(database.options()));
-    ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+    ASSERT_FALSE(orders::apply_schema(connection, {}));
     ASSERT_FALSE(repartition(connection, older, 0, 2, 10, 77));
   }
   // How many rows an advance of writer 1 changes.

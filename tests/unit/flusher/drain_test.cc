@@ -1,4 +1,5 @@
 // What a drain brings into MySQL.
+#include "orders/schema.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
 namespace sluice::flusher {
@@ -78,7 +79,7 @@ TEST_F(DrainTest, CancelDrainedBeforeTheOrderOfAnotherJournalIsNotLost) {
 TEST_F(DrainTest, OrdersAndCancelsOfTwoJournalsDrainedAtOnceMeet) {
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
-  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  ASSERT_FALSE(orders::apply_schema(connection, {}));
   database.run(
       "CREATE TRIGGER slow BEFORE INSERT ON sluice_early_change FOR EACH ROW DO SLEEP(0.002)");
   Options second = options;
@@ -195,11 +196,12 @@ TEST_F(DrainTest, ManyItemsAndBatchesOnAllWriters) {
 TEST_F(DrainTest, MappedFieldsGoIntoColumnsOfTheirOwn) {
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
-  ASSERT_FALSE(sql::apply_schema(connection, "purchases"));
+  ASSERT_FALSE(
+      orders::apply_schema(connection, *orders::OrderTable::create({.table = "purchases"})));
   database.run(
       "ALTER TABLE purchases ADD COLUMN address VARCHAR(100), ADD COLUMN raw VARBINARY(9)");
-  options.orders =
-      *orders::OrderTable::create("purchases", {{"addr", "address"}, {"bytes", "raw"}});
+  options.orders = *orders::OrderTable::create(
+      {.table = "purchases", .columns = {{"addr", "address"}, {"bytes", "raw"}}});
   std::string fields;
   journal::append_field(fields, "addr", "it's \\ \"5\"");
   journal::append_field(fields, "note", "caf\xc3\xa9\n");
@@ -237,7 +239,7 @@ TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
 TEST_F(DrainTest, RefusedRowBehindLargeOnesIsFoundBelowThePacketLimit) {
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
-  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  ASSERT_FALSE(orders::apply_schema(connection, {}));
   database.run("ALTER TABLE orders ADD CONSTRAINT not_that CHECK (user_id <> 'bad')");
   database.run("SET GLOBAL max_allowed_packet = 1048576");
   options.batch.bytes = 16 << 20;

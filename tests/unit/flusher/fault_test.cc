@@ -1,6 +1,7 @@
 // Exactly once, whatever is killed, locked, refused or doubled.
 #include <random>
 
+#include "orders/schema.h"
 #include "tests/unit/flusher/commit_cutter.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
@@ -324,7 +325,7 @@ TEST_F(FaultTest, MissingSchemaIsWaitedForAndNamed) {
   })) << flusher.status.read().reason;
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(options.mysql));
-  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  ASSERT_FALSE(orders::apply_schema(connection, {}));
   EXPECT_EQ(flusher.wait().exit_code, 0);
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "10");
 }

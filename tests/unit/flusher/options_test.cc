@@ -65,7 +65,10 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
                                                      {"pace.replicas", "10.0.0.2:0"},
                                                      {"mysql.password_file", "/no/such/file"},
                                                      {"mysql.database", "a`b"},
-                                                     {"orders.table", "a.b"},
+                                                     {"orders.table", "a.b.c"},
+                                                     {"orders.names", "user_id="},
+                                                     {"orders.statuses", "open=1"},
+                                                     {"orders.time_zone", "Mars"},
                                                      {"orders.columns", "f=order_id"}};
   for (const auto& [key, value] : bad) {
     const auto options = options_of({{key, value}});

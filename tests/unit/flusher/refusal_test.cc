@@ -1,4 +1,5 @@
 // What MySQL will never take, what it does not take now, and who can tell which.
+#include "orders/schema.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
 namespace sluice::flusher {
@@ -24,7 +25,7 @@ class RefusalTest : public FlusherTest {
   void make_tables() {
     sql::Connection connection;
     ASSERT_FALSE(connection.connect(options.mysql));
-    ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+    ASSERT_FALSE(orders::apply_schema(connection, {}));
   }
   // Before each INSERT of a buyer that matches.
   void refuse(const std::string& users, const std::string& how) {
@@ -83,7 +84,7 @@ TEST_F(RefusalTest, WhatATriggerRefusesToOneBuyerIsADeadLetter) {
     options.mysql = another.options();
     sql::Connection connection;
     ASSERT_FALSE(connection.connect(options.mysql));
-    ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+    ASSERT_FALSE(orders::apply_schema(connection, {}));
     another.run(
         "CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW BEGIN IF NEW.user_id "
         "LIKE 'bad%' THEN " +
@@ -119,7 +120,7 @@ TEST_F(RefusalTest, OneBuyerStopsNobodyHoweverOftenHeComes) {
 TEST_F(RefusalTest, WhatBuyersWriteStopsNobody) {
   make_tables();
   database.run("ALTER TABLE orders ADD COLUMN note VARCHAR(5)");
-  options.orders = *orders::OrderTable::create("orders", {{"note", "note"}});
+  options.orders = *orders::OrderTable::create({.columns = {{"note", "note"}}});
   std::string fields;
   journal::append_field(fields, "note", "far too long");
   feed(50, {}, fields);

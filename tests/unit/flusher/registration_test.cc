@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "journal/refusal.h"
+#include "orders/schema.h"
 #include "tests/unit/flusher/flusher_fixture.h"
 
 namespace sluice::flusher {
@@ -173,7 +174,7 @@ TEST_F(RegistrationTest, ATableThatCannotRollBackIsWaitedFor) {
   sell(folder_, 1, 3);
   sql::Connection connection;
   ASSERT_FALSE(connection.connect(database.options()));
-  ASSERT_FALSE(sql::apply_schema(connection, "orders"));
+  ASSERT_FALSE(orders::apply_schema(connection, {}));
   for (const std::string table : {"items", "orders", "sluice_checkpoint"}) {
     database.run("ALTER TABLE " + table + " ENGINE = MyISAM");
     options.journal_dir = folder_;

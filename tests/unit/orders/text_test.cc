@@ -114,21 +114,22 @@ TEST(Datetime, IsUtcAndStaysWithinMysqlsYears) {
 }
 
 TEST(OrderTable, NamesAreChecked) {
-  EXPECT_TRUE(OrderTable::create("Orders_2026", {{"a.b", "col$1"}}).ok());
-  for (const char* table : {"", "a ", "a`b", "a.b", "items", "ITEMS", "sluice_checkpoint",
-                            "sluice_dead_letter", "sluice_deleted_item", "sluice_early_change"}) {
-    EXPECT_FALSE(OrderTable::create(table, {}).ok()) << table;
+  EXPECT_TRUE(OrderTable::create({.table = "Orders_2026", .columns = {{"a.b", "col$1"}}}).ok());
+  for (const char* table :
+       {"", "a ", "a`b", "a/b", "a.", ".b", "a.b.c", "a{x}", "items", "ITEMS", "sluice_checkpoint",
+        "sluice_dead_letter", "sluice_deleted_item", "sluice_early_change"}) {
+    EXPECT_FALSE(OrderTable::create({.table = table}).ok()) << table;
   }
-  EXPECT_FALSE(OrderTable::create(std::string(65, 'a'), {}).ok());
-  EXPECT_TRUE(OrderTable::create(std::string(64, 'a'), {}).ok());
+  EXPECT_FALSE(OrderTable::create({.table = std::string(65, 'a')}).ok());
+  EXPECT_TRUE(OrderTable::create({.table = std::string(64, 'a')}).ok());
   for (const char* column : {"", "order_id", "ORDER_ID", "fields", "a`", "a\nb"}) {
-    EXPECT_FALSE(OrderTable::create("orders", {{"f", column}}).ok()) << column;
+    EXPECT_FALSE(OrderTable::create({.columns = {{"f", column}}}).ok()) << column;
   }
-  EXPECT_FALSE(OrderTable::create("orders", {{"f", "x"}, {"g", "X"}}).ok());
+  EXPECT_FALSE(OrderTable::create({.columns = {{"f", "x"}, {"g", "X"}}}).ok());
 }
 
 TEST(OrderTable, RowsAsValuesTakeNoMoreThanWasSaid) {
-  const auto table = *OrderTable::create("orders", {{"a", "a"}, {"missing", "m"}});
+  const auto table = *OrderTable::create({.columns = {{"a", "a"}, {"missing", "m"}}});
   const std::string name(255, 'n');
   for (const std::string& value :
        {std::string(), std::string(1000, '\0'), std::string(1000, '\xff'), std::string("\xff"),

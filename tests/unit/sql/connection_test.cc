@@ -162,12 +162,16 @@ TEST_F(ConnectionTest, LockWaitAndReadOnlyServerAreToldApart) {
 }
 
 TEST_F(ConnectionTest, SchemaIsAppliedOnceAndAgain) {
-  ASSERT_FALSE(apply_schema(connection, "my_orders"));
-  ASSERT_FALSE(apply_schema(connection, "my_orders"));
+  for (int i = 0; i < 2; ++i) {
+    for (const std::string& statement : schema_statements()) {
+      const auto failure = connection.exec(statement);
+      ASSERT_FALSE(failure) << failure->text();
+    }
+  }
   EXPECT_EQ(database.ask("SHOW TABLES"),
-            "items;my_orders;sluice_checkpoint;sluice_dead_letter;sluice_deleted_item;"
+            "items;orders;sluice_checkpoint;sluice_dead_letter;sluice_deleted_item;"
             "sluice_early_change;sluice_journal");
-  EXPECT_EQ(schema_statements("orders").size(), 7u);
+  EXPECT_EQ(schema_statements().size(), 7u);
   EXPECT_NE(schema_text().find("CREATE TABLE IF NOT EXISTS `orders`"), std::string_view::npos);
 }
 
