@@ -70,6 +70,7 @@ void FlushLoop::stop() {
   }
   wake_.notify_all();
   status_.close();
+  control_.abort();
 }
 
 Status FlushLoop::pause(bool paused) {
@@ -184,6 +185,7 @@ Status FlushLoop::prepare() {
                     options_.dead_letters_max, options_.create_schema, key_, pace_, status_,
                     metrics_, [this] { wake(); }},
       options_.batch, *positions);
+  control_.close();  // what it does from now on has less time
   rate_position_ = *lowest;
   status_.update([&](StatusSnapshot& status) {
     status.journal_id = key_.journal_id;

@@ -105,7 +105,7 @@ class FlushLoop {
   ServerLoad load_;  // as of the last look
   CheckpointKey key_;
   std::vector<std::string> schema_told_;  // warnings about the orders table
-  sql::Connection control_;  // checkpoints at start-up, then health
+  sql::Connection control_;  // checkpoints at start-up, then health; abort() from stop()
   // Of a server that was connected to anew it is not known yet whether it has what was committed.
   enum class Server { kNew, kKnown, kBehind } server_ = Server::kKnown;
   std::unique_ptr<Batcher> batcher_;

@@ -21,8 +21,15 @@ constexpr int64_t kMysqlCheckMaxUs = 10'000'000;
 constexpr int64_t kMeetEveryUs = 5'000'000;
 constexpr int64_t kRateIntervalUs = 1'000'000;
 constexpr int64_t kSecondUs = 1'000'000;
+// A look that takes longer has failed: meanwhile nobody says what goes on.
+constexpr unsigned kLookMaxS = 10;
 // A record may be this much ahead: proxy and flusher read one clock, which is slewed now and then.
 constexpr int64_t kFutureMs = 1'000;
+
+sql::ConnectOptions for_looks(sql::ConnectOptions mysql) {
+  mysql.timeout_s = std::min(mysql.timeout_s, kLookMaxS);
+  return mysql;
+}
 
 }  // namespace
 
@@ -210,7 +217,7 @@ std::optional<sql::Failure> FlushLoop::look_after_control() {
   if (!control_.connected()) {
     const std::string was = control_.server();
     server_ = Server::kNew;
-    if (auto failure = control_.connect(options_.mysql)) return failure;
+    if (auto failure = control_.connect(for_looks(options_.mysql))) return failure;
     if (control_.server() != was)
       spdlog::warn("MySQL: {} is in use now, instead of {}", control_.server(), was);
   }

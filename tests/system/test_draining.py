@@ -196,3 +196,26 @@ def test_a_proxy_without_room_is_drained_whatever_the_triggers_say(lab):
 
 def buy_again(client, user, fields):
     return client("SECKILL.BUY", "phone", user, "REQ", "r", *fields)
+
+
+def test_a_mysql_that_goes_silent_blocks_and_is_said_to(lab):
+    """MySQL stands still in mid-drain, as a machine does whose network or disk is gone: BLOCKED and
+    not ready although no statement fails before mysql.timeout; SIGTERM ends the flusher at once all
+    the same, and the next one goes on with MySQL."""
+    server = lab.sql_server()
+    database = Database(server, "shop").create()
+    flusher = lab.flusher(database)
+    proxy = lab.proxy(lab.redis())
+    sell(proxy, 20)
+    invariants.wait_rows(database, "phone", 20)
+    server.process.send(signal.SIGSTOP)
+    with proxy.client() as client:
+        assert client("SECKILL.RESTOCK", "phone", 1, "REQ", "more")[0] == "OK"
+        assert client("SECKILL.BUY", "phone", "late")[0] == "OK"
+    until(lambda: state(flusher) == "BLOCKED", 30, "BLOCKED")
+    assert flusher.get("/readyz").status == 503
+    assert flusher.stop(within_s=15) == 0
+    server.process.send(signal.SIGCONT)
+    flusher.start()
+    invariants.wait_rows(database, "phone", 21)
+    until(lambda: state(flusher) == "IDLE" and flusher.ready(), 20, "IDLE")

@@ -65,6 +65,10 @@ DRAINING = (
         "if (still_us < kSilentForUs) return", "if (true) return",
         (Gtest("test_flusher", "ProgressTest.ARunThatStandsStill*"),)),
     Mutation(
+        "drain: a look at a silent MySQL holds up all that is said", "flusher/flush_turn.cc",
+        "mysql.timeout_s = std::min(mysql.timeout_s, kLookMaxS);", "(void)kLookMaxS;",
+        (Pytest("tests/system/test_draining.py", "silent"),)),
+    Mutation(
         "drain: who is held back passes for one that drains", "flusher/progress.cc",
         "if (!now.held_by.empty()) return", "if (false) return",
         (Gtest("test_flusher", "ProgressTest.*HeldBack*:AdminTest.ALimitFarBelow*"),)),
