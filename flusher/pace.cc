@@ -9,7 +9,9 @@ namespace {
 
 constexpr int64_t kAdjustEveryUs = 500'000;
 constexpr int64_t kRateMin = 100;          // rows/s: the backlog must always shrink a little
+constexpr int64_t kRateMax = 1'000'000'000;  // more than there is
 constexpr int64_t kIncreaseFraction = 20;  // of the best rate, per interval
+constexpr int64_t kDoublesBelow = 4;       // a quarter of where the last overload began
 constexpr int64_t kSecondUs = 1'000'000;
 // Under a limit a transaction has what may go in a tenth of a second.
 constexpr int64_t kBatchesPerS = 10;
@@ -63,6 +65,7 @@ void Pace::begin(const ServerLoad& load) {
   const std::lock_guard lock(mutex_);
   overload(std::move(why));
   rate_ = kRateMin;
+  was_overloaded_ = true;  // at what rate, is not known
 }
 
 void Pace::overload(std::string why) {
@@ -131,13 +134,17 @@ void Pace::adjust(int64_t now_us) {
   if (elapsed_us < kAdjustEveryUs) return;
   const int64_t measured = static_cast<int64_t>(interval_rows_) * kSecondUs / elapsed_us;
   if (overloaded_) {
+    if (!was_overloaded_) knee_per_s_ = measured;
     rate_ = std::max(kRateMin, (rate_ == 0 ? measured : std::min(rate_, measured)) / 2);
   } else {
     reached_per_s_ = std::max(reached_per_s_, measured);
-    if (rate_ != 0) rate_ += std::max(kRateMin, reached_per_s_ / kIncreaseFraction);
+    const int64_t step = std::max(kRateMin, reached_per_s_ / kIncreaseFraction);
+    if (rate_ != 0) rate_ += rate_ < knee_per_s_ / kDoublesBelow ? std::max(rate_, step) : step;
     // Well above what the writers can do, the limit limits nothing any more.
     if (rate_ > 2 * reached_per_s_ && reached_per_s_ > 0 && !is_felt_) rate_ = 0;
+    if (rate_ > kRateMax) rate_ = 0;
   }
+  was_overloaded_ = overloaded_;
   overloaded_ = is_felt_ = false;
   interval_begin_us_ = now_us;
   interval_rows_ = 0;

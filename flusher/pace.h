@@ -3,8 +3,10 @@
 //
 // What the server suffers from (a COMMIT that took longer than pace.commit_latency, and what
 // ServerLoad shows against pace.threads_running, lock_waits and replica_lag) halves the rate, at
-// most once in kAdjustEveryUs; an interval without any of it adds a twentieth of the rate that was
-// reached. pace.rows_per_second caps it. As long as nothing was ever slow there is no limit.
+// most once in kAdjustEveryUs. An interval without any of it adds a twentieth of the rate that was
+// reached, or doubles the rate while it is far below where the suffering began: a trouble that is
+// over must not slow the drain for long. pace.rows_per_second caps it. As long as nothing was ever
+// slow there is no limit.
 //
 // Under a limit transactions shrink as well, so that what is sent is spread over the time and does
 // not come in bursts of a whole batch.
@@ -68,6 +70,8 @@ class Pace {
   int64_t interval_begin_us_ = 0;
   uint64_t interval_rows_ = 0;
   int64_t reached_per_s_ = 0;  // the best rate of an interval without overload
+  int64_t knee_per_s_ = INT64_MAX;  // the rate in the interval in which the last overload began
+  bool was_overloaded_ = false;     // in the interval before
 };
 
 }  // namespace sluice::flusher

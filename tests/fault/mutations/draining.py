@@ -56,6 +56,10 @@ DRAINING = (
         " && !is_felt_) rate_ = 0;", ") rate_ = 0;",
         (Gtest("test_flusher", "PaceTest.ARunThatBegins*"),)),
     Mutation(
+        "drain: a limit does not shrink with what MySQL suffers from", "flusher/pace.cc",
+        "(rate_ == 0 ? measured : std::min(rate_, measured)) / 2", "rate_ == 0 ? measured : rate_",
+        (Gtest("test_flusher", "AdminTest.SlowCommits*:PaceTest.SlowCommits*"),)),
+    Mutation(
         "drain: a replica that applies nothing passes for one that is up to date",
         "flusher/replica_watch.cc",
         "if (!behind) return;", "if (!behind) continue;",

@@ -246,6 +246,30 @@ TEST_F(AdminTest, ALimitFarBelowABatchIsKeptAllTheTime) {
   EXPECT_TRUE(eventually_state("IDLE"));
 }
 
+TEST_F(AdminTest, SlowCommitsSlowTheDrainDown) {
+  constexpr uint64_t kOrders = 12'000;
+  options.trigger = never();
+  options.pace.rows_per_s = 5000;      // so that it is not over before it is judged
+  options.pace.commit_latency_us = 1;  // every COMMIT is slower
+  for (uint64_t n = 1; n <= kOrders; ++n) {
+    journal().buy("phone", "u" + std::to_string(n), testing_support::spread_id(n));
+  }
+  journal().commit();
+  start();
+  ASSERT_TRUE(eventually_state("HOLDING"));
+  ask("POST", "/flush");
+  ASSERT_TRUE(
+      eventually([&] { return status().at("pace_rows_per_second").to_number<int64_t>() == 100; }));
+  EXPECT_LT(flusher_->status.read().rows_total, kOrders);
+  EXPECT_EQ(state(), "PACED");
+  EXPECT_TRUE(
+      status().at("reason").as_string().starts_with("trigger: manual; held back: a COMMIT took "));
+  Options healthy = options;
+  healthy.pace = PaceOptions();
+  flusher_->loop.set_options(healthy);
+  EXPECT_TRUE(eventually([&] { return rows() == std::to_string(kOrders); }, 60'000));
+}
+
 TEST_F(AdminTest, StatusTellsTriggersAndFailuresByClass) {
   options.trigger = never();
   options.trigger.backlog_rows = 1000;

@@ -55,6 +55,36 @@ TEST_F(PaceTest, SlowCommitsHalveTheRateAndHealthRaisesItStepByStep) {
   EXPECT_EQ(pace.rows_per_s(), 0);  // limits nothing any more
 }
 
+TEST_F(PaceTest, AfterALongTroubleTheRateDoublesUntilItIsNearWhereItBegan) {
+  Pace pace(latency);
+  interval(pace, 1, 1);
+  interval(pace, 50'000, 1);         // 100,000/s
+  interval(pace, 8'000, kSecondUs);  // suffers at 16,000/s
+  for (uint64_t rows : {4'000, 2'000, 1'000, 500, 250, 125}) interval(pace, rows, kSecondUs);
+  EXPECT_EQ(pace.rows_per_s(), 125);
+  std::vector<int64_t> rates;
+  for (int i = 0; i < 4; ++i) {
+    interval(pace, 50, 1);
+    rates.push_back(pace.rows_per_s());
+  }
+  // A twentieth of the best is more than double here; from 4,000/s on it is all there is.
+  EXPECT_EQ(rates, (std::vector<int64_t>{5'125, 10'125, 15'125, 20'125}));
+
+  Pace slow(latency);  // never well at more than 1,000/s
+  interval(slow, 1, 1);
+  interval(slow, 500, 1);
+  interval(slow, 8'000, kSecondUs);
+  for (uint64_t rows : {4'000, 2'000, 1'000, 500, 250, 125}) interval(slow, rows, kSecondUs);
+  rates.clear();
+  for (int i = 0; i < 7; ++i) {
+    slow.take(1000, now_us);
+    slow.take(1000, now_us);
+    interval(slow, 50, 1);
+    rates.push_back(slow.rows_per_s());
+  }
+  EXPECT_EQ(rates, (std::vector<int64_t>{250, 500, 1000, 2000, 4000, 4100, 4200}));
+}
+
 TEST_F(PaceTest, RateNeverFallsToNothing) {
   Pace pace(latency);
   for (int i = 0; i < 100; ++i) interval(pace, 1000, kSecondUs);
@@ -100,16 +130,22 @@ TEST_F(PaceTest, ARunThatBeginsWhileTheServerSuffersBeginsSlowly) {
   EXPECT_EQ(pace.rows_per_s(), 100);
   interval(pace, 0, 1);
   interval(pace, 0, 1);  // what it began with counts until here
-  // The limit is felt, so what is reached says nothing of what could be: it grows step by step.
-  for (int64_t limit = 100; limit < 1000; limit += 100) {
+  // The limit is felt, so what is reached says nothing of what could be: it grows, doubling as long
+  // as nothing was ever suffered from by our doing.
+  for (int64_t limit = 100; limit < 10'000; limit *= 2) {
     EXPECT_EQ(pace.rows_per_s(), limit);
-    const auto rows = static_cast<uint64_t>(limit / 4);  // half of what might go
+    const auto rows = static_cast<uint64_t>(limit / 8);  // a quarter of what might go
     for (int i = 0; i < 2; ++i) pace.take(rows, now_us);
     interval(pace, rows, 1);
   }
   // Once nobody waits for it, it is gone.
   for (int i = 0; i < 20; ++i) interval(pace, 100, 1);
   EXPECT_EQ(pace.rows_per_s(), 0);
+
+  Pace idle({0, 0, 64});
+  idle.begin({65});
+  for (int i = 0; i < 100; ++i) interval(idle, 0, 1);
+  EXPECT_EQ(idle.rows_per_s(), 0);
 }
 
 TEST_F(PaceTest, ReplicasThatFallBehindAreNamed) {
