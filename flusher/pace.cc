@@ -1,6 +1,7 @@
 #include "flusher/pace.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/units.h"
 

@@ -1,6 +1,7 @@
 #include "flusher/pause_switch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "journal/segment.h"
 

@@ -25,7 +25,7 @@ def state(flusher):
 
 
 def test_states_by_what_happens(lab):
-    """IDLE with nothing to drain, HOLDING with a backlog, PAUSED by hand; the proxy says the same."""
+    """IDLE with nothing to drain, HOLDING with a backlog, PAUSED by hand; the proxy says so too."""
     _, database, proxy, flusher = lab.stack(flusher=HOLD)
     until(lambda: state(flusher) == "IDLE", 10, "IDLE")
     sell(proxy, 20)
@@ -65,8 +65,8 @@ def test_sigusr1_drains_what_is_there(lab):
 
 
 def test_a_pause_outlives_a_killed_flusher(lab):
-    """PAUSE FLUSH, kill -9, start: still PAUSED, no row. --once says that it was paused, drains, and
-    leaves the pause to the next flusher; RESUME ends it for good. SIGUSR1 waits for that."""
+    """PAUSE FLUSH, kill -9, start: still PAUSED, no row, not by SIGUSR1 either. --once says that it
+    was paused, drains, and leaves the pause to the next flusher; RESUME ends it for good."""
     redis, database = lab.redis(), lab.database()
     flusher = lab.flusher(database, start=False)
     proxy = lab.proxy(redis, flusher__admin=f"http://127.0.0.1:{flusher.admin_port}")
@@ -118,8 +118,9 @@ def replicated(lab):
 
 
 def test_a_replica_that_does_not_follow_slows_the_drain(lab, replicated):
-    """Its SQL thread is stopped: no run begins by a trigger, HOLDING; one that is asked for is PACED;
-    both name the replica. Once it follows again the drain goes on, and all rows are on both."""
+    """Its SQL thread is stopped: no run begins by a trigger, HOLDING; one that is asked for is
+    PACED; both name the replica. Once it follows again the drain goes on, and all rows are on both.
+    """
     primary, replica = replicated
     database = Database(primary, "shop").create()
     flusher = lab.flusher(database, start=False, **HOLD, trigger__backlog_rows=1,

@@ -1,5 +1,7 @@
 #include "flusher/load_probe.h"
 
+#include <thread>
+
 #include "base/clock.h"
 #include "tests/unit/flusher/sql_server.h"
 
