@@ -255,6 +255,11 @@ MUTATIONS = (
         '{1105, "writeset size", kTooLarge}', '{1105, "writeset size", kOther}',
         (Pytest("tests/system/test_galera.py", "too_large"),)),
     Mutation(
+        "an impostor is told the password", "sql/login.cc",
+        ': "mysql_native_password,client_ed25519,parsec");',
+        ': "mysql_native_password,mysql_clear_password,dialog,caching_sha2_password");',
+        (Pytest("tests/system/test_mysql_logins.py", "impostor"),)),
+    Mutation(
         "a writer stays at the old primary", "flusher/mysql_writer.cc",
         "if (connection_.connected() && connection_.is_elsewhere()) connection_.close();", "",
         (Pytest("tests/system/test_mysql_failover.py", "idle"),)),

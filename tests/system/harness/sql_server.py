@@ -35,6 +35,8 @@ class SqlServer:
         self.folder.mkdir()
         self.data = self.folder / "data"
         shutil.copytree(template, self.data)
+        # A replica of another copy must not have its identity, which a MySQL makes anew.
+        (self.data / "auto.cnf").unlink(missing_ok=True)
         self.port = free_port()
         self.socket = self.folder / "my.sock"
         accounts = self.folder / "accounts.sql"
