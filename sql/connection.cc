@@ -137,7 +137,7 @@ std::optional<Failure> Connection::connect_to(const ServerAddress& server,
                          options.database.empty() ? nullptr : options.database.c_str(), server.port,
                          is_local ? server.unix_socket.c_str() : nullptr, 0) == nullptr) {
     Failure failure = failed();
-    failure.message += login_hint(failure, options, server);
+    explain_login(failure, options, server);
     return failure;
   }
   {

@@ -81,23 +81,22 @@ void prepare_login(st_mysql* handle, const ConnectOptions& options, const Server
   }
 }
 
-std::string login_hint(const Failure& failure, const ConnectOptions& options,
-                       const ServerAddress& server) {
+void explain_login(Failure& failure, const ConnectOptions& options, const ServerAddress& server) {
   const bool is_clear = !options.tls && !server.is_local();
   if (is_clear && failure.code == CR_PLUGIN_NOT_ALLOWED) {
-    return " (the account's way to log in, probably caching_sha2_password, would show the password "
-           "to whoever answers in the server's place: set mysql.tls, or give its unix socket, or, "
-           "if nobody else is on that network, mysql.allow_public_key_retrieval = true)";
+    // Connector/C 3.3 names another plugin than it means, or a part of its name.
+    failure.message =
+        "the account's way to log in, probably caching_sha2_password, would show the password to "
+        "whoever answers in the server's place: set mysql.tls, or give its unix socket, or, if "
+        "nobody else is on that network, mysql.allow_public_key_retrieval = true";
+  } else if (is_clear && (failure.code == 1045 || failure.code == 3159)) {
+    failure.message += " (an account that REQUIREs SSL says so, too: then set mysql.tls)";
+  } else if (failure.code == CR_SSL_CONNECTION_ERROR) {
+    failure.message += " (its certificate must be valid for " + server.host + ", and from " +
+                       (options.tls_ca_file.empty() ? "an authority that the system trusts"
+                                                    : options.tls_ca_file) +
+                       "; those that MySQL makes for itself name no host: give it one that does)";
   }
-  if (is_clear && (failure.code == 1045 || failure.code == 3159))
-    return " (an account that REQUIREs SSL says so, too: then set mysql.tls)";
-  if (failure.code == CR_SSL_CONNECTION_ERROR) {
-    return " (its certificate must be valid for " + server.host + ", and from " +
-           (options.tls_ca_file.empty() ? "an authority that the system trusts"
-                                        : options.tls_ca_file) +
-           "; those that MySQL makes for itself name no host: give it one that does)";
-  }
-  return "";
 }
 
 }  // namespace sluice::sql

@@ -15,8 +15,7 @@ unsigned lock_wait_of(const ConnectOptions& options);
 // Sets a fresh handle's options.
 void prepare_login(st_mysql* handle, const ConnectOptions& options, const ServerAddress& server);
 
-// What a refused login may come from, for those that do not say it themselves: " (…)" or "".
-std::string login_hint(const Failure& failure, const ConnectOptions& options,
-                       const ServerAddress& server);
+// Adds to the message of a refused login what it may come from, where it does not say it itself.
+void explain_login(Failure& failure, const ConnectOptions& options, const ServerAddress& server);
 
 }  // namespace sluice::sql

@@ -7,7 +7,7 @@ import subprocess
 
 import pymysql
 import pytest
-from harness import invariants
+from harness import invariants, sql_program
 from harness.load import Load, Request
 from harness.replication import make_plain_user, until_rows
 from harness.sql_server import Database
@@ -237,10 +237,13 @@ def filled(disk):
 
 def test_the_disk_of_a_table_is_full_for_a_while(lab, small_disk):
     """Nobody's order is taken for a bad one."""
-    drain = Drain(lab, pace__rows_per_second=0)
+    known = [] if sql_program.IS_MARIADB else [f"--innodb-directories={small_disk}"]
+    drain = Drain(lab, options=known, pace__rows_per_second=0)
     create = drain.database.one("SHOW CREATE TABLE orders")[1]
     drain.database.query("DROP TABLE orders")
     drain.database.query(f"{create} DATA DIRECTORY = '{small_disk}'")
+    if not list(small_disk.rglob("orders.ibd")):
+        pytest.skip("the server, in a root of its own, does not see what is mounted here")
     with filled(small_disk):
         drain.flusher.start(wait=False)
         drain.wait_for("1114")
