@@ -70,6 +70,8 @@ void add_database_options(CommandLine& line, MysqlArguments& arguments) {
   line.option("--port", &database.port, "of MySQL").show_default();
   line.option("--socket", &database.unix_socket, "instead of host and port");
   line.option("--user", &database.user, "account").required();
+  line.flag("--allow-public-key-retrieval", &database.allow_public_key_retrieval,
+            "log in to MySQL without TLS, as mysql.allow_public_key_retrieval of flusher.toml");
   line.option("--password-file", &arguments.password_file, "file with its password");
   line.option("--database", &database.database, "where the tables are, or are made").required();
   line.option("--connections", &arguments.connections, "connections, each with a thread")

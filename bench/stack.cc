@@ -163,6 +163,7 @@ Status Stack::start_database() {
   database_.port = static_cast<uint16_t>(*port);
   database_.user = kUser;
   database_.password = kPassword;
+  database_.allow_public_key_retrieval = true;  // of a MySQL of our own, on the loopback
   database_.database = kDatabase;
   return wait_until_ready(**process, kStartTimeoutUs, [&] {
     sql::Connection connection;
@@ -188,8 +189,8 @@ Status Stack::write_configs(const std::string& redis_address, int proxy_port) {
                         database_.host + "\"\nport = " + std::to_string(database_.port) +
                         "\nuser = \"" + database_.user + "\"\npassword_file = \"" +
                         path("mysql.password") + "\"\ndatabase = \"" + database_.database +
-                        "\"\ncreate_schema = true\n" + "[admin]\naddress = " + local +
-                        std::to_string(*flusher_admin) + "\"\n");
+                        "\"\ncreate_schema = true\nallow_public_key_retrieval = true\n" +
+                        "[admin]\naddress = " + local + std::to_string(*flusher_admin) + "\"\n");
 }
 
 Result<std::string> Stack::start_proxy(const std::string& redis_address) {
