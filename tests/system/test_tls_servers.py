@@ -252,7 +252,8 @@ def apply_schema(lab, port, user="secure", **settings):
     config.write_text(daemons.toml({
         "mysql.host": "127.0.0.1", "mysql.port": port, "mysql.user": user,
         "mysql.password_file": str(password), "mysql.database": "shop",
-        **{f"mysql.{key}": str(value) for key, value in settings.items()}}))
+        **{f"mysql.{key}": value if isinstance(value, list) else str(value)
+           for key, value in settings.items()}}))
     return lab.ctl("schema", "apply", "--config", config)
 
 
@@ -275,6 +276,10 @@ def test_mysql_is_verified_like_redis(lab, authority):
         assert done.returncode == 1 and reason in done.stderr, (settings, done)
     done = apply_schema(lab, server.port, tls="on", host="localhost", tls_ca_file=authority.ca)
     assert done.returncode == 0, done
+    # Of several each is verified by its own name.
+    for hosts, code in [(["127.0.0.2", "localhost"], 0), (["127.0.0.2"], 1)]:
+        done = apply_schema(lab, server.port, tls="on", hosts=hosts, tls_ca_file=authority.ca)
+        assert done.returncode == code, done
 
 
 def test_mysql_may_be_certified_by_an_authority_that_the_system_trusts(lab, authority, monkeypatch):

@@ -184,6 +184,51 @@ TEST_F(ConnectionTest, DatabaseIsCreatedIfMissing) {
   database.run("DROP DATABASE made_by_test");
 }
 
+TEST(ServerAddress, IsAHostWithOrWithoutPortOrAPath) {
+  const std::pair<const char*, const char*> good[] = {{"db", "db:3307"},
+                                                      {"db:1", "db:1"},
+                                                      {"10.0.0.1:65535", "10.0.0.1:65535"},
+                                                      {"[::1]", "[::1]:3307"},
+                                                      {"[fe80::1]:3306", "[fe80::1]:3306"},
+                                                      {"/run/my.sock", "/run/my.sock"}};
+  for (const auto& [text, is] : good) {
+    const auto server = parse_server_address(text, 3307);
+    ASSERT_TRUE(server.ok()) << text;
+    EXPECT_EQ(server->text(), is);
+  }
+  for (const char* text : {"", ":3306", "db:", "db:0", "db:65536", "db:+1", "db:1x", "::1", "[::1",
+                           "[]:1", "[::1]3306", "a b", "db/x"}) {
+    const auto server = parse_server_address(text, 3307);
+    ASSERT_FALSE(server.ok()) << text;
+    EXPECT_NE(server.error().message().find("write \"host\""), std::string::npos);
+  }
+}
+
+// The kind of a failure is that of the server which came nearest; each is named with its reason.
+TEST_F(ConnectionTest, OfSeveralServersTheFirstThatAnswersIsTaken) {
+  ConnectOptions options = database.options();
+  const ServerAddress there{.unix_socket = options.unix_socket};
+  const ServerAddress absent{.unix_socket = options.unix_socket + ".absent"};
+  ServerChoice choice;
+  options.choice = &choice;
+  options.hosts = {absent, there};
+  ASSERT_FALSE(connection.connect(options));
+  EXPECT_EQ(connection.server(), options.unix_socket);
+  EXPECT_EQ(choice.current(), 1u);
+  EXPECT_FALSE(connection.is_elsewhere());
+  choice.choose(0);
+  EXPECT_TRUE(connection.is_elsewhere());
+
+  options.database = "no_such_database";
+  const auto failure = connection.connect(options);
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->code, 1049u);
+  EXPECT_EQ(failure->kind, FailureKind::kSchemaMissing);
+  for (const ServerAddress& server : options.hosts)
+    EXPECT_NE(failure->message.find(server.text() + "/no_such_database: "), std::string::npos)
+        << failure->message;
+}
+
 TEST(Identifier, IsWhatMayStandInBackticks) {
   EXPECT_TRUE(is_identifier("orders_2026$"));
   EXPECT_TRUE(is_identifier(std::string(64, 'a')));
@@ -209,6 +254,12 @@ TEST(Failure, TellsWhatMayPassByItself) {
   }
   EXPECT_EQ(kind_of(1153), FailureKind::kTooLarge);
   EXPECT_EQ(kind_of(9999), FailureKind::kOther);
+  // Of these the number alone says nothing.
+  EXPECT_EQ(kind_of(1105), FailureKind::kOther);
+  EXPECT_EQ(kind_of(1105, "HY000", "Maximum writeset size exceeded"), FailureKind::kTooLarge);
+  EXPECT_EQ(kind_of(1180), FailureKind::kOther);
+  EXPECT_EQ(kind_of(1180, "HY000", "(provider status: Not connected to Primary Component)"),
+            FailureKind::kReadOnly);
   EXPECT_EQ((Failure{FailureKind::kDeadlock, 1213, "x"}).error().cls(), ErrorClass::kUnavailable);
   EXPECT_EQ((Failure{FailureKind::kRefusedData, 1406, "x"}).error().cls(), ErrorClass::kRefused);
   EXPECT_EQ((Failure{FailureKind::kFull, 1114, "x"}).error().cls(), ErrorClass::kNoSpace);
