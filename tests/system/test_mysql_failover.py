@@ -1,6 +1,7 @@
 """mysql.hosts: a primary and its replica, and what takes the primary's place."""
 
 import json
+import signal
 
 import pytest
 from harness import invariants
@@ -75,17 +76,19 @@ def test_a_planned_switch_is_followed_on_open_connections(lab, pair, user):
           20, "nobody at the old primary")
 
 
-def test_a_replica_that_was_behind_is_promoted_and_gets_what_it_lacks(lab, pair):
-    """The primary is killed; the replica lacks transactions which the flusher had committed."""
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_replica_that_was_behind_is_promoted_and_gets_what_it_lacks(lab, pair, end):
+    """The primary is killed, or its machine freezes, which closes no connection; the replica lacks
+    transactions which the flusher had committed."""
     old, new = pair.database()
     proxy, gate, load = start_load(lab)
-    flusher = flusher_of(lab, pair, old)
+    flusher = flusher_of(lab, pair, old, mysql__timeout="3s", mysql__connect_timeout="1s")
     sell_some(gate, load, old, 500)
     pair.wait_caught_up()
     pair.stop_following()
     sell_some(gate, load, old, 700)
     gate.grant(500)
-    pair.primary.kill()
+    pair.primary.process.send(end)
     assert new.one("SELECT COUNT(*) FROM orders") == (500,)
     until(lambda: "read_only is ON" in flusher.get("/status").text, 20, "the replica is refused")
     pair.promote()
