@@ -50,7 +50,7 @@ def test_orders_and_cancels_meet_over_two_nodes_that_are_killed(lab):
         until(lambda: "is no part of its Galera cluster" in flusher.get("/status").text, 40,
               "a node without quorum is refused")
         assert flusher.get("/readyz").status == 503
-    third.query("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
+    third.begin_anew()
     for node in (first, second):
         node.rejoin()
         node.wait_joined()

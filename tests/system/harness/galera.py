@@ -51,7 +51,8 @@ class Node(SqlServer):
             "--wsrep-provider-options=" + ";".join(f"{k}={v}" for k, v in provider.items())])
         # Its first state comes by rsync, whose daemon, if it is root's, reads as nobody.
         if sql_program.AS_USER:
-            subprocess.run(["chown", "-R", "mysql", str(folder)], check=True)
+            # Whatever number that user has, in a root of its own too.
+            subprocess.run(["chmod", "-R", "a+rwX", str(folder)], check=True)
             self.process.argv = ["--user=mysql" if word in sql_program.AS_USER else word
                                  for word in self.process.argv]
         self.argv = self.process.argv
@@ -73,6 +74,13 @@ class Node(SqlServer):
                               timeout=JOIN_WITHIN_S)
         position = done.stdout.rsplit("Recovered position: ", 1)[1].split()[0]
         self.begin(f"--wsrep-start-position={position}")
+
+    def begin_anew(self):
+        """Makes what is left of the cluster a whole one, as an operator does."""
+        try:
+            self.query("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
+        except pymysql.err.OperationalError:  # newer MariaDBs have a variable for each option
+            self.query("SET GLOBAL wsrep_provider_pc_bootstrap = ON")
 
     def wait_joined(self):
         def joined():

@@ -23,9 +23,10 @@ class Group:
                 "enforce-update-everywhere-checks": "ON" if several_primaries else "OFF"}
         self.members = []
         for number, port in enumerate(ports, 1):
-            options = {"group-name": name, "local-address": f"127.0.0.1:{port}",
-                       "group-seeds": seeds, "start-on-boot": "OFF", "recovery-get-public-key": "ON",
-                       "member-expel-timeout": "0", **mode}
+            options = {
+                "group-name": name, "local-address": f"127.0.0.1:{port}", "group-seeds": seeds,
+                "start-on-boot": "OFF", "recovery-get-public-key": "ON",
+                "member-expel-timeout": "0", **mode}
             member = lab.sql_server(start=False, options=[
                 "--log-bin=bin", f"--server-id={number}", "--gtid-mode=ON",
                 "--enforce-gtid-consistency=ON", "--performance-schema=ON",

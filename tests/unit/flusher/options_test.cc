@@ -69,6 +69,7 @@ TEST(FlusherConfig, WhatATypeCannotSayIsCheckedToo) {
                                                      {"orders.names", "user_id="},
                                                      {"orders.statuses", "open=1"},
                                                      {"orders.time_zone", "Mars"},
+                                                     {"mysql.hosts", "db1,:3306"},
                                                      {"orders.columns", "f=order_id"}};
   for (const auto& [key, value] : bad) {
     const auto options = options_of({{key, value}});
