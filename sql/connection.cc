@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "sql/login.h"
 #include "sql/session.h"
@@ -100,6 +101,8 @@ Failure none_of(const std::vector<Failure>& failures) {
 std::optional<Failure> Connection::connect(const ConnectOptions& options) {
   const std::vector<ServerAddress> servers = options.servers();
   choice_ = options.choice;
+  servers_ = servers.size();
+  timeout_us_ = int64_t{options.timeout_s} * 1'000'000;
   // The one in use comes first, then all in the order of the list.
   const size_t in_use = choice_ == nullptr ? 0 : choice_->current();
   std::vector<size_t> order{in_use};
@@ -128,6 +131,7 @@ std::optional<Failure> Connection::connect_to(const ServerAddress& server,
   if (!library_ready() || (handle_ = mysql_init(nullptr)) == nullptr) {
     return Failure{FailureKind::kOther, 0, "Connector/C cannot be initialised: out of memory"};
   }
+  began_us_ = base::monotonic_us();
   prepare_login(handle_, options, server);
   const Result<std::string> password = password_of(options);
   if (!password) return Failure{FailureKind::kAccessDenied, 0, password.error().message()};
@@ -204,6 +208,7 @@ std::optional<Failure> Connection::query(std::string_view statement, std::vector
                                          std::vector<std::string>* names) {
   rows.clear();
   if (handle_ == nullptr) return not_connected();
+  began_us_ = base::monotonic_us();
   if (mysql_real_query(handle_, statement.data(), statement.size()) != 0) return failed();
   affected_rows_ = mysql_affected_rows(handle_);
   MYSQL_RES* result = mysql_store_result(handle_);
@@ -240,6 +245,7 @@ std::optional<Failure> Connection::prepare(const std::string& statement) {
 
 std::optional<Failure> Connection::exec_bulk(const std::string& statement, const BulkRows& rows) {
   if (handle_ == nullptr) return not_connected();
+  began_us_ = base::monotonic_us();
   auto failure = prepare(statement);
   if (!failure) {
     std::vector<MYSQL_BIND> binds;
@@ -277,6 +283,9 @@ Failure Connection::failed() {
 // One that takes no writes may not be the primary any more, wherever that is by now.
 Failure Connection::closed_if_useless(Failure failure) {
   const FailureKind kind = failure.kind;
+  const bool is_late = base::monotonic_us() - began_us_ >= timeout_us_;
+  if (kind == FailureKind::kConnectionLost && is_late && choice_ != nullptr)
+    choice_->pass_over(server_, servers_);
   if (kind == FailureKind::kConnectionLost || kind == FailureKind::kTooLarge ||
       kind == FailureKind::kReadOnly) {
     close();

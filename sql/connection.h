@@ -52,7 +52,9 @@ class Connection {
   // Where it is, or was last: "127.0.0.1:3306".
   const std::string& server() const { return server_text_; }
 
-  // Runs one statement. After kConnectionLost, kTooLarge and kReadOnly the connection is closed.
+  // Runs one statement. A server that does not answer in time is passed over by the next connect:
+  // one that lets in and then keeps every COMMIT waiting (for a replica, for a quorum) may not be
+  // the primary any more. After kConnectionLost, kTooLarge and kReadOnly the connection is closed.
   std::optional<Failure> exec(std::string_view statement);
   // The same, with the whole result in `rows`: for small results.
   // `names`, if given, gets the names of the columns.
@@ -91,6 +93,9 @@ class Connection {
   st_mysql* handle_ = nullptr;
   ServerChoice* choice_ = nullptr;
   size_t server_ = 0;  // its place in the options' list
+  size_t servers_ = 1;  // how many the list has
+  int64_t timeout_us_ = 0;
+  int64_t began_us_ = 0;  // the statement that was sent last
   std::string server_text_;
   st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
   std::string prepared_text_;

@@ -19,6 +19,10 @@ class ServerChoice {
   // Its place in ConnectOptions::servers().
   size_t current() const { return current_.load(); }
   void choose(size_t server) { current_.store(server); }
+  // Of `count`: the next one is tried first, unless another was chosen meanwhile.
+  void pass_over(size_t server, size_t count) {
+    current_.compare_exchange_strong(server, (server + 1) % count);
+  }
 
  private:
   std::atomic<size_t> current_{0};

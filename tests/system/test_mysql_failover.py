@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from harness import invariants
+from harness import invariants, sql_program
 from harness.daemons import run
 from harness.load import Gate, Load, Request
 from harness.replication import Pair, make_plain_user, until_rows
@@ -94,6 +94,25 @@ def test_a_replica_that_was_behind_is_promoted_and_gets_what_it_lacks(lab, pair,
     pair.promote()
     check_all(proxy, new, load)
     assert flusher.process.alive() and "has lost transactions" in flusher.process.log()
+
+
+def test_a_primary_that_lets_in_and_answers_no_commit_is_passed_over(lab, pair):
+    """It waits for a replica, which has been promoted by others meanwhile."""
+    if not sql_program.IS_MARIADB:
+        pytest.skip("semi-synchronous replication is a plugin of MySQL's, not loaded here")
+    old, new = pair.database()
+    proxy, gate, load = start_load(lab)
+    flusher = flusher_of(lab, pair, old, mysql__timeout="2s")
+    sell_some(gate, load, old, 500)
+    pair.wait_caught_up()
+    pair.stop_following()
+    for setting in ("wait_no_slave = ON", "timeout = 1000000000", "enabled = ON"):
+        pair.primary.query(f"SET GLOBAL rpl_semi_sync_master_{setting}")
+    pair.promote()
+    check_all(proxy, new, load)
+    assert flusher.process.alive()
+    # So that it can be ended.
+    pair.primary.query("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
 
 
 def test_a_replica_that_lacks_even_the_claim_is_taken(lab, pair):

@@ -260,6 +260,10 @@ MUTATIONS = (
         ': "mysql_native_password,mysql_clear_password,dialog,caching_sha2_password");',
         (Pytest("tests/system/test_mysql_logins.py", "impostor"),)),
     Mutation(
+        "a primary that answers no COMMIT is asked again and again", "sql/connection.cc",
+        "choice_->pass_over(server_, servers_);", "choice_->choose(server_);",
+        (Pytest("tests/system/test_mysql_failover.py", "lets_in"),)),
+    Mutation(
         "a writer stays at the old primary", "flusher/mysql_writer.cc",
         "if (connection_.connected() && connection_.is_elsewhere()) connection_.close();", "",
         (Pytest("tests/system/test_mysql_failover.py", "idle"),)),
