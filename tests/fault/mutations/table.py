@@ -180,7 +180,7 @@ MUTATIONS = (
     # ---- the flusher ---------------------------------------------------------------------------
     Mutation(
         "INSERT IGNORE", "orders/order_table.cc",
-        'insert_head_ = "INSERT INTO "', 'insert_head_ = "INSERT IGNORE INTO "',
+        'return "INSERT INTO "', 'return "INSERT IGNORE INTO "',
         (Gtest("test_flusher", "FaultTest.RefusedRows*:FaultTest.CheckpointsSetBack*"),)),
     Mutation(
         "checkpoint outside of the transaction", "flusher/transaction.cc",
