@@ -25,6 +25,7 @@ constexpr int64_t kRequestTimeoutMs = 2'000;
 // A long FLUSH WAIT is asked for in slices, so that polls and other requests get their turn.
 constexpr int64_t kWaitSliceMs = 500;
 constexpr size_t kJobsMax = 64;
+constexpr double kSecondsMax = 1e12;
 
 // -1: there is none. Another program may answer there: a fraction, or what 64 bits do not hold, is
 // none.
@@ -38,6 +39,28 @@ int64_t number(const boost::json::object& object, std::string_view name) {
 std::string text(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   return value && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+// -1: there is none.
+double seconds(const boost::json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  boost::system::error_code failure;
+  const double found = value == nullptr ? -1 : value->to_number<double>(failure);
+  return failure || found < 0 || found > kSecondsMax ? -1 : found;
+}
+
+sale::DrainReport drain_report(const boost::json::object& status) {
+  sale::DrainReport report;
+  report.state = text(status, "state");
+  report.reason = text(status, "reason");
+  report.backlog_records = number(status, "backlog_records");
+  report.backlog_bytes = number(status, "backlog_bytes");
+  report.oldest_age_s = seconds(status, "oldest_age_seconds");
+  report.rows_per_s = number(status, "rows_per_second");
+  report.eta_s = seconds(status, "eta_seconds");
+  const auto* mysql = status.if_contains("mysql");
+  if (mysql != nullptr && mysql->is_object()) report.trouble = text(mysql->get_object(), "error");
+  return report;
 }
 
 // A pause finds room behind as many drains as may wait; what was accepted once always does.
@@ -161,10 +184,8 @@ void FlusherLink::poll() {
   if (const boost::json::object* status = failure ? nullptr : parsed.if_object()) {
     take_status(*status);
   } else {
-    backlog_.store(-1);
     const std::lock_guard lock(mutex_);
-    state_ = "unreachable";
-    trouble_.clear();
+    report_ = {.state = "unreachable"};
   }
   written_before_ = written;
 }
@@ -172,31 +193,28 @@ void FlusherLink::poll() {
 // What another process tells is checked against what is known here.
 void FlusherLink::take_status(const boost::json::object& status) {
   const int64_t position = number(status, "position"), last = number(status, "last_sequence");
-  std::string state = text(status, "state");
-  int64_t backlog = number(status, "backlog_records");
+  sale::DrainReport report = drain_report(status);
+  bool is_known = false;
   const std::string journal = text(status, "journal_id");
   if (journal.empty() || journal == "0") {
-    backlog = -1;  // it looks for the journal yet
+    // it looks for the journal yet
   } else if (journal != journal_.id) {
-    state = "another journal (" + journal + ")";
-    backlog = -1;
+    report.state = "another journal (" + journal + ")";
   } else if (last >= 0 && static_cast<uint64_t>(last) < written_before_) {
-    state = "another copy of this journal, which ends with record " + std::to_string(last);
-    backlog = -1;
+    report.state = "another copy of this journal, which ends with record " + std::to_string(last);
   } else if (!take_dead_letters(number(status, "dead_letters_version"))) {
-    backlog = -1;  // what is drained now may be one of them
-  } else if (position > 0 && static_cast<uint64_t>(position) <= journal_.written_sequence() + 1) {
-    journal_.drained(static_cast<uint64_t>(position - 1));
-    is_told_ = true;
+    // what is drained now may be one of them
+  } else {
+    is_known = true;
+    if (position > 0 && static_cast<uint64_t>(position) <= journal_.written_sequence() + 1) {
+      journal_.drained(static_cast<uint64_t>(position - 1));
+      is_told_ = true;
+    }
   }
-  const auto* mysql = status.if_contains("mysql");
-  std::string trouble;
-  if (mysql != nullptr && mysql->is_object()) trouble = text(mysql->get_object(), "error");
-  is_told_ |= !trouble.empty();  // it has no MySQL to ask
-  backlog_.store(backlog);
+  is_told_ |= !report.trouble.empty();  // it has no MySQL to ask
+  if (!is_known) report = {report.state, report.reason, report.trouble};
   const std::lock_guard lock(mutex_);
-  state_ = state;
-  trouble_ = std::move(trouble);
+  report_ = std::move(report);
 }
 
 // Known before more is taken for drained.
@@ -295,14 +313,9 @@ void FlusherLink::pause(Done done) { post("/pause", std::move(done)); }
 
 void FlusherLink::resume(Done done) { post("/resume", std::move(done)); }
 
-std::string FlusherLink::trouble() const {
+sale::DrainReport FlusherLink::report() const {
   const std::lock_guard lock(mutex_);
-  return trouble_;
-}
-
-std::string FlusherLink::state() const {
-  const std::lock_guard lock(mutex_);
-  return state_;
+  return report_;
 }
 
 }  // namespace sluice::proxy

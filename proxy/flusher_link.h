@@ -4,7 +4,6 @@
 // The flusher may be down at any time: the proxy then sells on, and says what it last knew.
 #pragma once
 
-#include <atomic>
 #include <boost/json/fwd.hpp>
 #include <condition_variable>
 #include <deque>
@@ -59,9 +58,7 @@ class FlusherLink final : public sale::FlusherPort {
   void flush(int64_t wait_ms, Drained done) override;
   void pause(Done done) override;
   void resume(Done done) override;
-  std::string state() const override;
-  int64_t backlog_records() const override { return backlog_.load(); }
-  std::string trouble() const override;
+  sale::DrainReport report() const override;
 
  private:
   // Asks the flusher, or, if it was not accepted, says so.
@@ -86,12 +83,10 @@ class FlusherLink final : public sale::FlusherPort {
   std::string refusal_;
   bool is_told_ = false;  // what the flusher knows of the journal, or that it cannot know it
   bool is_settled_ = false;
-  std::atomic<int64_t> backlog_{-1};
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;                    // guarded by mutex_; bounded
-  std::string state_ = "unknown";           // guarded by mutex_
-  std::string trouble_;                     // guarded by mutex_
+  sale::DrainReport report_;                // guarded by mutex_
   bool stopping_ = false;                   // guarded by mutex_
   std::thread thread_;
 };

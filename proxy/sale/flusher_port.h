@@ -11,6 +11,23 @@
 
 namespace sluice::proxy::sale {
 
+// What the flusher told of the drain when it was asked last; -1: it is not known.
+struct DrainReport {
+  std::string state = "unknown";  // "IDLE", "DRAINING", …, or why it is not known
+  std::string reason;             // of the state, for people
+  std::string trouble;            // in MySQL's words; "": none
+  int64_t backlog_records = -1;
+  int64_t backlog_bytes = -1;
+  double oldest_age_s = -1;
+  int64_t rows_per_s = -1;
+  double eta_s = -1;  // until all is drained at this rate
+
+  // What is in the way; "": nothing that it told.
+  const std::string& in_the_way() const {
+    return trouble.empty() && state == "BLOCKED" ? reason : trouble;
+  }
+};
+
 class FlusherPort {
  public:
   using Done = std::function<void(const Status&)>;
@@ -25,11 +42,8 @@ class FlusherPort {
   virtual void flush(int64_t wait_ms, Drained done) = 0;
   virtual void pause(Done done) = 0;
   virtual void resume(Done done) = 0;
-  // One line for STATUS: "draining", "holding", …, or why it is not known. Any thread.
-  virtual std::string state() const = 0;
-  virtual int64_t backlog_records() const = 0;  // -1: not known
-  // What keeps it from draining, in MySQL's words; "": nothing that it told. Any thread.
-  virtual std::string trouble() const = 0;
+  // Any thread.
+  virtual DrainReport report() const = 0;
 };
 
 }  // namespace sluice::proxy::sale

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "proxy/sale/flusher_port.h"
@@ -17,9 +16,7 @@ class NoFlusher final : public FlusherPort {
   void flush(int64_t, Drained done) override { done(int64_t{0}); }
   void pause(Done done) override { done({}); }
   void resume(Done done) override { done({}); }
-  std::string state() const override { return "none"; }
-  int64_t backlog_records() const override { return -1; }
-  std::string trouble() const override { return ""; }
+  DrainReport report() const override { return {.state = "none"}; }
 };
 
 }  // namespace sluice::proxy::sale

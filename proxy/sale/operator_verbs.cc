@@ -1,5 +1,7 @@
 #include "proxy/sale/operator_verbs.h"
 
+#include <cmath>
+
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/units.h"
@@ -188,7 +190,7 @@ void OperatorVerbs::flush(std::span<const std::string_view> args, size_t thread,
 // OK only if all of it are rows.
 std::string OperatorVerbs::waited_reply(int64_t left) const {
   const auto dead = static_cast<int64_t>(shared_.dead_letters.count());
-  const std::string trouble = left > 0 ? flusher_.trouble() : "";
+  const std::string trouble = left > 0 ? flusher_.report().in_the_way() : "";
   if (left == 0 && dead == 0) return ok_reply();
   std::string reply;
   resp::append_array_header(reply, 2);
@@ -242,7 +244,9 @@ void OperatorVerbs::pause_or_resume(bool pause, std::string_view what, size_t th
 std::vector<std::pair<std::string, std::string>> OperatorVerbs::status() const {
   const journal::GroupCommit& journal = *shared_.journal;
   const SaleMetrics& metrics = *shared_.metrics;
+  const DrainReport drain = flusher_.report();
   const auto text = [](auto number) { return std::to_string(number); };
+  const auto seconds = [](double number) { return std::to_string(std::llround(number)); };
   return {
       {"version", SLUICE_VERSION},
       {"proxy_id", shared_.lane},
@@ -264,9 +268,15 @@ std::vector<std::pair<std::string, std::string>> OperatorVerbs::status() const {
       {"journal_records", text(journal.written_sequence())},
       {"journal_synced", text(journal.synced_sequence())},
       {"journal_bytes", text(journal.bytes_used())},
-      {"flusher", flusher_.state()},
+      {"flusher", drain.state},
+      {"flusher_reason", drain.reason},
+      {"flusher_error", drain.trouble},
       {"drained_records", text(shared_.drained_sequence.load())},
-      {"backlog_records", text(flusher_.backlog_records())},
+      {"backlog_records", text(drain.backlog_records)},
+      {"backlog_bytes", text(drain.backlog_bytes)},
+      {"backlog_oldest_age_seconds", seconds(drain.oldest_age_s)},
+      {"drain_rows_per_second", text(drain.rows_per_s)},
+      {"drain_eta_seconds", seconds(drain.eta_s)},
       {"dead_letters", text(shared_.dead_letters.count())},
   };
 }
