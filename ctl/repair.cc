@@ -134,7 +134,21 @@ std::optional<Failure> Repair::insert_one(const OrderRepair& repair) {
   SLUICE_ASSERT(record.ok(), "a record that was encoded here");
   std::string statement = table_.insert_head(table_.table_of(*record));
   table_.append_row(statement, {&*record, repair.status, repair.changed_ms});
-  return connection_.exec(statement);
+  const orders::OrderTable* details = table_.details();
+  if (details == nullptr) return connection_.exec(statement);
+  if (auto failure = connection_.exec("SAVEPOINT sluice_order")) return failure;
+  auto failure = connection_.exec(statement);
+  if (!failure) {
+    statement = details->insert_head(details->table_of(*record));
+    details->append_row(statement, {&*record, repair.status, repair.changed_ms});
+    failure = connection_.exec(statement);
+    // They may have stayed when the order went.
+    if (failure && failure->kind == FailureKind::kDuplicate) failure.reset();
+  }
+  if (failure && connection_.connected()) {
+    if (auto lost = connection_.exec("ROLLBACK TO SAVEPOINT sluice_order")) return lost;
+  }
+  return failure;
 }
 
 // What was drained while the order was missing waits for it, as for any order.

@@ -65,6 +65,11 @@ std::optional<Failure> reinsert(Connection& connection, const orders::OrderTable
   std::string insert = orders.insert_head(orders.table_of(*record));
   orders.append_row(insert, row);
   if (auto failure = connection.exec(insert)) return failure;
+  if (const orders::OrderTable* details = orders.details()) {
+    insert = details->insert_head(details->table_of(*record));
+    details->append_row(insert, row);
+    if (auto failure = connection.exec(insert)) return failure;
+  }
   if (auto failure = connection.exec("DELETE FROM sluice_dead_letter" + key)) return failure;
   inserted = true;
   if (!is_live(row.status)) return std::nullopt;

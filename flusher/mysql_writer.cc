@@ -268,7 +268,8 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
 // Another month has begun, or another item is sold.
 bool MysqlWriter::make_tables(const Failure& failure, const Part& part) {
   const bool may_help = failure.code == kNoSuchTable && context_.create_tables &&
-                        !context_.orders.is_one_table() && !std::exchange(made_tables_, true);
+                        (!context_.orders.is_one_table() || context_.orders.details() != nullptr) &&
+                        !std::exchange(made_tables_, true);
   if (!may_help) return false;
   const auto refused = orders::make_tables(connection_, context_.orders, part.records);
   if (refused) spdlog::warn("writer {}: {}", index_, refused->text());

@@ -85,7 +85,7 @@ std::optional<Failure> Transaction::insert_all() {
     size_t begin = orders_.is_one_table() ? 0 : rows.size();
     rows.insert(rows.end(), of_table.begin(), of_table.end());
     const size_t end = rows.size();
-    if (connection_.takes_bulk()) {
+    if (connection_.takes_bulk() && orders_.details() == nullptr) {
       if (auto failure = insert_as_values(begin, end)) return failure;
     }
     if (auto failure = insert_as_text(begin, end)) return failure;
@@ -149,7 +149,30 @@ std::optional<Failure> Transaction::insert_as_text(size_t begin, size_t end) {
 // Sends statement_, which holds the rows [begin, end).
 std::optional<Failure> Transaction::insert_statement(size_t begin, size_t end) {
   if (begin == end) return std::nullopt;
-  return settle(begin, end, connection_.exec(statement_));
+  if (orders_.details() == nullptr) return settle(begin, end, connection_.exec(statement_));
+  // An order whose details are refused does not go in.
+  if (auto failure = connection_.exec("SAVEPOINT sluice_order")) return failure;
+  auto refused = connection_.exec(statement_);
+  if (!refused) refused = insert_details(begin, end);
+  if (refused && connection_.connected()) {
+    if (auto failure = connection_.exec("ROLLBACK TO SAVEPOINT sluice_order")) return failure;
+  }
+  return settle(begin, end, std::move(refused));
+}
+
+std::optional<Failure> Transaction::insert_details(size_t begin, size_t end) {
+  std::map<std::string, std::string> inserts;  // by table
+  for (size_t i = begin; i < end; ++i) {
+    const orders::OrderRow& row = changes_.orders[i];
+    const std::string table = orders_.details()->table_of(*row.record);
+    std::string& insert = inserts[table];
+    insert += insert.empty() ? orders_.details()->insert_head(table) : ",";
+    orders_.details()->append_row(insert, row);
+  }
+  for (const auto& [table, insert] : inserts) {
+    if (auto failure = connection_.exec(insert)) return failure;
+  }
+  return std::nullopt;
 }
 
 // What came of an INSERT of the rows [begin, end).

@@ -79,6 +79,7 @@ class Transaction {
   std::optional<sql::Failure> insert_as_values(size_t& begin, size_t end);
   std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
   std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
+  std::optional<sql::Failure> insert_details(size_t begin, size_t end);
   std::optional<sql::Failure> settle(size_t begin, size_t end, std::optional<sql::Failure> failure);
   std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);
   std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,

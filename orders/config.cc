@@ -24,14 +24,34 @@ std::vector<base::ConfigKey> config_keys() {
           "What its statuses are called: ours = \"yours\"."),
       key("orders.when_over", ConfigType::kMap, "",
           "What becomes of constants once an order is cancelled or has expired; \"\": NULL."),
+      key("details.table", ConfigType::kString, "",
+          "A table that gets a row of each order besides; empty: none."),
+      key("details.names", ConfigType::kMap, "",
+          "What its columns are called: of order_id, item_id, quantity, and of more if named."),
+      key("details.columns", ConfigType::kMap, "", "As orders.columns."),
+      key("details.constants", ConfigType::kMap, "", "As orders.constants."),
   };
 }
 
 Result<OrderTable> order_table(const base::Config& config) {
-  return OrderTable::create({config.string("orders.table"), config.string("orders.time_zone"),
-                             config.map("orders.names"), config.map("orders.columns"),
-                             config.map("orders.constants"), config.map("orders.statuses"),
-                             config.map("orders.when_over")});
+  auto orders = OrderTable::create({config.string("orders.table"),
+                                    config.string("orders.time_zone"), config.map("orders.names"),
+                                    config.map("orders.columns"), config.map("orders.constants"),
+                                    config.map("orders.statuses"), config.map("orders.when_over")});
+  if (!orders || config.string("details.table").empty()) return orders;
+  MappingConfig details;
+  details.prefix = "details.";
+  details.written = {OwnColumn::kOrderId, OwnColumn::kItemId, OwnColumn::kQuantity};
+  details.table = config.string("details.table");
+  details.time_zone = config.string("orders.time_zone");
+  details.names = config.map("details.names");
+  details.columns = config.map("details.columns");
+  details.constants = config.map("details.constants");
+  details.statuses = config.map("orders.statuses");
+  auto table = OrderTable::create(details);
+  if (!table) return table.error();
+  orders->set_details(std::move(*table));
+  return orders;
 }
 
 }  // namespace sluice::orders

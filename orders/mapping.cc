@@ -44,25 +44,34 @@ class ColumnNames {
 };
 
 Status take_names(Mapping& mapping, ColumnNames& taken) {
-  for (size_t i = 0; i < kOwnColumnNames.size(); ++i) mapping.names[i] = kOwnColumnNames[i];
+  const std::vector<OwnColumn>& written = mapping.config.written;
+  for (size_t i = 0; i < kOwnColumnNames.size(); ++i) {
+    const bool is_written =
+        written.empty() ||
+        std::find(written.begin(), written.end(), static_cast<OwnColumn>(i)) != written.end();
+    if (is_written) mapping.names[i] = kOwnColumnNames[i];
+  }
   for (const auto& [ours, theirs] : mapping.config.names) {
     const auto found = std::find(kOwnColumnNames.begin(), kOwnColumnNames.end(), ours);
-    const std::string key = "orders.names." + ours;
+    const std::string key = mapping.config.prefix + "names." + ours;
     if (found == kOwnColumnNames.end()) {
       return invalid_key(key,
                          "there is no such column; there are order_id, item_id, user_id, "
                          "quantity, status, request_id, created_at, updated_at, fields");
     }
     const auto at = static_cast<size_t>(found - kOwnColumnNames.begin());
+    const auto column = static_cast<OwnColumn>(at);
     const bool may_be_left_out = std::find(std::begin(kMayBeLeftOut), std::end(kMayBeLeftOut),
-                                           static_cast<OwnColumn>(at)) != std::end(kMayBeLeftOut);
+                                           column) != std::end(kMayBeLeftOut) ||
+                                 (!written.empty() && column != OwnColumn::kOrderId);
     if (theirs.empty() && !may_be_left_out)
       return invalid_key(key, "it cannot be left out; name the column of yours that has it");
     mapping.names[at] = theirs;
   }
   for (size_t i = 0; i < mapping.names.size(); ++i) {
     if (mapping.names[i].empty()) continue;
-    SLUICE_TRY(taken.add("orders.names." + std::string(kOwnColumnNames[i]), mapping.names[i]));
+    SLUICE_TRY(taken.add(mapping.config.prefix + "names." + std::string(kOwnColumnNames[i]),
+                         mapping.names[i]));
   }
   return {};
 }
@@ -95,9 +104,9 @@ Status take_statuses(Mapping& mapping) {
 
 Status take_others(const MappingConfig& config, ColumnNames& taken) {
   for (const auto& [field, column] : config.columns)
-    SLUICE_TRY(taken.add("orders.columns." + field, column));
+    SLUICE_TRY(taken.add(config.prefix + "columns." + field, column));
   for (const auto& [column, value] : config.constants)
-    SLUICE_TRY(taken.add("orders.constants." + column, column));
+    SLUICE_TRY(taken.add(config.prefix + "constants." + column, column));
   for (const auto& [column, value] : config.when_over) {
     if (config.constants.contains(column)) continue;
     return invalid_key("orders.when_over." + column,
@@ -108,9 +117,10 @@ Status take_others(const MappingConfig& config, ColumnNames& taken) {
 
 }  // namespace
 
-Result<TableTemplate> TableTemplate::parse(const std::string& text, const std::string& time_zone) {
+Result<TableTemplate> TableTemplate::parse(const std::string& text, const std::string& time_zone,
+                                           const std::string& prefix) {
   const auto bad = [&](const std::string& what) {
-    return invalid_key("orders.table", quoted(text) + what);
+    return invalid_key(prefix + "table", quoted(text) + what);
   };
   static constexpr std::pair<std::string_view, Kind> kPlaces[] = {{"{item}", Kind::kItem},
                                                                   {"{yyyymmdd}", Kind::kDay},
@@ -221,7 +231,7 @@ std::string TableTemplate::pattern() const {
 Result<Mapping> Mapping::create(const MappingConfig& config) {
   Mapping mapping;
   mapping.config = config;
-  auto table = TableTemplate::parse(config.table, config.time_zone);
+  auto table = TableTemplate::parse(config.table, config.time_zone, config.prefix);
   if (!table) return table.error();
   mapping.table = std::move(*table);
   ColumnNames taken;

@@ -43,6 +43,10 @@ struct MappingConfig {
   std::map<std::string, std::string> statuses;   // our status → theirs
   std::map<std::string, std::string> when_over;  // column → value once it is cancelled or has
                                                  // expired; "": NULL
+  // The columns that are written unless they are named; the others are not. Of an order's details.
+  std::vector<OwnColumn> written = {};  // empty: all
+  std::string prefix = "orders.";       // of the keys, for messages
+
   bool operator==(const MappingConfig&) const = default;
 };
 
@@ -50,7 +54,8 @@ struct MappingConfig {
 class TableTemplate {
  public:
   // kInvalid: says what is wrong with it.
-  static Result<TableTemplate> parse(const std::string& text, const std::string& time_zone);
+  static Result<TableTemplate> parse(const std::string& text, const std::string& time_zone,
+                                     const std::string& prefix = "orders.");
 
   bool is_one_table() const { return is_one_; }
   // "": the connection's.

@@ -395,9 +395,12 @@ std::string OrderTable::create_statement(const std::string& table, bool with_fie
                                                : "VARCHAR(255) NOT NULL";
     out += ",\n";
   }
-  return out + "  PRIMARY KEY (" + column(OwnColumn::kOrderId) + "),\n  KEY item_user (" +
-         column(OwnColumn::kItemId) + ", " + column(OwnColumn::kUserId) +
-         ")\n) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4";
+  out += "  PRIMARY KEY (" + column(OwnColumn::kOrderId) + ")";
+  if (mapping_.has(OwnColumn::kItemId) && mapping_.has(OwnColumn::kUserId)) {
+    out += ",\n  KEY item_user (" + column(OwnColumn::kItemId) + ", " + column(OwnColumn::kUserId) +
+           ")";
+  }
+  return out + "\n) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4";
 }
 
 }  // namespace sluice::orders

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,11 @@ class OrderTable {
   static Result<OrderTable> create(const MappingConfig& config);
 
   const Mapping& mapping() const { return mapping_; }
+  // A table that gets a row of each order besides, in the same transaction; nullptr: there is none.
+  const OrderTable* details() const { return details_.get(); }
+  void set_details(OrderTable details) {
+    details_ = std::make_shared<const OrderTable>(std::move(details));
+  }
   bool is_one_table() const { return mapping_.table.is_one_table(); }
   // The table that the order is in, for SQL: "`orders`", "`shop`.`orders_202612`".
   std::string table_of(const journal::Record& order) const;
@@ -106,6 +112,7 @@ class OrderTable {
   std::string column_list_;
   std::vector<sql::BulkRows::Type> bulk_types_;
   bool item_is_number_ = false, user_is_number_ = false;
+  std::shared_ptr<const OrderTable> details_;
 };
 
 }  // namespace sluice::orders

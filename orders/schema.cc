@@ -291,6 +291,9 @@ std::vector<std::string> schema_statements(const OrderTable& orders, bool with_f
       statements.push_back(orders.create_statement(orders.table_of({}), with_field_columns));
     }
   }
+  const OrderTable* details = orders.details();
+  if (details != nullptr && details->is_one_table())
+    statements.push_back(details->create_statement(details->table_of({}), with_field_columns));
   return statements;
 }
 
@@ -307,14 +310,17 @@ std::optional<Failure> make_tables(Connection& connection, const OrderTable& ord
   for (const journal::Record& record : records) {
     if (record.type == journal::RecordType::kBuy) tables.insert(orders.table_of(record));
   }
+  if (orders.is_one_table()) tables.clear();
   for (const std::string& table : tables) {
     if (auto failure = connection.exec(orders.create_statement(table))) return failure;
   }
-  return std::nullopt;
+  const OrderTable* details = orders.details();
+  return details == nullptr ? std::nullopt : make_tables(connection, *details, records);
 }
 
 std::string schema_text(const OrderTable& orders) {
-  if (orders.mapping().is_plain(true) && orders.table_of({}) == sql::kOrdersName)
+  if (orders.mapping().is_plain(true) && orders.table_of({}) == sql::kOrdersName &&
+      orders.details() == nullptr)
     return std::string(sql::schema_text());
   std::string text =
       "-- Sluice's tables as orders.* maps them. What each is for: conf/schema.sql.\n\n";
@@ -352,6 +358,20 @@ std::optional<Failure> check_tables(Connection& connection, const OrderTable& or
   connection.rollback();
   for (const std::string& table : tables) {
     if (auto failure = check_table(connection, orders, table, report)) return failure;
+  }
+  const OrderTable* details = orders.details();
+  if (details == nullptr) return std::nullopt;
+  if (auto failure = find_tables(connection, *details, tables)) return failure;
+  connection.rollback();
+  if (tables.empty() && details->is_one_table())
+    report.errors.push_back(details->table_of({}) + " is missing: sluice-ctl schema apply");
+  SchemaReport of_details;  // what it makes of names is its own business
+  for (const std::string& table : tables) {
+    if (auto failure = check_table(connection, *details, table, of_details)) return failure;
+  }
+  for (auto [from, to] : {std::pair{&of_details.errors, &report.errors},
+                          std::pair{&of_details.warnings, &report.warnings}}) {
+    to->insert(to->end(), from->begin(), from->end());
   }
   return std::nullopt;
 }

@@ -210,3 +210,29 @@ def test_schema_print_writes_what_check_accepts(lab):
             database.query("\n".join(lines).replace("%", "%%"))
     done = lab.ctl("schema", "check", "--config", flusher.config)
     assert done.returncode == 0 and "1 tables, 0 errors" in done.stdout, done.stdout
+
+
+def test_details_go_in_with_their_order_or_not_at_all(lab):
+    """A row of each order in a second table; what that refuses is a dead letter, and no order."""
+    database = lab.database()
+    flusher = lab.flusher(database, start=False, details__table="order_item",
+                          details__names={"quantity": "amount"},
+                          details__constants={"price": "499"})
+    assert lab.ctl("schema", "apply", "--config", flusher.config).returncode == 0
+    database.query("ALTER TABLE order_item ADD CHECK (amount < 3)")
+    proxy = lab.proxy(lab.redis(), flusher__admin=f"http://127.0.0.1:{flusher.admin_port}")
+    flusher.start()
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 50) == "OK"
+        quantities = [1, 2, 3, 1, 4, 2]
+        orders = [bought(client, f"u{n}", "QTY", qty) for n, qty in enumerate(quantities)]
+        assert client("SECKILL.FLUSH", "WAIT", 10_000) == ["DEADLETTERS", 2]
+    expected = [(order, qty) for order, qty in zip(orders, quantities) if qty < 3]
+    assert list(database.query("SELECT order_id, quantity FROM orders ORDER BY order_id")) == expected
+    assert list(database.query(
+        "SELECT order_id, amount FROM order_item WHERE price = '499' ORDER BY order_id")) == expected
+    assert database.one("SELECT sold FROM items") == (6,)
+    database.query("DELETE FROM orders WHERE order_id = %s", orders[0])
+    configs = ("--config", proxy.config, "--config", flusher.config)
+    assert lab.ctl("reconcile", "--fix", *configs).returncode == 0
+    assert database.one("SELECT COUNT(*) FROM orders") == (4,)

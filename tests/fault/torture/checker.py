@@ -28,7 +28,7 @@ class Row:
 
     @property
     def live(self):
-        return self.status != "cancelled"
+        return self.status in ("placed", "paid")
 
     def __repr__(self):
         return (f"order {self.order} of {self.item} {self.user} REQ {self.req}: {self.qty}, "
@@ -72,7 +72,8 @@ class Checker:
     def run(self):
         for rule in (self.everybody_was_answered, self.one_row_a_req,
                      self.acknowledged_is_in_mysql, self.without_req, self.every_row_was_asked_for,
-                     self.stories_of_users, self.cancelled_is_cancelled, self.limits_hold,
+                     self.stories_of_users, self.cancelled_is_cancelled, self.paid_is_paid,
+                     self.limits_hold,
                      self.stock_adds_up, self.sold_out_was_true, self.nothing_is_left_aside,
                      self.queries_agree):
             try:
@@ -145,6 +146,7 @@ class Checker:
         self.to_cancel = {line["order"] for line in self.told.lines if line["op"] == "CANCEL"}
         orders = {}     # (item, user) → {REQ: order}
         cancelled = {}  # (item, user, order) → the CANCEL line
+        paid = {}       # the same of PAY
         for line in self.told.lines:
             key = line["item"], line.get("user")
             if self._may_be_forgotten(line["item"]):
@@ -164,8 +166,10 @@ class Checker:
                 self.expect(outcome(line) != "NOITEM", "NOITEM for an item that exists", line)
             elif line["op"] == "CANCEL":
                 self._cancel_told(line, cancelled)
+            elif line["op"] == "PAY":
+                self._pay_told(line, paid)
             elif line["op"] == "ORDER":
-                self._order_told(line, orders.get(key, {}), cancelled)
+                self._order_told(line, orders.get(key, {}), cancelled, paid)
 
     def _may_be_forgotten(self, item):
         """A closed item may be retired after journal.retain, and is then unknown to a new Redis."""
@@ -182,7 +186,15 @@ class Checker:
         else:
             self.expect(said == "ALREADY", "an order was cancelled twice", (before, line))
 
-    def _order_told(self, line, orders, cancelled):
+    def _pay_told(self, line, paid):
+        key = line["item"], line["user"], line["order"]
+        said, before = outcome(line), paid.get(key)
+        if said is not None:
+            self.expect(said == ("ALREADY" if before else "OK"), "a payment was refused",
+                        (before, line))
+        paid.setdefault(key, line)
+
+    def _order_told(self, line, orders, cancelled, paid):
         said = outcome(line)
         if said is None:
             return
@@ -193,10 +205,10 @@ class Checker:
         self.expect(said == "FOUND" and line["reply"][1] == order,
                     "an acknowledged order was denied", (line, order))
         if said == "FOUND":
-            was_cancelled = (line["item"], line["user"], order) in cancelled
-            self.expect(line["reply"][4] == ("cancelled" if was_cancelled else "placed"),
-                        "wrong status told", (line, cancelled.get((line["item"], line["user"],
-                                                                   order))))
+            key = line["item"], line["user"], order
+            expected = "cancelled" if key in cancelled else "paid" if key in paid else "placed"
+            self.expect(line["reply"][4] == expected, "wrong status told",
+                        (line, cancelled.get(key), paid.get(key)))
 
     def cancelled_is_cancelled(self):
         asked = set()
@@ -208,6 +220,17 @@ class Checker:
                             (line, row))
         for row in self.rows:
             self.expect(row.live or row.order in asked, "cancelled, but nobody asked", row)
+
+    def paid_is_paid(self):
+        asked = set()
+        for line in self.told.of("PAY"):
+            asked.add(line["order"])
+            row = self.by_order.get(line["order"])
+            if outcome(line) in ("OK", "ALREADY"):
+                self.expect(row and row.status != "placed",
+                            "a payment was acknowledged, MySQL has it not", (line, row))
+        for row in self.rows:
+            self.expect(row.status != "paid" or row.order in asked, "paid, but nobody asked", row)
 
     # ---- sums --------------------------------------------------------------------------------
 

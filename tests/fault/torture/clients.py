@@ -90,12 +90,14 @@ class Book:
 
 
 class Account:
-    """A user of an item, and the purchases he was told of: REQ → (order id, cancelled)."""
+    """A user of an item, and the purchases he was told of: REQ → (order id, cancelled); and the
+    orders that he has paid, or begun to."""
 
     def __init__(self, item, user):
         self.item = item
         self.user = user
         self.orders = {}
+        self.paid = set()
 
 
 class Buyer(threading.Thread):
@@ -119,7 +121,7 @@ class Buyer(threading.Thread):
 
     def run(self):
         actions = [(40, self.buy), (8, self.buy_without_req), (6, self.buy_twice_at_once),
-                   (8, self.buy_again), (14, self.cancel), (2, self.cancel_again),
+                   (8, self.buy_again), (14, self.cancel), (2, self.cancel_again), (10, self.pay),
                    (12, self.query), (3, self.restock), (1, self.close_and_reopen),
                    (1, self.create)]
         weights = [weight for weight, _ in actions]
@@ -310,9 +312,20 @@ class Buyer(threading.Thread):
 
     def cancellation(self, account, order):
         req, item = f"c{self.number()}", account.item["name"]
+        refund = ["REFUND"] if order in account.paid else []
         return Request("CANCEL", item, account.user,
-                       ["SECKILL.CANCEL", item, account.user, order, "REQ", req],
+                       ["SECKILL.CANCEL", item, account.user, order, "REQ", req, *refund],
                        req=req, order=order)
+
+    def pay(self):
+        found = self.bought()
+        if found:
+            account, req = found
+            order, item, pay = account.orders[req][0], account.item["name"], f"p{self.number()}"
+            account.paid.add(order)
+            self.ask(Request("PAY", item, account.user,
+                             ["SECKILL.PAY", item, account.user, order, "REQ", pay],
+                             req=pay, order=order))
 
     def query(self):
         found = self.bought(cancelled=self.chance.random() < 0.3)
