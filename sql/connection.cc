@@ -153,14 +153,14 @@ std::optional<Failure> Connection::connect_to(const ServerAddress& server,
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
-  // Before the session: one that waits for its cluster waits long where there is none.
-  if (options.must_take_writes || options.hosts.size() > 1) {
-    if (auto failure = check_takes_writes(*this)) return failure;
-  }
   takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
   const SessionOptions session{is_mariadb(), mysql_get_server_version(handle_),
                                lock_wait_of(options)};
   if (auto failure = set_up_session(*this, session)) return failure;
+  if (options.must_take_writes || options.hosts.size() > 1) {
+    if (auto failure = check_takes_writes(*this)) return failure;
+  }
+  if (auto failure = wait_for_the_cluster(*this)) return failure;
   std::vector<Row> rows;
   if (auto failure = query("SELECT @@max_allowed_packet", rows)) return failure;
   if (rows.empty() || !rows[0][0]) return std::nullopt;

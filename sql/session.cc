@@ -83,16 +83,14 @@ bool is_same(std::string_view is, std::string_view should) {
   return words_of(is) == words_of(should);
 }
 
-// On a node of a Galera cluster: what another node has committed is seen by every statement that
-// begins after that.
+}  // namespace
+
 std::optional<Failure> wait_for_the_cluster(Connection& connection) {
   std::vector<Row> rows;
   if (auto failure = connection.query("SHOW VARIABLES LIKE 'wsrep_on'", rows)) return failure;
   if (rows.empty() || rows[0][1] != "ON") return std::nullopt;
   return connection.exec("SET SESSION wsrep_sync_wait = 1");
 }
-
-}  // namespace
 
 std::optional<Failure> set_up_session(Connection& connection, const SessionOptions& options) {
   const std::string lock_wait = std::to_string(options.lock_wait_s);
@@ -109,8 +107,6 @@ std::optional<Failure> set_up_session(Connection& connection, const SessionOptio
   }
   if (auto failure = connection.exec(set)) return failure;
   if (auto failure = connection.exec(kTransaction)) return failure;
-
-  if (auto failure = wait_for_the_cluster(connection)) return failure;
 
   const bool is_old = options.is_mariadb && options.version < kMariadbRenamed;
   settings.push_back({is_old ? "tx_isolation" : "transaction_isolation", "REPEATABLE-READ"});

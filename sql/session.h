@@ -21,4 +21,8 @@ struct SessionOptions {
 // names the variable, what it should be and what it is.
 std::optional<Failure> set_up_session(Connection& connection, const SessionOptions& options);
 
+// On a node of a Galera cluster: what another node has committed is seen by every statement that
+// begins after that. On one that has lost its cluster every statement then waits in vain.
+std::optional<Failure> wait_for_the_cluster(Connection& connection);
+
 }  // namespace sluice::sql

@@ -46,7 +46,8 @@ class Node(SqlServer):
         super().__init__(template, folder, options=[
             "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--wsrep-on=ON",
             f"--wsrep-provider={PROVIDER}", f"--wsrep-node-name={name}",
-            "--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=rsync",
+            # A node without its cluster answers SELECTs, so that nothing but its state tells.
+            "--wsrep-dirty-reads=ON", "--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=rsync",
             f"--wsrep-sst-receive-address=127.0.0.1:{sst_port}",
             "--wsrep-provider-options=" + ";".join(f"{k}={v}" for k, v in provider.items())])
         # Its first state comes by rsync, whose daemon, if it is root's, reads as nobody.
