@@ -63,7 +63,7 @@ def answer(client, *words):
 def check_crossed(database, orders):
     """Every order once, with its status, and the items row adds up."""
     until_rows(database, len(orders), within_s=60)
-    until(lambda: database.one("SELECT COUNT(*) FROM sluice_early_cancel") == (0,), 30,
+    until(lambda: database.one("SELECT COUNT(*) FROM sluice_early_change") == (0,), 30,
           "no cancel waits")
     cancelled = {order for order, is_cancelled in orders.values() if is_cancelled}
     until(lambda: database.one("SELECT COUNT(*) FROM orders WHERE status = 'cancelled'")
