@@ -6,7 +6,8 @@ build_dir = build
 # Debian keeps mariadbd where only root's PATH leads; another user may run it as well.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build help deps run test bench bench-quick microbench torture mutations fuzz asan tsan \
+.PHONY: build help deps run test bench bench-quick microbench torture clusters mutations fuzz asan \
+        tsan \
         compilers matrix portability format clean
 .DEFAULT_GOAL := build
 
@@ -44,6 +45,10 @@ torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES
 	@scripts/build default
 	@scripts/torture --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(PROXIES),--proxies $(PROXIES)) $(if $(ITEMS),--items $(ITEMS))
+
+clusters: deps  ## failovers of MySQL by replication, Galera and group replication; three minutes
+	@scripts/build default
+	@scripts/test clusters
 
 mutations: deps  ## plant known bugs one by one and show that the tests catch each
 	@scripts/mutations

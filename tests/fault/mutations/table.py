@@ -229,7 +229,7 @@ MUTATIONS = (
         "a replica that lacks the claim passes for a second flusher", "flusher/checkpoint.cc",
         "return is_unclaimed ? Standing::kBehind",
         "return !row && is_unclaimed ? Standing::kBehind",
-        (Pytest("tests/system/test_mysql_failover.py", "claim"),)),
+        (Pytest("tests/clusters/test_mysql_failover.py", "claim"),)),
     Mutation(
         "checkpoints that are gone pass for lost transactions", "flusher/checkpoint.cc",
         "if (!row) return Standing::kAnothers;", "if (!row) return Standing::kBehind;",
@@ -241,19 +241,19 @@ MUTATIONS = (
     Mutation(
         "what a new primary lacks shows with the next order only", "flusher/flush_turn.cc",
         "server_ = is_lost ? Server::kBehind", "server_ = false ? Server::kBehind",
-        (Pytest("tests/system/test_mysql_failover.py", "planned and allowed"),)),
+        (Pytest("tests/clusters/test_mysql_failover.py", "planned and allowed"),)),
     Mutation(
         "a server that takes no writes is taken", "sql/connection.cc",
         "if (options.must_take_writes || options.hosts.size() > 1) {", "if (false) {",
-        (Pytest("tests/system/test_mysql_failover.py", "tool"),)),
+        (Pytest("tests/clusters/test_mysql_failover.py", "tool"),)),
     Mutation(
         "a node without its cluster is taken", "sql/writable.cc",
         "if (is == \"ON\" || is == \"Primary\") continue;", "if (!is.empty()) continue;",
-        (Pytest("tests/system/test_galera.py", "meet"),)),
+        (Pytest("tests/clusters/test_galera.py", "meet"),)),
     Mutation(
         "what a cluster does not take is tried again at the same size", "sql/failure.cc",
         '{1105, "writeset size", kTooLarge}', '{1105, "writeset size", kOther}',
-        (Pytest("tests/system/test_galera.py", "too_large"),)),
+        (Pytest("tests/clusters/test_galera.py", "too_large"),)),
     Mutation(
         "an impostor is told the password", "sql/login.cc",
         ': "mysql_native_password,client_ed25519,parsec");',
@@ -262,11 +262,11 @@ MUTATIONS = (
     Mutation(
         "a primary that answers no COMMIT is asked again and again", "sql/connection.cc",
         "choice_->pass_over(server_, servers_);", "choice_->choose(server_);",
-        (Pytest("tests/system/test_mysql_failover.py", "lets_in"),)),
+        (Pytest("tests/clusters/test_mysql_failover.py", "lets_in"),)),
     Mutation(
         "a writer stays at the old primary", "flusher/mysql_writer.cc",
         "if (connection_.connected() && connection_.is_elsewhere()) connection_.close();", "",
-        (Pytest("tests/system/test_mysql_failover.py", "idle"),)),
+        (Pytest("tests/clusters/test_mysql_failover.py", "idle"),)),
     Mutation(
         "what is refused to everybody becomes dead letters", "flusher/transaction.cc",
         "if (auto failure = judge(reason.code, alike)) return failure;", "",
