@@ -26,7 +26,7 @@ from .told import Told
 
 ANSWER_WITHIN_S = 60   # every client is answered within this once faults have stopped
 OBSERVE_EVERY_S = 2.0
-ACT_EVERY_S = 3.0       # the mean time between two acts of histories.py
+ACT_EVERY_S = 2.0       # the mean time between two acts of histories.py
 SHOWN_PER_RULE = 5
 # What the goal counts: everything that ends, stops or replaces a process.
 KILLS = ("kill", "term", "stop", "promotion", "failpoint")
