@@ -348,10 +348,18 @@ std::string OrderTable::view(const std::vector<std::string>& tables) const {
 
 std::string OrderTable::find_tables() const {
   const std::string& database = mapping_.table.database();
-  return "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +
-         (database.empty() ? "DATABASE()" : literal(database)) +
-         " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME REGEXP " +
-         literal(mapping_.table.pattern()) + " ORDER BY TABLE_NAME";
+  std::string find = "SELECT TABLE_NAME FROM information_schema.TABLES t WHERE TABLE_SCHEMA = " +
+                     (database.empty() ? "DATABASE()" : literal(database)) +
+                     " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME REGEXP " +
+                     literal(mapping_.table.pattern());
+  if (!is_one_table()) {
+    // Others may have names like these.
+    find +=
+        " AND EXISTS (SELECT 1 FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA ="
+        " t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME AND c.COLUMN_NAME = " +
+        literal(mapping_.name(OwnColumn::kOrderId)) + ")";
+  }
+  return find + " ORDER BY TABLE_NAME";
 }
 
 std::string OrderTable::create_statement(const std::string& table, bool with_field_columns) const {

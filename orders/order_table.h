@@ -87,7 +87,7 @@ class OrderTable {
 
   // What stands behind FROM to read the orders of these tables under our names and statuses.
   std::string view(const std::vector<std::string>& tables) const;
-  // Finds the names of all the tables that there are: one column.
+  // Finds the names of all the tables that there are and have our orders: one column.
   std::string find_tables() const;
   // The statement that makes one; of the columns for FIELDS the types are only a guess.
   std::string create_statement(const std::string& table, bool with_field_columns = true) const;

@@ -37,7 +37,7 @@ std::optional<sql::Failure> make_tables(sql::Connection& connection, const Order
 // table and column, and says what to do.
 std::optional<sql::Failure> check_table(sql::Connection& connection, const OrderTable& orders,
                                         const std::string& table, SchemaReport& report);
-// All tables of the mapping that are there.
+// The tables of the mapping that are there: of many the last ones, by name.
 std::optional<sql::Failure> check_tables(sql::Connection& connection, const OrderTable& orders,
                                          SchemaReport& report);
 // The same, and the table is told what the live ones are like.
