@@ -123,6 +123,22 @@ std::optional<Failure> find_advanced(Connection& connection, const CheckpointKey
   return Failure{FailureKind::kOther, 0, "the server has rolled the transaction back in its midst"};
 }
 
+std::optional<Failure> insert_checkpoints(Connection& connection, const CheckpointKey& key,
+                                          uint32_t writers, uint64_t position,
+                                          uint64_t fingerprint) {
+  std::string insert =
+      "INSERT INTO sluice_checkpoint (journal_id, writer, writers, position,"
+      " fingerprint, owner, updated_at)"
+      " VALUES ";
+  for (uint32_t writer = 0; writer < writers; ++writer) {
+    insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
+              std::to_string(writer) + "," + std::to_string(orders::stored_writers(writers)) + "," +
+              std::to_string(position) + "," + std::to_string(fingerprint) + "," +
+              std::to_string(key.owner) + ",NOW(3))";
+  }
+  return connection.exec(insert);
+}
+
 std::optional<Failure> repartition(Connection& connection, const CheckpointKey& key,
                                    uint32_t old_writers, uint32_t new_writers, uint64_t position,
                                    uint64_t fingerprint) {
@@ -141,17 +157,8 @@ std::optional<Failure> repartition(Connection& connection, const CheckpointKey& 
       return undo(contradiction(key.journal_id, "another flusher has moved it"));
     }
   }
-  std::string insert =
-      "INSERT INTO sluice_checkpoint (journal_id, writer, writers, position,"
-      " fingerprint, owner, updated_at)"
-      " VALUES ";
-  for (uint32_t writer = 0; writer < new_writers; ++writer) {
-    insert += (writer == 0 ? "(" : ",(") + std::to_string(key.journal_id) + "," +
-              std::to_string(writer) + "," + std::to_string(orders::stored_writers(new_writers)) +
-              "," + std::to_string(position) + "," + std::to_string(fingerprint) + "," +
-              std::to_string(key.owner) + ",NOW(3))";
-  }
-  if (auto failure = connection.exec(insert)) return undo(std::move(*failure));
+  if (auto failure = insert_checkpoints(connection, key, new_writers, position, fingerprint))
+    return undo(std::move(*failure));
   if (auto failure = connection.exec("COMMIT")) return undo(std::move(*failure));
   return std::nullopt;
 }

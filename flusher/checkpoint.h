@@ -71,6 +71,11 @@ std::optional<sql::Failure> advance_checkpoint(sql::Connection& connection,
 std::optional<sql::Failure> find_advanced(sql::Connection& connection, const CheckpointKey& key,
                                           uint32_t writer, uint64_t to);
 
+// In the open transaction: the rows of a journal that has none.
+std::optional<sql::Failure> insert_checkpoints(sql::Connection& connection,
+                                               const CheckpointKey& key, uint32_t writers,
+                                               uint64_t position, uint64_t fingerprint);
+
 // Replaces `old_writers` rows, all at `position`, by `new_writers` rows there, in one transaction
 // (0 old rows: the first start). kDuplicate or kOther with code 0: they were not as expected.
 std::optional<sql::Failure> repartition(sql::Connection& connection, const CheckpointKey& key,

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "flusher/advice.h"
+#include "journal/fingerprint.h"
 
 namespace sluice::flusher {
 namespace {
@@ -80,8 +81,15 @@ Result<bool> check_registered(Connection& connection, const JournalFolder& folde
   return is_registered;
 }
 
-Status check_range(const std::vector<CheckpointRow>& rows, const JournalFolder& folder) {
+Status check_range(const std::vector<CheckpointRow>& rows, bool is_registered,
+                   const JournalFolder& folder) {
   const journal::JournalExtent& extent = folder.extent;
+  if (rows.empty() && is_registered) {
+    return refused(folder,
+                   "the database knows the journal (sluice_journal) and has lost how far it "
+                   "was drained (sluice_checkpoint): bring the table back, or: sluice-ctl "
+                   "journal redrain");
+  }
   if (rows.empty() && extent.first_sequence > 1) {
     return refused(folder, records(extent) +
                                "the database has no checkpoint of this journal: check that "
@@ -143,14 +151,20 @@ std::optional<Failure> write_row(Connection& connection, const journal::JournalE
 }
 
 Result<std::vector<CheckpointRow>> check_and_claim(Connection& connection, const CheckpointKey& key,
-                                                   const JournalFolder& folder) {
+                                                   const JournalFolder& folder, uint32_t writers) {
   const auto is_registered = check_registered(connection, folder);
   if (!is_registered) return is_registered.error();
   std::vector<CheckpointRow> rows;
   if (auto failure = lock_checkpoints(connection, key.journal_id, rows)) return waiting(*failure);
-  SLUICE_TRY(check_range(rows, folder));
+  SLUICE_TRY(check_range(rows, *is_registered, folder));
   SLUICE_TRY(check_history(rows, folder));
   auto failure = write_row(connection, folder.extent, *is_registered);
+  if (!failure && rows.empty()) {
+    // With the registration: a journal that is registered has them, or somebody took them away.
+    const uint64_t nothing = journal::fingerprint_of(key.journal_id);
+    failure = insert_checkpoints(connection, key, writers, 1, nothing);
+    if (!failure) failure = lock_checkpoints(connection, key.journal_id, rows);
+  }
   if (!failure) failure = claim_checkpoints(connection, key);
   if (!failure) failure = connection.exec("COMMIT");
   if (failure) return waiting(*failure);
@@ -161,8 +175,8 @@ Result<std::vector<CheckpointRow>> check_and_claim(Connection& connection, const
 
 Result<std::vector<CheckpointRow>> register_journal(Connection& connection,
                                                     const CheckpointKey& key,
-                                                    const JournalFolder& folder) {
-  auto rows = check_and_claim(connection, key, folder);
+                                                    const JournalFolder& folder, uint32_t writers) {
+  auto rows = check_and_claim(connection, key, folder, writers);
   if (!rows) connection.rollback();
   return rows;
 }

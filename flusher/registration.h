@@ -29,7 +29,7 @@ struct JournalFolder {
 // why and what to do (exit code 3). kUnavailable: try again.
 Result<std::vector<CheckpointRow>> register_journal(sql::Connection& connection,
                                                     const CheckpointKey& key,
-                                                    const JournalFolder& folder);
+                                                    const JournalFolder& folder, uint32_t writers);
 
 // The proxy was started again: its incarnation is another one. Ends the transaction.
 std::optional<sql::Failure> register_incarnation(sql::Connection& connection, uint64_t journal_id,

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "flusher/advice.h"
-#include "journal/fingerprint.h"
 #include "orders/partition.h"
 #include "orders/schema.h"
 #include "sql/schema.h"
@@ -110,16 +109,14 @@ Status open_database(Options& options, sql::Connection& connection,
 
 Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, CheckpointKey& key,
                                              uint32_t writers, const JournalFolder& folder) {
-  const auto claimed = register_journal(connection, key, folder);
+  const auto claimed = register_journal(connection, key, folder, writers);
   if (!claimed) return claimed.error();
   const std::vector<CheckpointRow>& rows = *claimed;
-  const uint64_t owner_before = rows.empty() ? 0 : rows[0].owner;
-  if (owner_before != key.owner) key.owner_before = owner_before;
+  SLUICE_ASSERT(!rows.empty(), "a journal that is registered has checkpoints");
+  if (rows[0].owner != key.owner) key.owner_before = rows[0].owner;
   const auto same = [&](const CheckpointRow& row) { return row.position == rows[0].position; };
   const bool settled = std::all_of(rows.begin(), rows.end(), same);
-  const bool ours =
-      rows.empty() ||
-      rows[0].writers == orders::stored_writers(static_cast<uint32_t>(rows.size()));
+  const bool ours = rows[0].writers == orders::stored_writers(static_cast<uint32_t>(rows.size()));
   if (!ours && !settled) {
     // A record between two positions may be another writer's now, and would be taken for drained.
     return Error(ErrorClass::kCorrupt,
@@ -129,9 +126,7 @@ Result<std::vector<uint64_t>> load_positions(sql::Connection& connection, Checkp
                      "then start this one");
   }
   if ((rows.size() != writers || !ours) && settled) {
-    const uint64_t position = rows.empty() ? 1 : rows[0].position;
-    const uint64_t fingerprint =
-        rows.empty() ? journal::fingerprint_of(key.journal_id) : rows[0].fingerprint;
+    const uint64_t position = rows[0].position, fingerprint = rows[0].fingerprint;
     if (auto failure = repartition(connection, key, static_cast<uint32_t>(rows.size()), writers,
                                    position, fingerprint)) {
       return waiting(*failure);

@@ -84,6 +84,19 @@ TEST_F(RegistrationTest, AFolderThatWasRolledBackIsRefusedHoweverLongItGrows) {
   EXPECT_EQ(database.ask("SELECT * FROM sluice_checkpoint"), before) << "nothing was claimed";
 }
 
+// Orders are known again when they come twice, but what an item was given adds up.
+TEST_F(RegistrationTest, OneWhoseCheckpointsAreGoneIsNotDrainedAgain) {
+  sell(folder_, 1, 10);
+  ASSERT_EQ(drain(folder_).exit_code, 0);
+  const std::string items = database.ask("SELECT * FROM items");
+  database.run("DELETE FROM sluice_checkpoint");
+  const LoopEnd end = drain(folder_);
+  EXPECT_EQ(end.exit_code, 3);
+  EXPECT_THAT(end.message, HasSubstr("lost how far it was drained"));
+  EXPECT_EQ(database.ask("SELECT * FROM items"), items);
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM sluice_checkpoint"), "0") << "nothing was claimed";
+}
+
 TEST_F(RegistrationTest, OfTwoClonesTheOneThatDrainsFirstGoesOn) {
   sell(folder_, 1, 100);
   ASSERT_EQ(drain(folder_).exit_code, 0);
