@@ -182,8 +182,8 @@ Status FlushLoop::prepare() {
   read_end_ = positions->size() == options_.batch.writers ? UINT64_MAX : *highest;
   batcher_ = std::make_unique<Batcher>(
       WriterContext{options_.mysql, options_.orders, static_cast<size_t>(options_.batch.bytes),
-                    options_.dead_letters_max, options_.create_schema, key_, pace_, status_,
-                    metrics_, [this] { wake(); }},
+                    options_.dead_letters_max, static_cast<uint32_t>(positions->size()),
+                    options_.create_schema, key_, pace_, status_, metrics_, [this] { wake(); }},
       options_.batch, *positions);
   control_.close();  // what it does from now on has less time
   rate_position_ = *lowest;

@@ -202,7 +202,8 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
       context_.dead_letters_max - std::min(dead_before, context_.dead_letters_max);
   Transaction transaction(connection_, context_.orders, context_.key, index_,
                           context_.statement_bytes, caution_);
-  caution_.duplicates_may_pass = ++attempts_ <= kFailuresBorne;
+  // By what another writer brings; one look again is enough.
+  caution_.duplicates_may_pass = context_.writers > 1 && ++attempts_ == 1;
   if (const auto failure = transaction.run(part, position())) {
     // Also after a lock wait, which takes back its own statement only.
     connection_.rollback();

@@ -39,6 +39,7 @@ struct WriterContext {
   const orders::OrderTable& orders;
   size_t statement_bytes;
   uint64_t dead_letters_max;
+  uint32_t writers;    // how many there are
   bool create_tables;  // those of orders.table's places, as they are needed
   CheckpointKey key;
   Pace& pace;

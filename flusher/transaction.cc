@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/decimal.h"
 #include "base/failpoint.h"
 #include "flusher/dead_letter.h"
 #include "flusher/deleted_item.h"
@@ -24,6 +25,15 @@ constexpr size_t kAlikeMin = 4;
 // MySQL's "Incorrect integer value".
 constexpr unsigned kWrongNumber = 1366;
 constexpr unsigned kDroppedTable = 1146;
+
+// Some errors say in which row of the statement it was, counted from 1; 0: this one does not.
+size_t row_named_in(std::string_view message) {
+  constexpr std::string_view kAtRow = " at row ";
+  const size_t at = message.rfind(kAtRow);
+  size_t row = 0;
+  if (at == message.npos || !base::parse_decimal(message.substr(at + kAtRow.size()), row)) return 0;
+  return row;
+}
 
 }  // namespace
 
@@ -130,34 +140,48 @@ std::optional<Failure> Transaction::insert_as_values(size_t& begin, size_t all) 
 }
 
 std::optional<Failure> Transaction::insert_as_text(size_t begin, size_t end) {
+  while (begin < end) {
+    size_t sent = end;
+    auto failure = send(begin, sent);
+    if (!failure) {
+      begin = sent;
+      continue;
+    }
+    if (!is_refusal(*failure)) return failure;
+    if (auto unsettled = take_out(begin, sent, std::move(*failure))) return unsettled;
+  }
+  return std::nullopt;
+}
+
+// One INSERT of the rows from `begin` on, up to `end` or as many as a statement may have; `end`
+// becomes where it ends. After a failure none of them is in.
+std::optional<Failure> Transaction::send(size_t begin, size_t& end) {
   statement_ = head_;
   for (size_t i = begin; i < end; ++i) {
     const size_t before = statement_.size();
     if (i > begin) statement_ += ',';
     orders_.append_row(statement_, changes_.orders[i]);
     if (statement_.size() <= statement_bytes_ || i == begin) continue;
-    // One row too many: send what was there before it, and begin anew with it.
-    const std::string row = statement_.substr(before + 1);
     statement_.resize(before);
-    if (auto failure = insert_statement(begin, i)) return failure;
-    begin = i;
-    statement_ = head_ + row;
+    end = i;
   }
-  return insert_statement(begin, end);
+  auto failure =
+      orders_.details() == nullptr ? connection_.exec(statement_) : send_with_details(begin, end);
+  if (failure) return failure;
+  inserted_ += end - begin;
+  count_sold(begin, end);
+  return std::nullopt;
 }
 
-// Sends statement_, which holds the rows [begin, end).
-std::optional<Failure> Transaction::insert_statement(size_t begin, size_t end) {
-  if (begin == end) return std::nullopt;
-  if (orders_.details() == nullptr) return settle(begin, end, connection_.exec(statement_));
-  // An order whose details are refused does not go in.
+// An order whose details are refused does not go in.
+std::optional<Failure> Transaction::send_with_details(size_t begin, size_t end) {
   if (auto failure = connection_.exec("SAVEPOINT sluice_order")) return failure;
   auto refused = connection_.exec(statement_);
   if (!refused) refused = insert_details(begin, end);
   if (refused && connection_.connected()) {
     if (auto failure = connection_.exec("ROLLBACK TO SAVEPOINT sluice_order")) return failure;
   }
-  return settle(begin, end, std::move(refused));
+  return refused;
 }
 
 std::optional<Failure> Transaction::insert_details(size_t begin, size_t end) {
@@ -175,7 +199,7 @@ std::optional<Failure> Transaction::insert_details(size_t begin, size_t end) {
   return std::nullopt;
 }
 
-// What came of an INSERT of the rows [begin, end).
+// What came of an INSERT of the rows [begin, end) as values.
 std::optional<Failure> Transaction::settle(size_t begin, size_t end,
                                            std::optional<Failure> failure) {
   if (!failure) {
@@ -183,19 +207,42 @@ std::optional<Failure> Transaction::settle(size_t begin, size_t end,
     count_sold(begin, end);
     return std::nullopt;
   }
-  const bool refused = failure->kind == FailureKind::kRefusedData ||
-                       failure->kind == FailureKind::kDuplicate ||
-                       (caution_.any_error_is_a_rows && failure->kind == FailureKind::kOther);
-  // The server has rolled back this one statement; the transaction goes on.
-  return refused ? bisect(begin, end, std::move(*failure)) : std::move(failure);
+  if (!is_refusal(*failure)) return failure;
+  if (auto unsettled = take_out(begin, end, std::move(*failure))) return unsettled;
+  return insert_as_text(begin, end);
 }
 
-std::optional<Failure> Transaction::bisect(size_t begin, size_t end, Failure reason) {
-  if (end - begin == 1) return settle_refused(changes_.orders[begin], reason);
-  const size_t middle = begin + (end - begin) / 2;
-  // As text bytes may take twice what they take as values: the halves, too, are split by bytes.
-  if (auto failure = insert_as_text(begin, middle)) return failure;
-  return insert_as_text(middle, end);
+// The server has rolled back this one statement; the transaction goes on.
+bool Transaction::is_refusal(const Failure& failure) const {
+  return failure.kind == FailureKind::kRefusedData || failure.kind == FailureKind::kDuplicate ||
+         (caution_.any_error_is_a_rows && failure.kind == FailureKind::kOther);
+}
+
+// Of the rows [begin, end), which were refused with `reason`, the first refused one is taken out;
+// those before it go in, and `begin` moves behind it. The server takes rows in their order and
+// stops at the first that it refuses, so one statement halves what is to be looked at.
+std::optional<Failure> Transaction::take_out(size_t& begin, size_t end, Failure reason) {
+  size_t from = begin;  // where the statement began that was refused with `reason`
+  bool is_tried_alone = end - begin == 1;
+  while (!is_tried_alone) {
+    size_t middle = end - begin == 1 ? end : begin + (end - begin) / 2;
+    if (const size_t row = row_named_in(reason.message); row != 0 && from + row - 1 < end) {
+      const size_t named = from + row - 1;
+      middle = named > begin ? named : named == begin ? begin + 1 : middle;
+    }
+    auto failure = send(begin, middle);
+    if (!failure) {
+      begin = middle;
+      if (begin == end) return std::nullopt;  // alone it is taken
+      continue;
+    }
+    if (!is_refusal(*failure)) return failure;
+    reason = std::move(*failure);
+    from = begin;
+    end = middle;
+    is_tried_alone = end - begin == 1;
+  }
+  return settle_refused(changes_.orders[begin++], reason);
 }
 
 std::optional<Failure> Transaction::settle_refused(const orders::OrderRow& row,

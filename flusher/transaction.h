@@ -78,10 +78,12 @@ class Transaction {
   std::optional<sql::Failure> take_unfit_out();
   std::optional<sql::Failure> insert_as_values(size_t& begin, size_t end);
   std::optional<sql::Failure> insert_as_text(size_t begin, size_t end);
-  std::optional<sql::Failure> insert_statement(size_t begin, size_t end);
+  std::optional<sql::Failure> send(size_t begin, size_t& end);
+  std::optional<sql::Failure> send_with_details(size_t begin, size_t end);
   std::optional<sql::Failure> insert_details(size_t begin, size_t end);
   std::optional<sql::Failure> settle(size_t begin, size_t end, std::optional<sql::Failure> failure);
-  std::optional<sql::Failure> bisect(size_t begin, size_t end, sql::Failure reason);
+  bool is_refusal(const sql::Failure& failure) const;
+  std::optional<sql::Failure> take_out(size_t& begin, size_t end, sql::Failure reason);
   std::optional<sql::Failure> settle_refused(const orders::OrderRow& row,
                                              const sql::Failure& reason);
   std::optional<sql::Failure> bury(const orders::OrderRow& row, const sql::Failure& reason);

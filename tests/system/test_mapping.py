@@ -103,7 +103,7 @@ def test_an_existing_table_is_sold_to_by_configuration_alone(own):
         again = bought(client, 3)
         assert client("SECKILL.FLUSH", "WAIT", 10_000) == "OK"
         rows = own.query("SELECT order_no, shop_id, sku, buyer, amount, state, live, address "
-                         "FROM {shop}.t_order ORDER BY id")
+                         "FROM {shop}.t_order ORDER BY order_no")
         assert [tuple(row) for row in rows] == [
             (placed, 7, "phone", 1, 2, 10, 1, "Hauptstraße 1"),
             (paid, 7, "phone", 2, 1, 20, 1, None),

@@ -84,7 +84,7 @@ class Drain:
 def test_killed_again_and_again(lab, what):
     drain = Drain(lab)
     # So that there always is a statement to be killed.
-    drain.database.query("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW DO SLEEP(0.01)")
+    drain.database.query("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW DO SLEEP(0.03)")
     drain.begin()
 
     def killed_often():

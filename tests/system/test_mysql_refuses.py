@@ -200,3 +200,65 @@ def test_the_orders_table_may_have_another_name_and_columns_of_fields(lab):
                 database.query("SELECT user_id, ship_city, fields FROM purchases"))
     assert rows["ann"][0] == "Ulm" and json.loads(rows["ann"][1]) == {"color": "red"}
     assert rows["bob"][0] is None
+
+
+REFUSALS = {"long": 1406, "check": 4025, "signal": 30001, "parent": 1452, "twin": 1062}
+CHECK_OF_MYSQL = 3819
+
+
+def test_25_of_10000_rows_are_refused_for_five_reasons(lab):
+    """A value too long, a CHECK, a trigger's signal, a foreign key, a unique key: 9,975 rows go in,
+    25 are dead letters each with its error, at a few statements each; once MySQL takes them, a
+    retry brings all in."""
+    database = lab.database()
+    flusher = lab.flusher(database, start=False, batch__writers=1, batch__rows=1000,
+                          orders__columns={"note": "note", "ref": "ref", "code": "code"},
+                          trigger__load_below="0/s", trigger__max_age="24h")
+    assert lab.ctl("schema", "apply", "--config", flusher.config).returncode == 0
+    database.query("CREATE TABLE parents (id INT PRIMARY KEY) ENGINE = InnoDB")
+    database.query("INSERT INTO parents VALUES (1)")
+    database.query("ALTER TABLE orders ADD COLUMN note VARCHAR(10), ADD COLUMN ref INT, "
+                   "ADD COLUMN code VARCHAR(20), ADD UNIQUE KEY code (code), "
+                   "ADD CONSTRAINT no_check CHECK (user_id NOT LIKE 'check%%'), "
+                   "ADD CONSTRAINT has_parent FOREIGN KEY (ref) REFERENCES parents (id)")
+    database.query("CREATE TRIGGER signals BEFORE INSERT ON orders FOR EACH ROW "
+                   "IF NEW.user_id LIKE 'signal%%' THEN "
+                   "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 30001; END IF")
+    proxy = lab.proxy(lab.redis(), flusher__admin=f"http://127.0.0.1:{flusher.admin_port}")
+    bad = {n: kind for kind, start in zip(REFUSALS, (37, 401, 777, 1203, 1888))
+           for n in range(start, 10_000, 2_000)}
+    assert len(bad) == 25
+    fields = {"long": ("note", "x" * 11), "parent": ("ref", "99"), "twin": ("code", "same")}
+    with proxy.client(timeout_s=60) as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 10_001) == "OK"
+        assert client("SECKILL.BUY", "phone", "first", "FIELDS", "code", "same")[0] == "OK"
+        for begin in range(0, 9_999, 500):
+            buys = [("SECKILL.BUY", "phone", f"{bad.get(n, 'u')}{n}",
+                     *(("FIELDS", *fields[bad[n]]) if bad.get(n) in fields else ()))
+                    for n in range(begin, min(begin + 500, 9_999))]
+            assert {reply[0] for reply in client.pipeline(buys)} == {"OK"}
+
+        def inserts():
+            return int(database.one("SHOW GLOBAL STATUS LIKE 'Com_insert'")[1])
+        before = inserts()
+        flusher.start()
+        assert client("SECKILL.FLUSH", "WAIT", 60_000) == ["DEADLETTERS", 25]
+        used = inserts() - before
+        assert database.one("SELECT COUNT(*) FROM orders") == (9_975,)
+        assert database.one("SELECT sold FROM items") == (9_975,)
+        letters = database.query("SELECT user_id, error_code FROM sluice_dead_letter")
+        for user, code in letters:
+            kind = user.rstrip("0123456789")
+            assert code in ({4025, CHECK_OF_MYSQL} if kind == "check" else {REFUSALS[kind]})
+        # Of ten batches each an INSERT of orders, of the item, and one a dead letter; and
+        # log2(1000) = 10 for each that is refused.
+        print(f"{used} INSERTs")
+        assert used <= 2 * 11 + 25 + 25 * 10, used
+        database.query("DROP TRIGGER signals")
+        database.query("ALTER TABLE orders DROP CONSTRAINT no_check, DROP FOREIGN KEY has_parent, "
+                       "MODIFY note VARCHAR(100), DROP INDEX code")
+        assert flusher.post("/dlq/retry").status == 200
+        assert database.one("SELECT COUNT(*), COUNT(DISTINCT order_id) FROM orders") == (
+            10_000, 10_000)
+        assert database.one("SELECT sold FROM items") == (10_000,)
+        assert client("SECKILL.FLUSH", "WAIT", 10_000) == "OK"
