@@ -3,12 +3,12 @@
 //
 //   checkpoint  compare-and-set first: it locks the row, so of two flushers the second waits here
 //               and then stops, before it has touched an order
-//   orders      plain INSERTs sorted by key, split by bytes, as values if the server takes bulk
-//               execution, else as text; what it refuses is bisected as text down to the row, which
-//               becomes a dead letter, unless it would refuse any row
 //   changes     of orders from earlier batches, which were paid or cancelled or have expired; only
 //               what really changes counts for items.sold; of an order that another proxy's journal
 //               has yet to bring: kept until it comes (early_change.h says where they meet)
+//   orders      plain INSERTs sorted by key, split by bytes, as values if the server takes bulk
+//               execution, else as text; a row that it refuses is looked for by halving and becomes
+//               a dead letter, unless it would refuse any row
 //   items       last: hot rows are locked for the shortest time
 //
 // Whether a row is bad or the table is, MySQL's error numbers do not tell. So if half of the orders
@@ -35,7 +35,7 @@ namespace sluice::flusher {
 
 // What earlier attempts have taught.
 struct Caution {
-  bool any_error_is_a_rows = false;         // an INSERT that fails, with whatever, is bisected
+  bool any_error_is_a_rows = false;         // an INSERT that fails, with whatever, has a bad row
   std::optional<sql::Failure> condemned;    // the one order there is becomes a dead letter, untried
   std::set<std::string> refused_before;     // buyers, since an order went in
   uint64_t dead_letters_left = UINT64_MAX;  // until limits.dead_letters
