@@ -299,6 +299,49 @@ def test_a_mysql_restored_from_an_old_backup_is_redrained(lab, proxies):
     shop.check()
 
 
+@pytest.mark.parametrize("proxies", [1, 2])
+def test_another_redis_is_filled_from_the_journals(lab, proxies):
+    """An empty one first, then the first one again, which lacks what was sold meanwhile."""
+    shop = Shop(lab, proxies=proxies)
+    first, second = shop.redis, lab.redis()
+    for turn, redis in enumerate((first, second, first)):
+        if turn > 0:
+            for proxy in shop.proxies:
+                assert proxy.stop() == 0
+                proxy.settings["redis.servers"] = [f"127.0.0.1:{redis.port}"]
+                proxy.write_config()
+            for proxy in shop.proxies:  # they wait for each other
+                proxy.start(wait=False)
+            shop.redis = redis
+        for number, proxy in enumerate(shop.proxies):
+            until(proxy.ready, 10, "the proxy sells")
+            start = (turn * proxies + number) * 40
+            shop.told |= sell(proxy, start + 1, start + 40)
+        with shop.proxy.client() as client:
+            assert bought(client, "u3") == shop.told["u3"]
+    shop.check()
+
+
+def test_a_journal_goes_on_in_another_folder(lab):
+    """As the page says it: stop both, copy, journal.dir in both files, start both."""
+    shop = Shop(lab)
+    shop.told |= sell(shop.proxy, 1, 50)
+    shop.drain()
+    shop.told |= sell(shop.proxy, 51, 90)
+    assert shop.proxy.stop() == 0
+    shutil.copytree(shop.journal, lab.folder / "moved")
+    for daemon in (shop.proxy, shop.flushers[0]):
+        daemon.settings["journal.dir"] = str(lab.folder / "moved")
+        daemon.write_config()
+    shop.proxy.start()
+    shop.told |= sell(shop.proxy, 91, 120)
+    shop.check()
+    shop.flushers[0].settings["journal.dir"] = str(shop.journal)
+    shop.flushers[0].write_config()
+    done = shop.flushers[0].once()
+    assert done.returncode == 3, "the old folder is an older copy: " + done.stderr
+
+
 def test_a_ghost_journal_is_dropped(lab):
     """A journal that will never come back keeps its proxy.id and stands in reconcile's way."""
     shop = Shop(lab)
