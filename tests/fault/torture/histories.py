@@ -15,6 +15,9 @@ from harness.clock import DAY_MS, HOUR_MS, SECOND_MS, SHIM, Clock
 from harness.daemons import Proxy, run
 from harness.waiting import until
 
+# By name, in the order in which Histories.acts has what they do.
+ACTS = ("clone", "roll back journal", "roll back redis", "roll back journal and redis",
+        "roll back mysql", "restart in order", "clock", "give up a proxy")
 READY_WITHIN_S = 60
 REFUSED = 3
 TABLES = ("orders", "items", "sluice_checkpoint", "sluice_dead_letter", "sluice_early_change",
@@ -27,8 +30,10 @@ JOURNAL_COLUMNS = ("journal_id, proxy_id, shelves, host, incarnation, retired, c
 class Histories:
     """stack: as in faults.py, whose settle() and counts it uses."""
 
-    def __init__(self, faults):
+    def __init__(self, faults, only=None):
+        """only: of ACTS; None for all."""
         self.faults = faults
+        self.only = only
         self.stack = faults.stack
         self.chance = faults.chance
         self.say = faults.say
@@ -48,17 +53,16 @@ class Histories:
         self._deck = []
 
     def acts(self):
-        """(name, what it does)."""
-        acts = [("clone", self.clone), ("roll back journal", self.roll_back_journal),
-                ("roll back redis", self.roll_back_redis),
-                ("roll back journal and redis", self.roll_back_both),
-                ("roll back mysql", self.roll_back_mysql),
-                ("restart in order", self.restart_in_order)]
-        if self.clocks:
-            acts.append(("clock", self.turn_clock))
-        if len(self.stack.proxies) > 1:
-            acts.append(("give up a proxy", self.give_up))
-        return acts
+        """(name, what it does), of those asked for."""
+        work = (self.clone, self.roll_back_journal, self.roll_back_redis, self.roll_back_both,
+                self.roll_back_mysql, self.restart_in_order, self.turn_clock, self.give_up)
+        without = set()
+        if not self.clocks:
+            without.add("clock")
+        if len(self.stack.proxies) == 1:
+            without.add("give up a proxy")
+        return [act for act in zip(ACTS, work, strict=True)
+                if act[0] not in without and (not self.only or act[0] in self.only)]
 
     def draw(self):
         """Each as often as any other, in any order."""

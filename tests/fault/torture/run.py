@@ -20,7 +20,7 @@ from harness.waiting import until
 
 from .checker import Checker
 from .faults import Faults
-from .histories import Histories
+from .histories import ACTS, Histories
 from .stack import REDIS_MODES, Stack
 from .told import Told
 
@@ -129,7 +129,7 @@ class Torture:
               f"{options.items} items, journal.fsync {fsync}, {self.folder}", flush=True)
         self.stack = Stack(self.folder, options.proxies, fsync, options.seed)
         self.faults = Faults(self.stack, self.chance, self.say, only=options.faults)
-        self.histories = Histories(self.faults)
+        self.histories = Histories(self.faults, only=options.acts)
         self.stack.start()
         self.make_plan()
         self.start_clients()
@@ -283,11 +283,15 @@ def options_of(arguments):
     parser.add_argument("--modes", nargs="*", choices=REDIS_MODES, help="Redis modes (all)")
     parser.add_argument("--faults", action="append",
                         help='only this kind, e.g. "redis kill"; may be given several times (all)')
+    parser.add_argument("--acts", action="append", choices=ACTS, metavar="ACT",
+                        help='only this one, e.g. "clock"; may be given several times (all)')
     parser.add_argument("--no-acts", action="store_true",
                         help="no clones, rollbacks, clocks, giving up and orderly restarts")
     parser.add_argument("--keep", action="store_true", help="keep the folder in any case")
     parser.add_argument("--verbose", action="store_true", help="print every fault")
     options = parser.parse_args(arguments)
+    if options.proxies == 1 and options.acts == ["give up a proxy"]:
+        parser.error("a proxy is given up only with --proxies 2 or more")
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 31)
     return options
