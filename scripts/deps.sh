@@ -2,7 +2,7 @@
 # Installs every package that building, running and testing Sluice needs, by name, from the
 # distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
 # asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs,
-# `deps.sh bench` what `make bench` compares with.
+# `deps.sh bench` what `make bench` and `scripts/oltp` compare with.
 set -euo pipefail
 
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
@@ -25,12 +25,12 @@ if [ "${1:-}" = fuzz ]; then
              "libclang-rt-dev|libclang-rt-14-dev|libclang-rt-18-dev|libclang-rt-19-dev")
 fi
 
-# nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer it is no
-# reason to stop: the table then says that it was not there.
+# nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer one is no
+# reason to stop: the table then says that it was not there. sysbench loads MySQL in `scripts/oltp`.
 optional=()
 if [ "${1:-}" = bench ]; then
-  packages+=(nutcracker)
-  optional=(nutcracker)
+  packages+=(nutcracker sysbench)
+  optional=(nutcracker sysbench)
 fi
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
@@ -44,22 +44,24 @@ provided() {
   esac
 }
 
-missing=()
+missing=() needed=()
 for word in "${packages[@]}"; do
   IFS='|' read -r -a names <<<"$word"
   found=
   for name in "${names[@]}"; do
     if installed "$name" || provided "$name"; then found=1; break; fi
   done
-  [ -n "$found" ] || missing+=("$word")
+  [ -z "$found" ] || continue
+  missing+=("$word")
+  [[ " ${optional[*]} " == *" $word "* ]] || needed+=("$word")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 can_install() {
   command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
 }
-if [ "${missing[*]}" = "${optional[*]}" ] && ! can_install; then
-  echo "deps: ${missing[*]} is not installed, and nobody here may install it; doing without it"
+if [ ${#needed[@]} = 0 ] && ! can_install; then
+  echo "deps: ${missing[*]} not installed, and nobody here may install it; doing without"
   exit 0
 fi
 if ! command -v apt-get >/dev/null; then

@@ -1,4 +1,5 @@
-"""The tests with several MySQL servers stand on the harness of the system tests: the same fixtures, the same bounds."""
+"""The tests with several MySQL servers stand on the harness of the system tests: the same
+fixtures, the same bounds."""
 
 import importlib.util
 import pathlib

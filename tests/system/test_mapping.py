@@ -230,9 +230,11 @@ def test_details_go_in_with_their_order_or_not_at_all(lab):
         orders = [bought(client, f"u{n}", "QTY", qty) for n, qty in enumerate(quantities)]
         assert client("SECKILL.FLUSH", "WAIT", 10_000) == ["DEADLETTERS", 2]
     expected = [(order, qty) for order, qty in zip(orders, quantities) if qty < 3]
-    assert list(database.query("SELECT order_id, quantity FROM orders ORDER BY order_id")) == expected
+    assert list(database.query("SELECT order_id, quantity FROM orders "
+                               "ORDER BY order_id")) == expected
     assert list(database.query(
-        "SELECT order_id, amount FROM order_item WHERE price = '499' ORDER BY order_id")) == expected
+        "SELECT order_id, amount FROM order_item WHERE price = '499' "
+        "ORDER BY order_id")) == expected
     assert database.one("SELECT sold FROM items") == (6,)
     database.query("DELETE FROM orders WHERE order_id = %s", orders[0])
     configs = ("--config", proxy.config, "--config", flusher.config)
