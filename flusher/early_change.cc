@@ -1,6 +1,7 @@
 #include "flusher/early_change.h"
 
 #include <algorithm>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 #include "flusher/dead_letter.h"
 #include "flusher/deleted_item.h"
 #include "flusher/item_rows.h"
+#include "flusher/order_rows.h"
 
 namespace sluice::flusher {
 namespace {
@@ -18,7 +20,6 @@ using sql::Connection;
 using sql::Failure;
 
 constexpr size_t kMeetingsPerTransaction = 500;
-constexpr unsigned kMissingTable = 1146;
 constexpr std::string_view kInOrders = " AND (order_id, item_id, user_id) IN (";
 
 std::string where(std::span<const OrderChange> changes) {
@@ -70,13 +71,14 @@ namespace {
 // One change and what it meets.
 struct Meeting {
   std::string item, user;
-  journal::Record order;  // order_id, item and user: views of these
+  journal::Record order;  // order_id, item and user: views of these, so it stays where it is
   orders::OrderStatus status = orders::OrderStatus::kCancelled;
   int64_t changed_ms = 0;
   int64_t quantity = 0;
   std::optional<orders::OrderStatus> row;  // the row's status
   bool is_dead = false;                    // it meets a dead letter
 };
+using Meetings = std::list<Meeting>;
 
 std::string in_range(const OrderRange& range) {
   return "order_id BETWEEN " + std::to_string(range.first) + " AND " + std::to_string(range.last);
@@ -84,7 +86,7 @@ std::string in_range(const OrderRange& range) {
 
 // `lock`: " FOR UPDATE" or nothing.
 std::optional<Failure> read_early(Connection& connection, const OrderRange& range,
-                                  const std::string& lock, std::vector<Meeting>& found) {
+                                  const std::string& lock, Meetings& found) {
   std::vector<sql::Row> rows;
   if (auto failure =
           connection.query("SELECT order_id, item_id, user_id, status,"
@@ -101,27 +103,22 @@ std::optional<Failure> read_early(Connection& connection, const OrderRange& rang
     one.item = *row[1], one.user = *row[2];
     one.status = orders::status_of_word(*row[3]).value_or(one.status);
     one.changed_ms = std::stoll(*row[4]);
+    one.order.item = one.item, one.order.user = one.user;
   }
-  for (Meeting& one : found) one.order.item = one.item, one.order.user = one.user;
   return std::nullopt;
 }
 
-// Notes what rows there are of them. A table that is not there holds none.
-std::optional<Failure> find_rows(Connection& connection, const orders::OrderTable& orders,
-                                 bool lock, std::vector<Meeting>& early) {
+// Notes what rows there are of them.
+std::optional<Failure> find_in_orders(Connection& connection, const orders::OrderTable& orders,
+                                      bool lock, Meetings& early) {
   std::map<std::string, std::string> ids;  // by table
   for (const Meeting& one : early) {
     std::string& of_table = ids[orders.table_of(one.order)];
     of_table += (of_table.empty() ? "" : ",") + std::to_string(one.order.order_id);
   }
-  constexpr std::string_view kLock = " FOR UPDATE";
   for (const auto& [table, of_table] : ids) {
-    std::string find = orders.find(table, of_table);
-    if (!lock) find.resize(find.size() - kLock.size());
     std::vector<sql::Row> rows;
-    auto failure = connection.query(find, rows);
-    const bool is_missing = failure && failure->code == kMissingTable && !orders.is_one_table();
-    if (failure && !is_missing) return failure;
+    if (auto failure = find_rows(connection, orders, table, of_table, lock, rows)) return failure;
     for (const sql::Row& row : rows) {
       for (Meeting& one : early) {
         const bool is_its =
@@ -135,8 +132,7 @@ std::optional<Failure> find_rows(Connection& connection, const orders::OrderTabl
   return std::nullopt;
 }
 
-std::optional<Failure> find_dead(Connection& connection, const std::string& lock,
-                                 std::vector<Meeting>& early) {
+std::optional<Failure> find_dead(Connection& connection, const std::string& lock, Meetings& early) {
   std::string keys;
   for (const Meeting& one : early)
     keys += (keys.empty() ? "" : ",") + std::to_string(one.order.order_id);
@@ -159,38 +155,31 @@ std::optional<Failure> find_dead(Connection& connection, const std::string& lock
 // What is kept of that range and has met its order: the first of them; `range` begins behind all
 // that was looked at.
 std::optional<Failure> find_meetings(Connection& connection, const orders::OrderTable& orders,
-                                     OrderRange& range, bool lock, std::vector<Meeting>& found) {
+                                     OrderRange& range, bool lock, Meetings& found) {
   const std::string locking = lock ? " FOR UPDATE" : "";
   found.clear();
   if (auto failure = read_early(connection, range, locking, found)) return failure;
   range.first =
       found.size() < kMeetingsPerTransaction ? UINT64_MAX : found.back().order.order_id + 1;
   if (found.empty()) return std::nullopt;
-  if (auto failure = find_rows(connection, orders, lock, found)) return failure;
+  if (auto failure = find_in_orders(connection, orders, lock, found)) return failure;
   if (auto failure = find_dead(connection, locking, found)) return failure;
   std::erase_if(found, [](const Meeting& one) { return !one.row && !one.is_dead; });
-  for (Meeting& one : found) one.order.item = one.item, one.order.user = one.user;
   return std::nullopt;
 }
 
 std::optional<Failure> change_orders(Connection& connection, const orders::OrderTable& orders,
                                      const std::vector<OrderChange>& live, ChangeSet& changes) {
   if (live.empty()) return std::nullopt;
-  const std::string ids = orders.column(orders::OwnColumn::kOrderId);
   for (const auto& [table, of_table] : by_table(orders, live)) {
-    for (const auto& group : by_status(of_table)) {
-      if (auto failure = connection.exec(
-              orders.change(table, group.front().status, times_of(group, ids), ids_of(group)))) {
-        return failure;
-      }
-    }
+    if (auto failure = change_rows(connection, orders, table, of_table)) return failure;
   }
   if (auto failure = take_deleted_items(connection, changes)) return failure;
   return update_items(connection, changes, connection.max_allowed_packet());
 }
 
 std::optional<Failure> settle(Connection& connection, const orders::OrderTable& orders,
-                              const std::vector<Meeting>& found) {
+                              const Meetings& found) {
   std::vector<OrderChange> all, live, dead;
   ChangeSet changes;
   for (const Meeting& one : found) {
@@ -215,7 +204,7 @@ std::optional<Failure> settle_early_changes(Connection& connection,
                                             const orders::OrderTable& orders,
                                             const OrderRange& range, uint64_t& settled) {
   settled = 0;
-  std::vector<Meeting> found;
+  Meetings found;
   for (OrderRange left = range; left.first != UINT64_MAX;) {
     OrderRange same = left;
     // Mostly there is none, and nothing need be locked to see that.

@@ -24,7 +24,6 @@ constexpr size_t kQueueMax = 4;
 constexpr auto kStopGrace = std::chrono::seconds(5);
 // Of what may pass by itself, although the server was there.
 constexpr int kFailuresBorne = 2;
-constexpr unsigned kNoSuchTable = 1146;
 constexpr int64_t kLogAgainUs = 60'000'000;
 
 // Any single row must fit: 32 fields of 1 KiB, each byte of them escaped to at most 7.
@@ -268,7 +267,7 @@ MysqlWriter::Attempt MysqlWriter::settle_unknown(const Part& part) {
 
 // Another month has begun, or another item is sold.
 bool MysqlWriter::make_tables(const Failure& failure, const Part& part) {
-  const bool may_help = failure.code == kNoSuchTable && context_.create_tables &&
+  const bool may_help = failure.code == sql::kNoSuchTable && context_.create_tables &&
                         (!context_.orders.is_one_table() || context_.orders.details() != nullptr) &&
                         !std::exchange(made_tables_, true);
   if (!may_help) return false;

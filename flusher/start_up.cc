@@ -96,8 +96,8 @@ Status open_database(Options& options, sql::Connection& connection,
     if (!failure) failure = connection.connect(options.mysql);
   }
   if (!failure) failure = probe_tables(connection, options.orders);
-  if (failure && failure->kind == FailureKind::kSchemaMissing && failure->code == 1146 &&
-      options.create_schema) {
+  if (failure && failure->kind == FailureKind::kSchemaMissing &&
+      failure->code == sql::kNoSuchTable && options.create_schema) {
     failure = orders::apply_schema(connection, options.orders);
     if (!failure) failure = probe_tables(connection, options.orders);
   }

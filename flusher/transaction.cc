@@ -9,6 +9,7 @@
 #include "flusher/deleted_item.h"
 #include "flusher/early_change.h"
 #include "flusher/item_rows.h"
+#include "flusher/order_rows.h"
 
 namespace sluice::flusher {
 namespace {
@@ -24,7 +25,6 @@ constexpr size_t kPacketSlack = 1024;
 constexpr size_t kAlikeMin = 4;
 // MySQL's "Incorrect integer value".
 constexpr unsigned kWrongNumber = 1366;
-constexpr unsigned kDroppedTable = 1146;
 
 // Some errors say in which row of the statement it was, counted from 1; 0: this one does not.
 size_t row_named_in(std::string_view message) {
@@ -381,10 +381,8 @@ std::optional<Failure> Transaction::change_in(const std::string& table,
                                               std::vector<OrderChange>& missing,
                                               std::set<uint64_t>& own) {
   std::vector<sql::Row> found;
-  auto failure = connection_.query(orders_.find(table, ids_of(changes)), found);
-  // Of many one may have been dropped since, with its orders.
-  const bool is_dropped = failure && failure->code == kDroppedTable && !orders_.is_one_table();
-  if (failure && !is_dropped) return failure;
+  if (auto failure = find_rows(connection_, orders_, table, ids_of(changes), true, found))
+    return failure;
   std::vector<OrderChange> done;
   auto row = found.begin();
   for (const OrderChange& change : changes) {
@@ -404,14 +402,7 @@ std::optional<Failure> Transaction::change_in(const std::string& table,
     if (!is_live(change.status)) give_back(change, std::stoll(*(*row)[3]));
     (*row)[4] = orders_.mapping().word(change.status);
   }
-  const std::string ids = orders_.column(orders::OwnColumn::kOrderId);
-  for (const auto& group : by_status(done)) {
-    if (auto refused = connection_.exec(
-            orders_.change(table, group.front().status, times_of(group, ids), ids_of(group)))) {
-      return refused;
-    }
-  }
-  return std::nullopt;
+  return change_rows(connection_, orders_, table, done);
 }
 
 }  // namespace sluice::flusher

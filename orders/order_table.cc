@@ -263,11 +263,11 @@ OrderStatus OrderTable::status_of(const std::optional<std::string>& text) const 
   return OrderStatus::kPaid;
 }
 
-std::string OrderTable::find(const std::string& table, const std::string& ids) const {
+std::string OrderTable::find(const std::string& table, const std::string& ids, bool lock) const {
   return "SELECT " + column(OwnColumn::kOrderId) + ", " + column(OwnColumn::kItemId) + ", " +
          column(OwnColumn::kUserId) + ", " + column(OwnColumn::kQuantity) + ", " +
          column(OwnColumn::kStatus) + " FROM " + table + " WHERE " + column(OwnColumn::kOrderId) +
-         " IN (" + ids + ") ORDER BY " + column(OwnColumn::kOrderId) + " FOR UPDATE";
+         " IN (" + ids + ") ORDER BY " + column(OwnColumn::kOrderId) + (lock ? " FOR UPDATE" : "");
 }
 
 std::string OrderTable::where(const journal::Record& order) const {

@@ -71,8 +71,8 @@ class OrderTable {
 
   // Of what stands in the status column. What is none of ours the shop has set: for us it is paid.
   OrderStatus status_of(const std::optional<std::string>& text) const;
-  // Rows of these orders, order_id rising, locked: order_id, item_id, user_id, quantity, status.
-  std::string find(const std::string& table, const std::string& ids) const;
+  // Rows of these orders, order_id rising: order_id, item_id, user_id, quantity, status.
+  std::string find(const std::string& table, const std::string& ids, bool lock) const;
   // The quantity of an order's very own row, or nothing.
   std::string find_one(const journal::Record& order) const;
   // The UPDATE to a status: `times` is an expression of `order_id`, `ids` a list.

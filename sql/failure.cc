@@ -128,7 +128,7 @@ constexpr ServerError kServerErrors[] = {
 
     {1049, kSchemaMissing},  // database
     {1051, kSchemaMissing},  // table
-    {1146, kSchemaMissing},
+    {kNoSuchTable, kSchemaMissing},
     {1347, kSchemaMissing},  // not a table
     {1054, kSchemaMissing},  // column
     {1526, kSchemaMissing},  // no partition for the value

@@ -35,6 +35,7 @@ enum class FailureKind {
 
 // MariaDB's ER_BINLOG_NON_SUPPORTED_BULK: its binary log takes statements, not rows.
 constexpr unsigned kBulkNotReplicated = 4033;
+constexpr unsigned kNoSuchTable = 1146;
 
 // One word for metrics and status: "deadlock", "lock_wait", "connection", …
 std::string_view kind_name(FailureKind kind);
