@@ -11,10 +11,10 @@ import pytest
 
 from harness import invariants, sql_program
 from harness.resp import RespError
+from harness.tcp_fault import HALF_REPLY, HALF_REQUEST, LOSE_REPLY, LOSE_REQUEST, SENT
 from harness.waiting import until
 from killing import (buy, buy_once, buyers, check, journaled, load, order_of, redis_sold,
                      script_call)
-from tcp_fault import HALF_REPLY, HALF_REQUEST, LOSE_REPLY, LOSE_REQUEST, SENT
 
 CUTS = [LOSE_REQUEST, HALF_REQUEST, SENT, LOSE_REPLY, HALF_REPLY]
 BATCH = 100

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from harness.daemons import BIN
+from harness.tcp_fault import mysql_end, resp_end
 from killing import VARIABLE
-from tcp_fault import mysql_end, resp_end
 
 PROGRAMS = ["sluice-proxy", "sluice-flusher"]
 

@@ -9,9 +9,9 @@ import pytest
 
 from harness import invariants
 from harness.sql_server import Database
+from harness.tcp_fault import LOSE_REPLY, LOSE_REQUEST, SENT
 from harness.waiting import until
 from killing import buyers, check, load, start_armed, wait_killed
-from tcp_fault import LOSE_REPLY, LOSE_REQUEST, SENT
 
 BATCH = 100
 

@@ -1,43 +1,15 @@
-"""Fixtures of the system tests. A test that fails shows the logs of what it started and keeps its
-folder; one that passes leaves nothing."""
+"""Fixtures of the system tests."""
 
-import faulthandler
 import pathlib
-import signal
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness.lab import Lab, Shared  # noqa: E402
+from harness.fixtures import bounded, lab, pytest_runtest_makereport, shared  # noqa: E402, F401
 from passthrough_fixture import Stack  # noqa: E402
 from tls_fixture import Secured  # noqa: E402
-
-TEST_TIMEOUT_S = 180  # a bound for what the tests' own bounds miss
-
-
-@pytest.fixture(scope="session")
-def shared():
-    things = Shared()
-    yield things
-    things.end()
-
-
-@pytest.fixture
-def lab(request, shared):
-    """An empty Lab; all that is started through it ends with the test."""
-    things = Lab(shared)
-    yield things
-    failed = getattr(request.node, "failed_phase", False)
-    if failed:
-        for name, tail in things.logs():
-            request.node.add_report_section("teardown", name, tail)
-    things.end()
-    if failed:
-        request.node.add_report_section("teardown", "kept folder", str(things.folder))
-    else:
-        things.remove()
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +45,3 @@ def made():
 def secured(lab):
     """A proxy that speaks TLS to its clients."""
     return Secured(lab)
-
-
-@pytest.fixture(autouse=True)
-def _bounded():
-    def expired(*_):
-        raise AssertionError(f"the test took over {TEST_TIMEOUT_S} s")
-
-    previous = signal.signal(signal.SIGALRM, expired)
-    signal.alarm(TEST_TIMEOUT_S)
-    # If even that does not end it: all stacks, and the end of the run.
-    faulthandler.dump_traceback_later(TEST_TIMEOUT_S + 60, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
-    if report.when in ("setup", "call") and report.failed:
-        item.failed_phase = True

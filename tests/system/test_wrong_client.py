@@ -19,9 +19,9 @@ import time
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "fault")]
+sys.path.insert(0, str(HERE))
+from harness.tcp_fault import resp_end  # noqa: E402
 from passthrough_fixture import Stack, command  # noqa: E402
-from tcp_fault import resp_end  # noqa: E402
 
 CLIENTS = 1000
 CUTS = 300

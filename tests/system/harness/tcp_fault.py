@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from harness.ports import free_port
+from .ports import free_port
 
 CHUNK = 1 << 16
 TICK_S = 0.02  # how soon a connection notices that it was told to end, or to go on
