@@ -32,8 +32,8 @@ namespace sluice::journal {
 
 class Compactor {
  public:
-  // An item may be opened again until journal.retain after its CLOSE (purchase.lua). Its history is
-  // let go after twice that: so a REOPEN through another proxy has as long to be drained.
+  // An item may be opened again until journal.retain after its CLOSE (operations.lua). Its history
+  // is let go after twice that: so a REOPEN through another proxy has as long to be drained.
   static constexpr int64_t kItemRetains = 2;
 
   struct Report {

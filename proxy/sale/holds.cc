@@ -29,7 +29,7 @@ struct UnpaidOrder {
   std::string_view user;
 };
 
-// A field of a buyers hash (scripts/purchase.lua); nullopt: of no order, or of one whose fate is
+// A field of a buyers hash (scripts/operations.lua); nullopt: of no order, or of one whose fate is
 // known.
 std::optional<UnpaidOrder> unpaid_order(std::string_view field, std::string_view value) {
   UnpaidOrder order;

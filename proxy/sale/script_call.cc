@@ -27,7 +27,7 @@ Script make_script(std::initializer_list<std::string_view> parts) {
 
 Scripts load_scripts() {
   using namespace generated;
-  return {make_script({kPackedItemScript, kPurchaseScript}),
+  return {make_script({kPackedItemScript, kOperationsScript, kPurchaseScript}),
           make_script({kOrphanScript, kGateScript}),
           make_script({kPackedItemScript, kOrphanScript, kReplayScript}),
           make_script({kReceiptsScript}), make_script({kBeatScript})};

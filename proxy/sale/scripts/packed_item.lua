@@ -1,4 +1,4 @@
--- An item's packed form, as shelves/packed_item.h says: purchase.lua and replay.lua begin with it.
+-- An item's packed form, as shelves/packed_item.h says: operations.lua and replay.lua go on behind it.
 
 -- stock, sold, fields, early; born; initial, limit; start, end, hold, since; state; changed;
 -- checksum.

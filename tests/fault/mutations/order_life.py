@@ -3,19 +3,21 @@
 from .kinds import Gtest, Mutation, Pytest
 
 _LIFE = "OrderLifeTest.*"
-_PURCHASE, _REPLAY = "proxy/sale/scripts/purchase.lua", "proxy/sale/scripts/replay.lua"
+_SCRIPTS = "proxy/sale/scripts/"
+_PURCHASE, _OPERATIONS = _SCRIPTS + "purchase.lua", _SCRIPTS + "operations.lua"
+_REPLAY = _SCRIPTS + "replay.lua"
 
 ORDER_LIFE = (
     Mutation(
-        "order life: a paid order is cancelled without REFUND", _PURCHASE,
+        "order life: a paid order is cancelled without REFUND", _OPERATIONS,
         "    if found.fate ~= '' and refunds ~= 1 then return 'P' end\n", "",
         (Gtest("test_sale", _LIFE),)),
     Mutation(
-        "order life: an order expires before its hold is over", _PURCHASE,
+        "order life: an order expires before its hold is over", _OPERATIONS,
         "if item.hold == 0 or age_ms < item.hold then", "if item.hold == 0 then",
         (Gtest("test_sale", _LIFE),)),
     Mutation(
-        "order life: a paid order expires", _PURCHASE,
+        "order life: a paid order expires", _OPERATIONS,
         "    if found.fate ~= '' then return 'D' end\n    if item.hold",
         "    if not is_live(found.fate) then return 'D' end\n    if item.hold",
         (Gtest("test_sale", _LIFE),)),
@@ -24,8 +26,8 @@ ORDER_LIFE = (
         "if item and not item.exists or order ~=", "if order ~=",
         (Gtest("test_sale", _LIFE),)),
     Mutation(
-        "order life: a change has the time of its proxy's clock", _PURCHASE,
-        "item.changed = math.max(time_ms, item.changed + 1)", "item.changed = time_ms",
+        "order life: a change has the time of its proxy's clock", _OPERATIONS,
+        "math.max(batch.time_ms, item.changed + 1)", "batch.time_ms",
         (Gtest("test_sale", _LIFE),)),
     Mutation(
         "order life: a payment that is replayed late takes a cancel back", _REPLAY,

@@ -120,12 +120,12 @@ MUTATIONS = (
         "plain_fields[size + 2] = user, (string.gsub(text, '[^,]*$', ''))",
         (Gtest("test_sale", "CallTest.AcceptedRequest*"),)),
     Mutation(
-        "a cancel returns its stock each time", "proxy/sale/scripts/purchase.lua",
+        "a cancel returns its stock each time", "proxy/sale/scripts/operations.lua",
         "    if not is_live(found.fate) then\n      return request",
         "    if false then\n      return request",
         (Gtest("test_sale", "CallTest.CancelReturnsStockOnce*"),)),
     Mutation(
-        "a restock's REQ is not looked at", "proxy/sale/scripts/purchase.lua",
+        "a restock's REQ is not looked at", "proxy/sale/scripts/operations.lua",
         "if request ~= '' and call('HEXISTS', buyers_key, mark) == 1 then", "if false then",
         (Gtest("test_sale", "CallTest.RestockIsIdempotent*"),)),
     Mutation(
@@ -218,7 +218,7 @@ MUTATIONS = (
         "journal_.refused_orders(std::move(refused));", "",
         (Pytest("tests/system/test_mysql_refuses.py", "never_called"),)),
     Mutation(
-        "a REQ of a cancelled order is told OK", "proxy/sale/scripts/purchase.lua",
+        "a REQ of a cancelled order is told OK", "proxy/sale/scripts/operations.lua",
         "(is_live(find_order(user, earlier).fate) and 'R ' or 'K ')", "'R '",
         (Gtest("test_sale", "CallTest.CancelReturns*"),)),
     Mutation(
