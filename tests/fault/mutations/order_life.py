@@ -42,9 +42,9 @@ ORDER_LIFE = (
         "  look_for_items(shelf, \"0\");\n}", "}",
         (Pytest("tests/system/test_order_life.py", "after_a_restart"),)),
     Mutation(
-        "order life: a row that is over is paid again", "orders/order_status.h",
+        "order life: what is over ends again", "orders/order_status.h",
         "return is_live(before) && (after", "return (after",
-        (Pytest("tests/system/test_order_life.py", "paid_through_one_proxy"),)),
+        (Gtest("test_orders", "OrderStatus.*"),)),
     Mutation(
         "mapping: a name goes into a number's column as MySQL reads it", "flusher/transaction.cc",
         "  if (auto failure = take_unfit_out()) return failure;\n", "",
