@@ -72,10 +72,11 @@ class Drain:
         assert self.flusher.process.alive()
 
     def kill_all(self, what="CONNECTION"):
-        """QUERY: those that are doing something."""
-        busy = " AND command = 'Query'" if what == "QUERY" else ""
+        """QUERY: those that are doing something, by whatever command ("Bulk_execute"). By
+        database: within a trigger a connection is shown under the name of the trigger's owner."""
+        busy = " AND command <> 'Sleep'" if what == "QUERY" else ""
         for thread, in self.server.query("SELECT id FROM information_schema.processlist "
-                                         f"WHERE user = 'plain'{busy}"):
+                                         f"WHERE db = 'shop'{busy}"):
             with contextlib.suppress(pymysql.err.OperationalError):  # gone meanwhile
                 self.server.query(f"KILL {what} {thread}")
 
