@@ -200,7 +200,7 @@ MysqlWriter::Attempt MysqlWriter::attempt(const Part& part) {
   caution_.dead_letters_left =
       context_.dead_letters_max - std::min(dead_before, context_.dead_letters_max);
   Transaction transaction(connection_, context_.orders, context_.key, index_,
-                          context_.statement_bytes, caution_);
+                          {context_.statement_bytes, context_.pace.statement_rows()}, caution_);
   // By what another writer brings; one look again is enough.
   caution_.duplicates_may_pass = context_.writers > 1 && ++attempts_ == 1;
   if (const auto failure = transaction.run(part, position())) {

@@ -16,6 +16,8 @@ constexpr int64_t kDoublesBelow = 4;       // a quarter of where the last overlo
 constexpr int64_t kSecondUs = 1'000'000;
 // Under a limit a transaction has what may go in a tenth of a second.
 constexpr int64_t kBatchesPerS = 10;
+// A server is through with it within a millisecond.
+constexpr size_t kStatementRows = 100;
 // A writer that was held back is taken for held back until it might have come again.
 constexpr int64_t kHeldMinUs = 1'000;
 constexpr int64_t kHeldGraceUs = 500'000;
@@ -45,6 +47,11 @@ size_t Pace::batch_rows() const {
   // A limit below the bound is kept second by second, too.
   const int64_t rows = std::max(limit / kBatchesPerS, std::min(batch_rows_min_, limit));
   return static_cast<size_t>(rows);
+}
+
+size_t Pace::statement_rows() const {
+  const std::lock_guard lock(mutex_);
+  return rate() == 0 ? SIZE_MAX : kStatementRows;
 }
 
 int64_t Pace::take(uint64_t rows, int64_t now_us) {

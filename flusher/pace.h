@@ -9,7 +9,8 @@
 // slow there is no limit.
 //
 // Under a limit transactions shrink as well, so that what is sent is spread over the time and does
-// not come in bursts of a whole batch.
+// not come in bursts of a whole batch; and their statements are short, since others wait for a core
+// of the server until it is through with one.
 //
 // Threads: any; one mutex, taken a few times per transaction.
 #pragma once
@@ -34,6 +35,8 @@ class Pace {
 
   // How many rows one transaction should have, at most.
   size_t batch_rows() const;
+  // How many orders one INSERT should have, at most.
+  size_t statement_rows() const;
   // Takes `rows` out of the budget; returns the microseconds to wait before they are sent.
   int64_t take(uint64_t rows, int64_t now_us);
 

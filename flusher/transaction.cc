@@ -38,13 +38,13 @@ size_t row_named_in(std::string_view message) {
 }  // namespace
 
 Transaction::Transaction(sql::Connection& connection, const orders::OrderTable& orders,
-                         const CheckpointKey& key, uint32_t writer, size_t statement_bytes,
+                         const CheckpointKey& key, uint32_t writer, const StatementSize& most,
                          const Caution& caution)
     : connection_(connection),
       orders_(orders),
       key_(key),
       writer_(writer),
-      statement_bytes_(std::min(statement_bytes, connection.max_allowed_packet() - kPacketSlack)),
+      most_{std::min(most.bytes, connection.max_allowed_packet() - kPacketSlack), most.orders},
       caution_(caution) {}
 
 std::optional<Failure> Transaction::run(const Part& part, uint64_t from) {
@@ -60,7 +60,7 @@ std::optional<Failure> Transaction::run(const Part& part, uint64_t from) {
   if (auto failure = change_all()) return failure;
   if (auto failure = delete_items(connection_, changes_)) return failure;
   if (auto failure = take_deleted_items(connection_, changes_)) return failure;
-  if (auto failure = update_items(connection_, changes_, statement_bytes_)) return failure;
+  if (auto failure = update_items(connection_, changes_, most_.bytes)) return failure;
   if (!caution_.any_error_is_a_rows || dead_ == 0) return std::nullopt;
   // With an error that nobody knows the server may have rolled back more than the statement.
   return find_advanced(connection_, key_, writer_, part.end);
@@ -127,8 +127,8 @@ std::optional<Failure> Transaction::insert_as_values(size_t& begin, size_t all) 
   for (size_t end = begin; begin < all; rows.clear()) {
     do {
       orders_.append_row(rows, changes_.orders[end++]);
-    } while (end < all &&
-             rows.bytes() + orders_.bulk_bytes_max(changes_.orders[end]) <= statement_bytes_);
+    } while (end < all && end - begin < most_.orders &&
+             rows.bytes() + orders_.bulk_bytes_max(changes_.orders[end]) <= most_.bytes);
     auto failure = connection_.exec_bulk(insert, rows);
     // Said before anything is done. After any other kOther the transaction may be gone: roll back;
     // the next attempt sends text.
@@ -157,11 +157,12 @@ std::optional<Failure> Transaction::insert_as_text(size_t begin, size_t end) {
 // becomes where it ends. After a failure none of them is in.
 std::optional<Failure> Transaction::send(size_t begin, size_t& end) {
   statement_ = head_;
+  end = begin + std::min(end - begin, most_.orders);
   for (size_t i = begin; i < end; ++i) {
     const size_t before = statement_.size();
     if (i > begin) statement_ += ',';
     orders_.append_row(statement_, changes_.orders[i]);
-    if (statement_.size() <= statement_bytes_ || i == begin) continue;
+    if (statement_.size() <= most_.bytes || i == begin) continue;
     statement_.resize(before);
     end = i;
   }

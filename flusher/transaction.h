@@ -42,12 +42,17 @@ struct Caution {
   bool duplicates_may_pass = false;         // those of another key than the order's
 };
 
+// What one statement may have, unless a single row is longer.
+struct StatementSize {
+  size_t bytes;
+  size_t orders = SIZE_MAX;  // that it inserts
+};
+
 class Transaction {
  public:
-  // All references outlive the transaction. `statement_bytes`: no longer statements than that,
-  // unless a single row is.
+  // All references outlive the transaction.
   Transaction(sql::Connection& connection, const orders::OrderTable& orders,
-              const CheckpointKey& key, uint32_t writer, size_t statement_bytes,
+              const CheckpointKey& key, uint32_t writer, const StatementSize& most,
               const Caution& caution);
 
   // Runs everything up to COMMIT. A failure means: roll back.
@@ -100,7 +105,7 @@ class Transaction {
   const orders::OrderTable& orders_;
   const CheckpointKey key_;
   const uint32_t writer_;
-  const size_t statement_bytes_;
+  const StatementSize most_;
   const Caution& caution_;
   ChangeSet changes_;
   std::string table_, head_;  // that is being inserted into; quoted, and the INSERT's beginning

@@ -79,4 +79,8 @@ DRAINING = (
         "drain: SIGUSR1 ends the thread of the signals", "flusher/main.cc",
         "if (ended_) return;", "if (ended_ || number == SIGUSR1) return;",
         (Pytest("tests/system/test_draining.py", "sigusr1"),)),
+    Mutation(
+        "drain: a statement is whole under a limit, too", "flusher/mysql_writer.cc",
+        "{context_.statement_bytes, context_.pace.statement_rows()}", "{context_.statement_bytes}",
+        (Gtest("test_flusher", "DrainTest.StatementsAreShort*"),)),
 )

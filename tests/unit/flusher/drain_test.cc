@@ -235,6 +235,28 @@ TEST_F(DrainTest, StatementsAreSplitBelowThePacketLimit) {
             "3000,3000000");
 }
 
+// Others wait for a core of the server until it is through with one.
+TEST_F(DrainTest, StatementsAreShortUnderALimit) {
+  const auto inserts = [this] {
+    const std::string said = database.ask("SHOW GLOBAL STATUS LIKE 'Com_insert'");
+    return std::stol(said.substr(said.find(',') + 1));
+  };
+  options.pace.rows_per_s = 1'000'000;
+  for (uint64_t id = 1; id <= 950; ++id)
+    journal().buy("i", "u" + std::to_string(id), id, 1, "", "");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  const long before = inserts();
+  for (uint64_t id = 951; id <= 1900; ++id)
+    journal().buy("i", "u" + std::to_string(id), id, 1, "", "");
+  journal().commit();
+  ASSERT_EQ(drain_once().exit_code, 0);
+  const long used = inserts() - before;
+  EXPECT_GE(used, 10);  // and some of items
+  EXPECT_LE(used, 20);
+  EXPECT_EQ(database.ask("SELECT COUNT(*) FROM orders"), "1900");
+}
+
 // What fits a packet as values may not do so as text, not even half of the rows.
 TEST_F(DrainTest, RefusedRowBehindLargeOnesIsFoundBelowThePacketLimit) {
   sql::Connection connection;

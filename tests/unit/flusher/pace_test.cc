@@ -186,6 +186,8 @@ TEST_F(PaceTest, ALimitFarBelowABatchIsKeptSecondBySecond) {
   EXPECT_EQ(Pace({100, 0, 0}, 50).batch_rows(), 50u);
   EXPECT_EQ(Pace({100, 0, 0}, 500).batch_rows(), 100u);
   EXPECT_EQ(Pace({0, 0, 0}, 50).batch_rows(), SIZE_MAX);
+  EXPECT_EQ(Pace({100'000, 0, 0}).statement_rows(), 100u);
+  EXPECT_EQ(Pace({0, 0, 0}).statement_rows(), SIZE_MAX);
 }
 
 TEST_F(PaceTest, WhoIsHeldBackAndByWhatIsTold) {
