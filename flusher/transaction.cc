@@ -95,7 +95,7 @@ std::optional<Failure> Transaction::insert_all() {
     size_t begin = orders_.is_one_table() ? 0 : rows.size();
     rows.insert(rows.end(), of_table.begin(), of_table.end());
     const size_t end = rows.size();
-    if (connection_.takes_bulk() && orders_.details() == nullptr) {
+    if (orders_.details() == nullptr) {
       if (auto failure = insert_as_values(begin, end)) return failure;
     }
     if (auto failure = insert_as_text(begin, end)) return failure;
@@ -119,12 +119,15 @@ std::optional<Failure> Transaction::take_unfit_out() {
   return std::nullopt;
 }
 
-// The orders from `begin` on; fewer, with `begin` at the first one that is left, if the server
-// turns out to want text.
+// The orders from `begin` on, as long as they are better sent so than as text; `begin` becomes the
+// first one that is left.
 std::optional<Failure> Transaction::insert_as_values(size_t& begin, size_t all) {
-  sql::BulkRows rows(orders_.bulk_types(), all - begin);
+  const size_t columns = orders_.bulk_types().size();
+  const auto ahead = [&] { return std::min(all - begin, most_.orders); };
+  if (!connection_.takes_bulk(ahead(), columns)) return std::nullopt;
+  sql::BulkRows rows(orders_.bulk_types(), ahead());
   const std::string insert = orders_.bulk_insert(table_);
-  for (size_t end = begin; begin < all; rows.clear()) {
+  for (size_t end = begin; begin < all && connection_.takes_bulk(ahead(), columns); rows.clear()) {
     do {
       orders_.append_row(rows, changes_.orders[end++]);
     } while (end < all && end - begin < most_.orders &&

@@ -12,7 +12,7 @@ using sql::BulkRows;
 
 // A row's numbers, times and status as values, and what every cell takes beside its value.
 constexpr size_t kBulkRowBytes = 200;
-constexpr size_t kBulkCellBytes = 10;
+constexpr size_t kBulkCellBytes = 12;
 
 BulkRows::Type type_of(OwnColumn column) {
   switch (column) {

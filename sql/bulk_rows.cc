@@ -10,10 +10,11 @@
 namespace sluice::sql {
 namespace {
 
-// Beside the value itself a cell has an indicator, and text a length of up to 9 bytes.
-constexpr size_t kNumberBytes = 1 + 8;
-constexpr size_t kTextBytes = 1 + 9;
-constexpr size_t kDateTimeBytes = 1 + 12;
+// Beside the value itself a cell has an indicator (or a type, of two bytes, and a bit whether it is
+// NULL), and text a length of up to 9 bytes.
+constexpr size_t kNumberBytes = 3 + 8;
+constexpr size_t kTextBytes = 3 + 9;
+constexpr size_t kDateTimeBytes = 3 + 12;
 
 }  // namespace
 

@@ -19,6 +19,10 @@ namespace {
 constexpr unsigned long kMariadbMin = 10'06'00;
 constexpr unsigned long kMysqlMin = 8'00'00;
 constexpr int kLostInBulkMax = 3;
+// Of a prepared statement with a (?, …) for each row: fewer rows are not worth the preparing, and
+// more parameters than this it cannot have.
+constexpr size_t kRowsPreparedMin = 256;
+constexpr size_t kParametersMax = 65535;
 
 // Connector/C initialises itself in the first mysql_init, which is not safe from two threads.
 bool library_ready() {
@@ -47,32 +51,53 @@ bool offers_bulk(MYSQL* handle) {
          bulk_is_sound(mysql_get_server_version(handle));
 }
 
-MYSQL_BIND bind_of(const BulkRows::Column& column) {
+// The cells of a column from `row` on. Connector/C reads what it is bound to, whatever its types
+// say.
+MYSQL_BIND bind_of(const BulkRows::Column& column, size_t row) {
   using Type = BulkRows::Type;
   MYSQL_BIND bind{};
-  // Connector/C reads what it is bound to, whatever its types say.
-  const auto buffer = [](const auto& values) {
-    return const_cast<void*>(static_cast<const void*>(values.data()));
+  const auto from = [row](const auto& values) {
+    return const_cast<void*>(static_cast<const void*>(values.data() + row));
   };
   switch (column.type) {
     case Type::kUnsigned:
     case Type::kSigned:
       bind.buffer_type = MYSQL_TYPE_LONGLONG;
       bind.is_unsigned = column.type == Type::kUnsigned;
-      bind.buffer = buffer(column.numbers);
+      bind.buffer = from(column.numbers);
       break;
     case Type::kText:
       bind.buffer_type = MYSQL_TYPE_STRING;
-      bind.buffer = buffer(column.values);
-      bind.length = const_cast<unsigned long*>(column.lengths.data());
-      bind.u.indicator = const_cast<char*>(column.indicators.data());
+      bind.buffer = from(column.values);
+      bind.length = static_cast<unsigned long*>(from(column.lengths));
+      bind.u.indicator = static_cast<char*>(from(column.indicators));
       break;
     case Type::kDateTime:
       bind.buffer_type = MYSQL_TYPE_DATETIME;
-      bind.buffer = buffer(column.values);
+      bind.buffer = from(column.values);
       break;
   }
   return bind;
+}
+
+// One cell alone: what is bound by pointer in an array is bound itself.
+MYSQL_BIND bind_cell(const BulkRows::Column& column, size_t row) {
+  MYSQL_BIND bind = bind_of(column, row);
+  if (!column.values.empty()) bind.buffer = const_cast<void*>(column.values[row]);
+  if (column.type != BulkRows::Type::kText) return bind;
+  bind.u.indicator = nullptr;
+  bind.buffer_length = column.lengths[row];
+  if (column.indicators[row] != STMT_INDICATOR_NONE) bind.buffer_type = MYSQL_TYPE_NULL;
+  return bind;
+}
+
+// "INSERT … VALUES (?,?)" → "INSERT … VALUES (?,?),(?,?)"
+std::string for_rows(const std::string& statement, size_t rows) {
+  const std::string row = statement.substr(statement.rfind('('));
+  std::string all = statement;
+  all.reserve(statement.size() + rows * (row.size() + 1));
+  for (size_t i = 1; i < rows; ++i) all.append(1, ',').append(row);
+  return all;
 }
 
 Failure not_connected() {
@@ -153,7 +178,14 @@ std::optional<Failure> Connection::connect_to(const ServerAddress& server,
 
 std::optional<Failure> Connection::set_up(const ConnectOptions& options) {
   if (auto failure = check_version()) return failure;
-  takes_bulk_ = lost_in_bulk_ < kLostInBulkMax && offers_bulk(handle_);
+  if (lost_in_bulk_ < kLostInBulkMax) {
+    if (!is_mariadb())
+      bulk_ = Bulk::kParameters;
+    else
+      bulk_ = offers_bulk(handle_) ? Bulk::kArrays : Bulk::kNone;
+  } else {
+    bulk_ = Bulk::kNone;
+  }
   const SessionOptions session{is_mariadb(), mysql_get_server_version(handle_),
                                lock_wait_of(options)};
   if (auto failure = set_up_session(*this, session)) return failure;
@@ -232,36 +264,57 @@ std::optional<Failure> Connection::query(std::string_view statement, std::vector
   return std::nullopt;
 }
 
-std::optional<Failure> Connection::prepare(const std::string& statement) {
-  if (prepared_ != nullptr && prepared_text_ == statement) return std::nullopt;
+bool Connection::takes_bulk(size_t rows, size_t columns) const {
+  if (bulk_ != Bulk::kParameters) return bulk_ == Bulk::kArrays;
+  return rows >= kRowsPreparedMin && rows * columns <= kParametersMax;
+}
+
+// `rows`: how many (?, …) it is to have.
+std::optional<Failure> Connection::prepare(const std::string& statement, size_t rows) {
+  if (prepared_ != nullptr && prepared_rows_ == rows && prepared_text_ == statement)
+    return std::nullopt;
   forget_prepared();
   if ((prepared_ = mysql_stmt_init(handle_)) == nullptr) return failed();
   prepared_text_ = statement;
-  if (mysql_stmt_prepare(prepared_, statement.data(), statement.size()) == 0) return std::nullopt;
+  prepared_rows_ = rows;
+  const std::string whole = for_rows(statement, rows);
+  if (mysql_stmt_prepare(prepared_, whole.data(), whole.size()) == 0) return std::nullopt;
   Failure failure = failed_prepared();
   forget_prepared();
   return failure;
 }
 
+// False: the reason is in prepared_.
+bool Connection::bind(const BulkRows& rows) {
+  std::vector<MYSQL_BIND> binds;
+  if (bulk_ == Bulk::kArrays) {
+    const auto count = static_cast<unsigned>(rows.rows());
+    if (mysql_stmt_attr_set(prepared_, STMT_ATTR_ARRAY_SIZE, &count) != 0) return false;
+    for (const BulkRows::Column& column : rows.columns()) binds.push_back(bind_of(column, 0));
+  } else {
+    binds.reserve(rows.rows() * rows.columns().size());
+    for (size_t row = 0; row < rows.rows(); ++row) {
+      for (const BulkRows::Column& column : rows.columns()) binds.push_back(bind_cell(column, row));
+    }
+  }
+  SLUICE_ASSERT(mysql_stmt_param_count(prepared_) == binds.size(), "a value for each ?");
+  return mysql_stmt_bind_param(prepared_, binds.data()) == 0;
+}
+
 std::optional<Failure> Connection::exec_bulk(const std::string& statement, const BulkRows& rows) {
   if (handle_ == nullptr) return not_connected();
   began_us_ = base::monotonic_us();
-  auto failure = prepare(statement);
+  auto failure = prepare(statement, bulk_ == Bulk::kArrays ? 1 : rows.rows());
   if (!failure) {
-    std::vector<MYSQL_BIND> binds;
-    for (const BulkRows::Column& column : rows.columns()) binds.push_back(bind_of(column));
-    const auto count = static_cast<unsigned>(rows.rows());
-    SLUICE_ASSERT(mysql_stmt_param_count(prepared_) == binds.size(), "a value for each ?");
-    if (mysql_stmt_attr_set(prepared_, STMT_ATTR_ARRAY_SIZE, &count) != 0 ||
-        mysql_stmt_bind_param(prepared_, binds.data()) != 0 || mysql_stmt_execute(prepared_) != 0) {
+    if (!bind(rows) || mysql_stmt_execute(prepared_) != 0) {
       failure = failed_prepared();
-    } else if ((affected_rows_ = mysql_stmt_affected_rows(prepared_)) != count) {
+    } else if ((affected_rows_ = mysql_stmt_affected_rows(prepared_)) != rows.rows()) {
       failure = Failure{FailureKind::kOther, 0,
                         "the server put in " + std::to_string(affected_rows_) + " of " +
-                            std::to_string(count) + " rows"};
+                            std::to_string(rows.rows()) + " rows"};
     }
   }
-  if (failure && failure->kind == FailureKind::kOther) takes_bulk_ = false;
+  if (failure && failure->kind == FailureKind::kOther) bulk_ = Bulk::kNone;
   if (!failure) lost_in_bulk_ = 0;
   else if (failure->kind == FailureKind::kConnectionLost) ++lost_in_bulk_;
   return failure;

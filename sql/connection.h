@@ -1,5 +1,5 @@
 // One connection to MySQL or MariaDB: blocking, never reconnects by itself. Statements go as text;
-// to a MariaDB many rows may also go as values (exec_bulk).
+// many rows may also go as values (exec_bulk).
 //
 // Every session is set up alike, and that is verified (session.h): utf8mb4, UTC, strict SQL mode,
 // REPEATABLE READ, autocommit off (a transaction begins with its first statement and ends with
@@ -60,10 +60,11 @@ class Connection {
   // `names`, if given, gets the names of the columns.
   std::optional<Failure> query(std::string_view statement, std::vector<Row>& rows,
                                std::vector<std::string>* names = nullptr);
-  // Whether exec_bulk() is of use here: a MariaDB whose bulk execution is sound, and nothing but
-  // text has proved right for it; nor did the last three connections end in it (somebody between
-  // here and the server may not know the command, or the server not survive it).
-  bool takes_bulk() const { return takes_bulk_; }
+  // Whether exec_bulk() is faster than text for so many rows of so many columns. Not on a MariaDB
+  // whose bulk execution is not sound, nor if nothing but text has proved right for this server,
+  // nor if the last three connections ended in it (somebody between here and the server may not
+  // know the command, or the server not survive it).
+  bool takes_bulk(size_t rows, size_t columns) const;
   // Runs "INSERT … VALUES (?, …)" for all rows at once: all go in or, when it fails, none. After a
   // kOther bulk execution is given up on this connection: takes_bulk() is false from now on. Its
   // code is kBulkNotReplicated: nothing has happened, the rows may go on as text. Its code is 0:
@@ -84,7 +85,8 @@ class Connection {
   std::optional<Failure> connect_to(const ServerAddress& server, const ConnectOptions& options);
   std::optional<Failure> set_up(const ConnectOptions& options);
   std::optional<Failure> check_version();
-  std::optional<Failure> prepare(const std::string& statement);
+  std::optional<Failure> prepare(const std::string& statement, size_t rows);
+  bool bind(const BulkRows& rows);
   void forget_prepared();
   Failure failed();
   Failure failed_prepared();
@@ -99,7 +101,11 @@ class Connection {
   std::string server_text_;
   st_mysql_stmt* prepared_ = nullptr;  // the one statement that exec_bulk() ran last
   std::string prepared_text_;
-  bool takes_bulk_ = false;
+  size_t prepared_rows_ = 0;  // that it has a (?, …) for
+  // How rows go as values: in one execution each with its own, or in a statement with as many (?,
+  // …).
+  enum class Bulk : uint8_t { kNone, kArrays, kParameters };
+  Bulk bulk_ = Bulk::kNone;
   int lost_in_bulk_ = 0;  // connections, one after the other
   uint64_t affected_rows_ = 0;
   size_t max_allowed_packet_ = 1 << 20;

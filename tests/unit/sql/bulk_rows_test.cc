@@ -15,14 +15,13 @@ using Type = BulkRows::Type;
 constexpr Type kNumberAndText[] = {Type::kUnsigned, Type::kText};
 const std::string kInsert = "INSERT INTO t (id, text) VALUES (?,?)";
 
-constexpr const char* kMariadbOnly = "rows as values (bulk execution) are MariaDB's";
+constexpr const char* kMariadbOnly = "MySQL takes parameters with any log";
 
 class BulkRowsTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!testing_support::server().program().is_mariadb()) GTEST_SKIP() << kMariadbOnly;
     ASSERT_FALSE(connection.connect(database.options()));
-    ASSERT_TRUE(connection.takes_bulk());
+    ASSERT_TRUE(takes_bulk());
     database.run("CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY, text VARBINARY(300))");
   }
   // Rows with the ids [begin, end) and no text.
@@ -34,6 +33,7 @@ class BulkRowsTest : public testing::Test {
     }
     return connection.exec_bulk(kInsert, rows);
   }
+  bool takes_bulk() const { return connection.takes_bulk(1000, 2); }
   std::string count() {
     std::vector<Row> rows;
     EXPECT_FALSE(connection.query("SELECT COUNT(*) FROM t", rows));
@@ -91,7 +91,7 @@ TEST_F(BulkRowsTest, RefusedRowTakesAllOthersWithIt) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->kind, FailureKind::kRefusedData);
   EXPECT_EQ(count(), "99");
-  EXPECT_TRUE(connection.takes_bulk());
+  EXPECT_TRUE(takes_bulk());
   EXPECT_FALSE(insert(100, 5000));  // more rows, and fewer, by the same statement
   EXPECT_FALSE(insert(5000, 5001));
   EXPECT_EQ(count(), "5000");
@@ -150,9 +150,9 @@ TEST_F(BulkRowsTest, ServerThatIsLostInItAgainAndAgainGetsText) {
   EXPECT_FALSE(insert(1, 10));  // it is good for something after all
   lose();
   lose();
-  EXPECT_TRUE(connection.takes_bulk());
+  EXPECT_TRUE(takes_bulk());
   lose();
-  EXPECT_FALSE(connection.takes_bulk());
+  EXPECT_FALSE(takes_bulk());
 }
 
 // MDEV-24411: the trigger's INSERT must not take values of the rows that fired it.
@@ -166,10 +166,15 @@ TEST_F(BulkRowsTest, TriggersThatInsertSeeEveryRow) {
   EXPECT_EQ(database.ask("SELECT COUNT(*) FROM t"), "500");
 }
 
-TEST(BulkRows, OnlyMariadbIsSentThem) {
+// MySQL's are a statement with as many (?, …), which must be worth preparing, and may be too many.
+TEST(BulkRows, ServerIsSentThemWhereTheyAreFaster) {
+  const bool is_mariadb = testing_support::server().program().is_mariadb();
   Connection connection;
   ASSERT_FALSE(connection.connect(testing_support::server().options("")));
-  EXPECT_EQ(connection.takes_bulk(), testing_support::server().program().is_mariadb());
+  EXPECT_TRUE(connection.takes_bulk(256, 9));
+  EXPECT_TRUE(connection.takes_bulk(65'535 / 9, 9));
+  EXPECT_EQ(connection.takes_bulk(255, 9), is_mariadb);
+  EXPECT_EQ(connection.takes_bulk(65'535 / 9 + 1, 9), is_mariadb);
 }
 
 TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
@@ -179,7 +184,7 @@ TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
   ASSERT_FALSE(connection.connect(logging.options("")));
   ASSERT_FALSE(connection.exec("CREATE DATABASE d"));
   ASSERT_FALSE(connection.exec("CREATE TABLE d.t (id INT UNSIGNED PRIMARY KEY)"));
-  ASSERT_TRUE(connection.takes_bulk());
+  ASSERT_TRUE(connection.takes_bulk(2, 1));
   constexpr Type kNumber[] = {Type::kUnsigned};
   BulkRows rows(kNumber, 2);
   rows.add_unsigned(1);
@@ -188,7 +193,7 @@ TEST(BulkRows, ServerThatLogsStatementsAsksForText) {
   ASSERT_TRUE(failure);
   EXPECT_EQ(failure->kind, FailureKind::kOther);
   EXPECT_EQ(failure->code, kBulkNotReplicated);
-  EXPECT_FALSE(connection.takes_bulk());
+  EXPECT_FALSE(connection.takes_bulk(2, 1));
   EXPECT_FALSE(connection.exec("INSERT INTO d.t VALUES (1), (2)"));
 }
 
