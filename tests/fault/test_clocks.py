@@ -183,6 +183,7 @@ def test_what_was_sold_by_a_clock_that_was_ahead_is_drained_by_its_age(lab, cloc
         assert client("SECKILL.CREATE", "phone", "STOCK", 10) == "OK"
         assert buy(client, "ann")[0] == "OK"
     clock.turn(0)
-    flusher = clock.of(lab.flusher(database, start=False, trigger__max_age="30s"))
+    flusher = clock.of(lab.flusher(database, start=False, trigger__max_age="30s",
+                                   trigger__load_below="0/s"))
     flusher.start()
     until(lambda: database.one("SELECT COUNT(*) FROM orders") == (1,), 10, "the drain")

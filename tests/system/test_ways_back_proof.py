@@ -67,7 +67,8 @@ def test_a_restock_that_was_drained_before_the_creation_is_given_once(lab):
     for proxy in shop.proxies:
         until(proxy.ready, 20, "the gate")
     with one.client() as client, two.client() as other:
-        until(lambda: other("SECKILL.CREATE", "cup", "STOCK", 30) == "OK", 10, "both to meet")
+        until(lambda: other("SECKILL.CREATE", "cup", "STOCK", 30, "LIMIT", 3) == "OK", 10,
+              "both to meet")
         assert client("SECKILL.RESTOCK", "cup", 6, "REQ", "q") == ["OK", 36]
     shop.drain(0)
     assert shop.database.one("SELECT stock FROM items WHERE item_id = 'cup'") == (6,)
@@ -81,7 +82,8 @@ def test_a_restock_that_was_drained_before_the_creation_is_given_once(lab):
     shop.drain(0)
     with one.client() as client:
         assert client("SECKILL.RESTOCK", "cup", 6, "REQ", "q") == ["OK", 36]
-    assert shop.database.one("SELECT stock FROM items WHERE item_id = 'cup'") == (36,)
+    row = "SELECT stock, limit_per_user, state FROM items WHERE item_id = 'cup'"
+    assert shop.database.one(row) == (36, 3, "open")
     found = lab.ctl("reconcile", *shop.configs(0))
     assert found.returncode == 0, found.stdout + found.stderr
 

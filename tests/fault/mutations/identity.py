@@ -26,7 +26,7 @@ IDENTITY = (
     Mutation(
         "identity: frames of another copy pass", "journal/examine.cc",
         "if (header.fingerprint != result_.fingerprint) {", "if (false) {",
-        (Gtest("test_journal", "FingerprintTest.Segments*"),)),
+        (Gtest("test_journal", "FingerprintTest.AFrameOfAnotherCopy*"),)),
     Mutation(
         "identity: a snapshot of another copy passes", "journal/snapshot.cc",
         "if (header.fingerprint == snapshot.fingerprint) continue;", "continue;",

@@ -131,6 +131,31 @@ TEST_F(FingerprintTest, SegmentsOfTwoCopiesMixedAreRefused) {
   }
 }
 
+// Within a segment its frames tell, each of which is whole.
+TEST_F(FingerprintTest, AFrameOfAnotherCopyAtTheEndOfASegmentIsRefused) {
+  auto commit = open();
+  for (uint64_t n = 1; n <= 3; ++n) write(*commit, n);
+  commit.reset();
+  copy_to(root_ + "/copy");
+  const auto sell_on = [&](uint64_t incarnation) {
+    options_.incarnation = incarnation;
+    commit = open();
+    write(*commit, 4);
+    const SegmentReport segment = examine(dir_, fs_, [](const Record&) {})->segments.back();
+    write(*commit, 5);
+    commit.reset();
+    std::ostringstream bytes;
+    bytes << std::ifstream(segment.info.path, std::ios::binary).rdbuf();
+    return std::tuple(segment.info.path, segment.end_offset, bytes.str());
+  };
+  const auto [path, begin, one] = sell_on(51);
+  bring_back(root_ + "/copy");
+  const auto [same_path, same_begin, other] = sell_on(52);
+  ASSERT_EQ(std::tie(path, begin), std::tie(same_path, same_begin));
+  std::ofstream(path, std::ios::binary) << one.substr(0, begin) << other.substr(begin);
+  EXPECT_THAT(refusal(), HasSubstr("two copies of one journal"));
+}
+
 TEST_F(FingerprintTest, ASnapshotOfAnotherCopyIsRefused) {
   options_.segment_bytes = kSegmentBytesMin;
   auto commit = open();
