@@ -16,6 +16,11 @@ struct Command {
 };
 
 constexpr std::array kCommands{
+    Command{"status", "what proxies and flushers do, and why; live with --watch", status_command},
+    Command{"items", "stock, sold, remaining and state of each item", items_command},
+    Command{"flush", "drain into MySQL what is waiting now", flush_command},
+    Command{"pause", "stop selling (intake), or draining (flush)", pause_command},
+    Command{"resume", "go on with it", resume_command},
     Command{"journal", "verify or dump a journal folder", journal_command},
     Command{"peers", "list the proxies on one Redis, or give one up for good", peers_command},
     Command{"schema", "print or apply the tables that the flusher needs", schema_command},
