@@ -14,6 +14,7 @@ namespace sluice::ctl {
 
 inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
 
+int doctor_command(std::span<const std::string> args);     // doctor.cc
 int dlq_command(std::span<const std::string> args);        // dlq.cc: list | show | retry | drop
 int flush_command(std::span<const std::string> args);      // operate.cc
 int items_command(std::span<const std::string> args);      // items.cc
