@@ -209,27 +209,30 @@ Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
   return {};
 }
 
-}  // namespace
-
-int peers_command(std::span<const std::string> args) {
-  if (args.empty() || (args[0] != "list" && args[0] != "forget")) {
-    std::fprintf(stderr,
-                 "usage: sluice-ctl peers list [--json] [--config FILE | --server HOST:PORT]\n"
-                 "       sluice-ctl peers forget ID... [--config FILE | --server HOST:PORT]\n");
-    return kBadArguments;
-  }
-  const auto arguments = parse(args[0], args.subspan(1));
+int run_verb(const std::string& verb, std::span<const std::string> args) {
+  const auto arguments = parse(verb, args);
   if (!arguments && arguments.error().cls() == ErrorClass::kExists) return 0;  // --help
   const auto run = [&]() -> Status {
     if (!arguments) return arguments.error();
     auto redis = RedisConnection::connect(arguments->redis);
     if (!redis) return redis.error();
-    return args[0] == "list" ? list(*redis, arguments->json) : forget(*redis, arguments->lanes);
+    return verb == "list" ? list(*redis, arguments->json) : forget(*redis, arguments->lanes);
   };
   const Status done = run();
   if (done) return 0;
-  std::fprintf(stderr, "peers %s: %s\n", args[0].c_str(), done.error().message().c_str());
+  std::fprintf(stderr, "peers %s: %s\n", verb.c_str(), done.error().message().c_str());
   return arguments ? kFailed : kBadArguments;
+}
+
+}  // namespace
+
+int peers_command(std::span<const std::string> args) {
+  base::CommandLine line("The proxies that sell through one Redis.", "sluice-ctl peers");
+  line.forwarding_command("list", "list them, and whom their shelves wait for",
+                          [](auto words) { return run_verb("list", words); });
+  line.forwarding_command("forget", "give one up for good: nothing waits for it any more",
+                          [](auto words) { return run_verb("forget", words); });
+  return line.run(args);
 }
 
 }  // namespace sluice::ctl

@@ -142,22 +142,23 @@ constexpr std::array kVerbs{
                check},
 };
 
+int run_verb(const SchemaVerb& verb, std::span<const std::string> args) {
+  const auto target = parse_target(verb.name, verb.text, args);
+  if (target) return verb.run(*target);
+  if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
+  std::fprintf(stderr, "schema %s: %s\n", verb.name, target.error().message().c_str());
+  return kBadArguments;
+}
+
 }  // namespace
 
 int schema_command(std::span<const std::string> args) {
+  base::CommandLine line("The tables that the flusher drains into.", "sluice-ctl schema");
   for (const SchemaVerb& verb : kVerbs) {
-    if (args.empty() || args[0] != verb.name) continue;
-    const auto target = parse_target(verb.name, verb.text, args.subspan(1));
-    if (target) return verb.run(*target);
-    if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
-    std::fprintf(stderr, "schema %s: %s\n", verb.name, target.error().message().c_str());
-    return kBadArguments;
+    line.forwarding_command(verb.name, verb.text,
+                            [&verb](auto words) { return run_verb(verb, words); });
   }
-  std::fprintf(stderr,
-               "usage: sluice-ctl schema print [--config FILE] [--set KEY=VALUE]\n"
-               "       sluice-ctl schema apply | check [--config FILE] [--set KEY=VALUE] [--host H]"
-               " [--port N] [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
-  return kBadArguments;
+  return line.run(args);
 }
 
 }  // namespace sluice::ctl
