@@ -112,7 +112,13 @@ struct FlusherFacts {
   std::string complaint;  // of sluice-flusher --check
 };
 
+// A file that no daemon would start with, so that there is nothing to look at.
+struct Unusable {
+  std::string path, why;
+};
+
 struct Gathered {
+  std::vector<Unusable> unusable;
   std::vector<ProxyFacts> proxies;
   std::vector<FlusherFacts> flushers;
   std::vector<RedisFacts> redises;  // each server once, whoever names it
@@ -120,7 +126,7 @@ struct Gathered {
   std::vector<JournalFacts> journals;
 };
 
-// kInvalid: a file that cannot be read at all.
+// kInvalid: a file that cannot be read, or that is no daemon's.
 Result<Gathered> gather(const std::vector<std::string>& paths);
 
 // Parts of it: doctor_redis_facts.cc, doctor_mysql_facts.cc, doctor_machine_facts.cc.

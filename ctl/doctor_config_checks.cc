@@ -7,21 +7,22 @@
 namespace sluice::ctl::doctor {
 namespace {
 
-template <class Daemons>
-void add_complaints(const Daemons& daemons, Findings& findings) {
-  for (const auto& daemon : daemons) {
-    if (daemon.complaint.empty()) continue;
-    // "FILE:LINE: KEY: what is wrong; what to write"
-    std::string what = daemon.complaint;
-    if (what.starts_with(daemon.path)) what.erase(0, daemon.path.size() + 1);
-    findings.push_back({Severity::kError, daemon.path, what,
-                        "correct that key; conf/proxy.toml and conf/flusher.toml explain each"});
-  }
+// "FILE:LINE: KEY: what is wrong; what to write"
+void add_complaint(const std::string& path, const std::string& complaint, Findings& findings) {
+  if (complaint.empty()) return;
+  std::string what = complaint;
+  if (what.starts_with(path + ":")) what.erase(0, path.size() + 1);
+  while (what.starts_with(' ')) what.erase(0, 1);
+  findings.push_back({Severity::kError, path, what,
+                      "correct that key; conf/proxy.toml and conf/flusher.toml explain each"});
 }
 
 void config_valid(const Gathered& gathered, Findings& findings) {
-  add_complaints(gathered.proxies, findings);
-  add_complaints(gathered.flushers, findings);
+  for (const Unusable& file : gathered.unusable) add_complaint(file.path, file.why, findings);
+  for (const ProxyFacts& proxy : gathered.proxies)
+    add_complaint(proxy.path, proxy.complaint, findings);
+  for (const FlusherFacts& flusher : gathered.flushers)
+    add_complaint(flusher.path, flusher.complaint, findings);
 }
 
 void config_proxy_ids(const Gathered& gathered, Findings& findings) {

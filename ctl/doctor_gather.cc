@@ -23,7 +23,9 @@ class Gatherer {
   Status add(const std::string& path) {
     const auto kind = config_kind(path);
     if (!kind) return kind.error();
-    return *kind == ConfigKind::kProxy ? add_proxy(path) : add_flusher(path);
+    const Status added = *kind == ConfigKind::kProxy ? add_proxy(path) : add_flusher(path);
+    if (!added) gathered_.unusable.push_back({path, added.error().message()});
+    return {};
   }
 
   Gathered finish() {

@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 
 import pymysql
 import pytest
 
 from harness import sql_program
 from harness.clock import Clock, SHIM
-from harness.daemons import toml
+from harness.daemons import BIN, toml
 from harness.lab import Lab
 from harness.redis_server import RedisServer
 from harness.sql_server import PASSWORD, Database
@@ -323,10 +324,17 @@ def test_the_folder_above_the_journal_is_missing(right):
 
 
 def test_fewer_files_than_clients(right):
-    finding = right.only(right.file(right.proxy, limits__clients=1_000_000,
-                                    limits__pinned_connections=100_000),
-                         right.flusher.config)
-    names(finding, "warning", "hard limit of open files", "LimitNOFILE=")
+    """Of a proxy that does not run this shell's limit counts."""
+    folder = right.lab.folder / "limited"
+    folder.mkdir()
+    words = [word for path in right.pair(folder, proxy={"proxy__id": 5})
+             for word in ("--config", path)]
+    done = subprocess.run(["prlimit", "--nofile=1024:1024", BIN / "sluice-ctl", "doctor",
+                           "--json", *words], stdout=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    finding, = json.loads(done.stdout)["findings"]
+    names(finding, "warning", "hard limit of open files is 1,024", "LimitNOFILE=")
+    assert "want 11,256" in finding["what"]
 
 
 def test_the_proxy_asks_another_flusher(right):
@@ -341,6 +349,15 @@ def test_what_check_refuses_is_a_finding(right):
     finding = right.only(right.file(right.proxy, journal__segmentbytes="4MiB"),
                          right.flusher.config)
     names(finding, "error", "journal.segmentbytes", "correct that key")
+
+
+def test_a_file_that_no_daemon_starts_with_is_a_finding(right):
+    """Everything else is looked at all the same."""
+    finding = right.only(right.file(right.proxy, redis__password_file="/nowhere"),
+                         right.flusher.config)
+    names(finding, "error", "redis.password_file: /nowhere cannot be read", "correct that key")
+    finding = right.only(right.proxy.config, right.file(right.flusher, orders__table="a.b.c"))
+    names(finding, "error", "orders.table", "correct that key")
 
 
 def test_bad_arguments_are_refused(lab):

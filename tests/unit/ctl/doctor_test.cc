@@ -112,6 +112,25 @@ TEST(Doctor, TheOldestRedisIsSixTwo) {
   }
 }
 
+TEST(Doctor, AnotherMachinesMysqlIsToBeReachedByTls) {
+  doctor::Gathered gathered;
+  doctor::MysqlFacts& mysql = gathered.databases.emplace_back();
+  mysql.packet_bytes = mysql.batch_bytes = 1 << 20;
+  mysql.sql_mode = "STRICT_TRANS_TABLES";
+  for (const char* host : {"127.0.0.1", "localhost", "::1"}) {
+    mysql.options.host = host;
+    EXPECT_THAT(whats(gathered), IsEmpty()) << host;
+  }
+  mysql.options.host = "db1";
+  EXPECT_THAT(whats(gathered), ElementsAre(HasSubstr("in clear")));
+  mysql.options.tls = true;
+  EXPECT_THAT(whats(gathered), IsEmpty());
+  mysql.clock = doctor::Clock{750, 1};
+  EXPECT_THAT(whats(gathered), ElementsAre(HasSubstr("750 ms ahead of this machine's")));
+  mysql.clock = doctor::Clock{-501, 1};
+  EXPECT_THAT(whats(gathered), IsEmpty());
+}
+
 TEST(Figures, AreAsPeopleReadThem) {
   EXPECT_EQ(grouped(0), "0");
   EXPECT_EQ(grouped(999), "999");
