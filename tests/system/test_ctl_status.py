@@ -259,3 +259,16 @@ def test_items_logs_in(lab):
     assert refused.returncode == 1 and "NOAUTH" in refused.stderr
     done = lab.ctl("items", "--config", proxy.config, "--user", "shop", "--password-file", password)
     assert done.returncode == 0 and done.stdout.startswith("item"), done.stderr
+
+
+def test_items_over_tls_and_a_unix_socket(lab, secured):
+    """A file with a certificate is enough to know that TLS is spoken; the authority is named."""
+    with secured.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+    done = lab.ctl("items", "--config", secured.proxy.config, "--tls-ca-file",
+                   secured.authority.ca)
+    assert done.returncode == 0 and "phone" in done.stdout, done.stderr
+    unknown = lab.ctl("items", "--config", secured.proxy.config)
+    assert unknown.returncode == 1 and "TLS handshake" in unknown.stderr
+    local = lab.ctl("items", "--address", secured.unix_socket)
+    assert local.returncode == 0 and "phone" in local.stdout, local.stderr
