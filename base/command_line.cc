@@ -1,6 +1,7 @@
 #include "base/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <utility>
 
 #include "base/error.h"
@@ -14,12 +15,23 @@ std::vector<std::string> words_of(int argc, const char* const* argv) {
   return argc > 1 ? std::vector<std::string>(argv + 1, argv + argc) : std::vector<std::string>();
 }
 
+// One line of a description: its fields have no tabs, and "\\n" for the end of a line.
+void print_fields(std::initializer_list<std::string> fields) {
+  std::string line;
+  for (const std::string& field : fields) {
+    if (!line.empty()) line += '\t';
+    for (const char c : field) line += c == '\n' ? "\\n" : c == '\t' ? " " : std::string(1, c);
+  }
+  std::puts(line.c_str());
+}
+
 }  // namespace
 
 struct CommandLine::Parser {
   std::unique_ptr<CLI::App> program;  // null for a command, which belongs to that of its program
   CLI::App* app = program.get();
   std::function<int()> action = {};
+  WordsAction forward = {};  // of a command that parses for itself
   std::vector<std::unique_ptr<CommandLine>> commands = {};
 };
 
@@ -103,10 +115,37 @@ void CommandLine::forwarding_command(const std::string& name, const std::string&
   CommandLine& line = command(name, text);
   CLI::App* const app = line.parser_->app;
   app->prefix_command()->set_help_flag();
+  line.parser_->forward = action;
   line.does([app, action = std::move(action)] { return action(app->remaining()); });
 }
 
+// command NAME TEXT, option NAMES TYPE TEXT …, footer TEXT; then the same of each command.
+void CommandLine::describe(const std::string& name) const {
+  const CLI::App& app = *parser_->app;
+  print_fields({"command", name, app.get_description()});
+  for (const CLI::Option* option : app.get_options()) {
+    const bool has_value = option->get_items_expected_max() > 0;
+    print_fields({"option", option->get_name(true, true), has_value ? option->get_type_name() : "",
+                  option->get_description()});
+  }
+  if (!app.get_footer().empty()) print_fields({"footer", app.get_footer()});
+  const std::string word = kDescribe;
+  for (const auto& command : parser_->commands) {
+    const CLI::App& of_command = *command->parser_->app;
+    print_fields({"subcommand", of_command.get_name(), of_command.get_description()});
+    if (command->parser_->forward)
+      command->parser_->forward(std::span(&word, 1));
+    else
+      command->describe(name + " " + of_command.get_name());
+    print_fields({"end"});
+  }
+}
+
 std::optional<int> CommandLine::parse(std::span<const std::string> words) {
+  if (words.size() == 1 && words[0] == kDescribe) {
+    describe(parser_->app->get_name());
+    return 0;
+  }
   try {
     // CLI11 takes the last word first.
     parser_->app->parse(std::vector<std::string>(words.rbegin(), words.rend()));

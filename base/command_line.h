@@ -73,11 +73,16 @@ class CommandLine {
   int run(std::span<const std::string> words);
   int run(int argc, const char* const* argv);
 
+  // The word, alone on a line, that makes parse() print what ctl/completion.cc reads, instead of
+  // help for people: of this line and of all its commands, those that parse for themselves too.
+  static constexpr const char* kDescribe = "--describe-itself";
+
   bool given(const std::string& name) const;  // after parse(): the option was on the line
 
  private:
   struct Parser;
   explicit CommandLine(std::unique_ptr<Parser> parser);
+  void describe(const std::string& name) const;
 
   const std::unique_ptr<Parser> parser_;
 };

@@ -14,11 +14,22 @@ namespace sluice::ctl {
 
 inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
 
+// All of sluice-ctl: the words after the program's name.
+int run_command(std::span<const std::string> words);
+
+int completion_command(std::span<const std::string> args);  // completion.cc
+int doctor_command(std::span<const std::string> args);     // doctor.cc
 int dlq_command(std::span<const std::string> args);        // dlq.cc: list | show | retry | drop
+int flush_command(std::span<const std::string> args);      // operate.cc
+int items_command(std::span<const std::string> args);      // items.cc
 int journal_command(std::span<const std::string> args);    // journal.cc: verify | dump | adopt …
+int man_command(std::span<const std::string> args);        // completion.cc
+int pause_command(std::span<const std::string> args);      // operate.cc
 int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...
 int reconcile_command(std::span<const std::string> args);  // reconcile.cc
-int schema_command(std::span<const std::string> args);     // schema.cc: print | apply
+int resume_command(std::span<const std::string> args);     // operate.cc
+int schema_command(std::span<const std::string> args);     // schema.cc: print | apply | check
+int status_command(std::span<const std::string> args);     // status.cc
 
 // Of journal_command(): adopt.cc, ways_back.cc.
 void add_adopt_command(base::CommandLine& line, const char* name, const char* text);

@@ -27,7 +27,7 @@ struct RedisTarget {
 
 enum class ConfigKind { kProxy, kFlusher };
 
-// By its tables: [mysql] makes it a flusher's, [redis] or [proxy] a proxy's.
+// By its tables: [mysql] makes it a flusher's, [redis] or [proxy] or [journal] alone a proxy's.
 Result<ConfigKind> config_kind(const std::string& path);
 
 // The keys that are read of each kind of file, with the daemons' defaults.
@@ -42,6 +42,11 @@ Result<base::Config> read_config(const std::vector<base::ConfigKey>& keys, const
 // Of a config with proxy_keys(); reads the password file.
 Result<RedisTarget> redis_target(const base::Config& config);
 
-// Of a config with flusher_keys(); for the rest of it sql::connect_options().
+// "HOST:PORT", "[V6]:PORT", or a unix socket's path. `key`: where it comes from, for the message.
+Result<RedisTarget> parse_server(const std::string& text, const std::string& key);
+// The first line of a password file.
+Result<std::string> read_password(const std::string& path);
+// Where a listener is reached from its own machine: "0.0.0.0" and "::" listen on loopback, too.
+std::string reachable_host(const std::string& listen_host);
 
 }  // namespace sluice::ctl

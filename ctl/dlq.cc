@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cstdio>
 #include <iostream>
 
@@ -46,7 +47,7 @@ struct DlqArguments {
   std::string config, keep;
   std::vector<std::string> sets, orders;
   int64_t limit = 100;
-  bool all = false, yes = false;
+  bool all = false, yes = false, json = false;
 };
 
 Result<base::Config> read(const DlqArguments& arguments) {
@@ -91,19 +92,40 @@ std::string fate(const sql::Row& row) {
   return row[kStatus] == "placed" ? "" : " (" + text(row, kStatus) + ")";
 }
 
+void print_json(std::span<const sql::Row> rows) {
+  boost::json::array letters;
+  for (const sql::Row& row : rows) {
+    letters.push_back(boost::json::object{{"journal_id", text(row, kJournal)},
+                                          {"sequence", text(row, kSequence)},
+                                          {"order_id", text(row, kOrder)},
+                                          {"item", text(row, kItem)},
+                                          {"user", text(row, kUser)},
+                                          {"since", text(row, kSince)},
+                                          {"error_code", text(row, kCode)},
+                                          {"error", text(row, kError)},
+                                          {"status", text(row, kStatus)}});
+  }
+  const boost::json::object object{{"dead_letters", letters}};
+  std::printf("%s\n", boost::json::serialize(object).c_str());
+}
+
 Status list(const DlqArguments& arguments) {
   sql::Connection connection;
   SLUICE_TRY(connect(arguments, connection));
   const auto rows = query(
       connection, " ORDER BY journal_id, sequence LIMIT " + std::to_string(arguments.limit + 1));
   if (!rows) return rows.error();
+  const size_t shown = std::min(rows->size(), static_cast<size_t>(arguments.limit));
+  if (arguments.json) {
+    print_json(std::span(*rows).first(shown));
+    return {};
+  }
   if (rows->empty()) {
     std::printf("no dead letters\n");
     return {};
   }
   constexpr const char* kRow = "%-20s %-16s %-16s %-23s %-6s %s\n";
   std::printf(kRow, "order", "item", "user", "since (UTC)", "error", "");
-  const size_t shown = std::min(rows->size(), static_cast<size_t>(arguments.limit));
   for (const sql::Row& row : std::span(*rows).first(shown)) {
     std::printf(kRow, text(row, kOrder).c_str(), text(row, kItem).c_str(), text(row, kUser).c_str(),
                 text(row, kSince).c_str(), text(row, kCode).c_str(),
@@ -233,8 +255,9 @@ base::CommandLine& add(base::CommandLine& line, const char* verb, const char* ab
 int dlq_command(std::span<const std::string> args) {
   base::CommandLine line("The orders that MySQL refused.", "sluice-ctl dlq");
   const auto arguments = std::make_shared<DlqArguments>();
-  add(line, "list", "print them, the oldest first", arguments, list)
-      .option("--limit", &arguments->limit, "how many, at most (100)");
+  base::CommandLine& listing = add(line, "list", "print them, the oldest first", arguments, list);
+  listing.option("--limit", &arguments->limit, "how many, at most (100)");
+  listing.flag("--json", &arguments->json, "print one JSON object");
   add(line, "show", "print all that is known of some", arguments, show)
       .option("ORDER", &arguments->orders, "order ids")
       .required();

@@ -1,4 +1,5 @@
 // sluice-ctl journal verify | dump: looks at a journal folder and changes nothing.
+#include <boost/json.hpp>
 #include <cinttypes>
 #include <cstdio>
 #include <limits>
@@ -78,13 +79,39 @@ void print(const journal::Examination& found) {
   std::printf("ok: %s\n", found.clean ? "stopped in an orderly way" : "in use, or not stopped");
 }
 
-int verify(const std::string& dir) {
+void print_json(const journal::Examination& found) {
+  const auto& newest = found.segments.back();
+  boost::json::array segments;
+  for (const journal::SegmentReport& segment : found.segments) {
+    segments.push_back(
+        boost::json::object{{"name", journal::segment_name(segment.info.header.segment)},
+                            {"records", segment.records},
+                            {"first_sequence", segment.info.header.first_sequence},
+                            {"end_sequence", segment.end_sequence},
+                            {"frames", segment.frames},
+                            {"bytes", segment.end_offset}});
+  }
+  const boost::json::object object{
+      {"journal_id", std::to_string(newest.info.header.journal_id)},
+      {"records", found.records},
+      {"last_sequence", found.last_sequence},
+      {"segments", segments},
+      {"snapshot_items", found.snapshot ? found.snapshot->items.size() : 0},
+      {"torn_bytes", found.torn_bytes},
+      {"stopped_in_order", found.clean}};
+  std::printf("%s\n", boost::json::serialize(object).c_str());
+}
+
+int verify(const std::string& dir, bool as_json) {
   auto found = examine_patiently(dir);
   if (!found) return report(found.error());
   if (found->segments.empty()) {
     return report(Error(ErrorClass::kNotFound, "no journal in " + dir));
   }
-  print(*found);
+  if (as_json)
+    print_json(*found);
+  else
+    print(*found);
   return kDone;
 }
 
@@ -151,13 +178,14 @@ int journal_command(std::span<const std::string> args) {
       "sluice-ctl journal");
   std::string dir;
   uint64_t from = 0, limit = std::numeric_limits<uint64_t>::max();
-  bool history = false, items = false;
+  bool history = false, items = false, as_json = false;
   auto& verify_line = line.command(
       "verify",
       "read snapshot and segments and check every checksum; exit 3 naming file and offset if "
       "anything is damaged. A torn tail is not damage.");
   verify_line.option("DIR", &dir, "the journal's folder").required();
-  verify_line.does([&] { return verify(dir); });
+  verify_line.flag("--json", &as_json, "print one JSON object");
+  verify_line.does([&] { return verify(dir, as_json); });
   auto& dump_line = line.command(
       "dump", "print one JSON object a record. Bytes that are not UTF-8: {\"base64\": \"...\"}.");
   dump_line.option("DIR", &dir, "the journal's folder").required();

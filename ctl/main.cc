@@ -1,43 +1,10 @@
-// sluice-ctl: the operator's tool. Finds the command and leaves the rest to it.
-#include <array>
-#include <span>
+// sluice-ctl: the operator's tool. commands.cc finds the command.
 #include <string>
+#include <vector>
 
-#include "base/command_line.h"
 #include "ctl/commands.h"
 
-namespace sluice::ctl {
-namespace {
-
-struct Command {
-  const char* name;
-  const char* summary;
-  int (*run)(std::span<const std::string> args);
-};
-
-constexpr std::array kCommands{
-    Command{"journal", "verify or dump a journal folder", journal_command},
-    Command{"peers", "list the proxies on one Redis, or give one up for good", peers_command},
-    Command{"schema", "print or apply the tables that the flusher needs", schema_command},
-    Command{"dlq", "list, show, retry or drop the orders that MySQL refused", dlq_command},
-    Command{"reconcile", "compare Redis, the journals and MySQL; repair what the journal proves",
-            reconcile_command},
-};
-
-int run(int argc, char** argv) {
-  base::CommandLine line(
-      "Operator's tool of Sluice. `sluice-ctl COMMAND --help` tells more about a command.",
-      "sluice-ctl");
-  line.version_flag();
-  line.footer(
-      "Exit codes: 0 done; 1 failed, or a difference found; 2 bad arguments; 3 damaged data.");
-  for (const Command& command : kCommands) {
-    line.forwarding_command(command.name, command.summary, command.run);
-  }
-  return line.run(argc, argv);
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  return sluice::ctl::run_command(words);
 }
-
-}  // namespace
-}  // namespace sluice::ctl
-
-int main(int argc, char** argv) { return sluice::ctl::run(argc, argv); }

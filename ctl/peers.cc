@@ -1,23 +1,22 @@
 // `sluice-ctl peers list | forget`: the proxies that sell through one Redis, and giving one up that
 // will never come back. What the shelves say of them: docs/architecture.md.
 #include <algorithm>
+#include <boost/json.hpp>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <map>
 #include <optional>
-#include <set>
 #include <thread>
 #include <vector>
 
 #include "base/command_line.h"
-#include "base/decimal.h"
 #include "base/error.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
 #include "ctl/redis_connection.h"
 #include "ctl/redis_items.h"
 #include "ctl/redis_lanes.h"
+#include "ctl/redis_peers.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
@@ -25,25 +24,10 @@ namespace {
 
 constexpr auto kBeats = std::chrono::milliseconds(1200);  // a proxy beats twice a second
 
-using Lane = uint32_t;
-using LaneSet = std::set<Lane>;
-
-// What all shelves together say of one proxy.
-struct Peer {
-  bool is_member = false;
-  std::string journal, host;
-  int64_t beat_ms = 0;               // the last one, by Redis's clock; 0: it has stopped in order
-  std::map<uint32_t, std::string> members;  // by shelf: the whole field, new with each beat
-  std::map<Lane, size_t> known_on;   // whom it knows, on how many shelves
-  size_t knows_on = 0;               // on how many it says whom it knows
-  bool is_given_up = false;
-  size_t waited_for_on = 0;          // on how many shelves others wait for it
-};
-using Peers = std::map<Lane, Peer>;
-
 struct Arguments {
   RedisTarget redis;
   std::vector<Lane> lanes;
+  bool json = false;
 };
 
 using base::invalid;
@@ -60,7 +44,9 @@ Result<Arguments> parse(const std::string& verb, std::span<const std::string> ar
   line.option("--server", &server, "HOST:PORT of Redis, or its unix socket's path");
   line.option("--user", &username, "user to log in as");
   line.option("--password-file", &password_file, "file whose first line is the password");
-  if (verb == "forget") {
+  if (verb == "list") {
+    line.flag("--json", &arguments.json, "print one JSON object");
+  } else {
     line.option("ID", &arguments.lanes, "proxy.id of each").required().between(0, 1023);
   }
   if (const auto end = line.parse(args)) {
@@ -81,77 +67,6 @@ Result<Arguments> parse(const std::string& verb, std::span<const std::string> ar
   return arguments;
 }
 
-template <class Each>
-void each_lane(std::string_view list, const Each& each) {
-  while (!list.empty()) {
-    const size_t end = std::min(list.find(','), list.size());
-    Lane lane = 0;
-    if (base::parse_decimal(list.substr(0, end), lane)) each(lane);
-    list.remove_prefix(std::min(end + 1, list.size()));
-  }
-}
-
-std::string_view take_word(std::string_view& text) {
-  const size_t end = std::min(text.find(' '), text.size());
-  const std::string_view word = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return word;
-}
-
-// "journal incarnation host time number"
-void read_member(Peer& peer, uint32_t shelf, std::string_view member) {
-  peer.is_member = true;
-  peer.members[shelf] = member;
-  const std::string_view journal = take_word(member);
-  take_word(member);  // the incarnation
-  const std::string_view host = take_word(member);
-  int64_t beat_ms = 0;
-  base::parse_decimal(take_word(member), beat_ms);
-  if (!peer.journal.empty() && beat_ms < peer.beat_ms) return;
-  peer.journal = journal;
-  peer.host = host;
-  peer.beat_ms = beat_ms;
-}
-
-// Of every shelf, those that it knows; and who is waited for there.
-Result<std::vector<LaneSet>> read_lanes(RedisConnection& redis, uint32_t shelves, Peers& peers) {
-  for (uint32_t shelf = 0; shelf < shelves; ++shelf)
-    redis.send({"HMGET", shelves::shelf_key(shelf), "@lanes", "@wait"});
-  std::vector<LaneSet> lanes(shelves);
-  for (LaneSet& of_shelf : lanes) {
-    const auto reply = redis.read();
-    if (!reply) return reply.error();
-    each_lane(reply->at(0).text(), [&](Lane lane) { of_shelf.insert(lane); });
-    each_lane(reply->at(1).text(), [&](Lane lane) { ++peers[lane].waited_for_on; });
-  }
-  return lanes;
-}
-
-Result<Peers> read_peers(RedisConnection& redis, uint32_t shelves) {
-  Peers peers;
-  const auto lanes = read_lanes(redis, shelves, peers);
-  if (!lanes) return lanes.error();
-  for (uint32_t shelf = 0; shelf < shelves; ++shelf) {
-    for (const Lane lane : (*lanes)[shelf]) {
-      const std::string id = std::to_string(lane);
-      redis.send({"HMGET", shelves::shelf_key(shelf), "@member:" + id, "@knows:" + id,
-                  "@forget:" + id});
-    }
-  }
-  for (uint32_t shelf = 0; shelf < shelves; ++shelf) {
-    for (const Lane lane : (*lanes)[shelf]) {
-      const auto reply = redis.read();
-      if (!reply) return reply.error();
-      Peer& peer = peers[lane];
-      if (!reply->at(0).is_nil()) read_member(peer, shelf, reply->at(0).text());
-      if (!reply->at(1).is_nil()) ++peer.knows_on;
-      each_lane(reply->at(1).text(), [&](Lane other) { ++peer.known_on[other]; });
-      peer.is_given_up |= !reply->at(2).is_nil();
-    }
-  }
-  return peers;
-}
-
 // Those whose heart beats between two looks.
 Result<LaneSet> running(RedisConnection& redis, uint32_t shelves, const Peers& before) {
   std::this_thread::sleep_for(kBeats);
@@ -164,17 +79,6 @@ Result<LaneSet> running(RedisConnection& redis, uint32_t shelves, const Peers& b
     if (beats && peer.is_member && peer.beat_ms != 0) lanes.insert(lane);
   }
   return lanes;
-}
-
-Result<int64_t> redis_time_ms(RedisConnection& redis) {
-  const auto time = redis.call({"TIME"});
-  if (!time) return time.error();
-  int64_t seconds = 0, us = 0;
-  if (time->size() == 2) {
-    base::parse_decimal(time->at(0).text(), seconds);
-    base::parse_decimal(time->at(1).text(), us);
-  }
-  return seconds * 1000 + us / 1000;
 }
 
 std::string last_beat(const Peer& peer, int64_t now_ms) {
@@ -201,7 +105,42 @@ Result<uint32_t> shelves_of(RedisConnection& redis) {
   return shelf_count(redis);
 }
 
-Status list(RedisConnection& redis) {
+void print_table(const Peers& peers, const LaneSet& alive, int64_t now_ms, uint32_t shelves) {
+  constexpr const char* kRow = "%-6s %-21s %-8s %-10s %-20s %s\n";
+  std::printf(kRow, "proxy", "journal", "running", "last-beat", "host", "known by");
+  for (const auto& [lane, peer] : peers) {
+    if (!peer.is_member) continue;
+    std::printf(kRow, std::to_string(lane).c_str(), peer.journal.c_str(),
+                alive.contains(lane) ? "yes" : "no", last_beat(peer, now_ms).c_str(),
+                peer.host.c_str(), known_by(peers, lane).c_str());
+  }
+  for (const auto& [lane, peer] : peers) {
+    if (peer.is_given_up) std::printf("given up: proxy %u\n", lane);
+  }
+  for (const auto& [lane, peer] : peers) {
+    if (peer.waited_for_on == 0) continue;
+    std::printf("waited for: proxy %u, on %zu of %u shelves\n", lane, peer.waited_for_on, shelves);
+  }
+}
+
+void print_json(const Peers& peers, const LaneSet& alive, uint32_t shelves) {
+  boost::json::array proxies;
+  for (const auto& [lane, peer] : peers) {
+    proxies.push_back(boost::json::object{{"proxy_id", lane},
+                                          {"journal_id", peer.journal},
+                                          {"host", peer.host},
+                                          {"is_member", peer.is_member},
+                                          {"running", alive.contains(lane)},
+                                          {"last_beat_ms", peer.beat_ms},
+                                          {"known_by", known_by(peers, lane)},
+                                          {"given_up", peer.is_given_up},
+                                          {"waited_for_on_shelves", peer.waited_for_on}});
+  }
+  const boost::json::object object{{"shelves", shelves}, {"proxies", proxies}};
+  std::printf("%s\n", boost::json::serialize(object).c_str());
+}
+
+Status list(RedisConnection& redis, bool as_json) {
   const auto shelves = shelves_of(redis);
   if (!shelves) return shelves.error();
   const auto peers = read_peers(redis, *shelves);
@@ -210,22 +149,10 @@ Status list(RedisConnection& redis) {
   if (!now_ms) return now_ms.error();
   const auto alive = running(redis, *shelves, *peers);
   if (!alive) return alive.error();
-  constexpr const char* kRow = "%-6s %-21s %-8s %-10s %-20s %s\n";
-  std::printf(kRow, "proxy", "journal", "running", "last-beat", "host", "known by");
-  for (const auto& [lane, peer] : *peers) {
-    if (!peer.is_member) continue;
-    std::printf(kRow, std::to_string(lane).c_str(), peer.journal.c_str(),
-                alive->contains(lane) ? "yes" : "no", last_beat(peer, *now_ms).c_str(),
-                peer.host.c_str(), known_by(*peers, lane).c_str());
-  }
-  for (const auto& [lane, peer] : *peers) {
-    if (peer.is_given_up) std::printf("given up: proxy %u\n", lane);
-  }
-  for (const auto& [lane, peer] : *peers) {
-    if (peer.waited_for_on == 0) continue;
-    std::printf("waited for: proxy %u, on %zu of %u shelves\n", lane, peer.waited_for_on,
-                *shelves);
-  }
+  if (as_json)
+    print_json(*peers, *alive, *shelves);
+  else
+    print_table(*peers, *alive, *now_ms, *shelves);
   return {};
 }
 
@@ -282,27 +209,30 @@ Status forget(RedisConnection& redis, const std::vector<Lane>& lanes) {
   return {};
 }
 
-}  // namespace
-
-int peers_command(std::span<const std::string> args) {
-  if (args.empty() || (args[0] != "list" && args[0] != "forget")) {
-    std::fprintf(stderr,
-                 "usage: sluice-ctl peers list [--config FILE | --server HOST:PORT]\n"
-                 "       sluice-ctl peers forget ID... [--config FILE | --server HOST:PORT]\n");
-    return kBadArguments;
-  }
-  const auto arguments = parse(args[0], args.subspan(1));
+int run_verb(const std::string& verb, std::span<const std::string> args) {
+  const auto arguments = parse(verb, args);
   if (!arguments && arguments.error().cls() == ErrorClass::kExists) return 0;  // --help
   const auto run = [&]() -> Status {
     if (!arguments) return arguments.error();
     auto redis = RedisConnection::connect(arguments->redis);
     if (!redis) return redis.error();
-    return args[0] == "list" ? list(*redis) : forget(*redis, arguments->lanes);
+    return verb == "list" ? list(*redis, arguments->json) : forget(*redis, arguments->lanes);
   };
   const Status done = run();
   if (done) return 0;
-  std::fprintf(stderr, "peers %s: %s\n", args[0].c_str(), done.error().message().c_str());
+  std::fprintf(stderr, "peers %s: %s\n", verb.c_str(), done.error().message().c_str());
   return arguments ? kFailed : kBadArguments;
+}
+
+}  // namespace
+
+int peers_command(std::span<const std::string> args) {
+  base::CommandLine line("The proxies that sell through one Redis.", "sluice-ctl peers");
+  line.forwarding_command("list", "list them, and whom their shelves wait for",
+                          [](auto words) { return run_verb("list", words); });
+  line.forwarding_command("forget", "give one up for good: nothing waits for it any more",
+                          [](auto words) { return run_verb("forget", words); });
+  return line.run(args);
 }
 
 }  // namespace sluice::ctl

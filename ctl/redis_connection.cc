@@ -15,12 +15,13 @@ constexpr timeval kReplyTimeout{30, 0};
 
 }  // namespace
 
-Result<RedisConnection> RedisConnection::connect(const RedisTarget& target) {
+Result<RedisConnection> RedisConnection::connect(const RedisTarget& target,
+                                                 const std::string& what) {
   redisContext* context =
       target.port == 0 ? redisConnectUnixWithTimeout(target.host.c_str(), kConnectTimeout)
                        : redisConnectWithTimeout(target.host.c_str(), target.port, kConnectTimeout);
   if (context == nullptr) return Error(ErrorClass::kUnavailable, "Redis: out of memory");
-  RedisConnection connection("Redis at " + target.text(), context);
+  RedisConnection connection(what + " at " + target.text(), context);
   if (context->err != 0) return connection.lost();
   redisSetTimeout(context, kReplyTimeout);
   if (target.tls) SLUICE_TRY(connection.secure(target));
@@ -34,8 +35,8 @@ Result<RedisConnection> RedisConnection::connect(const RedisTarget& target) {
   if (reply.error().cls() != ErrorClass::kRefused) return reply.error();
   // Not Redis's own words: of a command that it does not know it repeats the arguments.
   return Error(ErrorClass::kRefused, connection.name_ +
-                                         " refused the login; check redis.username and "
-                                         "redis.password_file");
+                                         " refused the login; check the user's name and "
+                                         "the password file");
 }
 
 Status RedisConnection::secure(const RedisTarget& target) {

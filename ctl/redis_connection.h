@@ -39,8 +39,9 @@ class RedisReply {
 class RedisConnection {
  public:
   // kUnavailable: cannot be reached; kRefused: the login, or the TLS handshake, was refused.
-  // kInvalid: a TLS file is not good. Names the server.
-  static Result<RedisConnection> connect(const RedisTarget& target);
+  // kInvalid: a TLS file is not good. Names the server, which `what` is in messages.
+  static Result<RedisConnection> connect(const RedisTarget& target,
+                                         const std::string& what = "Redis");
 
   // Sends commands without waiting for their replies; each must be read() later.
   void send(std::span<const std::string_view> args);

@@ -6,6 +6,7 @@
 
 #include "base/decimal.h"
 #include "ctl/redis_items.h"
+#include "ctl/redis_peers.h"
 #include "shelves/shelf_of.h"
 
 namespace sluice::ctl {
@@ -26,17 +27,8 @@ Status RedisLanes::check_dead(const std::set<uint32_t>& lanes) {
   const auto shelves = shelf_count(redis_);
   if (!shelves) return shelves.error();
   if (*shelves == 0) return {};
-  int64_t now_ms = 0;
-  {
-    const auto time = redis_.call({"TIME"});
-    if (!time) return time.error();
-    int64_t seconds = 0, micros = 0;
-    if (time->size() == 2) {
-      base::parse_decimal(time->at(0).text(), seconds);
-      base::parse_decimal(time->at(1).text(), micros);
-    }
-    now_ms = seconds * 1000 + micros / 1000;
-  }
+  const auto now_ms = redis_time_ms(redis_);
+  if (!now_ms) return now_ms.error();
   for (const uint32_t lane : lanes) {
     const std::string field = "@member:" + std::to_string(lane);
     for (uint32_t shelf = 0; shelf < *shelves; ++shelf)
@@ -53,7 +45,7 @@ Status RedisLanes::check_dead(const std::set<uint32_t>& lanes) {
       for (int i = 0; i < 3; ++i) rest.remove_prefix(std::min(rest.find(' '), rest.size() - 1) + 1);
       int64_t beat_ms = 0;
       base::parse_decimal(rest.substr(0, rest.find(' ')), beat_ms);
-      if (std::abs(now_ms - beat_ms) < kLivingMs) {  // as in scripts/gate.lua
+      if (std::abs(*now_ms - beat_ms) < kLivingMs) {  // as in scripts/gate.lua
         found = Error(ErrorClass::kRefused, "proxy " + std::to_string(lane) +
                                                 " runs, or has stopped a moment ago (it beat on "
                                                 "shelf " +

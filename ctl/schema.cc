@@ -1,5 +1,6 @@
 // `sluice-ctl schema print | apply | check`: the tables that the flusher drains into.
 #include <array>
+#include <boost/json.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace {
 struct Target {
   sql::ConnectOptions mysql;
   orders::OrderTable orders;
+  bool json = false;
 };
 
 using base::invalid;
@@ -51,6 +53,8 @@ Result<Target> parse_target(const std::string& verb, const std::string& what,
   for (size_t i = 0; i < kFlags.size(); ++i) {
     line.option(kFlags[i].name, &values[i], kFlags[i].text);
   }
+  bool as_json = false;
+  if (verb == "check") line.flag("--json", &as_json, "print one JSON object");
   if (const auto end = line.parse(args)) {
     if (*end == kDone) return Error(ErrorClass::kExists, "");
     return invalid("see `sluice-ctl schema " + verb + " --help`");
@@ -66,7 +70,7 @@ Result<Target> parse_target(const std::string& verb, const std::string& what,
   if (!mysql) return mysql.error();
   auto orders = orders::order_table(*config);
   if (!orders) return path.empty() ? orders.error() : orders.error().at(path);
-  return Target{std::move(*mysql), std::move(*orders)};
+  return Target{std::move(*mysql), std::move(*orders), as_json};
 }
 
 int print(const Target& target) {
@@ -91,6 +95,16 @@ int apply(const Target& target) {
   return 0;
 }
 
+void print_json(const orders::SchemaReport& report, const std::vector<std::string>& tables) {
+  const auto list = [](const std::vector<std::string>& lines) {
+    return boost::json::array(lines.begin(), lines.end());
+  };
+  const boost::json::object object{{"tables", list(tables)},
+                                   {"errors", list(report.errors)},
+                                   {"warnings", list(report.warnings)}};
+  std::printf("%s\n", boost::json::serialize(object).c_str());
+}
+
 int check(const Target& target) {
   sql::Connection connection;
   orders::SchemaReport report;
@@ -104,6 +118,10 @@ int check(const Target& target) {
   }
   if (tables.empty() && target.orders.is_one_table())
     report.errors.push_back(target.orders.table_of({}) + " is missing: sluice-ctl schema apply");
+  if (target.json) {
+    print_json(report, tables);
+    return report.errors.empty() ? 0 : kFailed;
+  }
   for (const std::string& error : report.errors) std::printf("error: %s\n", error.c_str());
   for (const std::string& warning : report.warnings) std::printf("warning: %s\n", warning.c_str());
   std::printf("%zu tables, %zu errors, %zu warnings: %s\n", tables.size(), report.errors.size(),
@@ -124,22 +142,23 @@ constexpr std::array kVerbs{
                check},
 };
 
+int run_verb(const SchemaVerb& verb, std::span<const std::string> args) {
+  const auto target = parse_target(verb.name, verb.text, args);
+  if (target) return verb.run(*target);
+  if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
+  std::fprintf(stderr, "schema %s: %s\n", verb.name, target.error().message().c_str());
+  return kBadArguments;
+}
+
 }  // namespace
 
 int schema_command(std::span<const std::string> args) {
+  base::CommandLine line("The tables that the flusher drains into.", "sluice-ctl schema");
   for (const SchemaVerb& verb : kVerbs) {
-    if (args.empty() || args[0] != verb.name) continue;
-    const auto target = parse_target(verb.name, verb.text, args.subspan(1));
-    if (target) return verb.run(*target);
-    if (target.error().cls() == ErrorClass::kExists) return 0;  // --help
-    std::fprintf(stderr, "schema %s: %s\n", verb.name, target.error().message().c_str());
-    return kBadArguments;
+    line.forwarding_command(verb.name, verb.text,
+                            [&verb](auto words) { return run_verb(verb, words); });
   }
-  std::fprintf(stderr,
-               "usage: sluice-ctl schema print [--config FILE] [--set KEY=VALUE]\n"
-               "       sluice-ctl schema apply | check [--config FILE] [--set KEY=VALUE] [--host H]"
-               " [--port N] [--socket PATH] [--user U] [--password-file FILE] [--database D]\n");
-  return kBadArguments;
+  return line.run(args);
 }
 
 }  // namespace sluice::ctl

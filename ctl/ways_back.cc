@@ -1,4 +1,5 @@
 // `sluice-ctl journal list | drop`: the journals that a MySQL knows, and one of them given up.
+#include <boost/json.hpp>
 #include <cstdio>
 
 #include "base/command_line.h"
@@ -16,7 +17,7 @@ struct WayArguments {
   std::string flusher;
   uint64_t journal_id = 0;
   std::vector<std::string> sets;
-  bool dry_run = false;
+  bool dry_run = false, json = false;
 };
 
 // A flusher's file tells where MySQL is.
@@ -30,6 +31,20 @@ Result<sql::ConnectOptions> mysql_of(const WayArguments& arguments) {
   return *mysql;
 }
 
+void print_json(const std::vector<RegisteredJournal>& journals) {
+  boost::json::array list;
+  for (const RegisteredJournal& one : journals) {
+    list.push_back(boost::json::object{
+        {"journal_id", std::to_string(one.journal_id)},
+        {"proxy_id", one.proxy_id},
+        {"retired", one.is_retired},
+        {"drained_below", one.position ? boost::json::value(*one.position) : nullptr},
+        {"last_seen", one.updated_at},
+        {"host", one.host}});
+  }
+  std::printf("%s\n", boost::json::serialize(boost::json::object{{"journals", list}}).c_str());
+}
+
 Status list(const WayArguments& arguments) {
   const auto mysql = mysql_of(arguments);
   if (!mysql) return mysql.error();
@@ -37,6 +52,10 @@ Status list(const WayArguments& arguments) {
   SLUICE_TRY(registry.connect());
   const auto journals = registry.all();
   if (!journals) return journals.error();
+  if (arguments.json) {
+    print_json(*journals);
+    return {};
+  }
   constexpr const char* kRow = "%-21s %-6s %-9s %-14s %-24s %s\n";
   std::printf(kRow, "journal", "proxy", "retired", "drained below", "last seen (UTC)", "host");
   for (const RegisteredJournal& one : *journals) {
@@ -114,6 +133,7 @@ void add_list_command(base::CommandLine& line) {
   auto& list_line = line.command("list", "print the journals that a MySQL knows");
   list_line.option("--config", &arguments->flusher, "a flusher's file").required();
   add_common(list_line, *arguments);
+  list_line.flag("--json", &arguments->json, "print one JSON object");
   list_line.does([arguments] { return end_of_way(list(*arguments)); });
 }
 

@@ -5,18 +5,18 @@
 
 #include <algorithm>
 
+#include "base/descriptors.h"
+
 namespace sluice::proxy {
 namespace {
 
-// For the journal, the event loops, the shared and the sale's connections, the admin listener.
-constexpr int64_t kReserved = 256;
 constexpr int64_t kReservedMin = 32;
 
 }  // namespace
 
 void fit_descriptors(front::Limits& limits) {
   const int64_t clients = limits.clients, pinned = limits.pinned_connections;
-  const int64_t wanted = clients + pinned + kReserved;
+  const int64_t wanted = base::descriptors_wanted(clients, pinned);
   rlimit now{};
   if (::getrlimit(RLIMIT_NOFILE, &now) != 0) return;
   if (now.rlim_cur == RLIM_INFINITY || now.rlim_cur >= static_cast<rlim_t>(wanted)) return;
@@ -25,7 +25,8 @@ void fit_descriptors(front::Limits& limits) {
   if (::setrlimit(RLIMIT_NOFILE, &raised) != 0) raised = now;
   const auto available = static_cast<int64_t>(raised.rlim_cur);
   if (available >= wanted) return;
-  const int64_t reserved = std::clamp<int64_t>(available / 2, kReservedMin, kReserved);
+  const int64_t reserved =
+      std::clamp<int64_t>(available / 2, kReservedMin, base::kDescriptorsReserved);
   const int64_t room = std::max<int64_t>(available - reserved, 2);
   limits.pinned_connections = std::min(pinned, room / 2);
   limits.clients = std::min(clients, room - limits.pinned_connections);

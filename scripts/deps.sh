@@ -17,6 +17,7 @@ packages=(
   redis-server mariadb-server mariadb-client openssl
   python3 python3-pytest python3-redis python3-pymysql
   nodejs npm
+  groff-base zsh fish
 )
 # libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm.
 # Distributions that split the runtime off name it after clang's version.

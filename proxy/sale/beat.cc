@@ -11,7 +11,7 @@
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/operation_text.h"
 #include "proxy/sale/script_call.h"
-#include "proxy/upstream/info.h"
+#include "resp/info.h"
 
 namespace sluice::proxy::sale {
 namespace {
@@ -84,7 +84,7 @@ void Beat::beat() {
 void Beat::check_process() {
   redis_.call({"INFO", "replication"}, [this](const Result<Reply>& reply) {
     if (!reply || reply->is_error() || replication_id_.empty() || stopped_) return;
-    const std::string id = upstream::info_value(reply->text(), "master_replid");
+    const std::string id = resp::info_value(reply->text(), "master_replid");
     if (id.empty() || id == replication_id_) return;
     events_.changed("its replication id is a new one");
   });

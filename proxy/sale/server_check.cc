@@ -1,11 +1,11 @@
 #include "proxy/sale/server_check.h"
 
 #include "base/decimal.h"
-#include "proxy/upstream/info.h"
+#include "resp/info.h"
 
 namespace sluice::proxy::sale {
 
-using upstream::info_value;
+using resp::info_value;
 
 Result<Server> check_server(std::string_view info, const std::string& where) {
   if (info_value(info, "loading") == "1") {

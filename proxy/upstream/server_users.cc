@@ -1,7 +1,7 @@
 #include "proxy/upstream/server_users.h"
 
-#include "proxy/upstream/info.h"
 #include "proxy/upstream/reply_value.h"
+#include "resp/info.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
 
@@ -23,8 +23,8 @@ void take_categories(ServerUsers& known, const ReplyValue& reply) {
 
 void take_info(ServerUsers& known, const ReplyValue& reply) {
   if (reply.type != '$' || reply.integer < 0) return;
-  known.names_the_user = !info_value(reply.text, "acl_access_denied_cmd").empty();
-  known.has_databases = !info_value(reply.text, "acl_access_denied_db").empty();
+  known.names_the_user = !resp::info_value(reply.text, "acl_access_denied_cmd").empty();
+  known.has_databases = !resp::info_value(reply.text, "acl_access_denied_db").empty();
   known.login_comes_first = known.has_databases;
 }
 
@@ -61,7 +61,9 @@ void take_answer(ServerUsers& known, size_t question, std::string_view reply) {
     case 1: return take_info(known, value);
     case 2: return take_database_count(known, value);
     case 3: return take_user(known, value);
-    case 4: known.in_cluster = info_value(value.text, "cluster_enabled") == "1"; return;
+    case 4:
+      known.in_cluster = resp::info_value(value.text, "cluster_enabled") == "1";
+      return;
     default: return;
   }
 }

@@ -21,7 +21,7 @@ IDENTITY = (
         (Gtest("test_flusher", "RegistrationTest.ASecondFlusher*"),)),
     Mutation(
         "identity: tables that cannot roll back are taken", "flusher/start_up.cc",
-        "if (rows.empty()) return {};", "return {};",
+        "if (found.empty()) return {};", "return {};",
         (Gtest("test_flusher", "RegistrationTest.ATable*"),)),
     Mutation(
         "identity: frames of another copy pass", "journal/examine.cc",

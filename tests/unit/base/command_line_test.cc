@@ -233,5 +233,16 @@ TEST_F(CommandsTest, AForwardingCommandGetsItsWordsAsTheyAre) {
   EXPECT_THAT(forwarded_, ElementsAre("dump", "--help", "--stock", "sell"));
 }
 
+TEST_F(CommandsTest, DescribesItselfAndAllThatIsBelow) {
+  const Answer answer = run({CommandLine::kDescribe});
+  EXPECT_EQ(answer.end, 0);
+  EXPECT_THAT(answer.out, HasSubstr("subcommand\tsell\t"));
+  EXPECT_THAT(answer.out, HasSubstr(" sell\t"));
+  EXPECT_THAT(answer.out, HasSubstr("option\t--stock\tINT"));
+  // One that parses for itself is asked to describe itself.
+  EXPECT_THAT(forwarded_, ElementsAre(CommandLine::kDescribe));
+  EXPECT_EQ(stock_, -1);
+}
+
 }  // namespace
 }  // namespace sluice::base

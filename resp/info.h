@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::proxy::upstream {
+namespace sluice::resp {
 
 // The value of the line "name:value"; empty if there is none.
 inline std::string info_value(std::string_view info, std::string_view name) {
@@ -15,4 +15,4 @@ inline std::string info_value(std::string_view info, std::string_view name) {
   return std::string(info.substr(0, info.find_first_of("\r\n")));
 }
 
-}  // namespace sluice::proxy::upstream
+}  // namespace sluice::resp
