@@ -10,12 +10,15 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/command_line.h"
 #include "base/config.h"
 #include "base/failpoint.h"
+#include "base/service_manager.h"
+#include "base/service_pulse.h"
 #include "flusher/admin.h"
 #include "flusher/flush_loop.h"
 #include "flusher/janitor.h"
@@ -67,6 +70,13 @@ Result<Options> load_options(const Arguments& arguments) {
   return options;
 }
 
+// "DRAINING: trigger: load; 120 records not in MySQL yet".
+std::string state_text(const StatusSnapshot& status) {
+  std::string text(state_name(status.state));
+  if (!status.reason.empty()) text += ": " + status.reason;
+  return text + "; " + std::to_string(status.backlog_records) + " records not in MySQL yet";
+}
+
 void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
   const auto options = load_options(arguments);
   if (!options) return spdlog::error("not reloaded: {}", options.error().message());
@@ -80,8 +90,10 @@ void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
 // Waits for signals on a thread of its own; one that main sends to that thread ends it.
 class SignalThread {
  public:
-  SignalThread(const Arguments& arguments, FlushLoop& loop, Janitor& janitor)
-      : thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
+  SignalThread(const Arguments& arguments, const base::ServiceManager& manager, FlushLoop& loop,
+               Janitor& janitor)
+      : manager_(manager),
+        thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
   ~SignalThread() {
     ended_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
@@ -113,16 +125,20 @@ class SignalThread {
         continue;
       }
       if (number == SIGHUP) {
+        manager_.reloading();
         reload(arguments, loop, janitor);
+        manager_.ready();
         continue;
       }
       if (stopping) ::_exit(1);
       stopping = true;
+      manager_.stopping();
       spdlog::info("stopping: finishing or rolling back what is under way; once more to exit now");
       loop.stop();
     }
   }
 
+  const base::ServiceManager& manager_;
   std::atomic<bool> ended_{false};
   std::thread thread_;  // last: starts when all the rest is there
 };
@@ -142,7 +158,7 @@ void tell(const LoopEnd& end) {
   }
 }
 
-int run(const Arguments& arguments, Options options) {
+int run(const Arguments& arguments, const base::ServiceManager& manager, Options options) {
   sql::ServerChoice choice;
   options.mysql.choice = &choice;
   base::FileSystem& fs = base::posix_file_system();
@@ -162,10 +178,18 @@ int run(const Arguments& arguments, Options options) {
   add_admin_routes(**server, {loop, status, registry, fs, options});
   LoopEnd end;
   {
-    const SignalThread signals(arguments, loop, janitor);
+    const SignalThread signals(arguments, manager, loop, janitor);
     (*server)->start();
+    uint64_t rounds = 0;
+    base::ServicePulse pulse(manager, {[&status] { return state_text(status.read()); },
+                                       [&loop, &rounds] {
+                                         const uint64_t now = loop.rounds();
+                                         return std::exchange(rounds, now) != now;
+                                       }});
+    manager.ready();
     if (!arguments.once) janitor.start();
     end = loop.run();
+    pulse.stop();
     tell(end);  // before the housekeeping: what was to be drained is in MySQL now
     status.close();
     (*server)->stop();
@@ -178,6 +202,7 @@ int run(const Arguments& arguments, Options options) {
 int main_of(int argc, char** argv) {
   SignalThread::block();
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
+  const auto manager = base::ServiceManager::from_environment();
   Arguments arguments;
   if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   const auto options = load_options(arguments);
@@ -192,7 +217,7 @@ int main_of(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("flusher"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
   spdlog::set_level(spdlog::level::from_str(options->log_level));
-  return run(arguments, *options);
+  return run(arguments, manager, *options);
 }
 
 }  // namespace

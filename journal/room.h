@@ -26,6 +26,11 @@ class Room {
   void release(size_t bytes) {
     reserved_.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   }
+  // Whether even a small batch would be refused.
+  bool full() const {
+    return (reserved_.load(std::memory_order_relaxed) + kSmallBatchBytes) * kExpansionMax >
+           bytes_.load(std::memory_order_relaxed);
+  }
   void add(int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
 
   // What a segment contributes while `bytes` of it are free: less than that, since a frame that no
@@ -39,6 +44,7 @@ class Room {
   static constexpr int64_t kExpansionMax = 3;
   static_assert(frame_bytes(kRecordFixedBytes + 1) <= kExpansionMax * (kRecordFixedBytes + 1));
   // Bounds the memory of all that waits for the commit thread.
+  static constexpr int64_t kSmallBatchBytes = 1024;
   static constexpr int64_t kReservedBytesMax = int64_t{64} << 20;
 
   std::atomic<int64_t> bytes_{0};

@@ -23,7 +23,8 @@ SegmentSupply::SegmentSupply(const WriterOptions& options, int64_t frame_bytes_m
   thread_ = std::thread([this] { run(); });
 }
 
-SegmentSupply::~SegmentSupply() {
+void SegmentSupply::stop() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -57,6 +58,11 @@ void SegmentSupply::renamed() {
     attempts_wanted_ = attempts_ + 1;
   }
   changed_.notify_all();
+}
+
+std::string SegmentSupply::shortage() const {
+  const std::lock_guard lock(mutex_);
+  return failure_ ? failure_->message() : "";
 }
 
 void SegmentSupply::run() {

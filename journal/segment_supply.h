@@ -27,13 +27,18 @@ class SegmentSupply {
   // `fs`, `room` and `bytes_used` must outlive the supply. Counts before it returns.
   SegmentSupply(const WriterOptions& options, int64_t frame_bytes_max, base::FileSystem& fs,
                 Room& room, base::Gauge& bytes_used);
-  ~SegmentSupply();  // stops the thread and removes what was not taken
+  ~SegmentSupply() { stop(); }
+  // Ends the thread and removes what was not taken: from then on it touches the folder no more.
+  void stop();
 
   // The preallocated file kNextName, whose room has been added before. Waits while one is being
   // prepared; an error (kNoSpace, kIo) if it cannot be. The next one is prepared once the caller
   // has given this one its own name and says so by renamed(). One thread.
   Result<std::unique_ptr<base::File>> take();
   void renamed();
+
+  // Why no segment could be made when it was tried last; "": it could. Any thread.
+  std::string shortage() const;
 
   // Bytes of all segments and of the one in preparation. Any thread.
   int64_t bytes_used() const { return bytes_used_.value(); }
@@ -50,7 +55,7 @@ class SegmentSupply {
   Room& room_;
   base::Gauge& bytes_used_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool asked_ = false;  // the supply thread only; that kRoomWantedName is there
   std::unique_ptr<base::File> next_;  // guarded by mutex_

@@ -15,7 +15,8 @@ packages=(
   libcctz-dev tzdata
   libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client openssl
-  python3 python3-pytest python3-redis python3-pymysql
+  python3 python3-pytest python3-redis python3-pymysql python3-yaml
+  systemd prometheus
   nodejs npm
 )
 # libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm.
