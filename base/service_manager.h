@@ -13,6 +13,10 @@
 
 namespace sluice::base {
 
+// Of the gauge sluice_reload_failed, which both daemons have.
+inline constexpr std::string_view kReloadFailedHelp =
+    "1 if what the last SIGHUP asked for could not be done in full; the log says why.";
+
 class ServiceManager {
  public:
   // Takes the variables out of the environment, so that no child speaks for this process. Once,

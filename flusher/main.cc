@@ -77,22 +77,28 @@ std::string state_text(const StatusSnapshot& status) {
   return text + "; " + std::to_string(status.backlog_records) + " records not in MySQL yet";
 }
 
-void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+// Whether it was done.
+bool reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
   const auto options = load_options(arguments);
-  if (!options) return spdlog::error("not reloaded: {}", options.error().message());
+  if (!options) {
+    spdlog::error("not reloaded: {}", options.error().message());
+    return false;
+  }
   spdlog::set_level(spdlog::level::from_str(options->log_level));
   loop.set_options(*options);
   janitor.set_retain(options->retain_us);
   spdlog::info(
       "reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
+  return true;
 }
 
 // Waits for signals on a thread of its own; one that main sends to that thread ends it.
 class SignalThread {
  public:
-  SignalThread(const Arguments& arguments, const base::ServiceManager& manager, FlushLoop& loop,
-               Janitor& janitor)
+  SignalThread(const Arguments& arguments, const base::ServiceManager& manager,
+               base::Gauge& reload_failed, FlushLoop& loop, Janitor& janitor)
       : manager_(manager),
+        reload_failed_(reload_failed),
         thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
   ~SignalThread() {
     ended_ = true;
@@ -126,7 +132,7 @@ class SignalThread {
       }
       if (number == SIGHUP) {
         manager_.reloading();
-        reload(arguments, loop, janitor);
+        reload_failed_.set(reload(arguments, loop, janitor) ? 0 : 1);
         manager_.ready();
         continue;
       }
@@ -139,6 +145,7 @@ class SignalThread {
   }
 
   const base::ServiceManager& manager_;
+  base::Gauge& reload_failed_;
   std::atomic<bool> ended_{false};
   std::thread thread_;  // last: starts when all the rest is there
 };
@@ -165,6 +172,7 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
   base::Registry registry;
   StatusBoard status;
   FlushMetrics metrics(registry);
+  base::Gauge& reload_failed = registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
   register_status_metrics(registry, status);
   FlushLoop loop(options, arguments.once, fs, status, metrics);
   Janitor janitor(options.journal_dir, fs, options.retain_us, status, options.mysql);
@@ -178,7 +186,7 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
   add_admin_routes(**server, {loop, status, registry, fs, options});
   LoopEnd end;
   {
-    const SignalThread signals(arguments, manager, loop, janitor);
+    const SignalThread signals(arguments, manager, reload_failed, loop, janitor);
     (*server)->start();
     uint64_t rounds = 0;
     base::ServicePulse pulse(manager, {[&status] { return state_text(status.read()); },

@@ -81,8 +81,8 @@ class GroupCommit {
 
   // How long the commit under way has taken; 0: none is. A disk that stalls shows here. Any thread.
   virtual int64_t busy_us() const = 0;
-  // Whether there is no room for a batch now, and, as soon as no further segment can be made, why;
-  // "": one can. Any thread.
+  // Whether a batch was refused for want of room, and there has been no more since; and, as soon as
+  // no further segment can be made, why, "" while one can. Any thread.
   virtual bool full() const = 0;
   virtual std::string shortage() const = 0;
 

@@ -20,18 +20,20 @@ class Room {
     const int64_t reserved = reserved_.fetch_add(wanted, std::memory_order_relaxed) + wanted;
     const bool fits = reserved <= kReservedBytesMax &&
                       reserved * kExpansionMax <= bytes_.load(std::memory_order_relaxed);
-    if (!fits) release(bytes);
-    return fits;
+    if (fits) return true;
+    release(bytes);
+    if (reserved <= kReservedBytesMax) was_refused_.store(true, std::memory_order_relaxed);
+    return false;
   }
   void release(size_t bytes) {
     reserved_.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   }
-  // Whether even a small batch would be refused.
-  bool full() const {
-    return (reserved_.load(std::memory_order_relaxed) + kSmallBatchBytes) * kExpansionMax >
-           bytes_.load(std::memory_order_relaxed);
+  // Whether something was refused for want of room, and none has been added since.
+  bool full() const { return was_refused_.load(std::memory_order_relaxed); }
+  void add(int64_t bytes) {
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    if (bytes > 0) was_refused_.store(false, std::memory_order_relaxed);
   }
-  void add(int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
 
   // What a segment contributes while `bytes` of it are free: less than that, since a frame that no
   // longer fits goes to the next segment, and since room for the mark at its end is kept.
@@ -44,11 +46,11 @@ class Room {
   static constexpr int64_t kExpansionMax = 3;
   static_assert(frame_bytes(kRecordFixedBytes + 1) <= kExpansionMax * (kRecordFixedBytes + 1));
   // Bounds the memory of all that waits for the commit thread.
-  static constexpr int64_t kSmallBatchBytes = 1024;
   static constexpr int64_t kReservedBytesMax = int64_t{64} << 20;
 
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> reserved_{0};
+  std::atomic<bool> was_refused_{false};
 };
 
 }  // namespace sluice::journal

@@ -46,6 +46,7 @@ class SegmentSupply {
  private:
   void run();
   Result<std::unique_ptr<base::File>> prepare();
+  void tell(const Error* shortage);
   void ask_for_room(bool wanted);
   Result<int64_t> count();
 
@@ -57,6 +58,7 @@ class SegmentSupply {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  bool told_ = false;   // the supply thread only; that there is a shortage
   bool asked_ = false;  // the supply thread only; that kRoomWantedName is there
   std::unique_ptr<base::File> next_;  // guarded by mutex_
   bool lent_ = false;                 // guarded by mutex_; taken and not yet renamed

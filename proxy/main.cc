@@ -27,6 +27,7 @@
 #include "proxy/descriptors.h"
 #include "proxy/flusher_link.h"
 #include "proxy/front/server.h"
+#include "proxy/health.h"
 #include "proxy/options.h"
 #include "proxy/pulse.h"
 #include "proxy/sale_settings.h"
@@ -102,9 +103,12 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
   return std::nullopt;
 }
 
-void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
+// Users and configuration, each as far as it can be read. Whether all of it was.
+bool reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
+  bool is_done = true;
   if (users != nullptr) {
     const Status status = users->reload();
+    is_done = status.ok();
     if (status) spdlog::info("users reloaded");
     else spdlog::error("users not reloaded, the old ones stay: {}", status.error().message());
   }
@@ -112,11 +116,12 @@ void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDire
   auto fresh = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
   if (!fresh) {
     spdlog::error("configuration not reloaded: {}", fresh.error().message());
-    return;
+    return false;
   }
   for (const std::string& name : live.reload(*fresh))
     spdlog::warn("{} has changed in the file but needs a restart", name);
   spdlog::info("configuration reloaded");
+  return is_done;
 }
 
 // Blocks until SIGTERM or SIGINT; after that a second one ends the process by its default action.
@@ -205,8 +210,8 @@ struct Foundation {
 
 // Serves until a signal comes. The order of the end: nobody new, then what is under way is decided
 // and durable and the folder is free for the next proxy, then the last replies.
-int serve(Foundation& common, sale::SaleSetup& setup, FlusherLink& flusher, http::Server& admin,
-          front::Server& server, const std::function<void()>& on_hangup) {
+int serve(Foundation& common, sale::SaleSetup& setup, const Health& health, FlusherLink& flusher,
+          http::Server& admin, front::Server& server, const std::function<void()>& on_hangup) {
   const Options& options = common.options;
   sale::Shared& shared = setup.shared();
   shared.unproven.store(true);
@@ -221,9 +226,8 @@ int serve(Foundation& common, sale::SaleSetup& setup, FlusherLink& flusher, http
                listen.address.empty() ? listen.unix_socket : listen.address);
   log_certificates(options);
   Progress progress(common.threads, *shared.journal, common.manager.watchdog_us() / 2);
-  base::ServicePulse pulse(common.manager,
-                           {[&] { return state_text(setup.sale(), shared, flusher); },
-                            [&progress] { return progress.made(); }});
+  base::ServicePulse pulse(common.manager, {[&] { return state_text(health, flusher); },
+                                            [&progress] { return progress.made(); }});
   common.manager.ready();
   wait_for_end(common.signals, on_hangup, common.fatal);
 
@@ -270,7 +274,11 @@ int run(Foundation& common) {
   front::LiveConfig live(in_force, apply);
   auto admin = http::Server::create(options.admin);
   if (!admin) return refuse_to_start(admin.error());
-  add_admin_routes(**admin, common.registry, (*setup)->sale(), shared, flusher);
+  const Health health((*setup)->sale(), shared);
+  health.register_metrics(common.registry);
+  base::Gauge& reload_failed =
+      common.registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
+  add_admin_routes(**admin, {common.registry, (*setup)->sale(), health, shared, flusher});
   front::UserDirectory* users = common.users;
   front::Services services{options.redis, common.limits,    common.clients,
                            live,          (*setup)->sale(), users};
@@ -285,11 +293,11 @@ int run(Foundation& common) {
   }
   const auto on_hangup = [&] {
     common.manager.reloading();
-    reload(common.arguments, live, users);
-    reload_certificates(options);
+    const bool is_reloaded = reload(common.arguments, live, users);
+    reload_failed.set(reload_certificates(options) && is_reloaded ? 0 : 1);
     common.manager.ready();
   };
-  return serve(common, **setup, flusher, **admin, **server, on_hangup);
+  return serve(common, **setup, health, flusher, **admin, **server, on_hangup);
 }
 
 int start(int argc, char** argv) {

@@ -4,15 +4,9 @@
 
 namespace sluice::proxy {
 
-std::string state_text(const sale::Sale& sale, const sale::Shared& shared,
-                       const sale::FlusherPort& flusher) {
-  std::string text = "selling";
-  if (const std::string why = sale.why_not_ready(); !why.empty())
-    text = "not selling: " + why;
-  else if (shared.intake_paused.load())
-    text = "intake paused by an operator";
-  else if (shared.journal->full())
-    text = "refuses purchases: " + shared.journal->shortage();
+std::string state_text(const Health& health, const sale::FlusherPort& flusher) {
+  const std::string why = health.text();
+  const std::string text = why.empty() ? "selling" : "not selling: " + why;
   const sale::DrainReport drain = flusher.report();
   if (drain.backlog_records < 0) return text + "; flusher " + drain.state;
   return text + "; " + std::to_string(drain.backlog_records) + " records not in MySQL yet (" +

@@ -77,7 +77,7 @@ def test_the_proxy_tells_its_state_and_its_backlog(lab, manager):
         assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
         manager.wait(r"^STATUS=selling; 2 records not in MySQL yet \(HOLDING\)", "backlog")
         assert client("SECKILL.PAUSE", "INTAKE") == "OK"
-        manager.wait("^STATUS=intake paused by an operator; 2 records", "paused")
+        manager.wait("^STATUS=not selling: the intake is paused by an op.*; 2 records", "paused")
         assert client("SECKILL.RESUME", "INTAKE") == "OK"
         redis.process.kill()
         manager.wait("^STATUS=not selling: .*Redis", "Redis is away")
