@@ -103,12 +103,15 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
   return std::nullopt;
 }
 
-// Users and configuration, each as far as it can be read. Whether all of it was.
-bool reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
-  bool is_done = true;
+// Certificates, password, users and configuration, each as far as it can be read; whether all of it
+// was.
+bool reload(const Arguments& arguments, const Options& options, front::LiveConfig& live,
+            front::UserDirectory* users) {
+  bool is_done = reload_certificates(options);
+  if (options.redis.secret != nullptr) is_done &= options.redis.secret->reload_and_tell();
   if (users != nullptr) {
     const Status status = users->reload();
-    is_done = status.ok();
+    is_done &= status.ok();
     if (status) spdlog::info("users reloaded");
     else spdlog::error("users not reloaded, the old ones stay: {}", status.error().message());
   }
@@ -120,7 +123,8 @@ bool reload(const Arguments& arguments, front::LiveConfig& live, front::UserDire
   }
   for (const std::string& name : live.reload(*fresh))
     spdlog::warn("{} has changed in the file but needs a restart", name);
-  spdlog::info("configuration reloaded");
+  if (is_done) spdlog::info("configuration reloaded");
+  else spdlog::warn("the configuration is reloaded but for what is said above");
   return is_done;
 }
 
@@ -293,8 +297,7 @@ int run(Foundation& common) {
   }
   const auto on_hangup = [&] {
     common.manager.reloading();
-    const bool is_reloaded = reload(common.arguments, live, users);
-    reload_failed.set(reload_certificates(options) && is_reloaded ? 0 : 1);
+    reload_failed.set(reload(common.arguments, options, live, users) ? 0 : 1);
     common.manager.ready();
   };
   return serve(common, **setup, health, flusher, **admin, **server, on_hangup);

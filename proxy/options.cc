@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <fstream>
 #include <thread>
 
 #include "base/units.h"
@@ -52,7 +51,7 @@ const std::vector<ConfigKey> kKeys = {
     {"redis.username", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "User that the proxy logs in as; empty: the default user."},
     {"redis.password_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "File with the password in its first line; empty: no login."},
+     "File with the password in its first line, read again when it is refused; empty: no login."},
     {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false,
      "Whether to speak TLS to Redis, whose certificate must be valid for its name."},
     {"redis.tls_ca_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
@@ -144,18 +143,6 @@ Error not_supported(std::string_view key, std::string_view instead) {
   return invalid(std::string(key) + ": not supported in this version; " + std::string(instead));
 }
 
-Result<std::string> read_secret(std::string_view key, const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    return invalid(std::string(key) + ": cannot read " + path +
-                   "; it must hold the password in its first line");
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
-}
-
 Result<upstream::Endpoint> parse_server(const std::string& text) {
   upstream::Endpoint endpoint;
   if (text.starts_with('/')) {
@@ -214,11 +201,13 @@ Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
   }
   auto endpoint = parse_server(servers[0]);
   if (!endpoint) return endpoint.error();
-  auto password = read_secret("redis.password_file", config.string("redis.password_file"));
-  if (!password) return password.error();
   endpoint->username = config.string("redis.username");
-  endpoint->password = std::move(*password);
-  if (!endpoint->username.empty() && endpoint->password.empty())
+  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
+    auto secret = base::Secret::open("redis.password_file", path);
+    if (!secret) return secret.error();
+    endpoint->secret = std::move(*secret);
+  }
+  if (!endpoint->username.empty() && endpoint->password().empty())
     return invalid("redis.username: it needs redis.password_file too");
   auto tls = redis_tls(config, endpoint->port == 0);
   if (!tls) return tls.error();
