@@ -1,7 +1,6 @@
 // sluice-flusher: builds and wires the parts, turns signals into requests.
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "base/command_line.h"
 #include "base/config.h"
 #include "base/failpoint.h"
+#include "base/logging.h"
 #include "base/service_manager.h"
 #include "base/service_pulse.h"
 #include "flusher/admin.h"
@@ -222,8 +222,7 @@ int main_of(int argc, char** argv) {
     std::printf("configuration is valid\n");
     return 0;
   }
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("flusher"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  base::begin_logging("sluice-flusher", options->log_format, "%Y-%m-%d %H:%M:%S.%e %l %v");
   spdlog::set_level(spdlog::level::from_str(options->log_level));
   return run(arguments, manager, *options);
 }

@@ -2,7 +2,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "base/command_line.h"
 #include "base/failpoint.h"
+#include "base/logging.h"
 #include "base/metrics.h"
 #include "base/service_manager.h"
 #include "base/service_pulse.h"
@@ -309,7 +309,7 @@ int start(int argc, char** argv) {
   const auto manager = base::ServiceManager::from_environment();
   const auto inherited = net::take_inherited_sockets();
   ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
+  base::begin_logging("sluice-proxy", "text");
   Arguments arguments;
   if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   auto config = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
@@ -317,6 +317,8 @@ int start(int argc, char** argv) {
     complain(config.error().message());
     return kExitBadInput;
   }
+  if (config->string("log.format") != "text")
+    base::begin_logging("sluice-proxy", config->string("log.format"));
   auto options = make_options(*config);
   if (!options) {
     complain(arguments.config_file + ": " + options.error().message());

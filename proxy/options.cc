@@ -133,6 +133,8 @@ const std::vector<ConfigKey> kKeys = {
      "File with the flusher's bearer token; empty: it needs none."},
     {"log.level", ConfigType::kString, "info", 0, INT64_MAX,
      {"debug", "info", "warn", "error"}, true, "What is logged, to stderr."},
+    {"log.format", ConfigType::kString, "text", 0, INT64_MAX, {"text", "json"}, false,
+     "Lines for people, or a JSON object a line for machines."},
 };
 
 using TlsContextPtr = std::shared_ptr<net::TlsContext>;

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -147,6 +148,17 @@ def test_the_watchdog_of_a_proxy_whose_io_thread_hangs_is_not_fed(lab, manager):
         with pytest.raises(AssertionError):  # the first may have been on its way
             until(lambda: manager.heard().count("WATCHDOG=1") > 1, 0.8, "fed")
     manager.wait("^WATCHDOG=1$", "fed again")
+
+
+def test_logs_as_json_are_an_object_a_line(lab):
+    """log.format of both, from the first line that they log to the last."""
+    _, _, proxy, flusher = lab.stack(proxy={"log__format": "json"}, flusher={"log__format": "json"})
+    for daemon in (flusher, proxy):
+        assert daemon.stop() == 0
+        lines = [json.loads(line) for line in daemon.process.log().splitlines()]
+        assert {line["program"] for line in lines} == {daemon.program}
+        assert all(set(line) == {"time", "level", "program", "message"} for line in lines)
+        assert any("stopping" in line["message"] for line in lines)
 
 
 # ---- The units.
