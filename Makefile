@@ -8,7 +8,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .PHONY: build help deps run test bench bench-quick microbench torture clusters mutations fuzz asan \
         tsan \
-        compilers matrix portability format clean
+        compilers matrix portability package package-test format clean
 .DEFAULT_GOAL := build
 
 help:  ## this list
@@ -73,6 +73,15 @@ matrix: build  ## the tests with each Redis, Valkey, MySQL, MariaDB: SERVERS="va
 
 portability:  ## clone, make run, make test on fresh Debians: SUITES="bookworm trixie"; root, hours
 	@scripts/portability $(SUITES)
+
+package:  ## build/sluice_VERSION_ARCH.deb, for this machine's release
+	@scripts/deps.sh
+	@scripts/deps.sh package
+	@scripts/build default
+	@cd $(build_dir) && cpack -G DEB
+
+package-test:  ## install, upgrade, purge it on fresh Debians: SUITES="bookworm trixie"; root
+	@scripts/package-test $(SUITES)
 
 format:  ## clang-format over the C++ lines that differ from the last commit
 	@git clang-format --extensions cc,h

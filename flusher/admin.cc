@@ -268,6 +268,14 @@ void register_status_metrics(base::Registry& registry, const StatusBoard& status
         [](const StatusSnapshot& s) { return s.pace_rows_per_s; });
   gauge("sluice_flush_eta_seconds", "Until the backlog is drained at this rate; -1: not known.",
         [](const StatusSnapshot& s) { return s.eta_s().value_or(-1); });
+  gauge("sluice_flush_paused", "1 while an operator has paused the drain.",
+        [](const StatusSnapshot& s) { return s.state == State::kPaused ? 1 : 0; });
+  for (const std::string_view why : kBlockades) {
+    registry.computed(
+        "sluice_blocked", "1 if this keeps the proxy or its flusher from their work, else 0.",
+        [&status, why] { return status.read().blocked_by() == why ? 1.0 : 0.0; }, false,
+        "destination=\"mysql\",reason=\"" + std::string(why) + "\"");
+  }
   for (const State state : kStates) {
     registry.computed(
         "sluice_flusher_state", "1 for the state that the flusher is in, 0 for the others.",

@@ -203,6 +203,7 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
   int64_t delay_us = kPrepareFirstUs;
   std::string last_message;
   while (!stopping()) {
+    rounds_.fetch_add(1, std::memory_order_relaxed);
     const Status ready = prepare();
     if (ready) {
       spdlog::info("journal {}: in MySQL up to sequence {}, {} records to go", key_.journal_id,
@@ -235,6 +236,7 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
 }
 
 std::optional<LoopEnd> FlushLoop::turn() {
+  rounds_.fetch_add(1, std::memory_order_relaxed);
   take_requests();
   if (Status observed = observe(); !observed) return journal_failed(observed.error());
   look_after_mysql();

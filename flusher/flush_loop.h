@@ -11,6 +11,7 @@
 // checkpoints alone: this loop may be killed at any instruction.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -60,6 +61,8 @@ class FlushLoop {
   void request_flush();
   // Takes over the live parts of `options`.
   void set_options(const Options& options);
+  // How often it has gone round, whatever came of it; one that does not rise has come to a stop.
+  uint64_t rounds() const { return rounds_.load(std::memory_order_relaxed); }
 
  private:
   bool stopping() const;
@@ -125,6 +128,7 @@ class FlushLoop {
   int64_t rate_us_ = 0;
 
   PauseSwitch pause_;  // any thread
+  std::atomic<uint64_t> rounds_{0};
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable wake_;

@@ -1,7 +1,6 @@
 // sluice-flusher: builds and wires the parts, turns signals into requests.
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -10,12 +9,16 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/command_line.h"
 #include "base/config.h"
 #include "base/failpoint.h"
+#include "base/logging.h"
+#include "base/service_manager.h"
+#include "base/service_pulse.h"
 #include "flusher/admin.h"
 #include "flusher/flush_loop.h"
 #include "flusher/janitor.h"
@@ -67,21 +70,36 @@ Result<Options> load_options(const Arguments& arguments) {
   return options;
 }
 
-void reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+// "DRAINING: trigger: load; 120 records not in MySQL yet".
+std::string state_text(const StatusSnapshot& status) {
+  std::string text(state_name(status.state));
+  if (!status.reason.empty()) text += ": " + status.reason;
+  return text + "; " + std::to_string(status.backlog_records) + " records not in MySQL yet";
+}
+
+// Whether it was done.
+bool reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
   const auto options = load_options(arguments);
-  if (!options) return spdlog::error("not reloaded: {}", options.error().message());
+  if (!options) {
+    spdlog::error("not reloaded: {}", options.error().message());
+    return false;
+  }
   spdlog::set_level(spdlog::level::from_str(options->log_level));
   loop.set_options(*options);
   janitor.set_retain(options->retain_us);
   spdlog::info(
       "reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
+  return true;
 }
 
 // Waits for signals on a thread of its own; one that main sends to that thread ends it.
 class SignalThread {
  public:
-  SignalThread(const Arguments& arguments, FlushLoop& loop, Janitor& janitor)
-      : thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
+  SignalThread(const Arguments& arguments, const base::ServiceManager& manager,
+               base::Gauge& reload_failed, FlushLoop& loop, Janitor& janitor)
+      : manager_(manager),
+        reload_failed_(reload_failed),
+        thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
   ~SignalThread() {
     ended_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
@@ -113,16 +131,21 @@ class SignalThread {
         continue;
       }
       if (number == SIGHUP) {
-        reload(arguments, loop, janitor);
+        manager_.reloading();
+        reload_failed_.set(reload(arguments, loop, janitor) ? 0 : 1);
+        manager_.ready();
         continue;
       }
       if (stopping) ::_exit(1);
       stopping = true;
+      manager_.stopping();
       spdlog::info("stopping: finishing or rolling back what is under way; once more to exit now");
       loop.stop();
     }
   }
 
+  const base::ServiceManager& manager_;
+  base::Gauge& reload_failed_;
   std::atomic<bool> ended_{false};
   std::thread thread_;  // last: starts when all the rest is there
 };
@@ -142,13 +165,14 @@ void tell(const LoopEnd& end) {
   }
 }
 
-int run(const Arguments& arguments, Options options) {
+int run(const Arguments& arguments, const base::ServiceManager& manager, Options options) {
   sql::ServerChoice choice;
   options.mysql.choice = &choice;
   base::FileSystem& fs = base::posix_file_system();
   base::Registry registry;
   StatusBoard status;
   FlushMetrics metrics(registry);
+  base::Gauge& reload_failed = registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
   register_status_metrics(registry, status);
   FlushLoop loop(options, arguments.once, fs, status, metrics);
   Janitor janitor(options.journal_dir, fs, options.retain_us, status, options.mysql);
@@ -162,10 +186,18 @@ int run(const Arguments& arguments, Options options) {
   add_admin_routes(**server, {loop, status, registry, fs, options});
   LoopEnd end;
   {
-    const SignalThread signals(arguments, loop, janitor);
+    const SignalThread signals(arguments, manager, reload_failed, loop, janitor);
     (*server)->start();
+    uint64_t rounds = 0;
+    base::ServicePulse pulse(manager, {[&status] { return state_text(status.read()); },
+                                       [&loop, &rounds] {
+                                         const uint64_t now = loop.rounds();
+                                         return std::exchange(rounds, now) != now;
+                                       }});
+    manager.ready();
     if (!arguments.once) janitor.start();
     end = loop.run();
+    pulse.stop();
     tell(end);  // before the housekeeping: what was to be drained is in MySQL now
     status.close();
     (*server)->stop();
@@ -178,6 +210,7 @@ int run(const Arguments& arguments, Options options) {
 int main_of(int argc, char** argv) {
   SignalThread::block();
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
+  const auto manager = base::ServiceManager::from_environment();
   Arguments arguments;
   if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   const auto options = load_options(arguments);
@@ -189,10 +222,9 @@ int main_of(int argc, char** argv) {
     std::printf("configuration is valid\n");
     return 0;
   }
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("flusher"));
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  base::begin_logging("sluice-flusher", options->log_format, "%Y-%m-%d %H:%M:%S.%e %l %v");
   spdlog::set_level(spdlog::level::from_str(options->log_level));
-  return run(arguments, *options);
+  return run(arguments, manager, *options);
 }
 
 }  // namespace

@@ -321,15 +321,16 @@ void MysqlWriter::report_failure(const Failure& failure) {
   const bool is_connected = connection_.connected();
   context_.status.update([&](StatusSnapshot& status) {
     status.writer_errors[index_] = message;
-    status.mysql_connected = is_connected;
+    if (!is_connected) status.mysql_connected = false;
     status.failed(failure);
   });
 }
 
 void MysqlWriter::report_no_failure() {
   context_.status.update([&](StatusSnapshot& status) {
-    status.mysql_connected = true;
     status.writer_errors.erase(index_);
+    // What one writer may do another may still be refused.
+    if (status.writer_errors.empty()) status.mysql_connected = true;
   });
 }
 

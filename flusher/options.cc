@@ -246,6 +246,14 @@ std::vector<ConfigKey> drain_keys() {
        {"debug", "info", "warn", "error"},
        true,
        "Least severe messages that are logged."},
+      {"log.format",
+       ConfigType::kString,
+       "text",
+       0,
+       0,
+       {"text", "json"},
+       false,
+       "Lines for people, or a JSON object a line for machines."},
   };
 }
 
@@ -331,6 +339,7 @@ Result<Options> make_options(const base::Config& config) {
   options.admin_token_file = config.string("admin.token_file");
   SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
   options.log_level = config.string("log.level");
+  options.log_format = config.string("log.format");
   return options;
 }
 

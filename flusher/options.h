@@ -56,6 +56,7 @@ struct Options {
   std::string admin_address;
   std::string admin_token_file;
   std::string log_level;  // live
+  std::string log_format = "text";
 };
 
 const std::vector<base::ConfigKey>& config_keys();

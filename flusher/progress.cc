@@ -30,8 +30,7 @@ Verdict Progress::judge(const Situation& now) {
     if (!now.trouble.empty()) return {State::kDraining, trigger + "; tries again: " + now.trouble};
     if (!now.held_by.empty()) return {State::kPaced, trigger + "; held back: " + now.held_by};
     if (still_us < kSilentForUs) return {State::kDraining, trigger};
-    return {State::kBlocked, "MySQL has committed nothing for " +
-                                 std::to_string(still_us / kSecondUs) +
+    return {State::kBlocked, std::string(kCommittedNothing) + std::to_string(still_us / kSecondUs) +
                                  " s, and told no error: a lock, a stalled disk or network"};
   }
   if (now.backlog_rows == 0) return {State::kIdle, "nothing to drain"};

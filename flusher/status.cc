@@ -1,5 +1,6 @@
 #include "flusher/status.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/clock.h"
@@ -41,6 +42,21 @@ std::string StatusSnapshot::trouble() const {
   if (!mysql_error.empty() || writer_errors.empty()) return mysql_error;
   const auto& [writer, error] = *writer_errors.begin();
   return "writer " + std::to_string(writer) + ": " + error;
+}
+
+std::string_view StatusSnapshot::blocked_by() const {
+  if (state != State::kBlocked) return "";
+  const std::string now = trouble();
+  if (now.empty()) {
+    if (reason == kStarting) return kByStartUp;
+    return reason.starts_with(kCommittedNothing) ? kByStall : kByJournal;
+  }
+  const auto latest = std::max_element(
+      failures.begin(), failures.end(),
+      [](const auto& a, const auto& b) { return a.second.at_ms < b.second.at_ms; });
+  const bool is_known =
+      latest != failures.end() && now.find(latest->second.text) != std::string::npos;
+  return is_known ? sql::kind_name(latest->first) : kByStartUp;
 }
 
 StatusSnapshot StatusBoard::read() const {

@@ -20,6 +20,19 @@
 
 namespace sluice::flusher {
 
+// Reasons that are known by their words.
+inline constexpr std::string_view kStarting = "starting";
+inline constexpr std::string_view kCommittedNothing = "MySQL has committed nothing for ";
+
+// Of what the flusher is blocked, besides the classes of MySQL's failures (sql::kind_name):
+inline constexpr std::string_view kByJournal = "journal";   // its folder cannot be read
+inline constexpr std::string_view kByStartUp = "start_up";  // MySQL or its schema, at the start
+inline constexpr std::string_view kByStall = "stalled";     // nothing moves, and nobody says why
+inline constexpr std::string_view kBlockades[] = {
+    "deadlock",  "lock_wait", "connection", "refused_data", "duplicate", "too_large",
+    "read_only", "full",      "schema",     "refuses_all",  "access",    "server_too_old",
+    "other",     kByJournal,  kByStartUp,   kByStall};
+
 enum class State {
   kIdle,      // nothing to drain
   kHolding,   // a backlog, and no trigger fires
@@ -41,7 +54,7 @@ struct LastFailure {
 
 struct StatusSnapshot {
   State state = State::kBlocked;
-  std::string reason = "starting";
+  std::string reason{kStarting};
   std::string trigger;  // what began the last run; "": none yet
   std::vector<TriggerState> triggers;  // all that are configured
   uint64_t journal_id = 0;
@@ -65,6 +78,8 @@ struct StatusSnapshot {
 
   // What is in the way, of anybody's; "": nothing.
   std::string trouble() const;
+  // While blocked, by what, as one of kBlockades; else "".
+  std::string_view blocked_by() const;
   // Notes a failure under its class.
   void failed(const sql::Failure& failure);
   // Until the backlog is drained at the present rate; nullopt: it is not being drained.

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -32,12 +33,14 @@ class ServerImpl final : public Server, public Dispatcher {
   explicit ServerImpl(AccessPolicy policy) : policy_(std::move(policy)), pool_(kHandlerThreads) {}
   ~ServerImpl() override { stop(); }
 
-  Status listen(const HostPort& where);
+  // `inherited`: as in ServerOptions.
+  Status listen(const HostPort& where, int inherited);
 
   void route(std::string_view method, std::string_view path, Handler handler) override {
     routes_[std::string(path)][std::string(method)] = std::move(handler);
   }
   void start() override;
+  void stop_accepting() override;
   void stop() override;
   unsigned short port() const override { return port_; }
 
@@ -62,7 +65,7 @@ class ServerImpl final : public Server, public Dispatcher {
   std::thread thread_;
 };
 
-Status ServerImpl::listen(const HostPort& where) {
+Status ServerImpl::listen(const HostPort& where, int inherited) {
   boost::system::error_code failure;
   tcp::resolver resolver(context_);
   const auto found = resolver.resolve(where.host, where.port, tcp::resolver::passive, failure);
@@ -71,10 +74,14 @@ Status ServerImpl::listen(const HostPort& where) {
     return Error(ErrorClass::kInvalid, "admin.address " + name + ": " + failure.message());
   }
   const tcp::endpoint endpoint = found.begin()->endpoint();
-  acceptor_.open(endpoint.protocol(), failure);
-  if (!failure) acceptor_.set_option(tcp::acceptor::reuse_address(true), failure);
-  if (!failure) acceptor_.bind(endpoint, failure);
-  if (!failure) acceptor_.listen(asio::socket_base::max_listen_connections, failure);
+  if (inherited >= 0) {
+    acceptor_.assign(endpoint.protocol(), inherited, failure);
+  } else {
+    acceptor_.open(endpoint.protocol(), failure);
+    if (!failure) acceptor_.set_option(tcp::acceptor::reuse_address(true), failure);
+    if (!failure) acceptor_.bind(endpoint, failure);
+    if (!failure) acceptor_.listen(asio::socket_base::max_listen_connections, failure);
+  }
   if (failure) {
     return Error(ErrorClass::kUnavailable, "cannot listen on " + name + ": " + failure.message() +
                                                "; choose another admin.address");
@@ -90,6 +97,18 @@ void ServerImpl::start() {
   thread_ = std::thread([this] { context_.run(); });
 }
 
+void ServerImpl::stop_accepting() {
+  if (!thread_.joinable()) return;
+  std::promise<void> closed;
+  asio::post(context_, [this, &closed] {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    retry_.cancel();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+}
+
 void ServerImpl::stop() {
   context_.stop();
   if (thread_.joinable()) thread_.join();
@@ -97,6 +116,7 @@ void ServerImpl::stop() {
 }
 
 void ServerImpl::accept() {
+  if (!acceptor_.is_open()) return;
   accepting_ = true;
   acceptor_.async_accept([this](boost::system::error_code failure, tcp::socket socket) {
     on_accepted(failure, std::move(socket));
@@ -155,6 +175,7 @@ void ServerImpl::dispatch(const Credentials& credentials, Request request,
 class NoServer final : public Server {
   void route(std::string_view, std::string_view, Handler) override {}
   void start() override {}
+  void stop_accepting() override {}
   void stop() override {}
   unsigned short port() const override { return 0; }
 };
@@ -176,7 +197,7 @@ Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   auto token = read_token(options.token_file);
   if (!token) return token.error();
   auto server = std::make_unique<ServerImpl>(AccessPolicy{where->host, true, std::move(*token)});
-  SLUICE_TRY(server->listen(*where));
+  SLUICE_TRY(server->listen(*where, options.inherited));
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -34,6 +34,7 @@ using Handler = std::function<Response(const Request&)>;
 struct ServerOptions {
   std::string address;     // "127.0.0.1:9480"; "" switches the listener off
   std::string token_file;  // "" : no token; then POST is allowed on a loopback listener only
+  int inherited = -1;      // a socket that listens on `address` already; -1: one is to be made
 };
 
 // kInvalid: malformed address or unreadable token file. Tries nothing.
@@ -50,6 +51,8 @@ class Server {
   // Starts the threads. Unknown path 404, other method 405, missing token 401, foreign Host or
   // Origin 403, each with {"error": "..."} as body.
   virtual void start() = 0;
+  // Closes the listener: another process may bind its address when this returns. Connections stay.
+  virtual void stop_accepting() = 0;
   // Closes the listener and its connections, then waits for the handlers that still run.
   virtual void stop() = 0;
   // What the listener is bound to, also if the address asked for port 0; 0 without a listener.

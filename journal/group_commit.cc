@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/units.h"
 #include "journal/background_sync.h"
@@ -49,6 +50,9 @@ class GroupCommitThread final : public GroupCommit {
   uint64_t written_sequence() const override { return written_.load(std::memory_order_acquire); }
   uint64_t journal_id() const override { return log_.journal_id(); }
   int64_t bytes_used() const override { return supply_.bytes_used(); }
+  int64_t busy_us() const override;
+  bool full() const override { return room_.full(); }
+  std::string shortage() const override { return supply_.shortage(); }
   Status stop() override;
 
  private:
@@ -67,7 +71,7 @@ class GroupCommitThread final : public GroupCommit {
 
   const WriterOptions options_;
   const int64_t frame_bytes_max_;
-  const std::unique_ptr<base::FileLock> lock_;
+  std::unique_ptr<base::FileLock> lock_;  // until stop() is done
   base::Histogram& fsync_us_;
   base::Gauge& bytes_used_;
   base::Counter& records_total_;
@@ -80,6 +84,7 @@ class GroupCommitThread final : public GroupCommit {
   std::atomic<uint64_t> synced_{0};
   std::atomic<uint64_t> written_{0};
   std::atomic<bool> broken_{false};
+  std::atomic<int64_t> busy_since_us_{0};  // when the commit under way began; 0: none is
 
   BatchQueue queue_;  // signalled when a background sync has ended
   std::mutex mutex_;
@@ -143,10 +148,17 @@ void GroupCommitThread::submit(std::string records, uint32_t count, size_t reser
   batch.done({Error(ErrorClass::kUnavailable, "the journal has stopped"), 0, false});
 }
 
+int64_t GroupCommitThread::busy_us() const {
+  const int64_t since_us = busy_since_us_.load(std::memory_order_relaxed);
+  return since_us == 0 ? 0 : std::max<int64_t>(base::monotonic_us() - since_us, 1);
+}
+
 Status GroupCommitThread::stop() {
   if (!thread_.joinable() || !queue_.close()) return stopped_;
   thread_.join();
   if (failure_) stopped_ = *failure_;
+  supply_.stop();
+  lock_.reset();
   return stopped_;
 }
 
@@ -154,8 +166,10 @@ void GroupCommitThread::run() {
   while (wait_for_work()) {
     for (group_end_ = 0; group_end_ < taken_.size();) {
       group_begin_ = group_end_;
+      busy_since_us_.store(base::monotonic_us(), std::memory_order_relaxed);
       commit_group();
     }
+    busy_since_us_.store(0, std::memory_order_relaxed);
     taken_.clear();
     acknowledge();
     report_failure();

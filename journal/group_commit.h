@@ -79,7 +79,15 @@ class GroupCommit {
   // Bytes of all segments on disk; the limit of them.
   virtual int64_t bytes_used() const = 0;
 
-  // Writes and syncs all that was submitted, calls what is still to be called, ends the thread.
+  // How long the commit under way has taken; 0: none is. A disk that stalls shows here. Any thread.
+  virtual int64_t busy_us() const = 0;
+  // Whether a batch was refused for want of room, and there has been no more since; and, as soon as
+  // no further segment can be made, why, "" while one can. Any thread.
+  virtual bool full() const = 0;
+  virtual std::string shortage() const = 0;
+
+  // Writes and syncs all that was submitted, calls what is still to be called, ends the threads,
+  // and gives up the folder's lock: another process may go on with the journal when this returns.
   virtual Status stop() = 0;
 };
 

@@ -20,13 +20,20 @@ class Room {
     const int64_t reserved = reserved_.fetch_add(wanted, std::memory_order_relaxed) + wanted;
     const bool fits = reserved <= kReservedBytesMax &&
                       reserved * kExpansionMax <= bytes_.load(std::memory_order_relaxed);
-    if (!fits) release(bytes);
-    return fits;
+    if (fits) return true;
+    release(bytes);
+    if (reserved <= kReservedBytesMax) was_refused_.store(true, std::memory_order_relaxed);
+    return false;
   }
   void release(size_t bytes) {
     reserved_.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   }
-  void add(int64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  // Whether something was refused for want of room, and none has been added since.
+  bool full() const { return was_refused_.load(std::memory_order_relaxed); }
+  void add(int64_t bytes) {
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    if (bytes > 0) was_refused_.store(false, std::memory_order_relaxed);
+  }
 
   // What a segment contributes while `bytes` of it are free: less than that, since a frame that no
   // longer fits goes to the next segment, and since room for the mark at its end is kept.
@@ -43,6 +50,7 @@ class Room {
 
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> reserved_{0};
+  std::atomic<bool> was_refused_{false};
 };
 
 }  // namespace sluice::journal

@@ -1,5 +1,7 @@
 #include "journal/segment_supply.h"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 
 #include "base/units.h"
@@ -23,7 +25,8 @@ SegmentSupply::SegmentSupply(const WriterOptions& options, int64_t frame_bytes_m
   thread_ = std::thread([this] { run(); });
 }
 
-SegmentSupply::~SegmentSupply() {
+void SegmentSupply::stop() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -59,6 +62,11 @@ void SegmentSupply::renamed() {
   changed_.notify_all();
 }
 
+std::string SegmentSupply::shortage() const {
+  const std::lock_guard lock(mutex_);
+  return failure_ ? failure_->message() : "";
+}
+
 void SegmentSupply::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
@@ -66,6 +74,7 @@ void SegmentSupply::run() {
       lock.unlock();
       auto prepared = prepare();
       ask_for_room(!prepared && prepared.error().cls() == ErrorClass::kNoSpace);
+      tell(prepared ? nullptr : &prepared.error());
       lock.lock();
       ++attempts_;
       failure_.reset();
@@ -87,6 +96,18 @@ void SegmentSupply::run() {
     if (auto bytes = count(); bytes) bytes_used_.set(*bytes);
     lock.lock();
   }
+}
+
+// Once when no segment can be made, while the one in use has room yet; and once when one can.
+void SegmentSupply::tell(const Error* shortage) {
+  const bool is_short = shortage != nullptr;
+  if (is_short == told_) return;
+  told_ = is_short;
+  if (is_short)
+    spdlog::warn("no further journal segment: {}; purchases get -BUSY once this one is full",
+                 shortage->message());
+  else
+    spdlog::info("there is room for journal segments again");
 }
 
 // Of whoever deletes segments. Best effort: without it they go when their time is over.

@@ -27,7 +27,9 @@ class SegmentSupply {
   // `fs`, `room` and `bytes_used` must outlive the supply. Counts before it returns.
   SegmentSupply(const WriterOptions& options, int64_t frame_bytes_max, base::FileSystem& fs,
                 Room& room, base::Gauge& bytes_used);
-  ~SegmentSupply();  // stops the thread and removes what was not taken
+  ~SegmentSupply() { stop(); }
+  // Ends the thread and removes what was not taken: from then on it touches the folder no more.
+  void stop();
 
   // The preallocated file kNextName, whose room has been added before. Waits while one is being
   // prepared; an error (kNoSpace, kIo) if it cannot be. The next one is prepared once the caller
@@ -35,12 +37,16 @@ class SegmentSupply {
   Result<std::unique_ptr<base::File>> take();
   void renamed();
 
+  // Why no segment could be made when it was tried last; "": it could. Any thread.
+  std::string shortage() const;
+
   // Bytes of all segments and of the one in preparation. Any thread.
   int64_t bytes_used() const { return bytes_used_.value(); }
 
  private:
   void run();
   Result<std::unique_ptr<base::File>> prepare();
+  void tell(const Error* shortage);
   void ask_for_room(bool wanted);
   Result<int64_t> count();
 
@@ -50,8 +56,9 @@ class SegmentSupply {
   Room& room_;
   base::Gauge& bytes_used_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
+  bool told_ = false;   // the supply thread only; that there is a shortage
   bool asked_ = false;  // the supply thread only; that kRoomWantedName is there
   std::unique_ptr<base::File> next_;  // guarded by mutex_
   bool lent_ = false;                 // guarded by mutex_; taken and not yet renamed

@@ -39,15 +39,18 @@ http::Response flush(sale::FlusherPort& flusher, int64_t wait_ms) {
 
 }  // namespace
 
-void add_admin_routes(http::Server& server, const base::Registry& metrics, sale::Sale& sale,
-                      sale::Shared& shared, sale::FlusherPort& flusher) {
+void add_admin_routes(http::Server& server, const AdminContext& context) {
+  const base::Registry& metrics = context.metrics;
+  sale::Sale& sale = context.sale;
+  sale::Shared& shared = context.shared;
+  sale::FlusherPort& flusher = context.flusher;
   server.route("GET", "/healthz", [](const http::Request&) {
     return json(200, {{"status", "ok"}});
   });
-  server.route("GET", "/readyz", [&sale](const http::Request&) {
-    return sale.ready()
-               ? json(200, {{"status", "ready"}})
-               : json(503, {{"status", "loading"}, {"reason", sale.why_not_ready()}});
+  server.route("GET", "/readyz", [&health = context.health](const http::Request&) {
+    const std::string why = health.text();
+    return why.empty() ? json(200, {{"status", "ready"}})
+                       : json(503, {{"status", "not ready"}, {"reason", why}});
   });
   server.route("GET", "/metrics", [&metrics](const http::Request&) {
     return http::Response{200, "text/plain; version=0.0.4; charset=utf-8", metrics.render()};

@@ -3,13 +3,22 @@
 
 #include "base/metrics.h"
 #include "http/server.h"
+#include "proxy/health.h"
 #include "proxy/sale/flusher_port.h"
 #include "proxy/sale/sale.h"
 
 namespace sluice::proxy {
 
-// Adds every route to `server`; all arguments outlive it.
-void add_admin_routes(http::Server& server, const base::Registry& metrics, sale::Sale& sale,
-                      sale::Shared& shared, sale::FlusherPort& flusher);
+// What the routes speak of; all outlives the server.
+struct AdminContext {
+  const base::Registry& metrics;
+  sale::Sale& sale;
+  const Health& health;
+  sale::Shared& shared;
+  sale::FlusherPort& flusher;
+};
+
+// Adds every route to `server`.
+void add_admin_routes(http::Server& server, const AdminContext& context);
 
 }  // namespace sluice::proxy

@@ -39,13 +39,17 @@ void log_certificates(const Options& options) {
   }
 }
 
-void reload_certificates(const Options& options) {
+bool reload_certificates(const Options& options) {
+  bool is_done = true;
   for (const auto& [key, context] : certificates(options)) {
     if (context == nullptr) continue;
-    if (const Status read = context->reload(); !read)
-      spdlog::error("certificates not reloaded, those before stay: {}", read.error().message());
+    const Status read = context->reload();
+    if (read) continue;
+    is_done = false;
+    spdlog::error("certificates not reloaded, those before stay: {}", read.error().message());
   }
   log_certificates(options);
+  return is_done;
 }
 
 void register_certificate_metrics(const Options& options, base::Registry& registry) {

@@ -11,8 +11,8 @@ namespace sluice::proxy {
 void log_certificates(const Options& options);
 
 // Reads them anew; connections keep what they began with. What cannot be read is logged, and what
-// was in force stays.
-void reload_certificates(const Options& options);
+// was in force stays; false then.
+bool reload_certificates(const Options& options);
 
 // `options` outlives the registry's readers.
 void register_certificate_metrics(const Options& options, base::Registry& registry);

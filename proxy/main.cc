@@ -2,27 +2,36 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/command_line.h"
 #include "base/failpoint.h"
+#include "base/logging.h"
 #include "base/metrics.h"
+#include "base/service_manager.h"
+#include "base/service_pulse.h"
 #include "http/server.h"
+#include "net/inherited_sockets.h"
 #include "proxy/admin.h"
 #include "proxy/certificates.h"
 #include "proxy/descriptors.h"
 #include "proxy/flusher_link.h"
 #include "proxy/front/server.h"
+#include "proxy/health.h"
 #include "proxy/options.h"
+#include "proxy/pulse.h"
 #include "proxy/sale_settings.h"
+#include "proxy/takeover.h"
 
 namespace sluice::proxy {
 namespace {
@@ -30,6 +39,10 @@ namespace {
 // Clients' large buffers (base/bytes.h) are mappings of their own: they grow without being copied,
 // and go back to the system at once. Left alone, glibc raises this bound up to 32 MiB.
 constexpr int kMappedFromBytes = 1024 * 1024;
+
+// How long clients of an inherited socket are kept in its queue until purchases can be decided.
+constexpr auto kReadyWait = std::chrono::seconds(1);
+constexpr auto kLookInterval = std::chrono::milliseconds(2);
 
 constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitProtected = 3;
 
@@ -90,9 +103,15 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
   return std::nullopt;
 }
 
-void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDirectory* users) {
+// Certificates, password, users and configuration, each as far as it can be read; whether all of it
+// was.
+bool reload(const Arguments& arguments, const Options& options, front::LiveConfig& live,
+            front::UserDirectory* users) {
+  bool is_done = reload_certificates(options);
+  if (options.redis.secret != nullptr) is_done &= options.redis.secret->reload_and_tell();
   if (users != nullptr) {
     const Status status = users->reload();
+    is_done &= status.ok();
     if (status) spdlog::info("users reloaded");
     else spdlog::error("users not reloaded, the old ones stay: {}", status.error().message());
   }
@@ -100,11 +119,13 @@ void reload(const Arguments& arguments, front::LiveConfig& live, front::UserDire
   auto fresh = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
   if (!fresh) {
     spdlog::error("configuration not reloaded: {}", fresh.error().message());
-    return;
+    return false;
   }
   for (const std::string& name : live.reload(*fresh))
     spdlog::warn("{} has changed in the file but needs a restart", name);
-  spdlog::info("configuration reloaded");
+  if (is_done) spdlog::info("configuration reloaded");
+  else spdlog::warn("the configuration is reloaded but for what is said above");
+  return is_done;
 }
 
 // Blocks until SIGTERM or SIGINT; after that a second one ends the process by its default action.
@@ -157,88 +178,138 @@ sigset_t block_signals() {
   return signals;
 }
 
-int run(const Arguments& arguments, const base::Config& config, const Options& options,
-        front::UserDirectory* users, const sigset_t& signals) {
+FlusherLink::Journal journal_for_link(sale::Shared& shared) {
+  return {shared.journal_id,
+          shared.journal_dir,
+          [&shared] { return shared.journal->written_sequence(); },
+          [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
+          [&shared](sale::DeadLetters::Letters letters) {
+            shared.dead_letters.set(std::move(letters));
+          },
+          [&shared](const std::string& why) { shared.veto.set(why); },
+          [&shared] { shared.unproven.store(false); }};
+}
+
+template <class Condition>
+void wait_for(std::chrono::microseconds time, Condition condition) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (!condition() && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(kLookInterval);
+}
+
+// What everything else stands on, made before and ended after it.
+struct Foundation {
+  const Arguments& arguments;
+  const base::Config& config;
+  const Options& options;
+  front::UserDirectory* users;
+  const sigset_t& signals;
+  const base::ServiceManager& manager;
   base::Registry registry;
-  registry.computed(
-      "sluice_build_info", "1; the labels tell the version.", [] { return 1.0; }, false,
-      "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
   front::Limits limits;
   front::Clients clients;
-  apply_fixed(config, limits);
-  const auto apply = [&limits](const base::Config& now) {
-    apply_live(now, limits);
-    fit_descriptors(limits);
-  };
-  apply(config);
   FatalEvent fatal;
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
-  for (size_t i = 0; i < options.io_threads; ++i)
-    threads.push_back(std::make_unique<upstream::IoThread>(i));
-  FlusherLink flusher({options.flusher_admin, options.flusher_admin_token_file});
-  auto setup = sale::SaleSetup::open(sale_settings(options), base::posix_file_system(), threads,
-                                     registry, flusher,
-                                     [&fatal](const Error& error) { fatal.raise(error); });
-  if (!setup) return refuse_to_start(setup.error());
-  sale::Shared& shared = (*setup)->shared();
-  base::Config in_force = config;
-  (void)in_force.set_text("proxy.id", shared.lane);  // as it was found or taken
-  front::LiveConfig live(in_force, apply);
-  auto admin = http::Server::create({options.admin_address, options.admin_token_file});
-  if (!admin) return refuse_to_start(admin.error());
-  add_admin_routes(**admin, registry, (*setup)->sale(), shared, flusher);
-  front::Services services{options.redis, limits, clients, live, (*setup)->sale(), users};
-  services.register_metrics(registry);
-  register_certificate_metrics(options, registry);
-  auto server = front::Server::create(options.listen, threads, services);
-  if (!server) return refuse_to_start(server.error());
-  if (users != nullptr) {
-    clients.know_users_by(
-        [users](std::string_view name) { return users->users()->find(name) != nullptr; });
-    users->on_change([&server] { (*server)->users_changed(); });
-  }
+};
 
+// Serves until a signal comes. The order of the end: nobody new, then what is under way is decided
+// and durable and the folder is free for the next proxy, then the last replies.
+int serve(Foundation& common, sale::SaleSetup& setup, const Health& health, FlusherLink& flusher,
+          http::Server& admin, front::Server& server, const std::function<void()>& on_hangup) {
+  const Options& options = common.options;
+  sale::Shared& shared = setup.shared();
   shared.unproven.store(true);
-  flusher.start({shared.journal_id, shared.journal_dir,
-                 [&shared] { return shared.journal->written_sequence(); },
-                 [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
-                 [&shared](sale::DeadLetters::Letters letters) {
-                   shared.dead_letters.set(std::move(letters));
-                 },
-                 [&shared](const std::string& why) { shared.veto.set(why); },
-                 [&shared] { shared.unproven.store(false); }});
-  (*setup)->start();
-  (*server)->start();
-  for (auto& thread : threads) thread->start();
-  (*admin)->start();
+  flusher.start(journal_for_link(shared));
+  setup.start();
+  for (auto& thread : common.threads) thread->start();
+  if (is_inherited(options)) wait_for(kReadyWait, [&setup] { return setup.sale().ready(); });
+  server.start();
+  admin.start();
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
   log_certificates(options);
-  const auto on_hangup = [&] {
-    reload(arguments, live, users);
-    reload_certificates(options);
-  };
-  wait_for_end(signals, on_hangup, fatal);
+  Progress progress(common.threads, *shared.journal, common.manager.watchdog_us() / 2);
+  base::ServicePulse pulse(common.manager, {[&] { return state_text(health, flusher); },
+                                            [&progress] { return progress.made(); }});
+  common.manager.ready();
+  wait_for_end(common.signals, on_hangup, common.fatal);
 
-  const Status stopped = (*setup)->stop();
+  pulse.stop();
+  common.manager.stopping();
+  admin.stop_accepting();
+  server.finish();
+  const Status stopped = setup.stop();
   flusher.stop();  // this also ends requests that wait for the flusher
-  (*admin)->stop();
-  (*server)->stop();
-  for (auto& thread : threads) thread->stop();
-  for (auto& thread : threads) thread->join();
-  if (const auto error = fatal.error()) {
+  wait_for(std::chrono::microseconds(common.limits.stop_timeout_us.load()),
+           [&common] { return common.clients.count() == 0; });
+  admin.stop();
+  server.stop();
+  for (auto& thread : common.threads) thread->stop();
+  for (auto& thread : common.threads) thread->join();
+  if (const auto error = common.fatal.error()) {
     complain(error->message());
     return kExitProtected;
   }
   return stopped ? kExitDone : refuse_to_start(stopped.error());
 }
 
+int run(Foundation& common) {
+  const Options& options = common.options;
+  common.registry.computed(
+      "sluice_build_info", "1; the labels tell the version.", [] { return 1.0; }, false,
+      "version=\"" SLUICE_VERSION "\",program=\"proxy\"");
+  apply_fixed(common.config, common.limits);
+  const auto apply = [&limits = common.limits](const base::Config& now) {
+    apply_live(now, limits);
+    fit_descriptors(limits);
+  };
+  apply(common.config);
+  for (size_t i = 0; i < options.io_threads; ++i)
+    common.threads.push_back(std::make_unique<upstream::IoThread>(i));
+  FlusherLink flusher({options.flusher_admin, options.flusher_admin_token_file});
+  auto setup = sale::SaleSetup::open(sale_settings(options), base::posix_file_system(),
+                                     common.threads, common.registry, flusher,
+                                     [&common](const Error& error) { common.fatal.raise(error); });
+  if (!setup) return refuse_to_start(setup.error());
+  sale::Shared& shared = (*setup)->shared();
+  base::Config in_force = common.config;
+  (void)in_force.set_text("proxy.id", shared.lane);  // as it was found or taken
+  front::LiveConfig live(in_force, apply);
+  auto admin = http::Server::create(options.admin);
+  if (!admin) return refuse_to_start(admin.error());
+  const Health health((*setup)->sale(), shared);
+  health.register_metrics(common.registry);
+  base::Gauge& reload_failed =
+      common.registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
+  add_admin_routes(**admin, {common.registry, (*setup)->sale(), health, shared, flusher});
+  front::UserDirectory* users = common.users;
+  front::Services services{options.redis, common.limits,    common.clients,
+                           live,          (*setup)->sale(), users};
+  services.register_metrics(common.registry);
+  register_certificate_metrics(options, common.registry);
+  auto server = front::Server::create(options.listen, common.threads, services);
+  if (!server) return refuse_to_start(server.error());
+  if (users != nullptr) {
+    common.clients.know_users_by(
+        [users](std::string_view name) { return users->users()->find(name) != nullptr; });
+    users->on_change([&server] { (*server)->users_changed(); });
+  }
+  const auto on_hangup = [&] {
+    common.manager.reloading();
+    reload_failed.set(reload(common.arguments, options, live, users) ? 0 : 1);
+    common.manager.ready();
+  };
+  return serve(common, **setup, health, flusher, **admin, **server, on_hangup);
+}
+
 int start(int argc, char** argv) {
   const sigset_t signals = block_signals();
   if (const auto ended = base::arm_failpoint_from_environment()) return *ended;
+  const auto manager = base::ServiceManager::from_environment();
+  const auto inherited = net::take_inherited_sockets();
   ::mallopt(M_MMAP_THRESHOLD, kMappedFromBytes);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice-proxy"));
+  base::begin_logging("sluice-proxy", "text");
   Arguments arguments;
   if (const auto end = parse_arguments(argc, argv, arguments)) return *end;
   auto config = base::Config::load(config_keys(), arguments.config_file, arguments.overrides);
@@ -246,9 +317,16 @@ int start(int argc, char** argv) {
     complain(config.error().message());
     return kExitBadInput;
   }
+  if (config->string("log.format") != "text")
+    base::begin_logging("sluice-proxy", config->string("log.format"));
   auto options = make_options(*config);
   if (!options) {
     complain(arguments.config_file + ": " + options.error().message());
+    return kExitBadInput;
+  }
+  Status fitting = inherited ? use_inherited(*inherited, *options) : Status(inherited.error());
+  if (!fitting) {
+    complain(fitting.error().message());
     return kExitBadInput;
   }
   auto users = open_users(*options);
@@ -260,7 +338,10 @@ int start(int argc, char** argv) {
     std::printf("%s: the configuration is good\n", arguments.config_file.c_str());
     return kExitDone;
   }
-  return run(arguments, *config, *options, users->get(), signals);
+  if (is_inherited(*options) && !wait_for_journal(*options, base::posix_file_system(), signals))
+    return kExitDone;
+  Foundation foundation{arguments, *config, *options, users->get(), signals, manager};
+  return run(foundation);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <fstream>
 #include <thread>
 
 #include "base/units.h"
@@ -52,7 +51,7 @@ const std::vector<ConfigKey> kKeys = {
     {"redis.username", ConfigType::kString, "", 0, INT64_MAX, {}, false,
      "User that the proxy logs in as; empty: the default user."},
     {"redis.password_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
-     "File with the password in its first line; empty: no login."},
+     "File with the password in its first line, read again when it is refused; empty: no login."},
     {"redis.tls", ConfigType::kBool, "false", 0, INT64_MAX, {}, false,
      "Whether to speak TLS to Redis, whose certificate must be valid for its name."},
     {"redis.tls_ca_file", ConfigType::kString, "", 0, INT64_MAX, {}, false,
@@ -73,6 +72,8 @@ const std::vector<ConfigKey> kKeys = {
      "All journal files together; purchases are refused with -BUSY beyond it."},
     {"journal.retain", ConfigType::kDuration, "24h", 0, 3650 * kDayUs, {}, false,
      "How long a closed item can be reopened; the flusher's should be the same."},
+    {"journal.lock_wait", ConfigType::kDuration, "30s", 0, kDayUs, {}, false,
+     "How long a proxy that was passed its listening socket waits for the one before it to end."},
     {"limits.clients", ConfigType::kInteger, "10000", 1, 1'000'000, {}, true,
      "Clients connected at a time."},
     {"limits.commands_in_flight", ConfigType::kInteger, "10000", 1, 10'000'000, {}, true,
@@ -98,6 +99,8 @@ const std::vector<ConfigKey> kKeys = {
     {"limits.login_timeout", ConfigType::kDuration, "5s", 0, kDayUs, {}, true,
      "How long a client's TLS handshake may take, and its login if users are configured; 0s: for "
      "ever."},
+    {"limits.stop_timeout", ConfigType::kDuration, "1s", 0, kDayUs, {}, true,
+     "How long a proxy that ends waits for clients to take their last replies."},
     {"limits.login_arguments", ConfigType::kInteger, "10", 2, 1024, {}, false,
      "Arguments of one command before the login."},
     {"limits.login_bulk_bytes", ConfigType::kSize, "16KiB", 64, kMiB, {}, false,
@@ -130,6 +133,8 @@ const std::vector<ConfigKey> kKeys = {
      "File with the flusher's bearer token; empty: it needs none."},
     {"log.level", ConfigType::kString, "info", 0, INT64_MAX,
      {"debug", "info", "warn", "error"}, true, "What is logged, to stderr."},
+    {"log.format", ConfigType::kString, "text", 0, INT64_MAX, {"text", "json"}, false,
+     "Lines for people, or a JSON object a line for machines."},
 };
 
 using TlsContextPtr = std::shared_ptr<net::TlsContext>;
@@ -138,18 +143,6 @@ using base::invalid;
 
 Error not_supported(std::string_view key, std::string_view instead) {
   return invalid(std::string(key) + ": not supported in this version; " + std::string(instead));
-}
-
-Result<std::string> read_secret(std::string_view key, const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    return invalid(std::string(key) + ": cannot read " + path +
-                   "; it must hold the password in its first line");
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
 }
 
 Result<upstream::Endpoint> parse_server(const std::string& text) {
@@ -210,11 +203,13 @@ Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
   }
   auto endpoint = parse_server(servers[0]);
   if (!endpoint) return endpoint.error();
-  auto password = read_secret("redis.password_file", config.string("redis.password_file"));
-  if (!password) return password.error();
   endpoint->username = config.string("redis.username");
-  endpoint->password = std::move(*password);
-  if (!endpoint->username.empty() && endpoint->password.empty())
+  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
+    auto secret = base::Secret::open("redis.password_file", path);
+    if (!secret) return secret.error();
+    endpoint->secret = std::move(*secret);
+  }
+  if (!endpoint->username.empty() && endpoint->password().empty())
     return invalid("redis.username: it needs redis.password_file too");
   auto tls = redis_tls(config, endpoint->port == 0);
   if (!tls) return tls.error();
@@ -246,9 +241,8 @@ Result<Options> make_options(const base::Config& config) {
   SLUICE_TRY(front::check(options.listen));
   options.users_file = config.string("auth.users_file");
   options.protected_mode = config.boolean("auth.protected_mode");
-  options.admin_address = config.string("admin.address");
-  options.admin_token_file = config.string("admin.token_file");
-  SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
+  options.admin = {config.string("admin.address"), config.string("admin.token_file")};
+  SLUICE_TRY(http::check(options.admin));
   options.journal_dir = config.string("journal.dir");
   options.journal_fsync = config.string("journal.fsync");
   options.journal_segment_bytes = config.integer("journal.segment_bytes");
@@ -256,6 +250,7 @@ Result<Options> make_options(const base::Config& config) {
   if (options.journal_max_bytes < 2 * options.journal_segment_bytes)
     return invalid("journal.max_bytes: must be at least twice journal.segment_bytes");
   options.journal_retain_us = config.integer("journal.retain");
+  options.journal_lock_wait_us = config.integer("journal.lock_wait");
   options.items_max = config.integer("limits.items");
   options.batch_purchases_max = config.integer("limits.batch_purchases");
   options.purchases_in_flight_max = config.integer("limits.purchases_in_flight");
@@ -303,6 +298,7 @@ void apply_live(const base::Config& config, front::Limits& limits) {
   limits.output_timeout_us = config.integer("limits.client_output_timeout");
   limits.request_timeout_us = config.integer("limits.request_timeout");
   limits.login_timeout_us = config.integer("limits.login_timeout");
+  limits.stop_timeout_us = config.integer("limits.stop_timeout");
   const std::string& level = config.string("log.level");
   spdlog::set_level(spdlog::level::from_str(level == "error" ? "err" : level));
 }

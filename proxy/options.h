@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "http/server.h"
 #include "proxy/front/limits.h"
 #include "proxy/front/server.h"
 #include "proxy/front/user_directory.h"
@@ -25,14 +26,14 @@ struct Options {
   front::ListenOptions listen;
   std::string users_file;     // "": everybody may do everything
   bool protected_mode = true;
-  std::string admin_address;
-  std::string admin_token_file;
+  http::ServerOptions admin;
   upstream::Endpoint redis;
   std::string journal_dir;
   std::string journal_fsync;  // always, everysec, no
   int64_t journal_segment_bytes = 0;
   int64_t journal_max_bytes = 0;
   int64_t journal_retain_us = 0;
+  int64_t journal_lock_wait_us = 0;
   int64_t items_max = 0;
   int64_t batch_purchases_max = 0;
   int64_t purchases_in_flight_max = 0;

@@ -2,7 +2,8 @@
 # Installs every package that building, running and testing Sluice needs, by name, from the
 # distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
 # asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs,
-# `deps.sh bench` what `make bench` and `scripts/oltp` compare with.
+# `deps.sh bench` what `make bench` and `scripts/oltp` compare with, `deps.sh package` what `make
+# package` needs.
 set -euo pipefail
 
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
@@ -15,7 +16,8 @@ packages=(
   libcctz-dev tzdata
   libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client openssl
-  python3 python3-pytest python3-redis python3-pymysql
+  python3 python3-pytest python3-redis python3-pymysql python3-yaml
+  systemd prometheus
   nodejs npm
   groff-base zsh fish
 )
@@ -24,6 +26,11 @@ packages=(
 if [ "${1:-}" = fuzz ]; then
   packages+=(clang llvm
              "libclang-rt-dev|libclang-rt-14-dev|libclang-rt-18-dev|libclang-rt-19-dev")
+fi
+
+# What a package depends on is found by looking into its programs.
+if [ "${1:-}" = package ]; then
+  packages+=(dpkg-dev file)
 fi
 
 # nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer one is no

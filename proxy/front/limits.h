@@ -21,6 +21,7 @@ struct Limits {
   std::atomic<int64_t> login_timeout_us{5'000'000};
   std::atomic<int64_t> request_timeout_us{60'000'000};
   std::atomic<int64_t> output_timeout_us{60'000'000};
+  std::atomic<int64_t> stop_timeout_us{1'000'000};
   // Constant after start-up.
   resp::RequestLimits request;
   int64_t query_buffer_bytes = 1LL << 30;

@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <utility>
 
@@ -47,6 +48,14 @@ bool is_stale(asio::io_context& context, const std::string& path) {
   boost::system::error_code error;
   probe.connect(Local::endpoint(path), error);
   return error == asio::error::connection_refused;
+}
+
+// Returns when the thread has done it.
+void run_on(upstream::IoThread& thread, std::function<void()> task) {
+  std::packaged_task<void()> packaged(std::move(task));
+  auto done = packaged.get_future();
+  asio::post(thread.context(), std::move(packaged));
+  done.wait();
 }
 
 }  // namespace
@@ -91,18 +100,28 @@ Server::Server(const ListenOptions& options,
   for (auto& thread : threads_) workers_.push_back(std::make_unique<Worker>(*thread, services));
 }
 
-Server::~Server() {
-  if (unix_.is_open()) ::unlink(options_.unix_socket.c_str());
+Server::~Server() { close_unix(); }
+
+// The file of an inherited socket is that of whoever passed it.
+void Server::close_unix() {
+  if (!unix_.is_open()) return;
+  boost::system::error_code ignored;
+  unix_.close(ignored);
+  if (options_.inherited_unix < 0) ::unlink(options_.unix_socket.c_str());
 }
 
 Status Server::listen_tcp() {
   auto endpoint = parse_address(options_.address);
   if (!endpoint) return endpoint.error();
   boost::system::error_code error;
-  tcp_.open(endpoint->protocol(), error);
-  if (!error) tcp_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) tcp_.bind(*endpoint, error);
-  if (!error) tcp_.listen(kBacklog, error);
+  if (options_.inherited_tcp >= 0) {
+    tcp_.assign(endpoint->protocol(), options_.inherited_tcp, error);
+  } else {
+    tcp_.open(endpoint->protocol(), error);
+    if (!error) tcp_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) tcp_.bind(*endpoint, error);
+    if (!error) tcp_.listen(kBacklog, error);
+  }
   if (error) {
     return Error(ErrorClass::kUnavailable, "listen.address " + options_.address + ": " +
                                                error.message() +
@@ -115,12 +134,16 @@ Status Server::listen_tcp() {
 
 Status Server::listen_unix() {
   const std::string& path = options_.unix_socket;
-  if (is_stale(threads_[0]->context(), path)) ::unlink(path.c_str());
   boost::system::error_code error;
   Local::acceptor acceptor(threads_[0]->context());
-  acceptor.open(Local(), error);
-  if (!error) acceptor.bind(Local::endpoint(path), error);
-  if (!error) acceptor.listen(kBacklog, error);
+  if (options_.inherited_unix >= 0) {
+    acceptor.assign(Local(), options_.inherited_unix, error);
+  } else {
+    if (is_stale(threads_[0]->context(), path)) ::unlink(path.c_str());
+    acceptor.open(Local(), error);
+    if (!error) acceptor.bind(Local::endpoint(path), error);
+    if (!error) acceptor.listen(kBacklog, error);
+  }
   if (error) {
     return Error(ErrorClass::kUnavailable, "listen.unix_socket " + path + ": " + error.message() +
                                                "; stop what uses it, or choose another path with "
@@ -131,8 +154,10 @@ Status Server::listen_unix() {
 }
 
 void Server::start() {
-  if (tcp_.is_open()) accept(tcp_, tcp_retry_, options_.tls.get());
-  if (unix_.is_open()) accept(unix_, unix_retry_, nullptr);
+  asio::post(threads_[0]->context(), [this] {
+    if (tcp_.is_open()) accept(tcp_, tcp_retry_, options_.tls.get());
+    if (unix_.is_open()) accept(unix_, unix_retry_, nullptr);
+  });
 }
 
 upstream::IoThread& Server::next_thread() {
@@ -149,8 +174,9 @@ void Server::accept(Acceptor& acceptor, asio::steady_timer& retry, const net::Tl
       asio::any_io_executor(thread.context().get_executor()),
       [this, &acceptor, &retry, &thread, worker, tls](const boost::system::error_code& error,
                                                       Socket socket) {
-        if (stopping_ || error == asio::error::operation_aborted) return;
+        if (error == asio::error::operation_aborted) return;
         if (error) {
+          if (stopping_) return;
           // No descriptor left, most likely: the clients there are must be able to end first.
           spdlog::error("cannot accept a client: {}", error.message());
           retry.expires_after(kRetryDelay);
@@ -162,7 +188,7 @@ void Server::accept(Acceptor& acceptor, asio::steady_timer& retry, const net::Tl
         asio::post(thread.context(), [worker, tls, socket = std::move(socket)]() mutable {
           worker->adopt(std::move(socket), tls);
         });
-        accept(acceptor, retry, tls);
+        if (!stopping_) accept(acceptor, retry, tls);
       });
 }
 
@@ -171,26 +197,22 @@ void Server::users_changed() {
     asio::post(threads_[i]->context(), [worker = workers_[i].get()] { worker->users_changed(); });
 }
 
-void Server::stop() {
-  const auto on_thread = [](upstream::IoThread& thread, auto task) {
-    std::packaged_task<void()> packaged(std::move(task));
-    auto done = packaged.get_future();
-    asio::post(thread.context(), std::move(packaged));
-    done.wait();
-  };
-  on_thread(*threads_[0], [this] {
+void Server::finish() {
+  run_on(*threads_[0], [this] {
     stopping_ = true;
     boost::system::error_code ignored;
     tcp_.close(ignored);
-    if (unix_.is_open()) {
-      unix_.close(ignored);
-      ::unlink(options_.unix_socket.c_str());
-    }
+    close_unix();
     tcp_retry_.cancel();
     unix_retry_.cancel();
   });
   for (size_t i = 0; i < threads_.size(); ++i)
-    on_thread(*threads_[i], [this, i] { workers_[i]->close_all(); });
+    asio::post(threads_[i]->context(), [worker = workers_[i].get()] { worker->finish(); });
+}
+
+void Server::stop() {
+  for (size_t i = 0; i < threads_.size(); ++i)
+    run_on(*threads_[i], [this, i] { workers_[i]->close_all(); });
 }
 
 }  // namespace sluice::proxy::front

@@ -1,7 +1,16 @@
 // The listeners: accepts clients and hands them to the I/O threads in turn.
 //
 // One acceptor for each address, on the first I/O thread; a session then stays on the thread that
-// it was given. create() before the threads start; stop() from any thread while they run.
+// it was given. create() before the threads start; the rest from any thread while they run.
+//
+// The end has steps, so that what a client has asked is answered and no reply is cut:
+//
+//   start ─► … ─► finish(): nobody is accepted, nothing more is read; who has all replies is closed
+//                   │       what waits for the sale or Redis is still answered
+//                   └─► stop(): who is left is closed
+//
+// A listening socket that was inherited outlives the process: connections wait in its queue for the
+// one that is started next.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -21,6 +30,9 @@ struct ListenOptions {
   std::string address;      // "127.0.0.1:6479", "[::1]:6479"; "" : no TCP listener
   std::string unix_socket;  // a path; "" : none
   std::shared_ptr<net::TlsContext> tls;  // of the TCP listener; null: it speaks in clear
+  // Sockets that listen already, on these addresses; -1: one is to be made.
+  int inherited_tcp = -1;
+  int inherited_unix = -1;
 };
 
 // kInvalid if these cannot be listened on anywhere; tries nothing.
@@ -36,8 +48,12 @@ class Server {
       Services& services);
   ~Server();
 
+  // Begins to accept.
   void start();
-  // Accepts nobody any more and closes every client; returns when that is done.
+  // Accepts nobody any more, and closes each client once all that it has asked is answered and has
+  // reached it. Returns when nobody is accepted.
+  void finish();
+  // After finish(): closes every client; returns when that is done.
   void stop();
   // Has every session judged by the users now in force, soon. Any thread, while they run.
   void users_changed();
@@ -48,6 +64,7 @@ class Server {
          Services& services);
   Status listen_tcp();
   Status listen_unix();
+  void close_unix();
   template <class Acceptor>
   void accept(Acceptor& acceptor, boost::asio::steady_timer& retry, const net::TlsContext* tls);
   upstream::IoThread& next_thread();
@@ -61,7 +78,7 @@ class Server {
   boost::asio::steady_timer unix_retry_;
   unsigned short port_ = 0;
   size_t next_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false;  // first I/O thread
 };
 
 }  // namespace sluice::proxy::front

@@ -447,7 +447,7 @@ void Session::turn_ended() {
   if (output_.size() > written_ && !write_armed_) write_output();
   if (closed_) return;
   const bool answered = queue_.empty() && output_.empty();
-  if (answered && (closing_ || (end_of_input_ && !stalled_))) return close();
+  if (answered && !finishing_ && (closing_ || (end_of_input_ && !stalled_))) return close();
   check_bounds();
   arm_read();
 }

@@ -54,6 +54,9 @@ class Session final : public sale::ReplySink,
   // False if the client was turned away at once (limits.clients).
   bool start();
   void close();
+  // Takes no more input, and closes once all that was asked is answered and has reached the client;
+  // to be called again until then.
+  void finish();
 
   // Whether the client has said who it is, where that is asked.
   bool authenticated() const override { return authenticated_; }
@@ -308,6 +311,7 @@ class Session final : public sale::ReplySink,
 
   bool closed_ = false;
   bool closing_ = false;      // no more input; close once all replies are written
+  bool finishing_ = false;    // closing_, and finish() is called again
   bool end_of_input_ = false; // the client sends no more; close once all is answered
   bool stalled_ = false;
   bool large_waits_ = false;  // the next command is large: once all others are answered

@@ -1,8 +1,11 @@
 // What one client may take, and for how long: memory, an unfinished command, unread replies, the
-// time before its login. docs/protection.md has the table.
+// time before its login; and its end when the proxy stops. docs/protection.md has the table.
+#include <linux/sockios.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "proxy/front/session.h"
@@ -149,6 +152,20 @@ void Session::tell_cut(CutReason reason) {
   services.count(reason);
   if (services.may_log_cut(base::monotonic_us()))
     spdlog::warn("{} is cut: {}", describe(), explain(reason));
+}
+
+// What a client has not read when its connection is reset, since its input was not all read here,
+// may be lost: so it is closed only when its kernel has taken the replies.
+void Session::finish() {
+  const bool may_last = blocked_ || relay_ || subscribed_ || large_left_ > 0;
+  if (may_last) return close();
+  if (!std::exchange(finishing_, true)) {
+    closing_ = true;
+    return reply_later();
+  }
+  int unsent = 0;
+  if (::ioctl(client_->fd, SIOCOUTQ, &unsent) != 0) unsent = 0;
+  if (queue_.empty() && output_.empty() && unsent == 0) close();
 }
 
 }  // namespace sluice::proxy::front

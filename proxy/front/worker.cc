@@ -13,6 +13,8 @@ namespace {
 
 constexpr auto kPausePollInterval = std::chrono::milliseconds(5);
 constexpr size_t kCommandNameMax = 64;
+// At the end: whether what clients were sent has reached them.
+constexpr auto kFinishPollInterval = std::chrono::milliseconds(2);
 
 }  // namespace
 
@@ -33,12 +35,14 @@ Worker::Worker(upstream::IoThread& thread, Services& services)
       pinned_pool_(thread, services.redis, upstream_buffer_, services.pinned_open,
                    services.limits.pinned_connections),
       patrol_(thread, kPatrolEvery),
-      pacer_(thread, kPaceEvery) {
+      pacer_(thread, kPaceEvery),
+      finish_timer_(thread.context()) {
   pipe(2, 0);
 }
 
 Worker::~Worker() {
   pause_timer_.cancel();
+  finish_timer_.cancel();
   close_all();
 }
 
@@ -130,6 +134,23 @@ void Worker::adopt(boost::asio::generic::stream_protocol::socket socket,
                    const net::TlsContext* tls) {
   auto session = std::make_shared<Session>(*this, std::move(socket), tls);
   if (session->start()) sessions_.insert(std::move(session));
+  if (finishing_) finish_sessions();
+}
+
+void Worker::finish() {
+  finishing_ = true;
+  finish_sessions();
+}
+
+// By polling: the kernel does not tell when a client's has taken all that it was sent.
+void Worker::finish_sessions() {
+  const std::vector<std::shared_ptr<Session>> sessions(sessions_.begin(), sessions_.end());
+  for (const std::shared_ptr<Session>& session : sessions) session->finish();
+  if (sessions_.empty()) return;
+  finish_timer_.expires_after(kFinishPollInterval);
+  finish_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) finish_sessions();
+  });
 }
 
 void Worker::wait_for_pause(std::weak_ptr<Session> session) {

@@ -78,11 +78,14 @@ class Worker {
   // Takes over an accepted socket of this thread's context; `tls` as for Session.
   void adopt(boost::asio::generic::stream_protocol::socket socket, const net::TlsContext* tls);
   void remove(const std::shared_ptr<Session>& session);
+  // From now on a session ends once it has nothing left to answer; also one that comes still.
+  void finish();
   // Closes every session. Posted to the I/O thread by the server when it stops.
   void close_all();
 
  private:
   void look_at_pause();
+  void finish_sessions();
   void connected(upstream::Pipe& pipe);
   void learn_commands(const upstream::CommandCatalog& catalog);
   void access_changed();
@@ -107,6 +110,8 @@ class Worker {
   Patrol patrol_;
   Patrol pacer_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
+  boost::asio::steady_timer finish_timer_;
+  bool finishing_ = false;
 };
 
 }  // namespace sluice::proxy::front

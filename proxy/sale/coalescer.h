@@ -15,6 +15,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void answer_or_hold(Shelf& shelf, std::vector<Operation> operations,
                       std::vector<Verdict> verdicts, size_t facts);
   void reply_durable(Shelf& shelf, Operation& op, const Verdict& verdict);
+  void note_remaining(const Operation& op, const Verdict& verdict);
   void reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64_t now_us);
   void tell(const Operation& op, const Verdict& verdict, std::string_view durability);
   void refuse(Operation& op, std::string_view prefix, std::string_view message);
@@ -126,6 +128,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   size_t queued_ = 0;           // operations in all shelves' waiting queues
   uint64_t batches_ = 0;        // built so far
   std::string reply_;           // in the making
+  std::set<std::string> oversold_;  // items with less than nothing left, as they were seen last
   bool stopped_ = false;
   bool journal_failed_ = false;
 };

@@ -125,12 +125,23 @@ void Coalescer::committed(Shelf& shelf, uint64_t lane_sequence,
   shelf.reuse(std::move(operations));
 }
 
+// Costs a comparison while nothing is oversold.
+void Coalescer::note_remaining(const Operation& op, const Verdict& verdict) {
+  if (verdict.remaining >= 0 && oversold_.empty()) return;
+  const bool tells = verdict.accepted() || verdict.kind == Kind::kSoldOut;
+  if (!tells) return;
+  const bool is_over = verdict.remaining < 0 && op.verb != Verb::kDelete;
+  const bool changed = is_over ? oversold_.insert(op.item).second : oversold_.erase(op.item) > 0;
+  if (changed) shared_.oversold_items.fetch_add(is_over ? 1 : -1);
+}
+
 void Coalescer::reply(Shelf& shelf, Operation& op, const Verdict& verdict, int64_t now_us) {
   release(op);
   if (op.verb == Verb::kBuy) {
     tally_.count(verdict.kind);
     if (verdict.accepted() && verdict.remaining < 0) shared_.metrics->oversell.add();
   }
+  note_remaining(op, verdict);
   if (op.verb == Verb::kExpire) {
     holds_.answered(op, verdict);
     if (verdict.accepted()) shared_.metrics->expired.add();

@@ -20,7 +20,8 @@ Lanes::Lanes(std::string dir, base::FileSystem& fs, uint64_t proxy_id, Peers pee
       wanted_(std::move(peers)),
       writer_([this] { write_on(); }) {}
 
-Lanes::~Lanes() {
+void Lanes::stop() {
+  if (!writer_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -37,8 +37,9 @@ class Lanes {
   static Result<std::unique_ptr<Lanes>> open(const std::string& dir, base::FileSystem& fs,
                                              uint64_t proxy_id,
                                              std::function<void(const Error&)> failed);
-  // Ends the writer's thread; what it has not begun to write is not written.
-  ~Lanes();
+  ~Lanes() { stop(); }
+  // Ends the writer's thread; what it has not begun to write is not written. Main's thread.
+  void stop();
 
   // Those that are in the file.
   Peers peers() const;

@@ -170,6 +170,8 @@ void SaleSetup::start() { sale_->start(); }
 
 Status SaleSetup::stop() {
   sale_->stop();
+  lanes_->stop();
+  standings_->stop();
   return journal_->stop();
 }
 

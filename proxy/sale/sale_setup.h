@@ -43,7 +43,7 @@ class SaleSetup {
   // Connects to Redis and begins to sell. Before the I/O threads run or while they do.
   void start();
   // Refuses what is new, lets what is under way be decided and made durable, and queues its replies
-  // on the I/O threads, which still run.
+  // on the I/O threads, which still run. When it returns the journal's folder is left to others.
   Status stop();
 
  private:

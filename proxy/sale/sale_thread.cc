@@ -18,6 +18,7 @@ SaleThread::SaleThread(upstream::IoThread& thread, upstream::Inbox& inbox,
                        size_t threads, SoldOutBoard& sold_out, Coalescer::Deliver deliver,
                        std::function<void()> wake_all)
     : thread_(thread),
+      shared_(shared),
       redis_(thread, redis),
       shelves_(shared.shelves, threads, thread.index(), shared.lane),
       coalescer_(thread, inbox, redis_, shared, flusher, shelves_, gate_, sold_out,
@@ -36,10 +37,16 @@ void SaleThread::know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t jou
 void SaleThread::start() {
   coalescer_.start();
   retention_.start();
-  redis_.start({[this] { gate_.connected(); }, [this](const Error& why) { lost(why); }});
+  redis_.start({[this] { came_up(); }, [this](const Error& why) { lost(why); }});
+}
+
+void SaleThread::came_up() {
+  if (!std::exchange(is_up_, true)) shared_.redis_connections.fetch_add(1);
+  gate_.connected();
 }
 
 void SaleThread::lost(const Error& why) {
+  if (std::exchange(is_up_, false)) shared_.redis_connections.fetch_sub(1);
   if (closed_) return beat_.lost();  // by us; end() answers what is left
   if (gate_.ready() && !stopping_ && thread_.index() == 0)
     spdlog::warn("{}; purchases are refused until it is back", why.message());

@@ -48,10 +48,12 @@ class SaleThread {
   std::string why_not_ready() const { return gate_.why_not_ready(); }
 
  private:
+  void came_up();
   void lost(const Error& why);
   void close(std::function<void()> stopped);
 
   upstream::IoThread& thread_;
+  Shared& shared_;
   upstream::RedisClient redis_;
   ShelfMap shelves_;
   RefusalLog refusals_;
@@ -61,6 +63,7 @@ class SaleThread {
   Retention retention_;
   boost::asio::steady_timer stop_timer_;
   bool stopping_ = false, closed_ = false;
+  bool is_up_ = false;  // the connection to Redis
 };
 
 }  // namespace sluice::proxy::sale

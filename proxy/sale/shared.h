@@ -82,6 +82,7 @@ struct Shared {
   std::atomic<bool> selling{false};
   std::atomic<uint32_t> unmet{0};  // shelves whose receipts in Redis nobody has read yet (gate.h)
   std::atomic<bool> intake_paused{false};
+  std::atomic<uint32_t> redis_connections{0};  // of owner threads, that are up now
   Veto veto;
   // No flusher has told yet whether MySQL knows more of the journal than the folder has.
   std::atomic<bool> unproven{false};
@@ -89,6 +90,7 @@ struct Shared {
   std::atomic<uint64_t> drained_sequence{0};  // everything up to here is in MySQL, as last heard
   DeadLetters dead_letters;                   // but for these
   std::atomic<int64_t> unpaid_orders{0};      // that this proxy waits for (holds.h)
+  std::atomic<int64_t> oversold_items{0};     // of which less than nothing is left, as last seen
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
   UnderWay under_way;

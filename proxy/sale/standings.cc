@@ -31,7 +31,8 @@ Standings::Standings(std::string dir, base::FileSystem& fs, Shelves shelves,
       wanted_(std::move(shelves)),
       writer_([this] { write_on(); }) {}
 
-Standings::~Standings() {
+void Standings::stop() {
+  if (!writer_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

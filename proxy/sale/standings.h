@@ -34,8 +34,9 @@ class Standings {
   // `failed` is called, on any thread, if the file cannot be written.
   static Result<std::unique_ptr<Standings>> open(const std::string& dir, base::FileSystem& fs,
                                                  std::function<void(const Error&)> failed);
-  // Ends the writer's thread; what it has not begun to write is not written.
-  ~Standings();
+  ~Standings() { stop(); }
+  // Ends the writer's thread; what it has not begun to write is not written. Main's thread.
+  void stop();
 
   // Returns at once; `done` is called on the writer's thread once it is in the file.
   void note(uint32_t shelf, uint64_t epoch, uint64_t lane_sequence, std::function<void()> done);

@@ -167,14 +167,15 @@ void Link::start_handshake() {
   // Not a conditional expression of a literal and a string: that would be a temporary.
   std::string_view user = "default";
   if (!endpoint_.username.empty()) user = endpoint_.username;
-  const bool login = !endpoint_.password.empty();
+  const std::string password = endpoint_.password();
+  const bool login = !password.empty();
   if (setup_.protocol == 3) {
-    if (login) greet({"HELLO", "3", "AUTH", user, endpoint_.password});
+    if (login) greet({"HELLO", "3", "AUTH", user, password});
     else greet({"HELLO", "3"});
   } else if (login && endpoint_.username.empty()) {
-    greet({"AUTH", endpoint_.password});
+    greet({"AUTH", password});
   } else if (login) {
-    greet({"AUTH", user, endpoint_.password});
+    greet({"AUTH", user, password});
   }
   if (setup_.database != 0) greet({"SELECT", std::to_string(setup_.database)});
   // Always one, so that a full backlog or a client limit of Redis shows before commands are sent.
@@ -205,6 +206,7 @@ void Link::handshake_reply(std::string_view reply) {
   // To HELLO or SELECT: what follows could not run, and Redis's own words say why.
   if (server_speaks && !probe) return fail(std::string(reply.substr(0, reply.size() - 2)));
   if (reply[0] == '-' && !server_speaks && !(probe && denies_the_command(reply))) {
+    endpoint_.password_refused();
     return fail(
         "it refused the proxy's login: " + login_refusal(reply.substr(1, reply.size() - 3)) +
         " (see redis.username and redis.password_file)");

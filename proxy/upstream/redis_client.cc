@@ -129,14 +129,16 @@ void RedisClient::greet() {
     events_.on_connected();
   };
   stream_.wait_read();
-  if (endpoint_.password.empty()) return ready();
+  const std::string password = endpoint_.password();
+  if (password.empty()) return ready();
   std::vector<std::string_view> auth{"AUTH"};
   if (!endpoint_.username.empty()) auth.push_back(endpoint_.username);
-  auth.push_back(endpoint_.password);
+  auth.push_back(password);
   append(auth);
   waiting_.push_back([this, ready](const Result<Reply>& reply) {
     if (!reply) return;
     if (!reply->is_error()) return ready();
+    endpoint_.password_refused();
     lost(
         Error(ErrorClass::kRefused, "Redis refused the password: " + login_refusal(reply->text())));
   });

@@ -67,7 +67,9 @@ def test_mysql_away_sells_to_the_journals_limit_and_resumes_by_itself(lab):
         assert client("SECKILL.CLOSE", "old") == "OK"
         assert client("SECKILL.CREATE", "phone", "STOCK", 100_000) == "OK"
         sold = fill(client, redis, "phone")
-        assert flusher.process.alive() and proxy.get("/readyz").status == 200
+        ready = proxy.get("/readyz")
+        assert ready.status == 503 and "journal.max_bytes" in ready.text
+        assert flusher.process.alive()
         assert buy_once(proxy, "phone", "late", "r", FIELDS).prefix == "BUSY"
         server.start()  # the flusher makes the database
         assert buy(proxy, "phone", "late", "r", within_s=40, more=FIELDS)[0] == "OK"

@@ -1,6 +1,7 @@
 """One child process: its log, its signals, its end."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import signal
@@ -28,16 +29,30 @@ class Process:
         self.log_path = pathlib.Path(log_path)
         self.cwd = cwd
         self.env = dict(os.environ, **(env or {}))
+        self.passed = []  # (name, listening socket): passed on as systemd would
         self.child = None
 
     def start(self):
         assert threading.current_thread() is threading.main_thread(), self.name
         assert not self.alive(), f"{self.name} runs already"
+        argv, env, fds = self.argv, self.env, range(3, 3 + len(self.passed))
+        if self.passed:
+            # The process is to find its own number there, which is known only once it exists.
+            argv = ["/bin/sh", "-c", 'export LISTEN_PID=$$; exec "$@"', "sh", *argv]
+            env = dict(env, LISTEN_FDS=str(len(fds)),
+                       LISTEN_FDNAMES=":".join(name for name, _ in self.passed))
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd=self.cwd, env=self.env, preexec_fn=_end_with_parent)
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.cwd, env=env, pass_fds=fds, preexec_fn=self._begin)
         return self
+
+    def _begin(self):
+        _end_with_parent()
+        # By way of high numbers: one of these may be in the way of another.
+        high = [fcntl.fcntl(held, fcntl.F_DUPFD_CLOEXEC, 64) for _, held in self.passed]
+        for fd, held in enumerate(high, 3):
+            os.dup2(held, fd)
 
     @property
     def pid(self):

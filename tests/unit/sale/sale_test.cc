@@ -358,6 +358,9 @@ class FailedJournal final : public journal::GroupCommit {
   uint64_t written_sequence() const override { return 1; }
   uint64_t journal_id() const override { return 1; }
   int64_t bytes_used() const override { return 0; }
+  int64_t busy_us() const override { return 0; }
+  bool full() const override { return false; }
+  std::string shortage() const override { return ""; }
   Status stop() override { return {}; }
 };
 
