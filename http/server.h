@@ -51,7 +51,8 @@ struct ServerOptions {
 Status check(const ServerOptions& options);
 
 // Server-sent events (text/event-stream): what is published goes to all that follow. One text for
-// all of them; who has not taken the last event yet misses this one, and is dropped after a while.
+// all of them; who has not taken the last event yet gets the newest after it, or is dropped after a
+// while.
 class EventStream {
  public:
   virtual ~EventStream() = default;

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
+#include <utility>
 
 namespace sluice::http {
 namespace {
@@ -25,7 +26,10 @@ void Viewers::publish(const std::string& data) {
   boost::asio::post(context_, [this, text = std::move(text)] {
     for (auto each = viewers_.begin(); each != viewers_.end();) {
       const Place viewer = each++;
-      if (!(*viewer)->is_writing) send(viewer, text);
+      if ((*viewer)->is_writing)
+        (*viewer)->next = text;
+      else
+        send(viewer, text);
     }
   });
 }
@@ -47,7 +51,8 @@ void Viewers::send(Place viewer, const Text& text) {
                            [this, viewer, kept = *viewer, text](beast::error_code failure, size_t) {
                              kept->is_writing = false;
                              kept->stream.expires_never();
-                             if (failure) drop(viewer);
+                             if (failure) return drop(viewer);
+                             if (kept->next) send(viewer, std::exchange(kept->next, nullptr));
                            });
 }
 

@@ -1,7 +1,7 @@
 // Those that follow one event stream: one text for all, bounded, the slow ones dropped.
 //
 //   publish() ─► I/O thread: for each viewer ─ idle ──► write
-//                                            ├ writing ─► it misses this one
+//                                            ├ writing ─► then; if another comes first, that one
 //                                            └ gone, or writing for kEventTimeoutS ─► closed
 //
 // A viewer's memory is a socket and a share of the text. Owned by the server; I/O thread only,
@@ -43,6 +43,7 @@ class Viewers final : public EventStream {
     explicit Viewer(boost::beast::tcp_stream taken) : stream(std::move(taken)) {}
     boost::beast::tcp_stream stream;
     bool is_writing = false;
+    std::shared_ptr<const std::string> next;  // when that is written; nullptr: none
   };
   using Place = std::list<std::shared_ptr<Viewer>>::iterator;
 
