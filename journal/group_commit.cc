@@ -49,6 +49,7 @@ class GroupCommitThread final : public GroupCommit {
   uint64_t written_sequence() const override { return written_.load(std::memory_order_acquire); }
   uint64_t journal_id() const override { return log_.journal_id(); }
   int64_t bytes_used() const override { return supply_.bytes_used(); }
+  const base::Histogram* fsync_seconds() const override { return &fsync_us_; }
   Status stop() override;
 
  private:

@@ -78,6 +78,8 @@ class GroupCommit {
   virtual uint64_t journal_id() const = 0;
   // Bytes of all segments on disk; the limit of them.
   virtual int64_t bytes_used() const = 0;
+  // The durations of fdatasync; nullptr: it keeps none. Any thread.
+  virtual const base::Histogram* fsync_seconds() const { return nullptr; }
 
   // Writes and syncs all that was submitted, calls what is still to be called, ends the thread.
   virtual Status stop() = 0;
