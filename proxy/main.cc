@@ -157,6 +157,34 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Asks the sale for an item's stock, as a client would, on the first I/O thread.
+monitor::ItemWatch::Ask stock_of(sale::SaleSetup& setup) {
+  struct Sink final : sale::ReplySink {
+    explicit Sink(std::function<void(std::string)> taken) : done(std::move(taken)) {}
+    void deliver(uint64_t, std::string_view reply) override { done(std::string(reply)); }
+    const std::function<void(std::string)> done;
+  };
+  return [&setup](const std::string& item, std::function<void(std::string)> done) {
+    setup.inbox(0).push([&setup, item, sink = std::make_shared<Sink>(std::move(done))] {
+      const std::string_view words[] = {"SECKILL.STOCK", item};
+      setup.sale().execute(words, 0, sink, 0);
+    });
+  };
+}
+
+// From now on the sale knows what the flusher tells of its journal.
+void follow_drain(FlusherLink& flusher, sale::Shared& shared) {
+  shared.unproven.store(true);
+  flusher.start({shared.journal_id, shared.journal_dir,
+                 [&shared] { return shared.journal->written_sequence(); },
+                 [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
+                 [&shared](sale::DeadLetters::Letters letters) {
+                   shared.dead_letters.set(std::move(letters));
+                 },
+                 [&shared](const std::string& why) { shared.veto.set(why); },
+                 [&shared] { shared.unproven.store(false); }});
+}
+
 int run(const Arguments& arguments, const base::Config& config, const Options& options,
         front::UserDirectory* users, const sigset_t& signals) {
   base::Registry registry;
@@ -186,7 +214,10 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   front::LiveConfig live(in_force, apply);
   auto admin = http::Server::create({options.admin_address, options.admin_token_file});
   if (!admin) return refuse_to_start(admin.error());
-  add_admin_routes(**admin, registry, (*setup)->sale(), shared, flusher);
+  monitor::Monitor monitor({options.journal_max_bytes, journal::WriterOptions().free_bytes_min},
+                           (*setup)->sale(), shared, flusher, flusher, stock_of(**setup));
+  http::EventStream& events =
+      add_admin_routes(**admin, registry, (*setup)->sale(), shared, flusher, monitor);
   front::Services services{options.redis, limits, clients, live, (*setup)->sale(), users};
   services.register_metrics(registry);
   register_certificate_metrics(options, registry);
@@ -198,18 +229,11 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
     users->on_change([&server] { (*server)->users_changed(); });
   }
 
-  shared.unproven.store(true);
-  flusher.start({shared.journal_id, shared.journal_dir,
-                 [&shared] { return shared.journal->written_sequence(); },
-                 [&shared](uint64_t sequence) { shared.drained_sequence.store(sequence); },
-                 [&shared](sale::DeadLetters::Letters letters) {
-                   shared.dead_letters.set(std::move(letters));
-                 },
-                 [&shared](const std::string& why) { shared.veto.set(why); },
-                 [&shared] { shared.unproven.store(false); }});
+  follow_drain(flusher, shared);
   (*setup)->start();
   (*server)->start();
   for (auto& thread : threads) thread->start();
+  monitor.start(events);
   (*admin)->start();
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
@@ -221,6 +245,7 @@ int run(const Arguments& arguments, const base::Config& config, const Options& o
   };
   wait_for_end(signals, on_hangup, fatal);
 
+  monitor.stop();
   const Status stopped = (*setup)->stop();
   flusher.stop();  // this also ends requests that wait for the flusher
   (*admin)->stop();
