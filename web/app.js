@@ -174,7 +174,8 @@ function showAll(now) {
   showTables(now);
   showDrain(now);
   showShelves(now);
-  plots.add({
+  // The first one has none before it: the history that was fetched ends there.
+  if (before) plots.add({
     time: now.time_ms / 1000, accepted: rate(now, (s) => s.totals.accepted),
     refused: rate(now, (s) => sum(s.totals.refused)), drained: rate(now, (s) => s.totals.drained_records),
     backlog: now.backlog.rows, accept: p99(now.latency.accept), redis: p99(now.latency.redis),
