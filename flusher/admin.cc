@@ -17,6 +17,7 @@ namespace json = boost::json;
 
 constexpr int64_t kWaitMaxMs = 600'000;
 constexpr double kUsPerSecond = 1e6;
+constexpr size_t kItemsMax = 100;
 
 http::Response reply(int status, const json::value& body) {
   return {status, "application/json", json::serialize(body) + "\n"};
@@ -163,6 +164,37 @@ http::Response find_order(const AdminContext& context, const http::Request& requ
   return reply(200, {{"found", rows.empty() ? "none" : "row"}});
 }
 
+// What MySQL has of items, by repeated item=NAME: {"NAME": {"stock": n, "sold": n}}; one without a
+// row is not in it.
+http::Response items(const AdminContext& context, const http::Request& request) {
+  std::string query = "SELECT item_id, stock, sold FROM items WHERE item_id IN (";
+  size_t named = 0;
+  std::string_view rest = request.query;
+  while (!rest.empty()) {
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+    if (!pair.starts_with("item=") || ++named > kItemsMax) {
+      return reply(400, {{"error", "the parameter is item, 100 times at most"}});
+    }
+    if (named > 1) query += ',';
+    sql::append_quoted(query, pair.substr(5));
+  }
+  if (named == 0) return reply(200, json::object());
+  sql::Connection connection;
+  std::vector<sql::Row> rows;
+  auto failure = connection.connect(context.options.mysql);
+  if (!failure) failure = connection.query(query + ")", rows);
+  if (failure) return reply(503, {{"error", failure->text()}});
+  json::object found;
+  for (const sql::Row& row : rows) {
+    int64_t stock = 0, sold = 0;
+    base::parse_decimal(row[1].value_or(""), stock);
+    base::parse_decimal(row[2].value_or(""), sold);
+    found[row[0].value_or("")] = {{"stock", stock}, {"sold", sold}};
+  }
+  return reply(200, found);
+}
+
 json::array triggers_json(const StatusSnapshot& status) {
   json::array triggers;
   for (const TriggerState& trigger : status.triggers) {
@@ -170,6 +202,11 @@ json::array triggers_json(const StatusSnapshot& status) {
         json::object{{"name", trigger.name}, {"fires", trigger.fires}, {"reason", trigger.reason}});
   }
   return triggers;
+}
+
+json::object quantiles_json(const base::Quantiles& seconds) {
+  return {
+      {"count", seconds.count}, {"p50", seconds.p50}, {"p99", seconds.p99}, {"p999", seconds.p999}};
 }
 
 json::object failures_json(const StatusSnapshot& status) {
@@ -195,12 +232,13 @@ json::array replicas_json(const StatusSnapshot& status) {
 
 }  // namespace
 
-std::string status_json(const StatusSnapshot& status) {
+std::string status_json(const StatusSnapshot& status, const base::Quantiles& flush_seconds) {
   json::object body{
       {"state", state_name(status.state)},
       {"reason", status.reason},
       {"trigger", status.trigger},
       {"triggers", triggers_json(status)},
+      {"next_scheduled_ms", nullptr},
       // As strings: above 2^53 JavaScript would round them.
       {"journal_id", std::to_string(status.journal_id)},
       {"position", status.position},
@@ -216,22 +254,28 @@ std::string status_json(const StatusSnapshot& status) {
       {"rows_per_second", status.rows_per_s},
       {"pace_rows_per_second", status.pace_rows_per_s},
       {"eta_seconds", nullptr},
+      {"flush_seconds", quantiles_json(flush_seconds)},
       {"replicas", replicas_json(status)},
       {"errors", failures_json(status)},
       {"mysql", {{"connected", status.mysql_connected}, {"error", status.trouble()}}}};
   if (const auto eta_s = status.eta_s()) body["eta_seconds"] = *eta_s;
+  if (status.next_scheduled_s) body["next_scheduled_ms"] = *status.next_scheduled_s * 1000;
   return json::serialize(body) + "\n";
 }
 
 void add_admin_routes(http::Server& server, const AdminContext& context) {
   server.route("GET", "/status", [context](const http::Request&) {
-    return http::Response{200, "application/json", status_json(context.status.read())};
+    return http::Response{
+        200, "application/json",
+        status_json(context.status.read(), context.flush_seconds.read(base::monotonic_us()))};
   });
   server.route("GET", "/metrics", [context](const http::Request&) {
     return http::Response{200, "text/plain; version=0.0.4", context.metrics.render()};
   });
   server.route("GET", "/dead_letters",
                [context](const http::Request&) { return dead_letters(context); });
+  server.route("GET", "/items",
+               [context](const http::Request& request) { return items(context, request); });
   server.route("GET", "/order",
                [context](const http::Request& request) { return find_order(context, request); });
   server.route("GET", "/healthz", [](const http::Request&) { return text(200, "ok\n"); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "base/recent_quantiles.h"
 #include "flusher/flush_loop.h"
 #include "flusher/status.h"
 #include "http/server.h"
@@ -15,12 +16,13 @@ struct AdminContext {
   base::Registry& metrics;
   base::FileSystem& fs;
   Options options;
+  base::RecentQuantiles& flush_seconds;
 };
 
 void add_admin_routes(http::Server& server, const AdminContext& context);
 
-// The body of GET /status.
-std::string status_json(const StatusSnapshot& status);
+// The body of GET /status. `flush_seconds`: of transactions that were committed of late.
+std::string status_json(const StatusSnapshot& status, const base::Quantiles& flush_seconds);
 
 // Gauges that are computed from the status when they are read.
 void register_status_metrics(base::Registry& registry, const StatusBoard& status);

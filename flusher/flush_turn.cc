@@ -294,6 +294,7 @@ void FlushLoop::report() {
     status.load_per_s = trigger_.load_per_s();
     if (cause_) status.trigger = cause_name(*cause_);
     status.triggers = trigger_.explain(now_);
+    status.next_scheduled_s = trigger_.next_scheduled_s();
     status.pace_rows_per_s = pace_.rows_per_s();
     status.replicas = load_.replicas;
     status.state = verdict.state;

@@ -29,6 +29,7 @@ namespace sluice::flusher {
 namespace {
 
 constexpr int kExitInvalid = 2;
+constexpr int64_t kQuantilesWindowUs = 60'000'000;
 
 struct Arguments {
   std::string config_file;
@@ -183,7 +184,8 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
     spdlog::error("{}", server.error().message());
     return server.error().cls() == ErrorClass::kInvalid ? kExitInvalid : 1;
   }
-  add_admin_routes(**server, {loop, status, registry, fs, options});
+  base::RecentQuantiles flush_seconds(metrics.seconds, kQuantilesWindowUs);
+  add_admin_routes(**server, {loop, status, registry, fs, options, flush_seconds});
   LoopEnd end;
   {
     const SignalThread signals(arguments, manager, reload_failed, loop, janitor);

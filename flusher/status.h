@@ -57,6 +57,7 @@ struct StatusSnapshot {
   std::string reason{kStarting};
   std::string trigger;  // what began the last run; "": none yet
   std::vector<TriggerState> triggers;  // all that are configured
+  std::optional<int64_t> next_scheduled_s;  // when trigger.schedule says "drain" again
   uint64_t journal_id = 0;
   uint64_t position = 0;  // every record with a lower sequence is in MySQL
   uint64_t last_sequence = 0;  // of the journal, as the flusher sees it

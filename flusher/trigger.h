@@ -70,6 +70,9 @@ class Trigger {
   // Why wants_drain() says no although there is a backlog, in one line.
   std::string hold_reason(const Observation& now) const;
 
+  // When the schedule says "drain" again, in seconds of the Unix clock; nullopt: not within a week.
+  std::optional<int64_t> next_scheduled_s() const { return next_s_; }
+
   // Purchases per second, over the last second or so.
   int64_t load_per_s() const { return load_per_s_; }
 

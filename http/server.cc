@@ -12,6 +12,7 @@
 
 #include "http/access.h"
 #include "http/session.h"
+#include "http/viewers.h"
 
 namespace sluice::http {
 namespace {
@@ -27,6 +28,14 @@ constexpr int kPostsMax = 7;
 
 // Path → method → handler.
 using Routes = std::map<std::string, std::map<std::string, Handler, std::less<>>, std::less<>>;
+using Streams = std::map<std::string, std::unique_ptr<Viewers>, std::less<>>;
+
+// nullptr: that method is not served there.
+const Handler* handler_of(const std::map<std::string, Handler, std::less<>>& methods,
+                          std::string_view method) {
+  const auto found = methods.find(method);
+  return found == methods.end() ? nullptr : &found->second;
+}
 
 class ServerImpl final : public Server, public Dispatcher {
  public:
@@ -39,26 +48,34 @@ class ServerImpl final : public Server, public Dispatcher {
   void route(std::string_view method, std::string_view path, Handler handler) override {
     routes_[std::string(path)][std::string(method)] = std::move(handler);
   }
+  EventStream& stream(std::string_view path, size_t viewers_max,
+                      std::function<std::string()> first) override;
   void start() override;
   void stop_accepting() override;
   void stop() override;
   unsigned short port() const override { return port_; }
 
   void dispatch(const Credentials& credentials, Request request,
-                std::function<void(Response)> done) override;
+                std::function<void(Outcome)> done) override;
+  Idle::iterator idle(Session& session) override;
+  void busy(Idle::iterator place) override { idle_.erase(place); }
   void session_ended() override;
 
  private:
   void accept();
+  void follow(Viewers& viewers, std::function<void(Outcome)> done);
   void on_accepted(boost::system::error_code failure, tcp::socket socket);
 
   AccessPolicy policy_;  // constant after listen()
   Routes routes_;        // constant after start()
   unsigned short port_ = 0;
   std::atomic<int> posts_{0};
-  int connections_ = 0;     // I/O thread
-  bool accepting_ = false;  // I/O thread
+  // I/O thread, like the next two.
+  int connections_ = 0;
+  bool accepting_ = false;
+  Idle idle_;  // the one that has been idle for longest first
   asio::io_context context_{1};
+  Streams streams_;  // constant after start()
   tcp::acceptor acceptor_{context_};
   asio::steady_timer retry_{context_};
   asio::thread_pool pool_;
@@ -112,6 +129,7 @@ void ServerImpl::stop_accepting() {
 void ServerImpl::stop() {
   context_.stop();
   if (thread_.joinable()) thread_.join();
+  for (const auto& [path, viewers] : streams_) viewers->clear();
   pool_.join();  // handlers that block look at their daemon's own stop flag
 }
 
@@ -135,7 +153,15 @@ void ServerImpl::on_accepted(boost::system::error_code failure, tcp::socket sock
   }
   ++connections_;
   std::make_shared<Session>(std::move(socket), *this)->start();
-  if (connections_ < kConnectionsMax) accept();  // else: when one of them ends
+  if (connections_ <= kConnectionsMax) accept();  // else: when one of them ends
+}
+
+// One is too many: the one that has been idle for longest goes, unless all others are being worked
+// on.
+ServerImpl::Idle::iterator ServerImpl::idle(Session& session) {
+  const auto place = idle_.insert(idle_.end(), &session);
+  if (connections_ > kConnectionsMax && idle_.size() > 1) idle_.front()->close();
+  return place;
 }
 
 void ServerImpl::session_ended() {
@@ -143,41 +169,76 @@ void ServerImpl::session_ended() {
   if (context_.stopped()) return;
   asio::post(context_, [this] {
     --connections_;
-    if (!accepting_) accept();
+    if (!accepting_ && connections_ <= kConnectionsMax) accept();
+  });
+}
+
+EventStream& ServerImpl::stream(std::string_view path, size_t viewers_max,
+                                std::function<std::string()> first) {
+  auto& viewers = streams_[std::string(path)];
+  viewers = std::make_unique<Viewers>(context_, viewers_max, std::move(first));
+  return *viewers;
+}
+
+void ServerImpl::follow(Viewers& viewers, std::function<void(Outcome)> done) {
+  if (viewers.is_full()) {
+    return done({error_response(503, "too many follow this stream; close one, or GET /status")});
+  }
+  asio::post(pool_, [&viewers, done = std::move(done)] {
+    done({Response{.body = viewers.first()}, &viewers});
   });
 }
 
 void ServerImpl::dispatch(const Credentials& credentials, Request request,
-                          std::function<void(Response)> done) {
+                          std::function<void(Outcome)> done) {
+  const auto refuse = [&done](int status, std::string_view why) {
+    done({error_response(status, why)});
+  };
   if (const auto refusal = check_access(policy_, credentials)) {
-    return done(error_response(refusal->status, refusal->message));
+    return refuse(refusal->status, refusal->message);
+  }
+  const auto stream = streams_.find(request.path);
+  if (stream != streams_.end() && request.method == "GET") {
+    return follow(*stream->second, std::move(done));
   }
   const auto path = routes_.find(request.path);
-  if (path == routes_.end()) return done(error_response(404, "no such path: " + request.path));
-  const auto handler = path->second.find(request.method);
-  if (handler == path->second.end()) {
-    return done(error_response(405, request.method + " is not served on " + request.path));
+  if (path == routes_.end() && stream == streams_.end()) {
+    return refuse(404, "no such path: " + request.path);
+  }
+  const auto handler = path == routes_.end() ? nullptr : handler_of(path->second, request.method);
+  if (handler == nullptr) {
+    return refuse(405, request.method + " is not served on " + request.path);
   }
   const bool may_block = request.method == "POST";
   if (may_block && posts_.fetch_add(1) >= kPostsMax) {
     posts_.fetch_sub(1);
-    return done(error_response(503, "too many requests are being worked on; try again"));
+    return refuse(503, "too many requests are being worked on; try again");
   }
-  asio::post(pool_, [this, may_block, &call = handler->second, request = std::move(request),
-                     done = std::move(done)] {
-    Response response = call(request);
-    if (may_block) posts_.fetch_sub(1);
-    done(std::move(response));
-  });
+  asio::post(pool_,
+             [this, may_block, handler, request = std::move(request), done = std::move(done)] {
+               Response response = (*handler)(request);
+               if (may_block) posts_.fetch_sub(1);
+               done({std::move(response)});
+             });
 }
 
 // admin.address = "": nobody listens.
 class NoServer final : public Server {
+  struct NoStream final : EventStream {
+    size_t viewers() const override { return 0; }
+    void publish(const std::string&) override {}
+  };
+
   void route(std::string_view, std::string_view, Handler) override {}
+  EventStream& stream(std::string_view, size_t, std::function<std::string()>) override {
+    return stream_;
+  }
   void start() override {}
   void stop_accepting() override {}
   void stop() override {}
   unsigned short port() const override { return 0; }
+
+  NoStream stream_;
 };
 
 }  // namespace

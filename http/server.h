@@ -2,15 +2,22 @@
 //
 // main.cc adds routes before start(). One I/O thread owns the sockets; handlers run on a small
 // pool, one request at a time a connection, and may block for as long as a person would wait (FLUSH
-// does): a blocked POST never keeps a GET waiting. Limits: header 8 KiB, body 64 KiB, 30 s to send
-// a request or to take a response, 64 connections (more wait in the listen queue), 7 POSTs at once.
-// Who may ask for what: access.h.
+// does): a blocked POST never keeps a GET waiting. Who may ask for what: access.h.
+//
+// Limits: header 8 KiB, body 64 KiB, 30 s to send a request or to take a response, 7 POSTs at once.
+// 64 connections: when one more comes, the one that has been idle for longest is closed, so nobody
+// is locked out by connections that say nothing. A connection may send 50 requests at once and 20 a
+// second after that; more of them wait, so that nobody takes the processor away from a sale. Those
+// that follow an event stream are counted apart, and each has ten seconds to take an event.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -21,12 +28,16 @@ struct Request {
   std::string path;    // without query
   std::string query;   // after '?', undecoded; may be empty
   std::string body;    // at most 64 KiB
+  std::string if_none_match;  // the header; may be empty
 };
 
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  // Besides Content-Type, Content-Length, Cache-Control: no-store (unless it is here) and
+  // X-Content-Type-Options.
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 using Handler = std::function<Response(const Request&)>;
@@ -40,6 +51,19 @@ struct ServerOptions {
 // kInvalid: malformed address or unreadable token file. Tries nothing.
 Status check(const ServerOptions& options);
 
+// Server-sent events (text/event-stream): what is published goes to all that follow. One text for
+// all of them; who has not taken the last event yet gets the newest after it, or is dropped after a
+// while.
+class EventStream {
+ public:
+  virtual ~EventStream() = default;
+
+  // How many follow. Any thread.
+  virtual size_t viewers() const = 0;
+  // `data` is one line. Any thread; returns at once.
+  virtual void publish(const std::string& data) = 0;
+};
+
 class Server {
  public:
   // kInvalid: malformed address or unreadable token file; kUnavailable: the address is busy
@@ -48,6 +72,10 @@ class Server {
   virtual ~Server() = default;
 
   virtual void route(std::string_view method, std::string_view path, Handler handler) = 0;
+  // GET `path` follows the stream; 503 beyond `viewers_max`. A newcomer gets `first()` at once: one
+  // line, made on a pool thread. The stream lives as long as the server.
+  virtual EventStream& stream(std::string_view path, size_t viewers_max,
+                              std::function<std::string()> first) = 0;
   // Starts the threads. Unknown path 404, other method 405, missing token 401, foreign Host or
   // Origin 403, each with {"error": "..."} as body.
   virtual void start() = 0;

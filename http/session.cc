@@ -1,5 +1,6 @@
 #include "http/session.h"
 
+#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
@@ -37,12 +38,27 @@ void Session::read() {
   parser_->header_limit(kHeaderBytesMax);
   parser_->body_limit(kBodyBytesMax);
   stream_.expires_after(std::chrono::seconds(kIdleTimeoutS));
+  idle_ = dispatcher_.idle(*this);
   beast::http::async_read(
       stream_, buffer_, *parser_,
       [self = shared_from_this()](beast::error_code failure, size_t) { self->on_read(failure); });
 }
 
+// Each request pays for an interval; who is ahead by more than those that are allowed at once
+// waits.
+void Session::read_in_turn() {
+  const auto now = std::chrono::steady_clock::now();
+  paid_until_ = std::max(paid_until_, now) + kRequestInterval;
+  const auto ahead = paid_until_ - now - kRequestsAtOnce * kRequestInterval;
+  if (ahead <= std::chrono::steady_clock::duration::zero()) return read();
+  pause_.expires_after(ahead);
+  pause_.async_wait([self = shared_from_this()](boost::system::error_code aborted) {
+    if (!aborted) self->read();
+  });
+}
+
 void Session::on_read(beast::error_code failure) {
+  dispatcher_.busy(idle_);
   if (failure) {
     keep_alive_ = false;
     const int status = status_of(failure);
@@ -54,18 +70,23 @@ void Session::on_read(beast::error_code failure) {
   const std::string_view target(message.target().data(), message.target().size());
   const size_t question = std::min(target.find('?'), target.size());
   Request request{std::string(message.method_string()), std::string(target.substr(0, question)),
-                  std::string(target.substr(std::min(question + 1, target.size()))),
-                  message.body()};
+                  std::string(target.substr(std::min(question + 1, target.size()))), message.body(),
+                  std::string(message[beast::http::field::if_none_match])};
   const auto header = [&](beast::http::field field) { return std::string_view(message[field]); };
   const Credentials credentials{message.method_string(), header(beast::http::field::host),
                                 header(beast::http::field::origin),
                                 header(beast::http::field::authorization)};
   stream_.expires_never();  // the handler sets its own deadline
-  dispatcher_.dispatch(credentials, std::move(request), [self = shared_from_this()](Response r) {
-    boost::asio::dispatch(self->stream_.get_executor(), [self, reply = std::move(r)]() mutable {
-      self->respond(std::move(reply));
+  dispatcher_.dispatch(credentials, std::move(request), [self = shared_from_this()](Outcome got) {
+    boost::asio::dispatch(self->stream_.get_executor(), [self, outcome = std::move(got)]() mutable {
+      self->take(std::move(outcome));
     });
   });
+}
+
+void Session::take(Outcome outcome) {
+  if (outcome.viewers == nullptr) return respond(std::move(outcome.response));
+  outcome.viewers->add(std::move(stream_), outcome.response.body);
 }
 
 void Session::respond(Response response) {
@@ -74,6 +95,7 @@ void Session::respond(Response response) {
   response_.set(beast::http::field::content_type, response.content_type);
   response_.set(beast::http::field::cache_control, "no-store");
   response_.set("X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : response.headers) response_.set(name, value);
   if (response.status == 401) response_.set(beast::http::field::www_authenticate, "Bearer");
   response_.keep_alive(keep_alive_);
   response_.body() = std::move(response.body);
@@ -87,7 +109,7 @@ void Session::respond(Response response) {
 
 void Session::on_written(bool keep_alive, beast::error_code failure) {
   if (failure) return;
-  if (keep_alive) return read();
+  if (keep_alive) return read_in_turn();
   stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, failure);
 }
 

@@ -53,6 +53,7 @@ class GroupCommitThread final : public GroupCommit {
   int64_t busy_us() const override;
   bool full() const override { return room_.full(); }
   std::string shortage() const override { return supply_.shortage(); }
+  const base::Histogram* fsync_seconds() const override { return &fsync_us_; }
   Status stop() override;
 
  private:

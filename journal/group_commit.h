@@ -78,6 +78,8 @@ class GroupCommit {
   virtual uint64_t journal_id() const = 0;
   // Bytes of all segments on disk; the limit of them.
   virtual int64_t bytes_used() const = 0;
+  // The durations of fdatasync; nullptr: it keeps none. Any thread.
+  virtual const base::Histogram* fsync_seconds() const { return nullptr; }
 
   // How long the commit under way has taken; 0: none is. A disk that stalls shows here. Any thread.
   virtual int64_t busy_us() const = 0;

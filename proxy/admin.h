@@ -1,10 +1,11 @@
-// The proxy's HTTP admin routes: status, metrics, health, pause, resume, flush.
+// The proxy's HTTP admin routes: dashboard, status, events, metrics, health, operator's verbs.
 #pragma once
 
 #include "base/metrics.h"
 #include "http/server.h"
+#include "proxy/flusher_link.h"
 #include "proxy/health.h"
-#include "proxy/sale/flusher_port.h"
+#include "proxy/monitor/monitor.h"
 #include "proxy/sale/sale.h"
 
 namespace sluice::proxy {
@@ -12,13 +13,13 @@ namespace sluice::proxy {
 // What the routes speak of; all outlives the server.
 struct AdminContext {
   const base::Registry& metrics;
-  sale::Sale& sale;
   const Health& health;
   sale::Shared& shared;
-  sale::FlusherPort& flusher;
+  FlusherLink& flusher;
+  monitor::Monitor& monitor;
 };
 
-// Adds every route to `server`.
-void add_admin_routes(http::Server& server, const AdminContext& context);
+// Adds every route to `server`. Returns the stream of /events.
+http::EventStream& add_admin_routes(http::Server& server, const AdminContext& context);
 
 }  // namespace sluice::proxy

@@ -186,6 +186,7 @@ void FlusherLink::poll() {
   } else {
     const std::lock_guard lock(mutex_);
     report_ = {.state = "unreachable"};
+    status_.reset();
   }
   written_before_ = written;
 }
@@ -213,8 +214,10 @@ void FlusherLink::take_status(const boost::json::object& status) {
   }
   is_told_ |= !report.trouble.empty();  // it has no MySQL to ask
   if (!is_known) report = {report.state, report.reason, report.trouble};
+  auto believed = is_known ? std::make_shared<const boost::json::object>(status) : nullptr;
   const std::lock_guard lock(mutex_);
   report_ = std::move(report);
+  status_ = std::move(believed);
 }
 
 // Known before more is taken for drained.
@@ -312,6 +315,30 @@ void FlusherLink::post(std::string path, Done done) {
 void FlusherLink::pause(Done done) { post("/pause", std::move(done)); }
 
 void FlusherLink::resume(Done done) { post("/resume", std::move(done)); }
+
+void FlusherLink::retry_dead_letters(Done done) { post("/dlq/retry", std::move(done)); }
+
+std::shared_ptr<const boost::json::object> FlusherLink::last_status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void FlusherLink::find_items(const std::vector<std::string>& names, Items done) {
+  std::string path = "/items";
+  for (const std::string& name : names) {
+    path.append(path.size() == 6 ? "?item=" : "&item=").append(name);
+  }
+  const auto job = [this, path, done = std::move(done)](const Status& accepted) {
+    if (!accepted) return done(accepted.error());
+    const auto body = request("GET", path, kRequestTimeoutMs);
+    if (!body) return done(body.error());
+    boost::system::error_code failure;
+    const auto parsed = boost::json::parse(*body, failure);
+    const boost::json::object* object = failure ? nullptr : parsed.if_object();
+    done(object == nullptr ? boost::json::object() : *object);
+  };
+  enqueue(job, Urgency::kInTurn);
+}
 
 sale::DrainReport FlusherLink::report() const {
   const std::lock_guard lock(mutex_);

@@ -4,21 +4,23 @@
 // The flusher may be down at any time: the proxy then sells on, and says what it last knew.
 #pragma once
 
-#include <boost/json/fwd.hpp>
+#include <boost/json/object.hpp>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "proxy/monitor/drain_source.h"
 #include "proxy/sale/dead_letters.h"
 #include "proxy/sale/flusher_port.h"
 
 namespace sluice::proxy {
 
-class FlusherLink final : public sale::FlusherPort {
+class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource {
  public:
   // Where a request to the flusher stands among those that wait.
   enum class Urgency {
@@ -59,6 +61,12 @@ class FlusherLink final : public sale::FlusherPort {
   void pause(Done done) override;
   void resume(Done done) override;
   sale::DrainReport report() const override;
+  // Tries once more what MySQL has refused.
+  void retry_dead_letters(Done done);
+
+  bool is_configured() const override { return !options_.url.empty(); }
+  std::shared_ptr<const boost::json::object> last_status() const override;
+  void find_items(const std::vector<std::string>& names, Items done) override;
 
  private:
   // Asks the flusher, or, if it was not accepted, says so.
@@ -87,6 +95,7 @@ class FlusherLink final : public sale::FlusherPort {
   std::condition_variable wake_;
   std::deque<Job> jobs_;                    // guarded by mutex_; bounded
   sale::DrainReport report_;                // guarded by mutex_
+  std::shared_ptr<const boost::json::object> status_;  // guarded by mutex_
   bool stopping_ = false;                   // guarded by mutex_
   std::thread thread_;
 };

@@ -190,6 +190,21 @@ FlusherLink::Journal journal_for_link(sale::Shared& shared) {
           [&shared] { shared.unproven.store(false); }};
 }
 
+// Asks the sale for an item's stock, as a client would, on the first I/O thread.
+monitor::ItemWatch::Ask stock_of(sale::SaleSetup& setup) {
+  struct Sink final : sale::ReplySink {
+    explicit Sink(std::function<void(std::string)> taken) : done(std::move(taken)) {}
+    void deliver(uint64_t, std::string_view reply) override { done(std::string(reply)); }
+    const std::function<void(std::string)> done;
+  };
+  return [&setup](const std::string& item, std::function<void(std::string)> done) {
+    setup.inbox(0).push([&setup, item, sink = std::make_shared<Sink>(std::move(done))] {
+      const std::string_view words[] = {"SECKILL.STOCK", item};
+      setup.sale().execute(words, 0, sink, 0);
+    });
+  };
+}
+
 template <class Condition>
 void wait_for(std::chrono::microseconds time, Condition condition) {
   const auto until = std::chrono::steady_clock::now() + time;
@@ -212,30 +227,43 @@ struct Foundation {
   std::vector<std::unique_ptr<upstream::IoThread>> threads;
 };
 
+// What serves, all of it made by run().
+struct Parts {
+  sale::SaleSetup& setup;
+  const Health& health;
+  FlusherLink& flusher;
+  monitor::Monitor& monitor;
+  http::EventStream& events;
+  http::Server& admin;
+  front::Server& server;
+};
+
 // Serves until a signal comes. The order of the end: nobody new, then what is under way is decided
 // and durable and the folder is free for the next proxy, then the last replies.
-int serve(Foundation& common, sale::SaleSetup& setup, const Health& health, FlusherLink& flusher,
-          http::Server& admin, front::Server& server, const std::function<void()>& on_hangup) {
+int serve(Foundation& common, const Parts& parts, const std::function<void()>& on_hangup) {
+  const auto& [setup, health, flusher, monitor, events, admin, server] = parts;
   const Options& options = common.options;
   sale::Shared& shared = setup.shared();
   shared.unproven.store(true);
   flusher.start(journal_for_link(shared));
   setup.start();
   for (auto& thread : common.threads) thread->start();
-  if (is_inherited(options)) wait_for(kReadyWait, [&setup] { return setup.sale().ready(); });
+  if (is_inherited(options)) wait_for(kReadyWait, [&] { return parts.setup.sale().ready(); });
   server.start();
+  monitor.start(events);
   admin.start();
   const front::ListenOptions& listen = options.listen;
   spdlog::info("sluice-proxy {} listens on {}", SLUICE_VERSION,
                listen.address.empty() ? listen.unix_socket : listen.address);
   log_certificates(options);
   Progress progress(common.threads, *shared.journal, common.manager.watchdog_us() / 2);
-  base::ServicePulse pulse(common.manager, {[&] { return state_text(health, flusher); },
+  base::ServicePulse pulse(common.manager, {[&] { return state_text(parts.health, parts.flusher); },
                                             [&progress] { return progress.made(); }});
   common.manager.ready();
   wait_for_end(common.signals, on_hangup, common.fatal);
 
   pulse.stop();
+  monitor.stop();
   common.manager.stopping();
   admin.stop_accepting();
   server.finish();
@@ -282,7 +310,10 @@ int run(Foundation& common) {
   health.register_metrics(common.registry);
   base::Gauge& reload_failed =
       common.registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
-  add_admin_routes(**admin, {common.registry, (*setup)->sale(), health, shared, flusher});
+  monitor::Monitor monitor({options.journal_max_bytes, journal::WriterOptions().free_bytes_min},
+                           (*setup)->sale(), shared, flusher, flusher, stock_of(**setup));
+  http::EventStream& events =
+      add_admin_routes(**admin, {common.registry, health, shared, flusher, monitor});
   front::UserDirectory* users = common.users;
   front::Services services{options.redis, common.limits,    common.clients,
                            live,          (*setup)->sale(), users};
@@ -300,7 +331,7 @@ int run(Foundation& common) {
     reload_failed.set(reload(common.arguments, options, live, users) ? 0 : 1);
     common.manager.ready();
   };
-  return serve(common, **setup, health, flusher, **admin, **server, on_hangup);
+  return serve(common, {**setup, health, flusher, monitor, events, **admin, **server}, on_hangup);
 }
 
 int start(int argc, char** argv) {

@@ -20,6 +20,7 @@ packages=(
   systemd prometheus
   nodejs npm
   groff-base zsh fish
+  chromium chromium-driver python3-selenium python3-jsonschema
 )
 # libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm.
 # Distributions that split the runtime off name it after clang's version.
@@ -35,10 +36,11 @@ fi
 
 # nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer one is no
 # reason to stop: the table then says that it was not there. sysbench loads MySQL in `scripts/oltp`.
-optional=()
+# Ubuntu has Chromium as a snap only; the dashboard's tests are then skipped, and say so.
+optional=(chromium chromium-driver)
 if [ "${1:-}" = bench ]; then
   packages+=(nutcracker sysbench)
-  optional=(nutcracker sysbench)
+  optional+=(nutcracker sysbench)
 fi
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }

@@ -25,9 +25,10 @@ ALLOWED = {
     "proxy/upstream": {"base", "net", "resp"},
     "proxy/sale": {"base", "resp", "shelves", "journal", "proxy/upstream"},
     "proxy/front": {"base", "net", "resp", "journal", "proxy/upstream", "proxy/sale"},
+    "proxy/monitor": {"base", "journal", "http", "proxy/upstream", "proxy/sale"},
     # main.cc, options and admin wire everything that the proxy is made of.
     "proxy": {"base", "net", "resp", "shelves", "journal", "http", "proxy/upstream", "proxy/sale",
-              "proxy/front"},
+              "proxy/front", "proxy/monitor"},
     "flusher": {"base", "journal", "sql", "orders", "http"},
     "ctl": {"base", "net", "shelves", "journal", "sql", "orders", "resp", "http"},
     "bench": {"base", "shelves", "journal", "sql", "resp"},
@@ -37,7 +38,7 @@ ALLOWED = {
 }
 
 # Headers that the build makes and that lie in no folder of the tree.
-GENERATED = {"scripts.h"}
+GENERATED = {"scripts.h", "web_files.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

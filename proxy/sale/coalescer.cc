@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -74,6 +75,7 @@ Coalescer::Coalescer(upstream::IoThread& thread, upstream::Inbox& inbox,
           },
           deliver_),
       tally_(thread, *shared.metrics),
+      board_(shared.item_board.add_part()),
       sold_out_(redis_, shared, sold_out),
       check_timer_(thread.context()),
       entries_(shared.shelves) {}
@@ -291,6 +293,9 @@ void Coalescer::applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer) {
   sold_out_.answered(shelf, batch, answer);
   entries_[shelf.number].foresight.answered(batch, answer.items);
   holds_.applied(shelf, batch.operations, answer.items, answer.verdicts);
+  shared_.metrics->redis_seconds.observe(
+      static_cast<uint64_t>(std::max<int64_t>(thread_.now_us() - batch.sent_us, 0)));
+  note_sold(batch, answer.verdicts);
   base::failpoint(base::Failpoint::kSaleAfterScript);
   settle(shelf, answer.lane_sequence, shelf.take(batch.number), answer.items,
          std::move(answer.verdicts));
@@ -298,6 +303,19 @@ void Coalescer::applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer) {
 
 // Nothing was written. Answers come in the order of the calls, so a batch that finds the lane where
 // the last applied one left it has lost nothing: it only foresaw a batch that wrote nothing.
+// The operations of an item stand one after the other.
+void Coalescer::note_sold(const ShelfBatch& batch, const std::vector<Verdict>& verdicts) {
+  uint64_t units = 0;
+  for (size_t i = 0; i < batch.operations.size(); ++i) {
+    const Operation& op = batch.operations[i];
+    if (op.verb == Verb::kBuy && verdicts[i].accepted()) {
+      units += static_cast<uint64_t>(op.quantity);
+    }
+    if (i + 1 < batch.operations.size() && batch.operations[i + 1].item == op.item) continue;
+    if (units > 0) board_.sold(op.item, std::exchange(units, 0));
+  }
+}
+
 void Coalescer::not_applied(Shelf& shelf, ShelfBatch& batch, const CallAnswer& answer) {
   if (answer.kind == CallAnswer::Kind::kImpostor) {
     shared_.fatal(Error(ErrorClass::kRefused, "another process sells as proxy.id " + shared_.lane +

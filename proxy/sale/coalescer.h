@@ -81,6 +81,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   void call_script(Shelf& shelf, ShelfBatch& batch, bool by_sha);
   void answered(Shelf& shelf, uint64_t number, bool by_sha, const Result<upstream::Reply>& reply);
   void applied(Shelf& shelf, ShelfBatch& batch, CallAnswer& answer);
+  void note_sold(const ShelfBatch& batch, const std::vector<Verdict>& verdicts);
   void not_applied(Shelf& shelf, ShelfBatch& batch, const CallAnswer& answer);
   void settle_refused(Shelf& shelf);
   void committed(Shelf& shelf, uint64_t lane_sequence, const journal::CommitOutcome& outcome);
@@ -120,6 +121,7 @@ class Coalescer final : public upstream::TurnTask, public ShelfEvents {
   Holds holds_;
   Arrivals arrivals_;
   PurchaseTally tally_;
+  ItemBoard::Part& board_;
   SoldOutKeeper sold_out_;
   boost::asio::steady_timer check_timer_;
   std::vector<Entry> entries_;  // by number of the shelf

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sluice::proxy::sale {
 
@@ -31,6 +33,16 @@ class DeadLetters {
     if (count() == 0) return false;
     const std::lock_guard lock(mutex_);
     return letters_.contains(order_id);
+  }
+  // Some of them, `most` at most.
+  std::vector<std::pair<uint64_t, Letter>> some(size_t most) const {
+    std::vector<std::pair<uint64_t, Letter>> found;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, letter] : letters_) {
+      if (found.size() == most) break;
+      found.emplace_back(id, letter);
+    }
+    return found;
   }
   std::optional<Letter> find(uint64_t order_id) const {
     if (count() == 0) return std::nullopt;

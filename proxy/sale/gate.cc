@@ -405,20 +405,46 @@ void Gate::judge() {
   bool passes = true;  // by itself, in a moment
   if (!dormant_) {
     for (const auto& shelf : shelves_) {
-      const bool sells = shelf->state() == State::kOpen ||
-                         (shelf->state() == State::kAsking && entry_of(*shelf).opened);
-      if (sells) continue;
+      if (sells(*shelf)) continue;
       if (passes) why = shelf->why();
       passes &= shelf->state() == State::kAsking;
       if (!passes) break;
     }
   }
   const bool is_ready = why.empty();
+  ShelfReport shelves = survey();
   const std::lock_guard lock(mutex_);
+  shelves_report_ = std::move(shelves);
   if (!passes && why != told_) spdlog::info("purchases are refused: {}", why);
   if (is_ready || !passes) told_ = why;
   why_ = std::move(why);
   ready_.store(is_ready, std::memory_order_relaxed);
+}
+
+ShelfReport Gate::survey() {
+  ShelfReport report;
+  for (const auto& shelf : shelves_) {
+    if (dormant_) {
+      ++report.asleep;
+      continue;
+    }
+    if (sells(*shelf)) {
+      ++report.open;
+      continue;
+    }
+    const State state = shelf->state();
+    ++(state == State::kWaiting     ? report.waiting
+       : state == State::kReplaying ? report.replaying
+       : state == State::kUnable    ? report.unable
+                                    : report.shut);
+    report.note_reason(shelf->why());
+  }
+  return report;
+}
+
+ShelfReport Gate::report_of_shelves() const {
+  const std::lock_guard lock(mutex_);
+  return shelves_report_;
 }
 
 std::string Gate::why_not_ready() const {

@@ -37,6 +37,7 @@
 #include "proxy/sale/shared.h"
 #include "proxy/sale/shelf_events.h"
 #include "proxy/sale/shelf_map.h"
+#include "proxy/sale/shelf_report.h"
 #include "proxy/upstream/inbox.h"
 #include "proxy/upstream/io_thread.h"
 #include "proxy/upstream/redis_client.h"
@@ -82,6 +83,8 @@ class Gate final : public BeatEvents {
   bool ready() const { return ready_.load(std::memory_order_relaxed); }
   // Why it is not; for people.
   std::string why_not_ready() const;
+  // How its shelves stood when one of them last changed.
+  ShelfReport report_of_shelves() const;
 
  private:
   // What the gate knows of a shelf besides its state.
@@ -125,6 +128,11 @@ class Gate final : public BeatEvents {
   void replayed(const Replay::Result& result);
   void replayed(Shelf& shelf, const Replay::Outcome& outcome);
   void judge();
+  bool sells(const Shelf& shelf) {
+    return shelf.state() == Shelf::State::kOpen ||
+           (shelf.state() == Shelf::State::kAsking && entry_of(shelf).opened);
+  }
+  ShelfReport survey();
   void report();
   void look_for_a_sale(int64_t now_us);
   void schedule_retries();
@@ -158,7 +166,8 @@ class Gate final : public BeatEvents {
   } count_;  // since the pass began
   std::atomic<bool> ready_{false};
   mutable std::mutex mutex_;
-  std::string why_;  // guarded by mutex_
+  std::string why_;             // guarded by mutex_
+  ShelfReport shelves_report_;  // guarded by mutex_
 };
 
 }  // namespace sluice::proxy::sale

@@ -73,6 +73,12 @@ std::string Sale::why_not_ready() const {
   return "";
 }
 
+ShelfReport Sale::report_of_shelves() const {
+  ShelfReport all;
+  for (const auto& seller : sellers_) all.add(seller->report_of_shelves());
+  return all;
+}
+
 void Sale::execute(std::span<const std::string_view> args, size_t thread,
                    std::shared_ptr<ReplySink> sink, uint64_t token) {
   if (is_purchase(args[0])) {

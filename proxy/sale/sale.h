@@ -39,6 +39,7 @@ class Sale final : public PurchaseFlow {
   // Every shelf sells, or none has to yet; and why not, for people. Any thread.
   bool ready() const;
   std::string why_not_ready() const;
+  ShelfReport report_of_shelves() const;  // any thread
   // Name and value pairs of STATUS, INFO and the admin listener; any thread.
   std::vector<std::pair<std::string, std::string>> status() const {
     return operator_verbs_.status();

@@ -24,6 +24,8 @@ SaleMetrics::SaleMetrics(base::Registry& registry)
                                 "Purchases accepted beyond the stock; must stay 0.")),
       purchase_seconds(registry.histogram("sluice_purchase_seconds",
                                           "From a SECKILL command's arrival to its reply.", 1e-6)),
+      redis_seconds(registry.histogram("sluice_redis_call_seconds",
+                                       "From sending a batch to Redis to its answer.", 1e-6)),
       batch_purchases(
           registry.histogram("sluice_redis_batch_purchases", "Operations in one script call.", 1)),
       gate_passes(registry.counter("sluice_gate_passes_total",

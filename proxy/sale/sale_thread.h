@@ -35,7 +35,7 @@ class SaleThread {
   // What recovery found in the journal of one of its shelves. Before start().
   void know_shelf(uint32_t shelf, uint64_t lane_sequence, uint64_t journal_sequence);
 
-  // On the thread, like all below but for ready() and why_not_ready().
+  // On the thread, like all below but for ready() and what follows it.
   void start();
   // Refuses what is new from now on, lets what waits be decided (for a bounded time), answers the
   // rest with -UNKNOWNSTATE, closes the connection, then calls `stopped`.
@@ -46,6 +46,7 @@ class SaleThread {
   upstream::RedisClient& redis() { return redis_; }
   bool ready() const { return gate_.ready(); }
   std::string why_not_ready() const { return gate_.why_not_ready(); }
+  ShelfReport report_of_shelves() const { return gate_.report_of_shelves(); }
 
  private:
   void came_up();

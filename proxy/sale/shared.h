@@ -12,6 +12,7 @@
 #include "journal/group_commit.h"
 #include "proxy/sale/clock_watch.h"
 #include "proxy/sale/dead_letters.h"
+#include "proxy/sale/item_board.h"
 #include "proxy/sale/lanes.h"
 #include "proxy/sale/order_ids.h"
 #include "proxy/sale/script_call.h"
@@ -48,6 +49,7 @@ struct SaleMetrics {
   base::Counter& expired;
   base::Counter& oversell;
   base::Histogram& purchase_seconds;
+  base::Histogram& redis_seconds;
   base::Histogram& batch_purchases;
   base::Counter &gate_passes, &gate_records, &gate_receipts;
 };
@@ -94,6 +96,7 @@ struct Shared {
   std::atomic<size_t> items{0};  // that exist, as of the last beats; and those created since
   std::atomic<size_t> sold_out_bytes{0};  // of limits.sold_out_bytes
   UnderWay under_way;
+  ItemBoard item_board;
 
   // As Redis has it behind a lane's sequence.
   std::string writer(uint64_t epoch) const {

@@ -30,7 +30,7 @@ class AdminTest : public FlusherTest {
     ASSERT_TRUE(created.ok());
     server_ = std::move(*created);
     add_admin_routes(*server_, {flusher_->loop, flusher_->status, flusher_->registry,
-                                base::posix_file_system(), options});
+                                base::posix_file_system(), options, flush_seconds_});
     server_->start();
   }
   ~AdminTest() override {
@@ -52,6 +52,8 @@ class AdminTest : public FlusherTest {
   std::string rows() const { return database.ask("SELECT COUNT(*) FROM orders"); }
 
   uint64_t last_id_ = 0;
+  base::Histogram flush_us_{1e-6};
+  base::RecentQuantiles flush_seconds_{flush_us_, 60'000'000};
   std::unique_ptr<RunningFlusher> flusher_;
   std::unique_ptr<http::Server> server_;
 };
@@ -79,6 +81,31 @@ TEST_F(AdminTest, HoldsUntilFlushedByHand) {
   EXPECT_EQ(now.at("rows_total").to_number<int>(), 9);
   EXPECT_TRUE(now.at("mysql").at("connected").as_bool());
   EXPECT_GT(now.at("last_commit_ms").to_number<int64_t>(), 0);
+}
+
+TEST_F(AdminTest, ItemsAreWhatMysqlHasOfThem) {
+  journal().create("phone", 10);
+  for (uint64_t id = 1; id <= 3; ++id) journal().buy("phone", "u" + std::to_string(id), id);
+  journal().commit();
+  start();
+  ASSERT_EQ(ask("POST", "/flush?wait_ms=20000").status, 200);
+  EXPECT_EQ(ask("GET", "/items?item=phone&item=radio").body,
+            "{\"phone\":{\"stock\":10,\"sold\":3}}\n");
+  EXPECT_EQ(ask("GET", "/items").body, "{}\n");
+  EXPECT_EQ(ask("GET", "/items?item=it's").body, "{}\n");
+  EXPECT_EQ(ask("GET", "/items?name=phone").status, 400);
+  std::string many = "/items?item=phone";
+  for (int i = 1; i < 100; ++i) many += "&item=i" + std::to_string(i);
+  EXPECT_EQ(ask("GET", many).status, 200);
+  EXPECT_EQ(ask("GET", many + "&item=i100").status, 400);
+}
+
+TEST_F(AdminTest, TellsWhenTheScheduleDrainsNext) {
+  start();
+  EXPECT_TRUE(eventually([&] { return status().at("next_scheduled_ms").is_null(); }));
+  EXPECT_EQ(status().at("flush_seconds").at("count").to_number<int>(), 0);
+  flush_us_.observe(1000);
+  EXPECT_GT(status().at("flush_seconds").at("p99").to_number<double>(), 0.0005);
 }
 
 TEST_F(AdminTest, EachTriggerDrainsByItself) {

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -32,14 +34,22 @@ class RawClient {
   // What arrives until `wanted` is in it, the peer closes, or the time is over.
   std::string receive_until(std::string_view wanted, int timeout_ms = 5000) {
     std::string got;
-    char block[4096];
+    char block[65536];
     pollfd waiter{socket_, POLLIN, 0};
-    while (got.find(wanted) == std::string::npos && ::poll(&waiter, 1, timeout_ms) == 1) {
+    size_t from = 0;
+    while (got.find(wanted, from) == std::string::npos && ::poll(&waiter, 1, timeout_ms) == 1) {
       const ssize_t n = ::recv(socket_, block, sizeof block, 0);
       if (n <= 0) break;
+      from = got.size() - std::min(got.size(), wanted.size());
       got.append(block, static_cast<size_t>(n));
     }
     return got;
+  }
+  // The peer has closed it; waits for that.
+  bool is_closed() {
+    char byte;
+    pollfd waiter{socket_, POLLIN, 0};
+    return ::poll(&waiter, 1, 5000) == 1 && ::recv(socket_, &byte, 1, 0) <= 0;
   }
 
  private:
@@ -145,18 +155,113 @@ TEST_F(ServerTest, HeaderAndBodyAreBounded) {
   EXPECT_EQ(answer("GET /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 403");
 }
 
-TEST_F(ServerTest, MoreConnectionsThanTheLimitWaitForTheirTurn) {
+TEST_F(ServerTest, WhoHasBeenIdleForLongestGivesWayToANewcomer) {
+  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   std::vector<std::unique_ptr<RawClient>> idle;
   for (int i = 0; i < 64; ++i) idle.push_back(std::make_unique<RawClient>(server_->port()));
   for (auto& client : idle) {
-    client->send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client->send(request);
     ASSERT_NE(client->receive_until("ok").find("200"), std::string::npos);
   }
   RawClient late(server_->port());
-  late.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  EXPECT_EQ(late.receive_until("ok", 200), "");
-  idle.pop_back();
+  late.send(request);
   EXPECT_NE(late.receive_until("ok").find("200"), std::string::npos);
+  EXPECT_TRUE(idle[0]->is_closed());
+  idle[1]->send(request);
+  EXPECT_NE(idle[1]->receive_until("ok").find("200"), std::string::npos);
+}
+
+TEST_F(ServerTest, AThousandWhoSayNothingLockNobodyOut) {
+  std::vector<std::unique_ptr<RawClient>> mute;
+  for (int i = 0; i < 500; ++i) mute.push_back(std::make_unique<RawClient>(server_->port()));
+  EXPECT_EQ(fetch("GET", url(), "/healthz", "", 5000)->status, 200);
+}
+
+TEST_F(ServerTest, AConnectionThatAsksWithoutEndIsMadeToWait) {
+  constexpr int kRequests = 70;
+  std::string flood;
+  for (int i = 0; i < kRequests; ++i) {
+    flood += "POST /echo?" + std::to_string(i) + " HTTP/1.1\r\nHost: localhost\r\n";
+    flood += i + 1 < kRequests ? "Content-Length: 0\r\n\r\n" : "Content-Length: 4\r\n\r\nlast";
+  }
+  RawClient client(server_->port());
+  const auto began = std::chrono::steady_clock::now();
+  client.send(flood);
+  EXPECT_NE(client.receive_until("|last").find("69|last"), std::string::npos);
+  // 50 at once, then 20 a second.
+  EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(800));
+}
+
+class StreamTest : public ServerTest {
+ protected:
+  static constexpr size_t kViewersMax = 3;
+  void SetUp() override {
+    auto created = Server::create({"127.0.0.1:0", ""});
+    ASSERT_TRUE(created.ok()) << created.error().message();
+    server_ = std::move(*created);
+    server_->route("GET", "/healthz", [](const Request&) { return Response{.body = "ok"}; });
+    stream_ = &server_->stream("/events", kViewersMax, [] { return std::string("first"); });
+    server_->start();
+  }
+  std::unique_ptr<RawClient> follow() {
+    auto client = std::make_unique<RawClient>(server_->port());
+    client->send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    return client;
+  }
+  // Publishes until somebody has been dropped, or not within five seconds.
+  bool wait_viewers(size_t wanted, const std::string& text) {
+    for (int i = 0; i < 500 && stream_->viewers() != wanted; ++i) {
+      stream_->publish(text);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return stream_->viewers() == wanted;
+  }
+  EventStream* stream_ = nullptr;
+};
+
+TEST_F(StreamTest, EachViewerGetsTheFirstEventAtOnceAndThenAllThatIsPublished) {
+  const auto one = follow(), two = follow();
+  for (const auto& client : {one.get(), two.get()}) {
+    const std::string head = client->receive_until("data: first\n\n");
+    EXPECT_NE(head.find("text/event-stream"), std::string::npos) << head;
+    EXPECT_NE(head.find("data: first\n\n"), std::string::npos) << head;
+  }
+  EXPECT_EQ(stream_->viewers(), 2U);
+  stream_->publish("{\"n\":1}");
+  for (const auto& client : {one.get(), two.get()}) {
+    EXPECT_EQ(client->receive_until("\n\n"), "data: {\"n\":1}\n\n");
+  }
+  EXPECT_EQ(fetch("POST", url(), "/events", "", 5000)->status, 405);
+}
+
+TEST_F(StreamTest, ViewersAreBoundedAndApartFromThe64OtherConnections) {
+  std::vector<std::unique_ptr<RawClient>> viewers;
+  for (size_t i = 0; i < kViewersMax; ++i) {
+    viewers.push_back(follow());
+    ASSERT_NE(viewers.back()->receive_until("first").find("200"), std::string::npos);
+  }
+  EXPECT_NE(follow()->receive_until("error").find("503"), std::string::npos);
+  viewers.pop_back();
+  ASSERT_TRUE(wait_viewers(kViewersMax - 1, "x"));
+  EXPECT_NE(follow()->receive_until("first").find("200"), std::string::npos);
+  std::vector<std::unique_ptr<RawClient>> mute;
+  for (int i = 0; i < 100; ++i) mute.push_back(std::make_unique<RawClient>(server_->port()));
+  EXPECT_EQ(fetch("GET", url(), "/healthz", "", 5000)->status, 200);
+  stream_->publish("still here");
+  EXPECT_NE(viewers[0]->receive_until("still here").find("still here"), std::string::npos);
+}
+
+TEST_F(StreamTest, WhoDoesNotReadMissesEventsAndKeepsNobodyWaiting) {
+  const auto mute = follow(), good = follow();
+  ASSERT_NE(good->receive_until("first").find("200"), std::string::npos);
+  const std::string large(1 << 20, 'x');
+  for (int i = 0; i < 20; ++i) {
+    stream_->publish(large + std::to_string(i));
+    ASSERT_NE(good->receive_until("x" + std::to_string(i) + "\n\n").find("\n\n"),
+              std::string::npos);
+  }
+  EXPECT_EQ(fetch("GET", url(), "/healthz", "", 5000)->status, 200);
+  EXPECT_TRUE(wait_viewers(2, "x"));
 }
 
 TEST_F(ServerTest, FetchGivesUpAtItsDeadline) {
