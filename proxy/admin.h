@@ -4,7 +4,7 @@
 #include "base/metrics.h"
 #include "http/server.h"
 #include "proxy/flusher_link.h"
-#include "proxy/health.h"
+#include "proxy/monitor/health.h"
 #include "proxy/monitor/monitor.h"
 #include "proxy/sale/sale.h"
 
@@ -13,7 +13,7 @@ namespace sluice::proxy {
 // What the routes speak of; all outlives the server.
 struct AdminContext {
   const base::Registry& metrics;
-  const Health& health;
+  const monitor::Health& health;
   sale::Shared& shared;
   FlusherLink& flusher;
   monitor::Monitor& monitor;

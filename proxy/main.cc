@@ -27,7 +27,6 @@
 #include "proxy/descriptors.h"
 #include "proxy/flusher_link.h"
 #include "proxy/front/server.h"
-#include "proxy/health.h"
 #include "proxy/options.h"
 #include "proxy/pulse.h"
 #include "proxy/sale_settings.h"
@@ -230,7 +229,7 @@ struct Foundation {
 // What serves, all of it made by run().
 struct Parts {
   sale::SaleSetup& setup;
-  const Health& health;
+  const monitor::Health& health;
   FlusherLink& flusher;
   monitor::Monitor& monitor;
   http::EventStream& events;
@@ -306,12 +305,12 @@ int run(Foundation& common) {
   front::LiveConfig live(in_force, apply);
   auto admin = http::Server::create(options.admin);
   if (!admin) return refuse_to_start(admin.error());
-  const Health health((*setup)->sale(), shared);
+  const monitor::Health health((*setup)->sale(), shared);
   health.register_metrics(common.registry);
   base::Gauge& reload_failed =
       common.registry.gauge("sluice_reload_failed", base::kReloadFailedHelp);
   monitor::Monitor monitor({options.journal_max_bytes, journal::WriterOptions().free_bytes_min},
-                           (*setup)->sale(), shared, flusher, flusher, stock_of(**setup));
+                           (*setup)->sale(), shared, health, flusher, flusher, stock_of(**setup));
   http::EventStream& events =
       add_admin_routes(**admin, {common.registry, health, shared, flusher, monitor});
   front::UserDirectory* users = common.users;

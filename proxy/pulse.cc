@@ -4,7 +4,7 @@
 
 namespace sluice::proxy {
 
-std::string state_text(const Health& health, const sale::FlusherPort& flusher) {
+std::string state_text(const monitor::Health& health, const sale::FlusherPort& flusher) {
   const std::string why = health.text();
   const std::string text = why.empty() ? "selling" : "not selling: " + why;
   const sale::DrainReport drain = flusher.report();

@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "journal/group_commit.h"
-#include "proxy/health.h"
+#include "proxy/monitor/health.h"
 #include "proxy/sale/flusher_port.h"
 #include "proxy/upstream/io_thread.h"
 
 namespace sluice::proxy {
 
 // "selling; 120 records not in MySQL yet (DRAINING)". Any thread.
-std::string state_text(const Health& health, const sale::FlusherPort& flusher);
+std::string state_text(const monitor::Health& health, const sale::FlusherPort& flusher);
 
 // Asks each I/O thread to answer, which it does at the end of a turn, and looks how long the
 // journal has been at one commit. Redis, MySQL and clients may take their time: a new start cures

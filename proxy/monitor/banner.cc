@@ -30,7 +30,7 @@ std::optional<std::string> fault(const Situation& now) {
     return std::to_string(now.oversold) +
            " purchases were accepted beyond the stock; run sluice-ctl reconcile";
   }
-  if (!now.is_ready) return "nothing is sold: " + now.why_not_ready;
+  if (!now.obstacle.empty()) return "nothing is sold: " + now.obstacle;
   if (now.busy_per_s > 0 && !now.intake_paused) {
     return rate(now.busy_per_s) +
            " purchases/s are refused as BUSY: the journal has no room, or too many are under way";

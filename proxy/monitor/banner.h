@@ -16,8 +16,7 @@
 namespace sluice::proxy::monitor {
 
 struct Situation {
-  bool is_ready = true;
-  std::string why_not_ready;
+  std::string obstacle;  // what keeps it from selling, other than a pause; "": nothing
   bool intake_paused = false;
   double accepted_per_s = 0;
   double busy_per_s = 0;      // purchases that were refused with -BUSY

@@ -30,10 +30,12 @@ double p99_of(base::RecentQuantiles& recent, int64_t now_us) {
 }  // namespace
 
 Monitor::Monitor(MonitorOptions options, sale::Sale& sale, sale::Shared& shared,
-                 sale::FlusherPort& flusher, DrainSource& drain, ItemWatch::Ask ask)
+                 const Health& health, sale::FlusherPort& flusher, DrainSource& drain,
+                 ItemWatch::Ask ask)
     : options_(options),
       sale_(sale),
       shared_(shared),
+      health_(health),
       flusher_(flusher),
       drain_(drain),
       items_(std::move(ask), drain),
@@ -105,9 +107,13 @@ Banner Monitor::banner(const std::vector<WatchedItem>& items) const {
   const Rates rates = samples_.rates(kRateSeconds);
   const sale::DrainReport drain = flusher_.report();
   Situation now;
-  now.is_ready = sale_.ready();
-  now.why_not_ready = sale_.why_not_ready();
-  now.intake_paused = shared_.intake_paused.load();
+  for (const Obstacle& obstacle : health_.obstacles()) {
+    if (obstacle.cause == Cause::kPaused) {
+      now.intake_paused = true;
+    } else if (now.obstacle.empty()) {
+      now.obstacle = obstacle.text;
+    }
+  }
   now.accepted_per_s = rates.accepted;
   now.busy_per_s = rates.busy;
   now.oversold = shared_.metrics->oversell.value();

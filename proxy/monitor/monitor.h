@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "proxy/monitor/banner.h"
 #include "proxy/monitor/drain_source.h"
+#include "proxy/monitor/health.h"
 #include "proxy/monitor/item_watch.h"
 #include "proxy/monitor/samples.h"
 #include "proxy/sale/flusher_port.h"
@@ -36,7 +37,7 @@ struct MonitorOptions {
 class Monitor {
  public:
   // All that is given by reference outlives it.
-  Monitor(MonitorOptions options, sale::Sale& sale, sale::Shared& shared,
+  Monitor(MonitorOptions options, sale::Sale& sale, sale::Shared& shared, const Health& health,
           sale::FlusherPort& flusher, DrainSource& drain, ItemWatch::Ask ask);
   ~Monitor() { stop(); }
 
@@ -65,6 +66,7 @@ class Monitor {
   const MonitorOptions options_;
   sale::Sale& sale_;
   sale::Shared& shared_;
+  const Health& health_;
   sale::FlusherPort& flusher_;
   DrainSource& drain_;
   Samples samples_;

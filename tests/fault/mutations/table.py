@@ -195,9 +195,9 @@ MUTATIONS = (
         (Gtest("test_flusher", "CheckpointTest.MovesOnly*"),)),
     Mutation(
         "items.sold not in the same transaction", "flusher/transaction.cc",
-        "if (auto failure = update_items(connection_, changes_, statement_bytes_)) return failure;",
+        "if (auto failure = update_items(connection_, changes_, most_.bytes)) return failure;",
         "if (auto f = connection_.exec(\"COMMIT\")) return f;"
-        " if (auto f = update_items(connection_, changes_, statement_bytes_)) return f;",
+        " if (auto f = update_items(connection_, changes_, most_.bytes)) return f;",
         (Gtest("test_flusher", "FaultTest.*Killed*"),)),
     Mutation(
         "an unknown COMMIT is taken for a failed one", "flusher/mysql_writer.cc",

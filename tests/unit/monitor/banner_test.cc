@@ -39,7 +39,7 @@ TEST(Banner, WhatIsWrongComesFirst) {
   now.drain_trouble = "Access denied";
   EXPECT_EQ(judge(now).state, "DEGRADED");
   EXPECT_EQ(judge(now).reason, "nothing goes into MySQL: Access denied");
-  now.is_ready = false, now.why_not_ready = "Redis is not reachable";
+  now.obstacle = "Redis is not reachable";
   EXPECT_EQ(judge(now).reason, "nothing is sold: Redis is not reachable");
   now.oversold = 2;
   EXPECT_NE(judge(now).reason.find("2 purchases were accepted beyond the stock"),

@@ -1,11 +1,11 @@
-#include "proxy/health.h"
+#include "proxy/monitor/health.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/clock.h"
 
-namespace sluice::proxy {
+namespace sluice::proxy::monitor {
 namespace {
 
 constexpr double kUsPerSecond = 1e6;
@@ -111,4 +111,4 @@ void Health::register_metrics(base::Registry& registry) const {
                     });
 }
 
-}  // namespace sluice::proxy
+}  // namespace sluice::proxy::monitor

@@ -1,5 +1,5 @@
-// What keeps the proxy from taking purchases, each cause told apart: for /readyz, and for metrics
-// whose values an alert can stand on.
+// What keeps the proxy from taking purchases, each cause told apart: for /readyz, the banner of the
+// dashboard, the service manager, and for metrics whose values an alert can stand on.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 #include "base/metrics.h"
 #include "proxy/sale/sale.h"
 
-namespace sluice::proxy {
+namespace sluice::proxy::monitor {
 
 enum class Cause {
   kRedis,    // it cannot be reached
@@ -48,4 +48,4 @@ class Health {
   const sale::Shared& shared_;
 };
 
-}  // namespace sluice::proxy
+}  // namespace sluice::proxy::monitor
