@@ -36,7 +36,8 @@ def script(lab):
 
 @pytest.mark.parametrize("command", [
     (), ("status",), ("doctor",), ("journal",), ("journal", "verify"), ("journal", "adopt"),
-    ("peers",), ("peers", "forget"), ("schema", "check"), ("dlq", "drop"), ("reconcile",)])
+    ("peers",), ("peers", "forget"), ("schema", "check"), ("dlq", "drop"), ("reconcile",),
+    ("sale",), ("sale", "create"), ("sale", "report")])
 def test_bash_offers_what_help_lists(lab, script, command):
     wanted = words_of(lab, *command)
     assert wanted and wanted <= complete(script, "sluice-ctl", *command, ""), command
