@@ -27,6 +27,8 @@ h1 { font-size: 24px; margin: 0; } h2 { font-size: 17px; margin: 28px 0 8px; }
 p, caption { color: var(--soft); margin: 0 0 8px; text-align: left; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 12px; }
 dt { color: var(--soft); } dd { margin: 0; font-size: 20px; font-variant-numeric: tabular-nums; }
+.times { grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); }
+.times dd { font-size: 16px; }
 svg { width: 100%; height: auto; } text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 rect { fill: var(--bar); } line { stroke: var(--line); }
 table { border-collapse: collapse; width: 100%; }
@@ -150,6 +152,7 @@ std::string head_figures(const SaleReport& report) {
                      figure("orders", count_text(report.orders())) +
                      figure("buyers", count_text(report.times.buyers)) +
                      figure("peak, orders a second", count_text(report.peak().second));
+  list += "</dl>\n<dl class=\"times\">\n";
   if (report.times.first_ms != 0) {
     list += figure("first order", base::utc_text(report.times.first_ms)) +
             figure("last order", base::utc_text(report.times.last_ms));
