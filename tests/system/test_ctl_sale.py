@@ -9,8 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.clock import Clock, SHIM
+from harness.daemons import toml
 from harness.lab import HOLD, Lab
 from harness.load import Load, Request
+from harness.redis_server import RedisServer
 from harness.waiting import until
 
 DAY_MS = 86_400_000
@@ -240,6 +243,24 @@ def test_check_names_each_fault_and_the_remedy(shop):
                 "raise maxmemory", items=("huge",))
         finding("journal", "249.6 GiB", "raise journal.max_bytes", items=("huge",))
         redis("CONFIG", "SET", "maxmemory", "0")
+
+
+def test_check_looks_at_clocks_and_redis_as_doctor_does(shop):
+    if not SHIM.exists():
+        pytest.skip(f"{SHIM} is not built")
+    server = RedisServer(shop.lab.folder / "late-redis")
+    clock = Clock(shop.lab.folder / "clock")
+    clock.of(server)
+    clock.turn(-7000)
+    shop.lab._keep(server).start()
+    path = shop.lab.folder / "late.toml"
+    path.write_text(toml({**shop.proxy.settings, "redis.servers": [f"127.0.0.1:{server.port}"]}))
+    with server.client() as redis:
+        redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    done = shop.sale("check", "--config", path, "--config", shop.flusher.config, code=1)
+    assert "ms behind this machine's" in done.stdout and "do: synchronise" in done.stdout
+    assert "maxmemory-policy is allkeys-lru" in done.stdout
+    server.kill()
 
 
 def test_check_says_which_server_does_not_answer(lab):
