@@ -20,6 +20,8 @@ constexpr std::array kCommands{
     Command{"status", "what proxies and flushers do, and why; live with --watch", status_command},
     Command{"doctor", "look for what is set up wrongly, and say what to do", doctor_command},
     Command{"items", "stock, sold, remaining and state of each item", items_command},
+    Command{"sale", "make the items of a sale, look at all before it, report after it",
+            sale_command},
     Command{"flush", "drain into MySQL what is waiting now", flush_command},
     Command{"pause", "stop selling (intake), or draining (flush)", pause_command},
     Command{"resume", "go on with it", resume_command},

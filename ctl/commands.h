@@ -28,6 +28,7 @@ int pause_command(std::span<const std::string> args);      // operate.cc
 int peers_command(std::span<const std::string> args);      // peers.cc: list | forget ID...
 int reconcile_command(std::span<const std::string> args);  // reconcile.cc
 int resume_command(std::span<const std::string> args);     // operate.cc
+int sale_command(std::span<const std::string> args);       // sale.cc: create | import | check …
 int schema_command(std::span<const std::string> args);     // schema.cc: print | apply | check
 int status_command(std::span<const std::string> args);     // status.cc
 

@@ -202,7 +202,10 @@ std::string zsh_script(const std::vector<Described>& all) {
          "  esac\n"
          "  _describe sluice-ctl found || _files\n"
          "}\n"
-         "compdef _sluice_ctl sluice-ctl\n";
+         // Of a file in fpath this is the function's own body; else it was sourced.
+         "if [[ ${funcstack[1]} == _sluice-ctl ]]; then _sluice_ctl \"$@\"\n"
+         "else compdef _sluice_ctl sluice-ctl\n"
+         "fi\n";
 }
 
 std::string fish_script(const std::vector<Described>& all) {

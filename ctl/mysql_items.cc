@@ -261,6 +261,30 @@ Result<std::vector<MysqlOrder>> MysqlItems::dead_letters(std::span<const std::st
                      " FROM sluice_dead_letter" + where(in_items("item_id", items), buckets));
 }
 
+Result<OrderTimes> MysqlItems::order_times(const std::string& item) {
+  const std::string time = "COALESCE(" + ms_of("created_at") + ", (order_id >> 22) + " +
+                           std::to_string(journal::kIdEpochMs) + ")";
+  const std::string of_item =
+      " FROM " + view_ + " WHERE " + in_items("item_id", std::vector<std::string>{item});
+  const auto whole =
+      query("SELECT COUNT(DISTINCT user_id), MIN(" + time + "), MAX(" + time + ")" + of_item);
+  if (!whole) return whole.error();
+  OrderTimes times{
+      number<uint64_t>((*whole)[0][0]), number((*whole)[0][1]), number((*whole)[0][2]), {}};
+  const auto seconds = query("SELECT " + time + " DIV 1000 AS second, COUNT(*)" + of_item +
+                             " GROUP BY second ORDER BY second");
+  if (!seconds) return seconds.error();
+  for (const sql::Row& row : *seconds)
+    times.by_second.emplace_back(number(row[0]), number<uint64_t>(row[1]));
+  return times;
+}
+
+Result<int64_t> MysqlItems::last_drain_ms() {
+  const auto rows = query("SELECT MAX(" + ms_of("updated_at") + ") FROM sluice_checkpoint");
+  if (!rows) return rows.error();
+  return number((*rows)[0][0]);
+}
+
 // By the primary key, from the newest on: a lane that has sold lately is found at once.
 Result<uint64_t> MysqlItems::highest_order_id(uint32_t lane) {
   const std::string of_lane = " WHERE (order_id >> 12) & 1023 = " + std::to_string(lane) +

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -46,6 +47,13 @@ struct MysqlOrder {
   int64_t updated_ms = 0;  // when its status was set
 };
 
+// When an item's orders were placed, and by how many.
+struct OrderTimes {
+  uint64_t buyers = 0;
+  int64_t first_ms = 0, last_ms = 0;
+  std::vector<std::pair<int64_t, uint64_t>> by_second;  // seconds since 1970 → orders, rising
+};
+
 // The orders of an item in parts of about the same size: order_id MOD kBuckets.
 inline constexpr uint32_t kBuckets = 1021;  // a prime: ids count up in their low bits
 using Buckets = std::set<uint32_t>;
@@ -69,6 +77,10 @@ class MysqlItems {
                                          const Buckets& buckets);
   Result<std::vector<MysqlOrder>> dead_letters(std::span<const std::string> items,
                                                const Buckets& buckets);
+  // By created_at; where the shop's table has none, by the time in their ids.
+  Result<OrderTimes> order_times(const std::string& item);
+  // When a flusher committed last, of whatever item, by MySQL's clock; 0: never.
+  Result<int64_t> last_drain_ms();
   // The highest of a lane's, of orders and dead letters; 0: none.
   Result<uint64_t> highest_order_id(uint32_t lane);
   // Those of which it is kept what became of them, until they come.

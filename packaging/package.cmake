@@ -13,6 +13,27 @@ install(FILES conf/proxy.toml conf/flusher.toml DESTINATION /etc/sluice
 install(FILES packaging/systemd/sluice-proxy.socket packaging/systemd/sluice-proxy.service
               packaging/systemd/sluice-flusher.service DESTINATION /usr/lib/systemd/system)
 install(FILES packaging/sysusers/sluice.conf DESTINATION /usr/lib/sysusers.d)
+# The manual page and the completions are what the packed sluice-ctl prints of itself.
+set(printed ${CMAKE_BINARY_DIR}/printed)
+install(CODE "
+  set(printed \"${printed}\")
+  set(program \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/sluice-ctl\")")
+install(CODE [[
+  function(print_page file)
+    execute_process(COMMAND ${program} ${ARGN} OUTPUT_FILE ${printed}/${file}
+                    COMMAND_ERROR_IS_FATAL ANY)
+  endfunction()
+  file(MAKE_DIRECTORY ${printed})
+  print_page(sluice-ctl.1 man)
+  execute_process(COMMAND gzip -9nf ${printed}/sluice-ctl.1 COMMAND_ERROR_IS_FATAL ANY)
+  print_page(sluice-ctl completion bash)
+  print_page(_sluice-ctl completion zsh)
+  print_page(sluice-ctl.fish completion fish)
+]])
+install(FILES ${printed}/sluice-ctl.1.gz DESTINATION /usr/share/man/man1)
+install(FILES ${printed}/sluice-ctl DESTINATION /usr/share/bash-completion/completions)
+install(FILES ${printed}/_sluice-ctl DESTINATION /usr/share/zsh/vendor-completions)
+install(FILES ${printed}/sluice-ctl.fish DESTINATION /usr/share/fish/vendor_completions.d)
 install(FILES ${documents} ${pages} DESTINATION /usr/share/doc/sluice)
 install(DIRECTORY packaging/prometheus packaging/grafana conf/minimal
         DESTINATION /usr/share/doc/sluice/examples)

@@ -36,7 +36,8 @@ def script(lab):
 
 @pytest.mark.parametrize("command", [
     (), ("status",), ("doctor",), ("journal",), ("journal", "verify"), ("journal", "adopt"),
-    ("peers",), ("peers", "forget"), ("schema", "check"), ("dlq", "drop"), ("reconcile",)])
+    ("peers",), ("peers", "forget"), ("schema", "check"), ("dlq", "drop"), ("reconcile",),
+    ("sale",), ("sale", "create"), ("sale", "report")])
 def test_bash_offers_what_help_lists(lab, script, command):
     wanted = words_of(lab, *command)
     assert wanted and wanted <= complete(script, "sluice-ctl", *command, ""), command
@@ -64,6 +65,25 @@ def test_other_shells_take_the_script(lab, shell):
     path.write_text(script.stdout)
     done = subprocess.run([shell, "-n", str(path)], stderr=subprocess.PIPE, text=True, timeout=20)
     assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_zsh_offers_commands_from_a_file_in_fpath_and_a_sourced_one(lab):
+    """The packaged file is loaded at the first completion, which it must already answer."""
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    folder = lab.folder / "fpath"
+    folder.mkdir()
+    (folder / "_sluice-ctl").write_text(lab.ctl("completion", "zsh").stdout)
+
+    def zsh(script):
+        return subprocess.run(
+            ["zsh", "-f", "-c", "_describe() { print -l $found }; compdef() { print compdef $* }\n"
+                                f"words=(sluice-ctl sale ''); CURRENT=3\n{script}"],
+            stdout=subprocess.PIPE, text=True, timeout=20).stdout
+
+    loaded = zsh(f"fpath=({folder} $fpath); autoload -Uz _sluice-ctl; _sluice-ctl")
+    assert "create:make one item" in loaded and "compdef" not in loaded
+    assert zsh(f"source {folder}/_sluice-ctl") == "compdef _sluice_ctl sluice-ctl\n"
 
 
 def test_fish_offers_commands_and_options(lab):
