@@ -159,10 +159,14 @@ class Proxy {
     const auto client = std::make_shared<Client>();
     return client->wait(send(client, std::move(words)));
   }
-  // Again and again while the answer is -LOADING.
+  // Again and again while the answer asks for it: -LOADING, or an order whose record is on its way.
   std::string ask_patiently(const std::vector<std::string>& words) {
     std::string reply = ask(words);
-    for (int i = 0; i < 4000 && reply.starts_with("-LOADING "); ++i) {
+    const auto is_to_be_asked_again = [&reply] {
+      return reply.starts_with("-LOADING ") ||
+             (reply.starts_with("-UNKNOWNSTATE ") && reply.ends_with("ask again\r\n"));
+    };
+    for (int i = 0; i < 4000 && is_to_be_asked_again(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       reply = ask(words);
     }
