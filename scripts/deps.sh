@@ -18,7 +18,7 @@ packages=(
   redis-server mariadb-server mariadb-client openssl
   python3 python3-pytest python3-redis python3-pymysql python3-yaml
   systemd prometheus
-  nodejs npm
+  nodejs npm curl
   groff-base zsh fish
 )
 # libFuzzer and the sanitizers' runtime come with clang, the coverage report with llvm.
@@ -53,6 +53,7 @@ provided() {
   case "$1" in
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
+    curl) command -v curl >/dev/null ;;
     golang-go) command -v go >/dev/null ;;
     default-jdk-headless) command -v javac >/dev/null ;;
     maven) command -v mvn >/dev/null ;;
