@@ -6,8 +6,8 @@ build_dir = build
 # Debian keeps mariadbd where only root's PATH leads; another user may run it as well.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-.PHONY: build help deps run test bench bench-quick microbench torture clusters mutations fuzz asan \
-        tsan \
+.PHONY: build help deps run test bench bench-quick microbench torture clusters examples mutations fuzz \
+        asan tsan \
         compilers matrix portability package package-test format clean
 .DEFAULT_GOAL := build
 
@@ -49,6 +49,12 @@ torture: deps  ## sell while everything is killed: SECONDS=60 SEED=fresh PROXIES
 clusters: deps  ## failovers of MySQL by replication, Galera and group replication; three minutes
 	@scripts/build default
 	@scripts/test clusters
+
+examples:  ## the shops of examples/ in Go, Java and PHP; Python and node are part of make test
+	@scripts/deps.sh
+	@scripts/deps.sh examples
+	@scripts/build default
+	@scripts/test examples
 
 mutations: deps  ## plant known bugs one by one and show that the tests catch each
 	@scripts/mutations

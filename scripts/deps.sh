@@ -3,7 +3,7 @@
 # distribution's own mirror: Debian 12 and newer, Ubuntu 24.04 and newer. Prints nothing and
 # asks for no right when all of it is there already. `deps.sh fuzz` adds what `make fuzz` needs,
 # `deps.sh bench` what `make bench` and `scripts/oltp` compare with, `deps.sh package` what `make
-# package` needs.
+# package` needs, `deps.sh examples` what `make examples` runs the shops of examples/ with.
 set -euo pipefail
 
 # A word is one package; alternatives are separated by '|', the first one that exists is taken.
@@ -18,7 +18,7 @@ packages=(
   redis-server mariadb-server mariadb-client openssl
   python3 python3-pytest python3-redis python3-pymysql python3-yaml
   systemd prometheus
-  nodejs npm
+  nodejs npm curl
   groff-base zsh fish
   chromium chromium-driver python3-selenium python3-jsonschema
 )
@@ -32,6 +32,11 @@ fi
 # What a package depends on is found by looking into its programs.
 if [ "${1:-}" = package ]; then
   packages+=(dpkg-dev file)
+fi
+
+# Go modules and Maven's artifacts are fetched by their own tools, at the versions that are pinned.
+if [ "${1:-}" = examples ]; then
+  packages+=(golang-go default-jdk-headless maven php-cli php-redis)
 fi
 
 # nutcracker is twemproxy; `make bench` starts one of its own. A source that does not offer one is no
@@ -50,6 +55,10 @@ provided() {
   case "$1" in
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
+    curl) command -v curl >/dev/null ;;
+    golang-go) command -v go >/dev/null ;;
+    default-jdk-headless) command -v javac >/dev/null ;;
+    maven) command -v mvn >/dev/null ;;
     *) return 1 ;;
   esac
 }
