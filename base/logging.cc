@@ -125,9 +125,13 @@ size_t character_bytes(std::string_view text) {
                                                        : 0;
   if (bytes == 0 || bytes > text.size()) return 0;
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<ptrdiff_t>(bytes), continues)
-             ? bytes
-             : 0;
+  if (!std::all_of(text.begin() + 1, text.begin() + static_cast<ptrdiff_t>(bytes), continues))
+    return 0;
+  // Longer than need be, a half of a UTF-16 pair, or beyond U+10FFFF: a strict reader refuses it.
+  const auto second = static_cast<unsigned char>(bytes > 1 ? text[1] : 0);
+  const bool is_wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) ||
+                        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90);
+  return is_wrong ? 0 : bytes;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/command_line.h"
 #include "ctl/commands.h"
+#include "ctl/figures.h"
 #include "ctl/words.h"
 
 namespace sluice::ctl {
@@ -62,7 +63,8 @@ void print_text(const Gathered& gathered, const Findings& findings) {
   for (const Finding& finding : findings) {
     errors += finding.severity == Severity::kError ? 1 : 0;
     std::printf("%-8s %s: %s\n         do: %s\n", severity_word(finding.severity),
-                finding.where.c_str(), finding.what.c_str(), finding.remedy.c_str());
+                printable(finding.where).c_str(), printable(finding.what).c_str(),
+                printable(finding.remedy).c_str());
   }
   const std::string measured = "fdatasync " + std::to_string(slowest_sync_us(gathered)) +
                                " µs, clocks " + std::to_string(farthest_clock_ms(gathered)) +

@@ -16,6 +16,16 @@ std::string one_digit(double number, const char* unit) {
 
 }  // namespace
 
+std::string printable(std::string text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte < ' ' || byte == 0x7f) text[i] = '?';
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) text[i] = text[i + 1] = '?';  // U+0080 … 9F
+  }
+  return text;
+}
+
 std::string grouped(int64_t number) {
   std::string digits = std::to_string(number);
   const size_t first = digits.starts_with('-') ? 1 : 0;
@@ -43,7 +53,8 @@ std::string seconds_text(double seconds) {
 double number_in(const boost::json::object& object, std::string_view name) {
   const boost::json::value* found = object.if_contains(name);
   if (found == nullptr || !found->is_number()) return 0;
-  return found->to_number<double>();
+  const double number = found->to_number<double>();
+  return std::isfinite(number) ? number : 0;
 }
 
 std::string text_in(const boost::json::object& object, std::string_view name) {

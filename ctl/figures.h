@@ -12,6 +12,9 @@ std::string grouped(int64_t number);       // "1,234,567"
 std::string bytes_text(int64_t bytes);     // "1.2 MiB", "512 B"
 std::string seconds_text(double seconds);  // "0.4 s", "3 min 20 s", "5 h 12 min"
 
+// For a person's terminal: others wrote it, and its control characters would move the cursor.
+std::string printable(std::string text);
+
 // 0, "" or false where there is none, or one of another kind.
 double number_in(const boost::json::object& object, std::string_view name);
 std::string text_in(const boost::json::object& object, std::string_view name);

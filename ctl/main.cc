@@ -1,4 +1,5 @@
 // sluice-ctl: the operator's tool. commands.cc finds the command.
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -6,5 +7,8 @@
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  return sluice::ctl::run_command(words);
+  const int code = sluice::ctl::run_command(words);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "sluice-ctl: not all of the output could be written\n");
+  return code == sluice::ctl::kDone ? sluice::ctl::kFailed : code;
 }

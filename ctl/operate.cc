@@ -73,7 +73,7 @@ int print(const std::vector<Outcome>& outcomes, bool as_json) {
       continue;
     }
     std::fprintf(outcome.done ? stdout : stderr, "%s %s: %s\n", kind.c_str(),
-                 outcome.target.url.c_str(), outcome.words.c_str());
+                 outcome.target.url.c_str(), printable(outcome.words).c_str());
   }
   if (as_json) std::printf("%s\n", json::serialize(json::object{{"servers", list}}).c_str());
   return all_done ? kDone : kFailed;

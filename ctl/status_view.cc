@@ -121,7 +121,8 @@ bool ServerView::drains() const {
 
 std::string ServerView::progress() const {
   const double left = number_in(now_.status, "backlog_records");
-  const double done = most_left_ <= 0 ? 1 : 1 - left / most_left_;
+  // What answers may not be a flusher.
+  const double done = most_left_ <= 0 ? 1 : std::clamp(1 - left / most_left_, 0.0, 1.0);
   const auto cells = static_cast<size_t>(done * kBarCells);
   const double eta_s = number_in(now_.status, "eta_seconds");
   return "[" + std::string(cells, '#') + std::string(kBarCells - cells, '.') + "] " +
@@ -178,12 +179,13 @@ std::vector<std::string> ServerView::lines() const {
       first += " " + (id->is_string() ? std::string(id->as_string()) : json::serialize(*id));
   }
   first += "  " + target_.url + "  ";
-  if (!answered()) return {first + "DOES NOT ANSWER: " + now_.trouble};
+  if (!answered()) return {printable(first + "DOES NOT ANSWER: " + now_.trouble)};
   first += state();
   if (!reason().empty()) first += ": " + reason();
   std::vector<std::string> all{first};
   for (const std::string& line : proxy ? proxy_lines() : flusher_lines())
     all.push_back(kIndent + line);
+  for (std::string& line : all) line = printable(std::move(line));
   return all;
 }
 

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -75,6 +76,8 @@ class ServerImpl final : public Server, public Dispatcher {
   bool accepting_ = false;
   Idle idle_;  // the one that has been idle for longest first
   asio::io_context context_{1};
+  // With all connections in handlers it waits for nothing, and would end.
+  const asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   Streams streams_;  // constant after start()
   tcp::acceptor acceptor_{context_};
   asio::steady_timer retry_{context_};

@@ -5,10 +5,11 @@
 // does): a blocked POST never keeps a GET waiting. Who may ask for what: access.h.
 //
 // Limits: header 8 KiB, body 64 KiB, 30 s to send a request or to take a response, 7 POSTs at once.
-// 64 connections: when one more comes, the one that has been idle for longest is closed, so nobody
-// is locked out by connections that say nothing. A connection may send 50 requests at once and 20 a
-// second after that; more of them wait, so that nobody takes the processor away from a sale. Those
-// that follow an event stream are counted apart, and each has ten seconds to take an event.
+// 64 connections: when one more comes, the one that waits for its client for longest is closed, so
+// nobody is locked out by connections that say nothing, or take no response. A connection may send
+// 50 requests at once and 20 a second after that; more of them wait, so that nobody takes the
+// processor away from a sale. Those that follow an event stream are counted apart, and each has ten
+// seconds to take an event.
 #pragma once
 
 #include <atomic>

@@ -5,9 +5,9 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <chrono>
+
+#include "base/logging.h"
 
 namespace sluice::http {
 
@@ -29,8 +29,8 @@ int status_of(beast::error_code failure) {
 }  // namespace
 
 Response error_response(int status, std::string_view message) {
-  const boost::json::value body = {{"error", message}};
-  return {status, "application/json", boost::json::serialize(body) + "\n"};
+  // Whatever bytes a client has sent may be in it, and JSON is UTF-8.
+  return {status, "application/json", "{\"error\":" + base::json_string(message) + "}\n"};
 }
 
 void Session::read() {
@@ -101,6 +101,7 @@ void Session::respond(Response response) {
   response_.body() = std::move(response.body);
   response_.prepare_payload();
   stream_.expires_after(std::chrono::seconds(kIdleTimeoutS));
+  idle_ = dispatcher_.idle(*this);
   beast::http::async_write(stream_, response_,
                            [self = shared_from_this()](beast::error_code failure, size_t) {
                              self->on_written(self->keep_alive_, failure);
@@ -108,6 +109,7 @@ void Session::respond(Response response) {
 }
 
 void Session::on_written(bool keep_alive, beast::error_code failure) {
+  dispatcher_.busy(idle_);
   if (failure) return;
   if (keep_alive) return read_in_turn();
   stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, failure);

@@ -6,8 +6,8 @@
 //          or: hand the socket over to the viewers of a stream ◄── its first event
 //
 // Only the I/O thread touches the socket, so a session needs no lock; a handler sees nothing but
-// its Request. While it waits for a request, or reads one, it is idle and may be closed for another
-// (idle(), busy()). Kept alive by its pending operation.
+// its Request. While it waits for its client, to send a request or to take a response, it is idle
+// and may be closed for another (idle(), busy()). Kept alive by its pending operation.
 #pragma once
 
 #include <chrono>
@@ -53,7 +53,7 @@ class Dispatcher {
   // Calls `done` exactly once: at once with a refusal, or on a pool thread with the handler's word.
   virtual void dispatch(const Credentials& credentials, Request request,
                         std::function<void(Outcome)> done) = 0;
-  // The session waits for a request from now on, until busy(): close() may be called meanwhile.
+  // The session waits for its client from now on, until busy(): close() may be called meanwhile.
   virtual Idle::iterator idle(Session& session) = 0;
   virtual void busy(Idle::iterator place) = 0;
   virtual void session_ended() = 0;

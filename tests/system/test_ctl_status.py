@@ -249,6 +249,14 @@ def test_items_shows_what_the_proxy_tells(lab):
     assert gone.returncode == 1 and "the proxy at 127.0.0.1:1 is not reachable" in gone.stderr
 
 
+def test_output_that_cannot_be_written_is_a_failure(lab):
+    """A full disk under `> report.json` is no success."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BIN / "sluice-ctl", "schema", "print"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 1 and "could be written" in done.stderr
+
+
 def test_items_logs_in(lab):
     users = lab.folder / "users.acl"
     users.write_text("user default off\nuser shop on >secret ~* +@all\n")

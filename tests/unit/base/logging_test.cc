@@ -60,6 +60,11 @@ TEST_F(LoggingTest, BytesThatAreNoTextDoNotBreakTheJson) {
   EXPECT_EQ(json_string("ä€😀"), "\"ä€😀\"");
   EXPECT_EQ(json_string(std::string_view("\x80|\xC3|\xF5|\0", 7)),
             "\"\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\\u0000\"");
+  // They look like UTF-8, and a strict reader refuses the line for them.
+  for (const char* wrong : {"\xED\xA0\x80", "\xE0\x80\xAF", "\xF0\x80\x80\xAF", "\xF4\x90\x80\x80"})
+    EXPECT_TRUE(json_string(wrong).starts_with("\"\xEF\xBF\xBD")) << wrong;
+  for (const char* right : {"\xED\x9F\xBF", "\xE0\xA0\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
+    EXPECT_EQ(json_string(right), "\"" + std::string(right) + "\"");
 }
 
 }  // namespace

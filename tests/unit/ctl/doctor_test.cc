@@ -178,6 +178,17 @@ TEST(ServerView, TheBarIsOfWhatWasWaitingWhenTheDrainBegan) {
   EXPECT_EQ(view.lines().size(), 2);
 }
 
+TEST(ServerView, WhatNoFlusherWouldAnswerDoesNoHarm) {
+  ServerView view({ConfigKind::kFlusher, "http://h:1", ""});
+  view.take(reading(1, R"({"state": "DRAINING", "backlog_records": 100})"));
+  view.take(reading(2, R"({"state": "DRAINING", "backlog_records": -100})"));
+  EXPECT_THAT(view.lines().at(2), HasSubstr("[##############################] 100 %"));
+  view.take(reading(3, R"({"state": "DRAINING", "backlog_records": 1e999, "eta_seconds": 1e308})"));
+  EXPECT_THAT(view.lines().at(2), HasSubstr("100 %, 0 records left"));
+  view.take(reading(4, "{\"state\": \"IDLE\", \"reason\": \"a\\u001b[2Jb\\nc\\u009bd é\"}"));
+  EXPECT_THAT(view.lines().front(), HasSubstr("IDLE: a?[2Jb?c??d é"));
+}
+
 TEST(ServerView, OneThatDoesNotAnswerIsOneLine) {
   ServerView view({ConfigKind::kFlusher, "http://h:1", ""});
   Reading lost;

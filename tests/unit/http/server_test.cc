@@ -69,6 +69,17 @@ class ServerTest : public testing::Test {
     server_->route("POST", "/echo", [](const Request& request) {
       return Response{200, "text/plain", request.query + "|" + request.body};
     });
+    server_->route("GET", "/large", [this](const Request&) {
+      const std::lock_guard lock(mutex_);
+      ++large_;
+      changed_.notify_all();
+      return Response{200, "text/plain", std::string(6 << 20, 'x')};
+    });
+    server_->route("GET", "/wait", [this](const Request&) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return released_; });
+      return Response{};
+    });
     server_->route("POST", "/block", [this](const Request&) {
       std::unique_lock lock(mutex_);
       ++blocked_;
@@ -93,7 +104,7 @@ class ServerTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool released_ = false;
-  int blocked_ = 0;
+  int blocked_ = 0, large_ = 0;
 };
 
 TEST_F(ServerTest, AnswersRoutesAndNamesWhatIsUnknown) {
@@ -175,6 +186,39 @@ TEST_F(ServerTest, AThousandWhoSayNothingLockNobodyOut) {
   std::vector<std::unique_ptr<RawClient>> mute;
   for (int i = 0; i < 500; ++i) mute.push_back(std::make_unique<RawClient>(server_->port()));
   EXPECT_EQ(fetch("GET", url(), "/healthz", "", 5000)->status, 200);
+}
+
+TEST_F(ServerTest, ThoseWhoTakeNoResponseLockNobodyOut) {
+  std::vector<std::unique_ptr<RawClient>> stalled;
+  for (int i = 0; i < 65; ++i) {
+    stalled.push_back(std::make_unique<RawClient>(server_->port()));
+    stalled.back()->send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return large_ == 65; }));
+  lock.unlock();
+  const auto healthy = fetch("GET", url(), "/healthz", "", 5000);
+  ASSERT_TRUE(healthy.ok()) << healthy.error().message();
+  EXPECT_EQ(healthy->status, 200);
+}
+
+TEST_F(ServerTest, WithAllConnectionsBeingWorkedOnItGoesOnListening) {
+  std::vector<std::unique_ptr<RawClient>> waiting;
+  for (int i = 0; i < 65; ++i) {
+    waiting.push_back(std::make_unique<RawClient>(server_->port()));
+    waiting.back()->send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  EXPECT_FALSE(fetch("GET", url(), "/healthz", "", 300).ok());
+  release();
+  const auto healthy = fetch("GET", url(), "/healthz", "", 5000);
+  ASSERT_TRUE(healthy.ok()) << healthy.error().message();
+}
+
+TEST_F(ServerTest, ARefusalIsJsonWhateverWasAskedFor) {
+  RawClient client(server_->port());
+  client.send("GET /\xff\" HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_NE(client.receive_until("}").find("{\"error\":\"no such path: /\xEF\xBF\xBD\\\"\"}"),
+            std::string::npos);
 }
 
 TEST_F(ServerTest, AConnectionThatAsksWithoutEndIsMadeToWait) {
