@@ -3,6 +3,7 @@ exactly once. What it does before a drain, and to single rows, is in test_mysql_
 
 import contextlib
 import json
+import signal
 import subprocess
 
 import pymysql
@@ -18,7 +19,8 @@ MORE = 200
 
 
 class Drain:
-    """BUYERS orders, a part of which are rows; the rest is on its way at a moderate pace."""
+    """BUYERS orders, a part of which are rows; the rest is on its way, slowly enough for anything to
+    happen meanwhile, until check()."""
 
     def __init__(self, lab, options=(), **settings):
         self.lab = lab
@@ -27,7 +29,7 @@ class Drain:
         make_plain_user(self.server)
         self.proxy = lab.proxy(lab.redis())
         self.flusher = lab.flusher(self.database, start=False, mysql__user="plain", **{
-            "batch__rows": 20, "trigger__max_age": "50ms", "pace__rows_per_second": 1000,
+            "batch__rows": 20, "trigger__max_age": "50ms", "pace__rows_per_second": 200,
             **settings})
         assert lab.ctl("schema", "apply", "--config", self.flusher.config).returncode == 0
         with self.proxy.client() as client:
@@ -62,6 +64,9 @@ class Drain:
 
     def check(self):
         """It goes on by itself, also with what comes later, and nothing is missing or doubled."""
+        self.flusher.settings["pace.rows_per_second"] = 0
+        self.flusher.write_config()
+        self.flusher.process.send(signal.SIGHUP)
         more = self.sell(BUYERS, MORE)
         until_rows(self.database, BUYERS + MORE, within_s=60)
         until(self.flusher.ready, 20, "ready")
@@ -117,6 +122,7 @@ def test_deadlocks_with_somebody_who_locks_in_the_opposite_order(lab):
         with other.cursor() as cursor, contextlib.suppress(pymysql.err.OperationalError):
             cursor.execute("INSERT INTO weight (n) VALUES " + ",".join(["(1)"] * 2000))
             cursor.execute("SELECT * FROM items FOR UPDATE")
+            cursor.execute("DO SLEEP(0.3)")  # ten times a second the flusher wants it, too
             cursor.execute("SELECT * FROM sluice_checkpoint FOR UPDATE")
         other.rollback()
         return drain.retries("deadlock") >= 3
