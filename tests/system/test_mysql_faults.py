@@ -19,8 +19,8 @@ MORE = 200
 
 
 class Drain:
-    """BUYERS orders, a part of which are rows; the rest is on its way, slowly enough for anything to
-    happen meanwhile, until check()."""
+    """BUYERS orders, a part of which are rows; until check() the rest goes so slowly that anything
+    can happen meanwhile."""
 
     def __init__(self, lab, options=(), **settings):
         self.lab = lab
