@@ -51,7 +51,8 @@ def test_the_tail_of_each_stands_beside_the_machines_own(lab):
 
 def test_a_run_whose_orders_do_not_reach_mysql_has_no_figures(lab):
     """A flusher that cannot drain: the comparison fails and says why, and prints no table."""
-    done = compare(lab, "--only", "many-items", *COUNTED, "--flusher-set", "mysql.port=1")
+    done = compare(lab, "--only", "many-items", *COUNTED, "--flusher-set", "mysql.port=1",
+                   "--flusher-set", "limits.once_timeout=2s")
     assert done.returncode == 1
     assert done.stdout == ""
     assert "sluice-flusher" in done.stderr
