@@ -13,6 +13,18 @@
 namespace sluice::ctl {
 
 inline constexpr int kDone = 0, kFailed = 1, kBadArguments = 2, kDamaged = 3;
+// Of a command that an error ended.
+inline int exit_code_of(const Error& error) {
+  switch (error.cls()) {
+    case ErrorClass::kInvalid:
+    case ErrorClass::kNotFound:
+      return kBadArguments;
+    case ErrorClass::kCorrupt:
+      return kDamaged;
+    default:
+      return kFailed;
+  }
+}
 
 // All of sluice-ctl: the words after the program's name.
 int run_command(std::span<const std::string> words);

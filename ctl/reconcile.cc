@@ -36,15 +36,7 @@ struct Options {
 
 int failed(const Error& error) {
   std::fprintf(stderr, "sluice-ctl reconcile: %s\n", error.message().c_str());
-  switch (error.cls()) {
-    case ErrorClass::kInvalid:
-    case ErrorClass::kNotFound:
-      return kBadArguments;
-    case ErrorClass::kCorrupt:
-      return kDamaged;
-    default:
-      return kFailed;
-  }
+  return exit_code_of(error);
 }
 
 ItemFilter differing_items(const Comparison& comparison) {

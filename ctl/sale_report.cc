@@ -101,15 +101,7 @@ Status read_metrics(const std::vector<std::string>& configs, SaleReport& report)
 
 int report_failed(const Error& error) {
   std::fprintf(stderr, "sale: %s\n", error.message().c_str());
-  switch (error.cls()) {
-    case ErrorClass::kInvalid:
-    case ErrorClass::kNotFound:
-      return kBadArguments;
-    case ErrorClass::kCorrupt:
-      return kDamaged;
-    default:
-      return kFailed;
-  }
+  return exit_code_of(error);
 }
 
 Status write_page(const std::string& path, const std::string& page) {

@@ -253,6 +253,16 @@ void FlusherLink::look_for_refusal() {
   refusal_ = std::move(why);
 }
 
+// What the flusher tells at `path`; empty if it is no object.
+Result<boost::json::object> FlusherLink::request_object(const std::string& path) {
+  const auto body = request("GET", path, kRequestTimeoutMs);
+  if (!body) return body.error();
+  boost::system::error_code failure;
+  const auto parsed = boost::json::parse(*body, failure);
+  const boost::json::object* object = failure ? nullptr : parsed.if_object();
+  return object == nullptr ? boost::json::object() : *object;
+}
+
 // Names hold nothing that a query string would have to escape.
 void FlusherLink::find_order(std::string_view item, std::string_view user, uint64_t order_id,
                              Found done) {
@@ -260,12 +270,9 @@ void FlusherLink::find_order(std::string_view item, std::string_view user, uint6
   path.append("&item=").append(item).append("&user=").append(user);
   const auto job = [this, path = std::move(path), done = std::move(done)](const Status& accepted) {
     if (!accepted) return done(accepted.error());
-    const auto body = request("GET", path, kRequestTimeoutMs);
-    if (!body) return done(body.error());
-    boost::system::error_code failure;
-    const auto parsed = boost::json::parse(*body, failure);
-    const boost::json::object* object = failure ? nullptr : parsed.if_object();
-    done(object != nullptr && text(*object, "found") == "row");
+    const auto answer = request_object(path);
+    if (!answer) return done(answer.error());
+    done(text(*answer, "found") == "row");
   };
   enqueue(job, Urgency::kInTurn);
 }
@@ -330,12 +337,7 @@ void FlusherLink::find_items(const std::vector<std::string>& names, Items done) 
   }
   const auto job = [this, path, done = std::move(done)](const Status& accepted) {
     if (!accepted) return done(accepted.error());
-    const auto body = request("GET", path, kRequestTimeoutMs);
-    if (!body) return done(body.error());
-    boost::system::error_code failure;
-    const auto parsed = boost::json::parse(*body, failure);
-    const boost::json::object* object = failure ? nullptr : parsed.if_object();
-    done(object == nullptr ? boost::json::object() : *object);
+    done(request_object(path));
   };
   enqueue(job, Urgency::kInTurn);
 }

@@ -81,6 +81,7 @@ class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource 
   void flush(int64_t wait_ms, uint64_t upto, Drained done, Urgency urgency);
   void post(std::string path, Done done);
   Result<std::string> request(std::string_view method, std::string_view path, int64_t timeout_ms);
+  Result<boost::json::object> request_object(const std::string& path);
 
   const Options options_;
   // Constant after start().
