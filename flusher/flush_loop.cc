@@ -249,10 +249,11 @@ std::optional<LoopEnd> FlushLoop::turn() {
 Status FlushLoop::work() {
   const bool feeding = should_feed();
   if (feeding) SLUICE_TRY(feed());
-  report();
   const bool all_read = journal_.next_sequence() >= std::min(read_end_, extent_.last_sequence + 1);
   const bool settle = cause_ && (!feeding || all_read);
-  if (settle && batcher_->flush(journal_.next_sequence()) && batcher_->idle()) {
+  const bool finished = settle && batcher_->flush(journal_.next_sequence()) && batcher_->idle();
+  report();  // the position is that of the finished run: the janitor goes by it
+  if (finished) {
     run_finished(feeding);
   } else {
     wait(cause_ ? kFeedWaitUs : kHoldWaitUs);
