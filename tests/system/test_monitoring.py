@@ -102,6 +102,7 @@ def prometheus(lab, proxy, flusher):
         folder / "prometheus.log")
     lab.processes.append(process)
     process.start()
+    until(lambda: admin.request("GET", port, "/-/ready").status == 200, 30, "it answers queries")
     return port
 
 
