@@ -113,21 +113,25 @@ std::string suggestion(const std::vector<ConfigKey>& keys, std::string_view name
 // Walks one TOML file into a Config. A class of its own so that toml++ stays out of the header.
 class ConfigFile {
  public:
-  ConfigFile(Config& config, std::string path) : config_(config), path_(std::move(path)) {}
+  ConfigFile(Config& config, std::string path, Config::UnknownKeys unknown)
+      : config_(config), path_(std::move(path)), unknown_(unknown) {}
 
-  Status read() {
+  static Result<toml::table> parse(const std::string& path) {
     // To the library a folder is an empty file.
     struct stat status;
-    if (::stat(path_.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-      return invalid(path_ + ": is a folder");
-    toml::parse_result parsed = toml::parse_file(path_);
-    if (!parsed) {
-      const auto& failure = parsed.error();
-      const auto line = failure.source().begin.line;
-      const std::string where = line == 0 ? path_ : path_ + ":" + std::to_string(line);
-      return invalid(where + ": " + std::string(failure.description()));
-    }
-    return read_table(parsed.table(), "");
+    if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+      return invalid(path + ": is a folder");
+    toml::parse_result parsed = toml::parse_file(path);
+    if (parsed) return std::move(parsed).table();
+    const auto& failure = parsed.error();
+    const auto line = failure.source().begin.line;
+    if (line == 0) return invalid(path + ": cannot be read");
+    return invalid(path + ":" + std::to_string(line) + ": " + std::string(failure.description()));
+  }
+
+  Status read() {
+    const auto table = parse(path_);
+    return table ? read_table(*table, "") : table.error();
   }
 
  private:
@@ -139,6 +143,7 @@ class ConfigFile {
         SLUICE_TRY(read_table(*node.as_table(), name + "."));
         continue;
       }
+      if (key == nullptr && unknown_ == Config::UnknownKeys::kPassOver) continue;
       if (key == nullptr) {
         return invalid(where(node) + name + ": unknown key" + suggestion(config_.keys(), name));
       }
@@ -204,6 +209,7 @@ class ConfigFile {
 
   Config& config_;
   const std::string path_;
+  const Config::UnknownKeys unknown_;
 };
 
 Config::Config(const std::vector<ConfigKey>& keys) : keys_(&keys) {
@@ -216,11 +222,12 @@ Config::Config(const std::vector<ConfigKey>& keys) : keys_(&keys) {
 }
 
 Result<Config> Config::load(const std::vector<ConfigKey>& keys, const std::string& path,
-                            const Overrides& overrides) {
+                            const Overrides& overrides, UnknownKeys unknown) {
   Config config(keys);
-  if (!path.empty()) SLUICE_TRY(ConfigFile(config, path).read());
+  if (!path.empty()) SLUICE_TRY(ConfigFile(config, path, unknown).read());
   for (const auto& [name, text] : overrides) {
     if (config.find(name) == nullptr) {
+      if (unknown == UnknownKeys::kPassOver) continue;
       return invalid("--set " + name + ": unknown key" + suggestion(keys, name));
     }
     if (Status stored = config.set_text(name, text); !stored) {
@@ -228,6 +235,14 @@ Result<Config> Config::load(const std::vector<ConfigKey>& keys, const std::strin
     }
   }
   return config;
+}
+
+Result<std::set<std::string>> config_sections(const std::string& path) {
+  const auto table = ConfigFile::parse(path);
+  if (!table) return table.error();
+  std::set<std::string> names;
+  for (const auto& [name, node] : *table) names.emplace(name.str());
+  return names;
 }
 
 const ConfigKey* Config::find(std::string_view name) const {

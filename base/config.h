@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,10 +52,15 @@ class Config {
   // Every key at its default. `keys` must outlive the Config (it is a static table).
   explicit Config(const std::vector<ConfigKey>& keys);
 
-  // Defaults, then the file, then the overrides. Errors (kInvalid) read
+  // What becomes of keys that are not in the table: errors of their own program's file, while a
+  // tool that reads another program's file passes over what it does not need.
+  enum class UnknownKeys { kRefuse, kPassOver };
+
+  // Defaults, then the file ("": none), then the overrides. Errors (kInvalid) read
   // "FILE:LINE: KEY: what is wrong; what to write", or "--set KEY: …".
   static Result<Config> load(const std::vector<ConfigKey>& keys, const std::string& path,
-                             const Overrides& overrides);
+                             const Overrides& overrides,
+                             UnknownKeys unknown = UnknownKeys::kRefuse);
 
   // Typed reads; a name that is not in the table, or of another type, is a bug (asserts).
   bool boolean(std::string_view name) const;
@@ -84,6 +90,9 @@ class Config {
   const std::vector<ConfigKey>* keys_;
   std::map<std::string, Value, std::less<>> values_;
 };
+
+// The names of the tables and keys at a file's top. kInvalid: it cannot be read.
+Result<std::set<std::string>> config_sections(const std::string& path);
 
 // The values of --set, split at their first '='. The error (kInvalid) names the first without one,
 // "--set VALUE"; the program adds what to write.

@@ -2,27 +2,44 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <fstream>
 #include <utility>
 
 namespace sluice::base {
 namespace {
 
-Result<std::string> first_line(std::string_view key, const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    return invalid(std::string(key) + ": cannot read " + path +
-                   "; it must hold the password in its first line");
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
-}
+constexpr size_t kSecretBytesMax = 1024;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 }  // namespace
 
+Result<std::string> read_secret(std::string_view key, const std::string& path) {
+  const auto refused = [&](std::string_view why) {
+    return invalid(std::string(key) + ": " + std::string(why));
+  };
+  std::ifstream file(path);
+  std::string line(kByteOrderMark.size() + kSecretBytesMax + 2, '\0');
+  file.read(line.data(), static_cast<std::streamsize>(line.size()));
+  if (file.bad() || (file.fail() && !file.eof())) {
+    return refused("cannot read " + path + "; the secret is its first line");
+  }
+  line.resize(static_cast<size_t>(file.gcount()));
+  line.resize(std::min(line.find('\n'), line.size()));
+  if (line.ends_with('\r')) line.pop_back();
+  if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+  if (line.size() > kSecretBytesMax) {
+    return refused("the first line of " + path + " is longer than 1024 bytes");
+  }
+  if (line.find_first_not_of(" \t\r") == std::string::npos) {
+    return refused("the first line of " + path + " is empty; write the secret there");
+  }
+  return line;
+}
+
 Result<std::shared_ptr<Secret>> Secret::open(std::string_view key, const std::string& path) {
-  auto value = first_line(key, path);
+  if (path.empty()) return std::shared_ptr<Secret>();
+  auto value = read_secret(key, path);
   if (!value) return value.error();
   return std::shared_ptr<Secret>(new Secret(key, path, std::move(*value)));
 }
@@ -33,7 +50,7 @@ std::string Secret::value() const {
 }
 
 Result<bool> Secret::reload() {
-  auto value = first_line(key_, path_);
+  auto value = read_secret(key_, path_);
   if (!value) return value.error();
   const std::lock_guard lock(mutex_);
   return std::exchange(value_, *value) != *value;
@@ -41,8 +58,10 @@ Result<bool> Secret::reload() {
 
 bool Secret::reload_and_tell() {
   const auto changed = reload();
-  if (!changed) spdlog::error("the password before stays: {}", changed.error().message());
-  else if (*changed) spdlog::info("{}: there is another password now, for new connections", key_);
+  if (!changed)
+    spdlog::error("the secret before stays: {}", changed.error().message());
+  else if (*changed)
+    spdlog::info("{}: there is another secret now, for new connections", key_);
   return changed.ok();
 }
 

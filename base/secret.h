@@ -1,6 +1,4 @@
-// A password in the first line of a file, which somebody may exchange while the daemon runs: read
-// again at SIGHUP and whenever a server refuses it. What was read before stays until something else
-// can be read. Any thread.
+// Passwords and tokens in files: the one way to read them.
 #pragma once
 
 #include <memory>
@@ -12,9 +10,17 @@
 
 namespace sluice::base {
 
+// The first line of the file at `path`, without a byte order mark and a CR at its end; a blank may
+// be its first or last character. `key` names the file in messages, which never hold the secret.
+// kInvalid: it cannot be read, has more than 1,024 bytes, or nothing but blanks.
+Result<std::string> read_secret(std::string_view key, const std::string& path);
+
+// A secret whose file somebody may exchange while the daemon runs: read again at SIGHUP and
+// whenever a server refuses it. What was read before stays until something else can be read. Any
+// thread.
 class Secret {
  public:
-  // `key` names the file in messages, which never hold the secret. kInvalid: it cannot be read.
+  // `key` and errors as of read_secret(). Null if `path` is empty.
   static Result<std::shared_ptr<Secret>> open(std::string_view key, const std::string& path);
 
   std::string value() const;

@@ -1,9 +1,9 @@
 // The scenarios that ask MySQL alone: a sale in it, and rows into it.
 #include <cinttypes>
 #include <cstdio>
-#include <fstream>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "bench/insert_loop.h"
 #include "bench/load_data.h"
 #include "bench/mysql_sale.h"
@@ -21,10 +21,9 @@ int failed(const Error& error) {
 
 Status read_password(MysqlArguments& arguments) {
   if (arguments.password_file.empty()) return {};
-  std::ifstream file(arguments.password_file);
-  if (!std::getline(file, arguments.database.password)) {
-    return Error(ErrorClass::kInvalid, arguments.password_file + ": no password can be read");
-  }
+  auto password = base::read_secret("--password-file", arguments.password_file);
+  if (!password) return password.error();
+  arguments.database.password = std::move(*password);
   return {};
 }
 

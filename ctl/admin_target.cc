@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/secret.h"
 #include "http/access.h"
 
 namespace sluice::ctl {
@@ -24,11 +25,15 @@ Result<AdminTarget> target_of(const std::string& path) {
   }
   const auto where = http::parse_host_port(address);
   if (!where) return where.error().at(path + ": admin.address");
-  auto token = http::read_token(config->string("admin.token_file"));
-  if (!token) return token.error().at(path);
+  std::string token;
+  if (const std::string& file = config->string("admin.token_file"); !file.empty()) {
+    auto secret = base::read_secret("admin.token_file", file);
+    if (!secret) return secret.error().at(path);
+    token = std::move(*secret);
+  }
   std::string host = reachable_host(where->host);
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  return AdminTarget{*kind, "http://" + host + ":" + where->port, std::move(*token)};
+  return AdminTarget{*kind, "http://" + host + ":" + where->port, std::move(token)};
 }
 
 }  // namespace
@@ -66,8 +71,8 @@ Result<std::vector<AdminTarget>> admin_targets(const AdminOptions& options) {
                {ConfigKind::kFlusher, kDefaultFlusher, ""}};
   }
   if (options.token_file.empty()) return targets;
-  const auto token = http::read_token(options.token_file);
-  if (!token) return token.error().at("--token-file");
+  const auto token = base::read_secret("--token-file", options.token_file);
+  if (!token) return token.error();
   for (AdminTarget& target : targets) target.token = *token;
   return targets;
 }

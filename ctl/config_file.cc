@@ -1,11 +1,8 @@
 #include "ctl/config_file.h"
 
 #include <algorithm>
-#include <fstream>
-#include <optional>
 
-#include "base/toml.h"
-
+#include "base/secret.h"
 #include "base/units.h"
 #include "orders/config.h"
 #include "sql/config.h"
@@ -18,59 +15,6 @@ using base::ConfigType;
 
 using base::invalid;
 
-Result<toml::table> parse(const std::string& path) {
-  std::ifstream readable(path);
-  if (!readable) return invalid(path + ": cannot be read");
-  toml::parse_result file = toml::parse_file(path);
-  if (file) return std::move(file).table();
-  return invalid(path + ":" + std::to_string(file.error().source().begin.line) + ": " +
-                 std::string(file.error().description()));
-}
-
-// A part of a list or map in the text form of base::Config: commas inside are escaped.
-void append_part(std::string& text, std::string_view part) {
-  if (!text.empty()) text += ',';
-  for (const char c : part) {
-    if (c == ',' || c == '\\') text += '\\';
-    text += c;
-  }
-}
-
-std::optional<std::string> list_text(const toml::array& list) {
-  std::string text;
-  for (const toml::node& part : list) {
-    if (!part.is_string()) return std::nullopt;
-    append_part(text, part.as_string()->get());
-  }
-  return text;
-}
-
-std::optional<std::string> map_text(const toml::table& map) {
-  std::string text;
-  for (const auto& [name, part] : map) {
-    if (!part.is_string() && !part.is_integer()) return std::nullopt;
-    append_part(text, std::string(name.str()) + "=" +
-                          (part.is_integer() ? std::to_string(part.as_integer()->get())
-                                             : part.as_string()->get()));
-  }
-  return text;
-}
-
-// A value in the text form that Config::set_text() reads; nullopt: of another type.
-std::optional<std::string> text_of(const toml::node& node, ConfigType type) {
-  const bool fits = type == ConfigType::kBool      ? node.is_boolean()
-                    : type == ConfigType::kInteger ? node.is_integer()
-                    : type == ConfigType::kList    ? node.is_array()
-                    : type == ConfigType::kMap     ? node.is_table()
-                                                   : node.is_string();
-  if (!fits) return std::nullopt;
-  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
-  if (const auto* number = node.as_integer()) return std::to_string(number->get());
-  if (const auto* list = node.as_array()) return list_text(*list);
-  if (const auto* map = node.as_table()) return map_text(*map);
-  return node.as_string()->get();
-}
-
 ConfigKey key_of(ConfigType type, std::string_view name, std::string_view default_text) {
   return {name, type, default_text, 0, INT64_MAX, {}, false, {}};
 }
@@ -81,16 +25,16 @@ ConfigKey string_key(std::string_view name, std::string_view default_text) {
 }  // namespace
 
 Result<ConfigKind> config_kind(const std::string& path) {
-  const auto file = parse(path);
-  if (!file) return file.error();
+  const auto sections = base::config_sections(path);
+  if (!sections) return sections.error();
   const auto has_one_of = [&](std::initializer_list<const char*> tables) {
     return std::any_of(tables.begin(), tables.end(),
-                       [&](const char* table) { return file->contains(table); });
+                       [&](const char* table) { return sections->contains(table); });
   };
   const bool flusher = has_one_of({"mysql", "orders", "batch", "trigger", "pace"});
   // One that says nothing but where the journal is, is a proxy's: a flusher has MySQL's address.
   const bool proxy = has_one_of({"redis", "proxy", "listen", "sale", "auth", "flusher"}) ||
-                     (!flusher && file->contains("journal"));
+                     (!flusher && sections->contains("journal"));
   if (flusher == proxy) {
     return invalid(path +
                    (flusher ? ": has the tables of a proxy and of a flusher"
@@ -148,25 +92,7 @@ const std::vector<ConfigKey>& flusher_keys() {
 
 Result<base::Config> read_config(const std::vector<ConfigKey>& keys, const std::string& path,
                                  const base::Config::Overrides& overrides) {
-  const auto file = path.empty() ? Result<toml::table>(toml::table()) : parse(path);
-  if (!file) return file.error();
-  base::Config config(keys);
-  for (const ConfigKey& key : keys) {
-    const toml::node_view<const toml::node> node = file->at_path(key.name);
-    if (!node) continue;
-    const std::string where = path + ":" + std::to_string(node.node()->source().begin.line) + ": " +
-                              std::string(key.name);
-    const auto text = text_of(*node.node(), key.type);
-    if (!text) return invalid(where + ": is of the wrong type");
-    if (Status stored = config.set_text(key.name, *text); !stored) return stored.error().at(where);
-  }
-  for (const auto& [name, text] : overrides) {
-    if (config.find(name) == nullptr) continue;
-    if (Status stored = config.set_text(name, text); !stored) {
-      return stored.error().at("--set " + name);
-    }
-  }
-  return config;
+  return base::Config::load(keys, path, overrides, base::Config::UnknownKeys::kPassOver);
 }
 
 Result<RedisTarget> parse_server(const std::string& text, const std::string& key) {
@@ -186,16 +112,6 @@ Result<RedisTarget> parse_server(const std::string& text, const std::string& key
   }
   target.port = static_cast<uint16_t>(*port);
   return target;
-}
-
-Result<std::string> read_password(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    return invalid(path + " cannot be read; it must hold the password in its first line");
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  return line;
 }
 
 std::string reachable_host(const std::string& listen_host) {
@@ -218,8 +134,8 @@ Result<RedisTarget> redis_target(const base::Config& config) {
   }
   target->username = config.string("redis.username");
   if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
-    auto password = read_password(path);
-    if (!password) return password.error().at("redis.password_file");
+    auto password = base::read_secret("redis.password_file", path);
+    if (!password) return password.error();
     target->password = std::move(*password);
   }
   return target;

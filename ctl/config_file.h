@@ -44,8 +44,6 @@ Result<RedisTarget> redis_target(const base::Config& config);
 
 // "HOST:PORT", "[V6]:PORT", or a unix socket's path. `key`: where it comes from, for the message.
 Result<RedisTarget> parse_server(const std::string& text, const std::string& key);
-// The first line of a password file.
-Result<std::string> read_password(const std::string& path);
 // Where a listener is reached from its own machine: "0.0.0.0" and "::" listen on loopback, too.
 std::string reachable_host(const std::string& listen_host);
 

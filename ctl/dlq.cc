@@ -14,6 +14,7 @@
 #include "base/command_line.h"
 #include "base/decimal.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include "ctl/commands.h"
 #include "ctl/config_file.h"
 #include "http/server.h"
@@ -161,9 +162,9 @@ Status retry(const DlqArguments& arguments) {
   const std::string url = "http://" + config->string("admin.address");
   std::string token;
   if (const std::string& path = config->string("admin.token_file"); !path.empty()) {
-    const auto file = base::read_file(base::posix_file_system(), path, 4096);
-    if (!file) return file.error().at("admin.token_file");
-    token = file->substr(0, file->find('\n'));
+    auto secret = base::read_secret("admin.token_file", path);
+    if (!secret) return secret.error();
+    token = std::move(*secret);
   }
   const auto response = http::fetch("POST", url, "/dlq/retry", token, 60'000);
   if (!response) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/secret.h"
 #include "ctl/config_file.h"
 
 namespace sluice::ctl {
@@ -43,8 +44,8 @@ Result<RedisTarget> front_target(const std::string& config_path, const FrontOpti
     target->tls = net::TlsFiles{options.tls_cert_file, options.tls_key_file, options.tls_ca_file};
   }
   if (options.password_file.empty()) return target;
-  auto password = read_password(options.password_file);
-  if (!password) return password.error().at("--password-file");
+  auto password = base::read_secret("--password-file", options.password_file);
+  if (!password) return password.error();
   target->password = std::move(*password);
   return target;
 }

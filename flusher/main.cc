@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -79,7 +80,8 @@ std::string state_text(const StatusSnapshot& status) {
 }
 
 // Whether it was done.
-bool reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+bool reload(const Arguments& arguments, base::Secret* token, FlushLoop& loop, Janitor& janitor) {
+  const bool is_token_read = token == nullptr || token->reload_and_tell();
   const auto options = load_options(arguments);
   if (!options) {
     spdlog::error("not reloaded: {}", options.error().message());
@@ -90,17 +92,19 @@ bool reload(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
   janitor.set_retain(options->retain_us);
   spdlog::info(
       "reloaded trigger.*, pace.*, journal.retain and log.level; other keys need a restart");
-  return true;
+  return is_token_read;
 }
 
 // Waits for signals on a thread of its own; one that main sends to that thread ends it.
 class SignalThread {
  public:
-  SignalThread(const Arguments& arguments, const base::ServiceManager& manager,
-               base::Gauge& reload_failed, FlushLoop& loop, Janitor& janitor)
+  // `reload` on SIGHUP: whether all of it was done.
+  SignalThread(const base::ServiceManager& manager, base::Gauge& reload_failed, FlushLoop& loop,
+               std::function<bool()> reload)
       : manager_(manager),
         reload_failed_(reload_failed),
-        thread_([this, &arguments, &loop, &janitor] { run(arguments, loop, janitor); }) {}
+        reload_(std::move(reload)),
+        thread_([this, &loop] { run(loop); }) {}
   ~SignalThread() {
     ended_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
@@ -118,7 +122,7 @@ class SignalThread {
   }
 
  private:
-  void run(const Arguments& arguments, FlushLoop& loop, Janitor& janitor) {
+  void run(FlushLoop& loop) {
     const sigset_t set = block();
     bool stopping = false;
     while (true) {
@@ -133,7 +137,7 @@ class SignalThread {
       }
       if (number == SIGHUP) {
         manager_.reloading();
-        reload_failed_.set(reload(arguments, loop, janitor) ? 0 : 1);
+        reload_failed_.set(reload_() ? 0 : 1);
         manager_.ready();
         continue;
       }
@@ -147,6 +151,7 @@ class SignalThread {
 
   const base::ServiceManager& manager_;
   base::Gauge& reload_failed_;
+  const std::function<bool()> reload_;
   std::atomic<bool> ended_{false};
   std::thread thread_;  // last: starts when all the rest is there
 };
@@ -179,7 +184,7 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
   Janitor janitor(options.journal_dir, fs, options.retain_us, status, options.mysql);
 
   auto server =
-      http::Server::create({arguments.once ? "" : options.admin_address, options.admin_token_file});
+      http::Server::create({arguments.once ? "" : options.admin_address, options.admin_token});
   if (!server) {
     spdlog::error("{}", server.error().message());
     return server.error().cls() == ErrorClass::kInvalid ? kExitInvalid : 1;
@@ -188,7 +193,9 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
   add_admin_routes(**server, {loop, status, registry, fs, options, flush_seconds});
   LoopEnd end;
   {
-    const SignalThread signals(arguments, manager, reload_failed, loop, janitor);
+    const SignalThread signals(manager, reload_failed, loop, [&] {
+      return reload(arguments, options.admin_token.get(), loop, janitor);
+    });
     (*server)->start();
     uint64_t rounds = 0;
     base::ServicePulse pulse(manager, {[&status] { return state_text(status.read()); },

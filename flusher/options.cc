@@ -336,8 +336,10 @@ Result<Options> make_options(const base::Config& config) {
   options.once_timeout_us = config.integer("limits.once_timeout");
   options.dead_letters_max = static_cast<uint64_t>(config.integer("limits.dead_letters"));
   options.admin_address = config.string("admin.address");
-  options.admin_token_file = config.string("admin.token_file");
-  SLUICE_TRY(http::check({options.admin_address, options.admin_token_file}));
+  auto token = base::Secret::open("admin.token_file", config.string("admin.token_file"));
+  if (!token) return token.error();
+  options.admin_token = std::move(*token);
+  SLUICE_TRY(http::check({options.admin_address}));
   options.log_level = config.string("log.level");
   options.log_format = config.string("log.format");
   return options;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/config.h"
+#include "base/secret.h"
 #include "flusher/schedule.h"
 #include "flusher/server_load.h"
 #include "orders/order_table.h"
@@ -54,7 +56,7 @@ struct Options {
   int64_t once_timeout_us = 30'000'000;
   uint64_t dead_letters_max = 10'000;
   std::string admin_address;
-  std::string admin_token_file;
+  std::shared_ptr<base::Secret> admin_token;  // null: none
   std::string log_level;  // live
   std::string log_format = "text";
 };

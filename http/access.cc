@@ -2,14 +2,12 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/beast/core/string.hpp>
-#include <fstream>
 
 #include "base/units.h"
 
 namespace sluice::http {
 namespace {
 
-constexpr size_t kTokenBytesMax = 1024;
 constexpr std::string_view kBearer = "Bearer ";
 
 bool same_text(std::string_view a, std::string_view b) { return boost::beast::iequals(a, b); }
@@ -77,27 +75,10 @@ std::optional<Refusal> check_access(const AccessPolicy& policy, const Credential
   }
   const std::string_view given = credentials.authorization;
   if (same_text(given.substr(0, kBearer.size()), kBearer) &&
-      constant_time_equal(trimmed(given.substr(kBearer.size())), policy.token)) {
+      constant_time_equal(trimmed(given.substr(kBearer.size())), trimmed(policy.token))) {
     return std::nullopt;
   }
   return Refusal{401, "POST needs the header \"Authorization: Bearer <admin token>\""};
-}
-
-Result<std::string> read_token(const std::string& path) {
-  if (path.empty()) return std::string();
-  const auto invalid = [&](const std::string& why) {
-    return Error(ErrorClass::kInvalid, "admin.token_file " + path + ": " + why);
-  };
-  std::ifstream file(path);
-  if (!file) return invalid("cannot be read; create it, readable by this user only");
-  std::string text(kTokenBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kTokenBytesMax) return invalid("is longer than 1024 bytes");
-  const std::string_view token = trimmed(text);
-  if (token.empty()) return invalid("is empty; write one line with the token");
-  if (token.find_first_of("\r\n") != std::string_view::npos) return invalid("has several lines");
-  return std::string(token);
 }
 
 Result<HostPort> parse_host_port(std::string_view address) {

@@ -21,11 +21,10 @@
 
 namespace sluice::http {
 
-// Constant after start-up.
 struct AccessPolicy {
   std::string listen_host;  // as configured: "127.0.0.1", "0.0.0.0", "db7.example"
   bool loopback = true;     // what the listener is really bound to
-  std::string token;        // "": none
+  std::string token;        // blanks around it do not count; "": none
 };
 
 // The headers that decide; empty: not sent.
@@ -42,10 +41,6 @@ struct Refusal {
 };
 
 std::optional<Refusal> check_access(const AccessPolicy& policy, const Credentials& credentials);
-
-// The token in `path` without surrounding white space; "" if `path` is empty. kInvalid if the file
-// cannot be read, is empty, or holds more than one line.
-Result<std::string> read_token(const std::string& path);
 
 // Compares without telling by its duration where the difference is.
 bool constant_time_equal(std::string_view a, std::string_view b);

@@ -40,7 +40,8 @@ const Handler* handler_of(const std::map<std::string, Handler, std::less<>>& met
 
 class ServerImpl final : public Server, public Dispatcher {
  public:
-  explicit ServerImpl(AccessPolicy policy) : policy_(std::move(policy)), pool_(kHandlerThreads) {}
+  ServerImpl(std::string host, std::shared_ptr<const base::Secret> token)
+      : host_(std::move(host)), token_(std::move(token)), pool_(kHandlerThreads) {}
   ~ServerImpl() override { stop(); }
 
   // `inherited`: as in ServerOptions.
@@ -67,7 +68,9 @@ class ServerImpl final : public Server, public Dispatcher {
   void follow(Viewers& viewers, std::function<void(Outcome)> done);
   void on_accepted(boost::system::error_code failure, tcp::socket socket);
 
-  AccessPolicy policy_;  // constant after listen()
+  const std::string host_;
+  const std::shared_ptr<const base::Secret> token_;  // null: none
+  bool is_loopback_ = true;                          // constant after listen()
   Routes routes_;        // constant after start()
   unsigned short port_ = 0;
   std::atomic<int> posts_{0};
@@ -106,7 +109,7 @@ Status ServerImpl::listen(const HostPort& where, int inherited) {
     return Error(ErrorClass::kUnavailable, "cannot listen on " + name + ": " + failure.message() +
                                                "; choose another admin.address");
   }
-  policy_.loopback = endpoint.address().is_loopback();
+  is_loopback_ = endpoint.address().is_loopback();
   port_ = acceptor_.local_endpoint().port();
   return {};
 }
@@ -197,7 +200,8 @@ void ServerImpl::dispatch(const Credentials& credentials, Request request,
   const auto refuse = [&done](int status, std::string_view why) {
     done({error_response(status, why)});
   };
-  if (const auto refusal = check_access(policy_, credentials)) {
+  const AccessPolicy policy{host_, is_loopback_, token_ ? token_->value() : ""};
+  if (const auto refusal = check_access(policy, credentials)) {
     return refuse(refusal->status, refusal->message);
   }
   const auto stream = streams_.find(request.path);
@@ -249,18 +253,14 @@ class NoServer final : public Server {
 Status check(const ServerOptions& options) {
   if (options.address.empty()) return {};
   const auto where = parse_host_port(options.address);
-  if (!where) return where.error().at("admin.address");
-  const auto token = read_token(options.token_file);
-  return token ? Status() : token.error();
+  return where ? Status() : where.error().at("admin.address");
 }
 
 Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   if (options.address.empty()) return std::unique_ptr<Server>(new NoServer());
   const auto where = parse_host_port(options.address);
   if (!where) return where.error().at("admin.address");
-  auto token = read_token(options.token_file);
-  if (!token) return token.error();
-  auto server = std::make_unique<ServerImpl>(AccessPolicy{where->host, true, std::move(*token)});
+  auto server = std::make_unique<ServerImpl>(where->host, options.token);
   SLUICE_TRY(server->listen(*where, options.inherited));
   return std::unique_ptr<Server>(std::move(server));
 }

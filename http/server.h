@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 namespace sluice::http {
 
@@ -45,11 +46,12 @@ using Handler = std::function<Response(const Request&)>;
 
 struct ServerOptions {
   std::string address;     // "127.0.0.1:9480"; "" switches the listener off
-  std::string token_file;  // "" : no token; then POST is allowed on a loopback listener only
+  // admin.token_file; null: no token, and POST is allowed on a loopback listener only.
+  std::shared_ptr<base::Secret> token = nullptr;
   int inherited = -1;      // a socket that listens on `address` already; -1: one is to be made
 };
 
-// kInvalid: malformed address or unreadable token file. Tries nothing.
+// kInvalid: malformed address. Tries nothing.
 Status check(const ServerOptions& options);
 
 // Server-sent events (text/event-stream): what is published goes to all that follow. One text for
@@ -67,7 +69,7 @@ class EventStream {
 
 class Server {
  public:
-  // kInvalid: malformed address or unreadable token file; kUnavailable: the address is busy
+  // kInvalid: malformed address; kUnavailable: the address is busy
   // (message says which, and which key to change).
   static Result<std::unique_ptr<Server>> create(const ServerOptions& options);
   virtual ~Server() = default;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
-#include <fstream>
 #include <utility>
 
 #include "base/decimal.h"
@@ -149,12 +148,16 @@ Result<std::string> FlusherLink::request(std::string_view method, std::string_vi
   if (options_.url.empty()) {
     return Error(ErrorClass::kInvalid, "no flusher is configured: set flusher.admin");
   }
-  std::string token;
-  if (!options_.token_file.empty()) {
-    std::ifstream file(options_.token_file);
-    std::getline(file, token);
+  const auto ask = [&] {
+    return http::fetch(method, options_.url, path, options_.token ? options_.token->value() : "",
+                       timeout_ms);
+  };
+  auto response = ask();
+  constexpr int kUnauthorized = 401;
+  if (response && response->status == kUnauthorized && options_.token != nullptr) {
+    const auto is_another = options_.token->reload();
+    if (is_another && *is_another) response = ask();
   }
-  auto response = http::fetch(method, options_.url, path, token, timeout_ms);
   if (!response) {
     return Error(ErrorClass::kUnavailable,
                  "the flusher at " + options_.url +

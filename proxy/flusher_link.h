@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/secret.h"
 #include "proxy/monitor/drain_source.h"
 #include "proxy/sale/dead_letters.h"
 #include "proxy/sale/flusher_port.h"
@@ -29,8 +30,8 @@ class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource 
     kContinued,  // accepted before: never refused for want of room
   };
   struct Options {
-    std::string url;         // flusher.admin; "" : there is no flusher
-    std::string token_file;  // flusher.admin_token_file; "" : none
+    std::string url;                      // flusher.admin; "" : there is no flusher
+    std::shared_ptr<base::Secret> token;  // flusher.admin_token_file; null: none
   };
   explicit FlusherLink(Options options) : options_(std::move(options)) {}
   ~FlusherLink() override;

@@ -102,12 +102,15 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
   return std::nullopt;
 }
 
-// Certificates, password, users and configuration, each as far as it can be read; whether all of it
+// Certificates, secrets, users and configuration, each as far as it can be read; whether all of it
 // was.
 bool reload(const Arguments& arguments, const Options& options, front::LiveConfig& live,
             front::UserDirectory* users) {
   bool is_done = reload_certificates(options);
-  if (options.redis.secret != nullptr) is_done &= options.redis.secret->reload_and_tell();
+  for (const auto& secret :
+       {options.redis.secret, options.admin.token, options.flusher_admin_token}) {
+    if (secret != nullptr) is_done &= secret->reload_and_tell();
+  }
   if (users != nullptr) {
     const Status status = users->reload();
     is_done &= status.ok();
@@ -120,7 +123,10 @@ bool reload(const Arguments& arguments, const Options& options, front::LiveConfi
     spdlog::error("configuration not reloaded: {}", fresh.error().message());
     return false;
   }
-  for (const std::string& name : live.reload(*fresh))
+  const auto [undone, need_restart] = live.reload(*fresh);
+  for (const auto& [name, was, now] : undone)
+    spdlog::warn("{}: CONFIG SET had made it {}, the file says {}; it is {}", name, was, now, now);
+  for (const std::string& name : need_restart)
     spdlog::warn("{} has changed in the file but needs a restart", name);
   if (is_done) spdlog::info("configuration reloaded");
   else spdlog::warn("the configuration is reloaded but for what is said above");
@@ -294,7 +300,7 @@ int run(Foundation& common) {
   apply(common.config);
   for (size_t i = 0; i < options.io_threads; ++i)
     common.threads.push_back(std::make_unique<upstream::IoThread>(i));
-  FlusherLink flusher({options.flusher_admin, options.flusher_admin_token_file});
+  FlusherLink flusher({options.flusher_admin, options.flusher_admin_token});
   auto setup = sale::SaleSetup::open(sale_settings(options), base::posix_file_system(),
                                      common.threads, common.registry, flusher,
                                      [&common](const Error& error) { common.fatal.raise(error); });

@@ -204,11 +204,9 @@ Result<upstream::Endpoint> make_endpoint(const base::Config& config) {
   auto endpoint = parse_server(servers[0]);
   if (!endpoint) return endpoint.error();
   endpoint->username = config.string("redis.username");
-  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
-    auto secret = base::Secret::open("redis.password_file", path);
-    if (!secret) return secret.error();
-    endpoint->secret = std::move(*secret);
-  }
+  auto secret = base::Secret::open("redis.password_file", config.string("redis.password_file"));
+  if (!secret) return secret.error();
+  endpoint->secret = std::move(*secret);
   if (!endpoint->username.empty() && endpoint->password().empty())
     return invalid("redis.username: it needs redis.password_file too");
   auto tls = redis_tls(config, endpoint->port == 0);
@@ -241,7 +239,9 @@ Result<Options> make_options(const base::Config& config) {
   SLUICE_TRY(front::check(options.listen));
   options.users_file = config.string("auth.users_file");
   options.protected_mode = config.boolean("auth.protected_mode");
-  options.admin = {config.string("admin.address"), config.string("admin.token_file")};
+  auto token = base::Secret::open("admin.token_file", config.string("admin.token_file"));
+  if (!token) return token.error();
+  options.admin = {config.string("admin.address"), std::move(*token)};
   SLUICE_TRY(http::check(options.admin));
   options.journal_dir = config.string("journal.dir");
   options.journal_fsync = config.string("journal.fsync");
@@ -261,7 +261,10 @@ Result<Options> make_options(const base::Config& config) {
   options.slow_log_entries = config.integer("slowlog.max_len");
   options.redis.reply_timeout_us = options.redis_timeout_us;
   options.flusher_admin = config.string("flusher.admin");
-  options.flusher_admin_token_file = config.string("flusher.admin_token_file");
+  auto flusher_token =
+      base::Secret::open("flusher.admin_token_file", config.string("flusher.admin_token_file"));
+  if (!flusher_token) return flusher_token.error();
+  options.flusher_admin_token = std::move(*flusher_token);
   return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "base/secret.h"
 #include "http/server.h"
 #include "proxy/front/limits.h"
 #include "proxy/front/server.h"
@@ -43,7 +44,7 @@ struct Options {
   int64_t slow_log_us = 10'000;
   int64_t slow_log_entries = 128;
   std::string flusher_admin;
-  std::string flusher_admin_token_file;
+  std::shared_ptr<base::Secret> flusher_admin_token;  // null: none
 };
 
 // kInvalid: values that contradict each other, that this version does not support, or a password

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/secret.h"
 #include "base/units.h"
 
 namespace sluice::sql {
@@ -66,18 +67,7 @@ std::string ConnectOptions::text() const {
 Result<std::string> password_of(const ConnectOptions& options) {
   const std::string& path = options.password_file;
   if (path.empty()) return options.password;
-  std::ifstream file(path);
-  if (!file) {
-    return Error(ErrorClass::kInvalid, "mysql.password_file: " + path +
-                                           " cannot be read; create it, readable by this user "
-                                           "only");
-  }
-  std::string password;
-  std::getline(file, password);
-  if (password.ends_with('\r')) password.pop_back();
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (password.starts_with(kByteOrderMark)) password.erase(0, kByteOrderMark.size());
-  return password;
+  return base::read_secret("mysql.password_file", path);
 }
 
 Status check_tls(const ConnectOptions& options) {

@@ -62,8 +62,7 @@ struct ConnectOptions {
   std::string text(const ServerAddress& server) const;
 };
 
-// A password may end with a blank, but not with a CR; a byte order mark is none of it. kInvalid:
-// the file cannot be read.
+// Of its file (base::read_secret), read anew each time. kInvalid: that cannot be read.
 Result<std::string> password_of(const ConnectOptions& options);
 
 // kInvalid: TLS settings that contradict each other, or a file that cannot be read; names the key.

@@ -40,20 +40,27 @@ Status LiveConfig::set(const std::vector<std::pair<std::string_view, std::string
       return Error(ErrorClass::kInvalid, failed + status.error().message());
   }
   config_ = std::move(changed);
+  for (const auto& [name, text] : pairs)
+    is_set_.insert(config_.find(name.substr(kPrefix.size()))->name);
   apply_(config_);
   return {};
 }
 
-std::vector<std::string> LiveConfig::reload(const base::Config& fresh) {
+LiveConfig::Reloaded LiveConfig::reload(const base::Config& fresh) {
   std::lock_guard lock(mutex_);
-  std::vector<std::string> unchanged;
+  Reloaded reloaded;
   for (const base::ConfigKey& key : config_.keys()) {
     const auto now = config_.text(key.name), wanted = fresh.text(key.name);
     if (!now || !wanted || wanted->empty() || *now == *wanted) continue;
-    if (!key.live || !config_.set_text(key.name, *wanted)) unchanged.emplace_back(key.name);
+    if (!key.live || !config_.set_text(key.name, *wanted)) {
+      reloaded.need_restart.emplace_back(key.name);
+    } else if (is_set_.contains(key.name)) {
+      reloaded.undone.push_back({std::string(key.name), *now, *wanted});
+    }
   }
+  is_set_.clear();
   apply_(config_);
-  return unchanged;
+  return reloaded;
 }
 
 }  // namespace sluice::proxy::front

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,12 +23,20 @@ class LiveConfig {
   std::vector<std::pair<std::string, std::string>> get(std::string_view pattern) const;
   // All pairs ("sluice.KEY", text) or none. Errors are worded for the client, without "ERR".
   Status set(const std::vector<std::pair<std::string_view, std::string_view>>& pairs);
-  // Takes over the live keys of a file read anew; returns the names of other keys that differ.
-  std::vector<std::string> reload(const base::Config& fresh);
+  // Takes over the live keys of a file read anew.
+  struct Undone {
+    std::string name, was, now;  // what CONFIG SET had set, and what the file has
+  };
+  struct Reloaded {
+    std::vector<Undone> undone;
+    std::vector<std::string> need_restart;  // by name: they differ, and are not live
+  };
+  Reloaded reload(const base::Config& fresh);
 
  private:
   mutable std::mutex mutex_;
-  base::Config config_;  // guarded by mutex_
+  base::Config config_;                // guarded by mutex_
+  std::set<std::string_view> is_set_;  // by CONFIG SET, since the last reload; guarded by mutex_
   const std::function<void(const base::Config&)> apply_;
 };
 

@@ -355,7 +355,7 @@ def test_a_file_that_no_daemon_starts_with_is_a_finding(right):
     """Everything else is looked at all the same."""
     finding = right.only(right.file(right.proxy, redis__password_file="/nowhere"),
                          right.flusher.config)
-    names(finding, "error", "redis.password_file: /nowhere cannot be read", "correct that key")
+    names(finding, "error", "redis.password_file: cannot read /nowhere", "correct that key")
     finding = right.only(right.proxy.config, right.file(right.flusher, orders__table="a.b.c"))
     names(finding, "error", "orders.table", "correct that key")
 

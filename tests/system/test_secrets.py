@@ -3,7 +3,7 @@ never told."""
 
 import pymysql
 
-from harness import sql_program
+from harness import admin, sql_program
 from harness.resp import Client, RespError
 from harness.sql_server import Database
 from harness.waiting import until
@@ -46,7 +46,7 @@ def test_a_redis_password_that_was_changed_is_found_without_a_restart(lab):
         until(lambda: client("GET", "k") == "v", 10, "other commands")
     log = proxy.process.log()
     assert "Redis refused the password" in log
-    assert "redis.password_file: there is another password now" in log
+    assert "redis.password_file: there is another secret now" in log
     assert not any(f"{word}-one" in log for word in ("first", "second", "third"))
 
 
@@ -55,13 +55,13 @@ def test_sighup_reads_passwords_again_and_says_what_it_could_not_read(lab):
     _, _, path, proxy = guarded(lab)
     path.write_text("second-one\n")
     proxy.process.send(1)
-    until(lambda: "redis.password_file: there is another password now" in proxy.process.log(), 5,
+    until(lambda: "redis.password_file: there is another secret now" in proxy.process.log(), 5,
           "read again")
     assert proxy.metrics()["sluice_reload_failed"] == 0
     path.unlink()
     proxy.process.send(1)
     until(lambda: proxy.metrics()["sluice_reload_failed"] == 1, 5, "not reloaded")
-    assert "the password before stays: redis.password_file: cannot read" in proxy.process.log()
+    assert "the secret before stays: redis.password_file: cannot read" in proxy.process.log()
     assert "configuration reloaded\n" not in proxy.process.log().split("cannot read")[1]
 
 
@@ -91,3 +91,47 @@ def test_a_mysql_password_that_was_changed_is_found_without_a_restart(lab):
     until(lambda: flusher.metrics()["sluice_backlog_records"] == 0, 20, "drained")
     assert flusher.metrics()[blocked] == 0 and flusher.metrics()["sluice_mysql_connected"] == 1
     assert "-one" not in flusher.process.log()
+
+
+def post(port, token):
+    return admin.request("POST", port, "/pause", {"Authorization": f"Bearer {token}"}).status
+
+
+def test_tokens_of_the_admin_listeners_are_read_again(lab):
+    """Of both daemons, and what the proxy shows to the flusher."""
+    path = lab.folder / "token"
+    path.write_text("first-one\n")
+    _, _, proxy, flusher = lab.stack(
+        proxy={"admin__token_file": str(path), "flusher__admin_token_file": str(path)},
+        flusher={"admin__token_file": str(path)})
+    for daemon in (flusher, proxy):
+        assert (post(daemon.admin_port, "first-one"), post(daemon.admin_port, "x")) == (200, 401)
+    path.write_text("\ufeffsecond-one\r\n")
+    assert post(flusher.admin_port, "first-one") == 200
+    flusher.process.send(1)
+    until(lambda: "there is another secret now" in flusher.process.log(), 5, "read again")
+    assert post(proxy.admin_port, "first-one") == 200, "it asks the flusher with the second one"
+    proxy.process.send(1)
+    until(lambda: "configuration reloaded" in proxy.process.log(), 5, "read again")
+    for daemon in (flusher, proxy):
+        assert (post(daemon.admin_port, "second-one"), post(daemon.admin_port, "first-one")) == \
+            (200, 401)
+    path.write_text("")
+    flusher.process.send(1)
+    until(lambda: flusher.metrics()["sluice_reload_failed"] == 1, 5, "not reloaded")
+    assert post(flusher.admin_port, "second-one") == 200
+    for daemon in (proxy, flusher):
+        assert "-one" not in daemon.process.log()
+
+
+def test_what_config_set_had_set_is_told_when_a_reload_undoes_it(lab):
+    proxy = lab.proxy(lab.redis(), limits__clients=500)
+    with proxy.client() as client:
+        assert client("CONFIG", "SET", "sluice.limits.clients", "123") == "OK"
+        proxy.process.send(1)
+        undone = "limits.clients: CONFIG SET had made it 123, the file says 500; it is 500"
+        until(lambda: undone in proxy.process.log(), 5, "told")
+        assert client("CONFIG", "GET", "sluice.limits.clients") == ["sluice.limits.clients", "500"]
+        proxy.process.send(1)
+        until(lambda: proxy.process.log().count("configuration reloaded") == 2, 5, "again")
+        assert proxy.process.log().count(undone) == 1

@@ -12,9 +12,27 @@ namespace {
 
 TEST(SecretTest, TheFirstLineWithoutWhatEditorsAdd) {
   const test::TempFolder folder;
-  const auto secret = Secret::open("x.file", folder.write("secret", "s3cret \r\nnot this\n"));
-  ASSERT_TRUE(secret.ok());
-  EXPECT_EQ((*secret)->value(), "s3cret");
+  EXPECT_EQ(*read_secret("x.file", folder.write("secret", "\xef\xbb\xbf s3 cret \r\nnot this\n")),
+            " s3 cret ")
+      << "a blank may be its last character";
+  EXPECT_EQ(*read_secret("x.file", folder.write("secret", "s3cret")), "s3cret");
+  const std::string longest(1024, 'x');
+  EXPECT_EQ(*read_secret("x.file", folder.write("secret", "\xef\xbb\xbf" + longest + "\r\n")),
+            longest);
+}
+
+TEST(SecretTest, NoSecretIsAnErrorThatNamesItsFile) {
+  const test::TempFolder folder;
+  for (const std::string text : {"", "\n", " \t\r\nx\n", "\xef\xbb\xbf"}) {
+    const auto secret = read_secret("x.file", folder.write("secret", text));
+    ASSERT_FALSE(secret.ok());
+    EXPECT_NE(secret.error().message().find("is empty"), std::string::npos);
+  }
+  const auto longer = read_secret("x.file", folder.write("secret", std::string(1025, 'x')));
+  ASSERT_FALSE(longer.ok());
+  EXPECT_NE(longer.error().message().find("longer than 1024 bytes"), std::string::npos);
+  EXPECT_EQ(*Secret::open("x.file", ""), nullptr) << "none is configured";
+  EXPECT_FALSE(read_secret("x.file", folder / "").ok()) << "a folder";
 }
 
 TEST(SecretTest, AnotherOneIsReadAndWhatCannotBeReadChangesNothing) {
@@ -36,7 +54,7 @@ TEST(SecretTest, AFileThatIsNotThereIsNamedWithItsKey) {
   const auto secret = Secret::open("x.file", "/no/such/file");
   ASSERT_FALSE(secret.ok());
   EXPECT_EQ(secret.error().message(),
-            "x.file: cannot read /no/such/file; it must hold the password in its first line");
+            "x.file: cannot read /no/such/file; the secret is its first line");
 }
 
 }  // namespace

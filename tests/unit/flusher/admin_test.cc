@@ -26,7 +26,7 @@ class AdminTest : public FlusherTest {
   void start() {
     flusher_ = std::make_unique<RunningFlusher>(options, false);
     register_status_metrics(flusher_->registry, flusher_->status);
-    auto created = http::Server::create({"127.0.0.1:0", ""});
+    auto created = http::Server::create({"127.0.0.1:0"});
     ASSERT_TRUE(created.ok());
     server_ = std::move(*created);
     add_admin_routes(*server_, {flusher_->loop, flusher_->status, flusher_->registry,

@@ -112,7 +112,7 @@ class SessionTest : public ::testing::Test {
     endpoint_.port = redis_.port();
     threads_.push_back(std::make_unique<upstream::IoThread>(0));
     sale_.thread = threads_[0].get();
-    auto server = Server::create({"127.0.0.1:0", ""}, threads_, services_);
+    auto server = Server::create({"127.0.0.1:0"}, threads_, services_);
     EXPECT_TRUE(server) << server.error().message();
     server_ = std::move(*server);
     server_->start();

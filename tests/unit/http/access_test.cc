@@ -63,30 +63,6 @@ TEST(Access, PostNeedsTheTokenOrATokenlessLoopback) {
   EXPECT_EQ(post(kPublicToken, "Bearer s3cret"), 200);
 }
 
-class TokenFile : public testing::Test {
- protected:
-  void write(const std::string& text) { std::ofstream(path_) << text; }
-  ~TokenFile() override { std::remove(path_.c_str()); }
-
-  const std::string path_ =
-      (std::filesystem::temp_directory_path() / ("token" + std::to_string(getpid()))).string();
-};
-
-TEST_F(TokenFile, IsTrimmedAndMustHoldOneLine) {
-  write("  s3cret \n");
-  EXPECT_EQ(*read_token(path_), "s3cret");
-  for (const char* bad : {"", " \n", "two\nlines\n"}) {
-    write(bad);
-    EXPECT_EQ(read_token(path_).error().cls(), ErrorClass::kInvalid) << bad;
-  }
-  write(std::string(1024, 'x'));
-  EXPECT_TRUE(read_token(path_).ok());
-  write(std::string(1025, 'x'));
-  EXPECT_FALSE(read_token(path_).ok());
-  EXPECT_FALSE(read_token(path_ + ".absent").ok());
-  EXPECT_EQ(*read_token(""), "");
-}
-
 TEST(HostPort, SplitsAddressesAndRefusesOthers) {
   EXPECT_EQ(parse_host_port("127.0.0.1:9480")->port, "9480");
   EXPECT_EQ(parse_host_port("[::1]:0")->host, "::1");

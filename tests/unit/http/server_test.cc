@@ -60,7 +60,7 @@ class RawClient {
 class ServerTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto created = Server::create({"127.0.0.1:0", ""});
+    auto created = Server::create({"127.0.0.1:0"});
     ASSERT_TRUE(created.ok()) << created.error().message();
     server_ = std::move(*created);
     server_->route("GET", "/healthz", [](const Request&) {
@@ -240,7 +240,7 @@ class StreamTest : public ServerTest {
  protected:
   static constexpr size_t kViewersMax = 3;
   void SetUp() override {
-    auto created = Server::create({"127.0.0.1:0", ""});
+    auto created = Server::create({"127.0.0.1:0"});
     ASSERT_TRUE(created.ok()) << created.error().message();
     server_ = std::move(*created);
     server_->route("GET", "/healthz", [](const Request&) { return Response{.body = "ok"}; });
@@ -315,14 +315,14 @@ TEST_F(ServerTest, FetchGivesUpAtItsDeadline) {
 }
 
 TEST_F(ServerTest, BusyAddressIsNamed) {
-  const auto second = Server::create({"127.0.0.1:" + std::to_string(server_->port()), ""});
+  const auto second = Server::create({"127.0.0.1:" + std::to_string(server_->port())});
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().cls(), ErrorClass::kUnavailable);
   EXPECT_NE(second.error().message().find("admin.address"), std::string::npos);
 }
 
 TEST(ServerSwitchedOff, HasNoPort) {
-  auto server = Server::create({"", ""});
+  auto server = Server::create({""});
   ASSERT_TRUE(server.ok());
   (*server)->start();
   EXPECT_EQ((*server)->port(), 0);
