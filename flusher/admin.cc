@@ -230,6 +230,19 @@ json::array replicas_json(const StatusSnapshot& status) {
   return replicas;
 }
 
+// -1: not known, here and in the next two.
+int64_t backlog_records(const StatusSnapshot& status) {
+  return status.backlog ? static_cast<int64_t>(status.backlog->records) : -1;
+}
+
+int64_t backlog_bytes(const StatusSnapshot& status) {
+  return status.backlog ? status.backlog->bytes : -1;
+}
+
+double oldest_age_s(const StatusSnapshot& status) {
+  return status.backlog ? static_cast<double>(status.backlog->oldest_age_us) / kUsPerSecond : -1;
+}
+
 }  // namespace
 
 std::string status_json(const StatusSnapshot& status, const base::Quantiles& flush_seconds) {
@@ -243,9 +256,9 @@ std::string status_json(const StatusSnapshot& status, const base::Quantiles& flu
       {"journal_id", std::to_string(status.journal_id)},
       {"position", status.position},
       {"last_sequence", status.last_sequence},
-      {"backlog_records", status.backlog_records},
-      {"backlog_bytes", status.backlog_bytes},
-      {"oldest_age_seconds", static_cast<double>(status.oldest_age_us) / kUsPerSecond},
+      {"backlog_records", backlog_records(status)},
+      {"backlog_bytes", backlog_bytes(status)},
+      {"oldest_age_seconds", oldest_age_s(status)},
       {"load_per_second", status.load_per_s},
       {"rows_total", status.rows_total},
       {"dead_letter_rows", status.dead_letter_rows},
@@ -295,13 +308,12 @@ void register_status_metrics(base::Registry& registry, const StatusBoard& status
     registry.computed(name, help,
                       [&status, read] { return static_cast<double>(read(status.read())); });
   };
-  gauge("sluice_backlog_records", "Journal records that are not in MySQL yet.",
-        [](const StatusSnapshot& s) { return s.backlog_records; });
-  gauge("sluice_backlog_bytes", "Journal bytes that are not in MySQL yet, estimated.",
-        [](const StatusSnapshot& s) { return s.backlog_bytes; });
-  gauge(
-      "sluice_backlog_oldest_age_seconds", "Age of the oldest record that is not in MySQL yet.",
-      [](const StatusSnapshot& s) { return static_cast<double>(s.oldest_age_us) / kUsPerSecond; });
+  gauge("sluice_backlog_records", "Journal records that are not in MySQL yet; -1: not known.",
+        backlog_records);
+  gauge("sluice_backlog_bytes",
+        "Journal bytes that are not in MySQL yet, estimated; -1: not known.", backlog_bytes);
+  gauge("sluice_backlog_oldest_age_seconds",
+        "Age of the oldest record that is not in MySQL yet; -1: not known.", oldest_age_s);
   gauge("sluice_dead_letter_rows", "Orders that MySQL refused.",
         [](const StatusSnapshot& s) { return s.dead_letter_rows; });
   gauge("sluice_mysql_connected", "1 if MySQL answered last time.",

@@ -226,6 +226,7 @@ std::optional<LoopEnd> FlushLoop::prepare_until_ready() {
     status_.update([&](StatusSnapshot& status) {
       status.state = no_journal ? State::kIdle : State::kBlocked;
       status.reason = message;
+      status.backlog = no_journal ? std::optional(Backlog()) : std::nullopt;
       status.mysql_connected = control_.connected();
       status.mysql_error = no_journal ? "" : message;
     });

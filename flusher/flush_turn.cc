@@ -288,9 +288,7 @@ void FlushLoop::report() {
   status_.update([&](StatusSnapshot& status) {
     status.position = situation.position;
     status.last_sequence = extent_.last_sequence;
-    status.backlog_records = now_.backlog_rows;
-    status.backlog_bytes = now_.backlog_bytes;
-    status.oldest_age_us = now_.oldest_age_us;
+    status.backlog = Backlog{now_.backlog_rows, now_.backlog_bytes, now_.oldest_age_us};
     status.load_per_s = trigger_.load_per_s();
     if (cause_) status.trigger = cause_name(*cause_);
     status.triggers = trigger_.explain(now_);

@@ -76,7 +76,8 @@ Result<Options> load_options(const Arguments& arguments) {
 std::string state_text(const StatusSnapshot& status) {
   std::string text(state_name(status.state));
   if (!status.reason.empty()) text += ": " + status.reason;
-  return text + "; " + std::to_string(status.backlog_records) + " records not in MySQL yet";
+  if (!status.backlog) return text;
+  return text + "; " + std::to_string(status.backlog->records) + " records not in MySQL yet";
 }
 
 // Whether it was done.

@@ -34,8 +34,8 @@ void StatusSnapshot::failed(const sql::Failure& failure) {
 
 std::optional<double> StatusSnapshot::eta_s() const {
   const bool is_drained = state == State::kDraining || state == State::kPaced;
-  if (!is_drained || rows_per_s <= 0) return std::nullopt;
-  return static_cast<double>(backlog_records) / static_cast<double>(rows_per_s);
+  if (!is_drained || !backlog || rows_per_s <= 0) return std::nullopt;
+  return static_cast<double>(backlog->records) / static_cast<double>(rows_per_s);
 }
 
 std::string StatusSnapshot::trouble() const {

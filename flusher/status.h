@@ -52,6 +52,13 @@ struct LastFailure {
   int64_t at_ms = 0;  // wall clock
 };
 
+// What the journal has and MySQL has not.
+struct Backlog {
+  uint64_t records = 0;
+  int64_t bytes = 0;  // estimated
+  int64_t oldest_age_us = 0;
+};
+
 struct StatusSnapshot {
   State state = State::kBlocked;
   std::string reason{kStarting};
@@ -61,9 +68,7 @@ struct StatusSnapshot {
   uint64_t journal_id = 0;
   uint64_t position = 0;  // every record with a lower sequence is in MySQL
   uint64_t last_sequence = 0;  // of the journal, as the flusher sees it
-  uint64_t backlog_records = 0;
-  int64_t backlog_bytes = 0;
-  int64_t oldest_age_us = 0;
+  std::optional<Backlog> backlog;  // nullopt: not known, as MySQL has not told the position yet
   int64_t load_per_s = 0;
   uint64_t rows_total = 0;
   uint64_t dead_letter_rows = 0;

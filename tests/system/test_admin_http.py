@@ -7,6 +7,7 @@ import pytest
 from harness import admin, invariants
 from harness.lab import HOLD
 from harness.load import Load, Request
+from harness.ports import free_port
 from harness.waiting import until
 
 PROXY_METRICS = [
@@ -122,6 +123,35 @@ def test_readiness_follows_redis(lab):
     assert proxy.get("/healthz").status == 200
     redis.start()
     until(lambda: proxy.get("/readyz").status == 200, 20, "200")
+
+
+def test_a_backlog_is_not_known_before_mysql_has_told_the_position(lab):
+    """A flusher that is started while MySQL is away does not say that nothing waits."""
+    database = lab.database()
+    flusher = lab.flusher(database, start=False, mysql__port=free_port())
+    proxy = lab.proxy(lab.redis(), flusher__admin=f"http://127.0.0.1:{flusher.admin_port}")
+    with proxy.client() as client:
+        assert client("SECKILL.CREATE", "phone", "STOCK", 5) == "OK"
+        assert client("SECKILL.BUY", "phone", "ann")[0] == "OK"
+        flusher.start(wait=False)
+
+        def told():
+            answer = flusher.get("/status").json()
+            return answer["state"] == "BLOCKED" and "waiting" not in answer["reason"] and answer
+        status = until(told, 10, "it is blocked")
+        for name in ("backlog_records", "backlog_bytes", "oldest_age_seconds"):
+            assert status[name] == -1
+        assert status["eta_seconds"] is None
+        assert flusher.metrics()["sluice_backlog_records"] == -1
+        until(lambda: invariants.pairs(client("SECKILL.STATUS"))["flusher"] == "BLOCKED", 10,
+              "seen by the proxy")
+        assert invariants.pairs(client("SECKILL.STATUS"))["backlog_records"] == "-1"
+        assert proxy.get("/status").json()["backlog"]["rows"] is None
+        assert flusher.stop() == 0
+        flusher.settings["mysql.port"] = database.server.port
+        flusher.write_config()
+        flusher.start()
+        until(lambda: flusher.metrics()["sluice_backlog_records"] == 0, 10, "drained")
 
 
 def test_status_moves_on_while_clients_wait_for_a_flush(lab):

@@ -202,8 +202,8 @@ TEST_F(RefusalTest, AStuckWriterIsSeenAndItsOldestRecordHasTheAge) {
   RunningFlusher flusher(options, false);
   EXPECT_TRUE(testing_support::eventually([&] {
     const StatusSnapshot status = flusher.status.read();
-    return status.rows_total == 8 && status.oldest_age_us > 500'000'000;
-  })) << flusher.status.read().oldest_age_us;
+    return status.rows_total == 8 && status.backlog->oldest_age_us > 500'000'000;
+  })) << flusher.status.read().backlog->oldest_age_us;
 }
 
 }  // namespace
