@@ -286,7 +286,7 @@ bool Session::take_command(Run& run) {
   const bool judged = restricted_ || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
-  if (in_multi_ && !counted_) transaction_->note(kind, parser_.args(), worker_.catalog());
+  if (in_multi() && !counted_) transaction_->note(kind, parser_.args(), worker_.catalog());
   const bool plain = kind == CommandKind::kForward && !refused && !parser_.is_inline() && !relay_;
   const bool large = plain && parser_.raw().size() > kSharedCommandMax;
   if (plain && !mute_next_ && !large) {
@@ -359,7 +359,7 @@ void Session::flush(Run& run) {
   if (run.commands == 0) return;
   worker_.services().count(CommandKind::kForward, run.commands);
   Client::count(client_->commands, run.commands);
-  if (in_multi_) transaction_->queued(run.commands);
+  if (in_multi()) transaction_->queued(run.commands);
   client_->last_command.set(run.last_name, run.last_argument);
   send(run.bytes, run.commands, queue_.add_forwarded(run.commands, muted_));
   run = {};
@@ -396,8 +396,7 @@ void Session::pinned_lost() {
   const bool lost_state = stateful();
   drop_large();
   untie(false);
-  in_multi_ = watching_ = sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = false;
-  subscribed_ = false;
+  sticky_ = relay_ = relay_ending_ = settling_ = blocked_ = subscribed_ = false;
   transaction_.reset();
   client_->redirect = -1;
   client_->watched = 0;

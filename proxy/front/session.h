@@ -238,7 +238,7 @@ class Session final : public sale::ReplySink,
   void tell_redis_id(std::function<void(int64_t)> told);
   bool held_back_by_pause(CommandKind kind);
 
-  // session_multi.cc: within MULTI
+  // session_multi.cc: within MULTI, whose state is transaction_
   bool dispatch_in_multi(CommandKind kind);
   void begin_multi();
   void end_multi();
@@ -269,7 +269,9 @@ class Session final : public sale::ReplySink,
   bool tie(int64_t database);
   void untie(bool clean);
   void settle();
-  bool stateful() const { return in_multi_ || watching_ || sticky_ || relay_; }
+  bool in_multi() const { return transaction_ != nullptr; }
+  bool watching() const { return client_->watched.load(std::memory_order_relaxed) > 0; }
+  bool stateful() const { return in_multi() || watching() || sticky_ || relay_; }
   void use_shared_pipe();
   void count_subscriptions(bool more);
   void show_state();
@@ -321,12 +323,7 @@ class Session final : public sale::ReplySink,
   bool muted_ = false;        // CLIENT REPLY OFF
   bool mute_next_ = false;    // CLIENT REPLY SKIP
 
-  bool in_multi_ = false;
-  bool multi_broken_ = false; // a command was refused: EXEC must fail
-  bool multi_subscribes_ = false;
-  bool multi_greeted_ = false;  // HELLO has run in the EXEC that was answered last
-  std::shared_ptr<Transaction> transaction_;  // while in_multi_; EXEC's rewrite keeps it
-  bool watching_ = false;
+  std::shared_ptr<Transaction> transaction_;  // null: not in MULTI; EXEC's rewrite keeps it
   bool sticky_ = false;       // tied until the connection closes
   bool pushes_asked_ = false; // pushes_are_through() waits for its answer
   bool relay_ = false;        // subscribed (RESP2) or MONITOR: bytes pass both ways

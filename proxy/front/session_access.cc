@@ -100,18 +100,18 @@ bool Session::refuse(CommandKind kind) {
   redirect_ = Redirect::kNone;  // a CLIENT TRACKING that waited for an answer is dropped
   forget_answer();              // so is what the server was asked about
   if (relay_) return refuse_relayed();
-  if (sticky_ && !in_multi_ && !pushes_are_through()) return false;
+  if (sticky_ && !in_multi() && !pushes_are_through()) return false;
   if (kind == CommandKind::kExec) {
     abort_transaction(error_line("EXECABORT Transaction discarded because of: " + refusal_));
     return true;
   }
-  if (in_multi_) multi_broken_ = true;
+  if (in_multi()) transaction_->refuse();
   local(error_line(refusal_));
   return true;
 }
 
 void Session::abort_transaction(std::string error) {
-  if (!in_multi_) return local(error);
+  if (!in_multi()) return local(error);
   queue_.add_rewritten([error = std::move(error)](std::string_view) { return error; },
                        take_muted());
   send("*1\r\n$7\r\nDISCARD\r\n", 1, false);
@@ -219,7 +219,7 @@ AclAnswer Session::run_acl(Args args) {
 
 // The databases that the command at hand may run in.
 std::span<const int64_t> Session::judged_databases() const {
-  if (in_multi_ && !transaction_->databases().empty()) return transaction_->databases();
+  if (in_multi() && !transaction_->databases().empty()) return transaction_->databases();
   return {&database_, 1};
 }
 

@@ -148,7 +148,7 @@ std::string Session::run_pause(Args args) {
 bool Session::held_back_by_pause(CommandKind kind) {
   Pause& pause = worker_.services().pause;
   const bool writes = kind == CommandKind::kExec
-                          ? in_multi_ && transaction_->may_write(worker_.catalog())
+                          ? in_multi() && transaction_->may_write(worker_.catalog())
                           : may_write(kind, parser_.args(), worker_.catalog());
   if (!pause.holds(writes, base::monotonic_us())) return false;
   if (!std::exchange(held_, true)) worker_.wait_for_pause(weak_from_this());

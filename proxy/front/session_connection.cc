@@ -134,7 +134,7 @@ void Session::on_reset() {
 
 // What RESET takes from a client. (Not CLIENT REPLY SKIP, which swallows the answer.)
 void Session::forget_state() {
-  in_multi_ = watching_ = sticky_ = multi_broken_ = settling_ = blocked_ = subscribed_ = false;
+  sticky_ = settling_ = blocked_ = subscribed_ = false;
   muted_ = false;
   transaction_.reset();
   client_->redirect = -1;

@@ -14,7 +14,7 @@ bool Session::dispatch(CommandKind kind) {
     return true;
   }
   if (barrier(kind) && !queue_.empty()) return false;
-  if (in_multi_) return dispatch_in_multi(kind);
+  if (in_multi()) return dispatch_in_multi(kind);
   if (sticky_ && overtakes_pushes(kind) && !pushes_are_through()) return false;
   switch (kind) {
     case CommandKind::kSale: on_sale(); return true;
@@ -45,12 +45,14 @@ bool Session::barrier(CommandKind kind) const {
     case CommandKind::kReset: case CommandKind::kAlone: case CommandKind::kWait:
     case CommandKind::kBlocking: case CommandKind::kSubscribe: case CommandKind::kUnsubscribe:
     case CommandKind::kMonitor: case CommandKind::kReplica: case CommandKind::kReplConf:
-      return !in_multi_ || kind == CommandKind::kReset;
-    case CommandKind::kBlockingIfArg: return !in_multi_ && blocks(kind);
+      return !in_multi() || kind == CommandKind::kReset;
+    case CommandKind::kBlockingIfArg:
+      return !in_multi() && blocks(kind);
     case CommandKind::kScript:
-      return !in_multi_ && (subcommand_is("kill") || subcommand_is("debug"));
+      return !in_multi() && (subcommand_is("kill") || subcommand_is("debug"));
     // Subscriptions begin with the reply: from then on Redis's bytes pass as they come.
-    case CommandKind::kExec: return in_multi_ && multi_subscribes_;
+    case CommandKind::kExec:
+      return in_multi() && transaction_->subscribes();
     case CommandKind::kMulti: case CommandKind::kWatch: return pinned_ == nullptr;
     default: return false;
   }

@@ -25,7 +25,7 @@ bool Session::begin_large() {
     pinned_ = std::move(*own);
     settling_ = true;
   }
-  if (in_multi_) transaction_->queued(1);
+  if (in_multi()) transaction_->queued(1);
   const bool same_run = queue_.add_forwarded(1, take_muted());
   pinned_->forward({}, 1, same_run);
   large_left_ = parser_.raw().size();

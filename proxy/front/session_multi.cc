@@ -54,7 +54,7 @@ bool Session::dispatch_in_multi(CommandKind kind) {
       queue_server(kind);
       return true;
     case CommandKind::kSubscribe: case CommandKind::kUnsubscribe:
-      multi_subscribes_ = multi_subscribes_ || kind == CommandKind::kUnsubscribe || !alone;
+      if (kind == CommandKind::kUnsubscribe || !alone) transaction_->subscribe();
       break;
     case CommandKind::kReplConf: dirty_ = true; break;
     case CommandKind::kEval: case CommandKind::kScript: remember_script(kind); break;
@@ -68,44 +68,39 @@ bool Session::dispatch_in_multi(CommandKind kind) {
   return true;
 }
 
-void Session::begin_multi() {
-  in_multi_ = true;
-  multi_subscribes_ = multi_broken_ = false;
-  transaction_ = std::make_shared<Transaction>(client_->queued);
-}
+void Session::begin_multi() { transaction_ = std::make_shared<Transaction>(client_->queued); }
 
 void Session::end_multi() {
-  in_multi_ = watching_ = multi_broken_ = false;
-  client_->watched = 0;
   transaction_.reset();
+  client_->watched = 0;
   settling_ = true;
   show_state();
 }
 
 void Session::refuse_in_multi() {
-  multi_broken_ = true;
+  transaction_->refuse();
   local(error_line("ERR Sluice: '" + resp::lower(parser_.args()[0]) +
                    "' cannot be part of a MULTI transaction; send it outside"));
 }
 
 void Session::on_exec() {
-  if (multi_broken_) {
+  if (transaction_->refused()) {
     // Redis knows nothing of the command that was refused, so the transaction must not run.
     return abort_transaction("-EXECABORT Transaction discarded because of previous errors.\r\n");
   }
-  if (multi_subscribes_ && transaction_->has_changes()) {
+  if (transaction_->subscribes() && transaction_->has_changes()) {
     // The two cannot be told apart in EXEC's reply; half a transaction would be worse than none.
     return abort_transaction(
         error_line("EXECABORT Transaction discarded because of: ERR Sluice: subscribing and "
                    "commands about the connection (such as SELECT or CLIENT) cannot be part of "
                    "one MULTI transaction"));
   }
-  if (multi_subscribes_) return exec_with_subscriptions();
+  if (transaction_->subscribes()) return exec_with_subscriptions();
   if (transaction_->has_changes()) {
     forward_one([this, transaction = transaction_](std::string_view reply) {
       std::string changed = transaction->finish(reply, muted_);
-      // Redis has run some of the HELLOs, and may not be where the last one leads.
-      if (std::exchange(multi_greeted_, false)) follow_protocol();
+      if (transaction->has_greeted())
+        follow_protocol();
       else use_shared_pipe();
       return changed;
     });
@@ -168,10 +163,11 @@ void Session::queue_auth() {
 void Session::queue_hello() {
   const Args args = parser_.args();
   if (!parse_hello(args, client_->protocol.load())) return queue_refused(hello_inquiry(args));
-  const auto run = [this](Args words, std::string_view element) {
+  // It runs as a part of the transaction, which is there then.
+  const auto run = [this, transaction = transaction_.get()](Args words, std::string_view element) {
     const auto server = ServerHello::parse(element);
     if (!server) return std::string(element);
-    multi_greeted_ = true;
+    transaction->greeted();
     return say_hello(*parse_hello(words, client_->protocol.load()), *server);
   };
   if (args.size() > 2) return queue_judged({"HELLO"}, run);

@@ -29,11 +29,10 @@ bool Session::dispatch_tied(CommandKind kind) {
     case CommandKind::kWatch:
       if (args.size() < 2) break;
       if (!tie()) return true;
-      watching_ = true;
       Client::count(client_->watched, args.size() - 1);
       break;
     case CommandKind::kUnwatch:
-      if (std::exchange(watching_, false)) settling_ = true;
+      if (watching()) settling_ = true;
       client_->watched = 0;
       break;
     case CommandKind::kBlockingIfArg:
@@ -201,8 +200,8 @@ void Session::show_state() {
   if (!subscriber) {
     for (auto& count : client_->subscriptions) count = 0;
   }
-  if (!in_multi_) client_->queued = -1;
-  client_->flag = in_multi_ ? 'x' : blocked_ ? 'b' : !subscriber ? 'N' : monitor_ ? 'O' : 'P';
+  if (!in_multi()) client_->queued = -1;
+  client_->flag = in_multi() ? 'x' : blocked_ ? 'b' : !subscriber ? 'N' : monitor_ ? 'O' : 'P';
 }
 
 }  // namespace sluice::proxy::front

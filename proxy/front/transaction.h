@@ -55,6 +55,16 @@ class Transaction {
             const upstream::CommandCatalog* catalog);
   bool may_write(const upstream::CommandCatalog* catalog);
 
+  // A command was refused, and Redis knows nothing of it: EXEC must fail.
+  void refuse() { refused_ = true; }
+  bool refused() const { return refused_; }
+  // EXEC will answer with more than an element a command.
+  void subscribe() { subscribes_ = true; }
+  bool subscribes() const { return subscribes_; }
+  // A HELLO of it has run; Redis may not be where the last one leads.
+  void greeted() { greeted_ = true; }
+  bool has_greeted() const { return greeted_; }
+
   bool has_changes() const { return !changes_.empty(); }
   size_t bytes() const { return bytes_; }
 
@@ -73,6 +83,9 @@ class Transaction {
   std::atomic<int64_t>& shown_;
   size_t commands_ = 0;
   bool writes_ = false;
+  bool refused_ = false;
+  bool subscribes_ = false;
+  bool greeted_ = false;
   std::vector<int64_t> databases_;
   size_t bytes_ = 0;
   std::vector<std::vector<std::string>> unjudged_;  // name and first argument
