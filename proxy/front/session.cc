@@ -65,7 +65,8 @@ Session::Session(Worker& worker, Socket socket, const net::TlsContext* tls)
       socket_(worker.thread().poller(), *this),
       client_(std::make_shared<Client>()),
       parser_(worker.services().limits.request),
-      queue_(output_) {
+      queue_(output_),
+      identity_(worker, *client_) {
   boost::system::error_code failed;  // start() sees it
   socket_.open(std::move(socket), failed);
   if (!failed && tls != nullptr) socket_.start_tls(tls->accept(socket_.native_handle()));
@@ -109,7 +110,7 @@ bool Session::start() {
     if (!socket_.encrypted()) socket_.write(kFull.data(), kFull.size(), error);
     return false;
   }
-  become_default();
+  identity_.become_default();
   use_shared_pipe();
   if (socket_.encrypted()) {
     shake_hands();
@@ -130,7 +131,7 @@ void Session::close() {
   worker_.pacer().leave(read_ahead_);
   worker_.abandon(*this);
   if (pinned_) worker_.pinned_pool().give_back(std::move(pinned_), false);
-  login_timer_.reset();
+  identity_.close();
   socket_.close();
   Services& services = worker_.services();
   services.clients.remove(*client_);
@@ -283,7 +284,7 @@ size_t Session::process(std::string_view data) {
 // One more for the run, or what else its kind needs. False: not yet; the command stays.
 bool Session::take_command(Run& run) {
   const CommandKind kind = worker_.kind_of(parser_.args()[0]);
-  const bool judged = restricted_ || kind == CommandKind::kUnclear;
+  const bool judged = identity_.restricted() || kind == CommandKind::kUnclear;
   const bool refused = judged && !permitted(kind);
   if (!refused && worker_.services().pause.active() && held_back_by_pause(kind)) return false;
   if (in_multi() && !counted_) transaction_->note(kind, parser_.args(), worker_.catalog());

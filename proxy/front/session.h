@@ -27,6 +27,7 @@
 #include "proxy/front/acl_commands.h"
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/cut_reason.h"
+#include "proxy/front/identity.h"
 #include "proxy/front/patrol.h"
 #include "proxy/front/reply_queue.h"
 #include "proxy/front/transaction.h"
@@ -41,7 +42,6 @@ class Session final : public sale::ReplySink,
                       public std::enable_shared_from_this<Session>,
                       net::StreamEvents,
                       upstream::ReplyReceiver,
-                      LoginPort,
                       upstream::TurnTask,
                       Patrolled {
  public:
@@ -59,7 +59,7 @@ class Session final : public sale::ReplySink,
   void finish();
 
   // Whether the client has said who it is, where that is asked.
-  bool authenticated() const override { return authenticated_; }
+  bool authenticated() const { return identity_.authenticated(); }
   // The users, their rules or the commands of Redis have changed.
   void access_changed();
 
@@ -160,18 +160,14 @@ class Session final : public sale::ReplySink,
   void relay_ended() override;
   void upstream_has_room() override;
 
-  // session_access.cc: who the client is, and what it may run
-  void become(UserPtr user, bool authenticated);
-  void become_default();
-  bool permitted(CommandKind kind);
+  // session_access.cc: what becomes of commands that the client may not run, and of logins
+  bool permitted(CommandKind kind) {
+    return identity_.permits(kind, parser_.args(), judged_databases());
+  }
   bool refuse(CommandKind kind);
   bool refuse_relayed();
   void abort_transaction(std::string error);
-  // Null: no users are configured.
-  LoginPort* login_port() { return user_ == nullptr ? nullptr : this; }
   bool login_turn_has_come();
-  std::string log_in(std::string_view name, std::string_view password) override;
-  bool default_needs_password() const override;
   bool on_auth();
   void on_acl();
   AclAnswer run_acl(Args args);
@@ -302,14 +298,8 @@ class Session final : public sale::ReplySink,
   ReadAhead read_ahead_{*this};
   bool progressed_ = false;          // a command was taken since the patrol's last look
 
-  UserPtr user_;                                  // null: no users are configured
-  std::shared_ptr<const Permission> permission_;  // null: everything
-  bool authenticated_ = true;
-  bool restricted_ = false;     // not everything is allowed, or not yet
-  std::string refusal_;         // why the command at hand is not permitted
-  std::string relay_refusal_;   // goes out once Redis has answered what came before
-  enum class LoginTurn { kNone, kWaiting, kCome, kRefused } login_turn_ = LoginTurn::kNone;
-  std::unique_ptr<boost::asio::steady_timer> login_timer_;  // while kWaiting
+  Identity identity_;
+  std::string relay_refusal_;  // goes out once Redis has answered what came before
 
   bool closed_ = false;
   bool closing_ = false;      // no more input; close once all replies are written

@@ -66,12 +66,12 @@ bool Session::on_hello() {
   const int before = client_->protocol.load();
   local(say_hello(*request, *worker_.server_hello()));
   if (client_->protocol.load() != before) follow_protocol();
-  login_turn_ = LoginTurn::kNone;
+  identity_.login_is_over();
   return true;
 }
 
 std::string Session::say_hello(const HelloRequest& request, const ServerHello& server) {
-  return hello(request, *client_, worker_.services().clients, server, login_port(),
+  return hello(request, *client_, worker_.services().clients, server, identity_.login_port(),
                hello_before_login(worker_.access().server_users()));
 }
 
@@ -143,7 +143,7 @@ void Session::forget_state() {
   client_->protocol = 2;
   client_->database = database_ = 0;
   worker_.services().clients.set_name(*client_, "");
-  become_default();
+  identity_.become_default();
 }
 
 void Session::on_command() { forward_one(command_change()); }

@@ -155,7 +155,7 @@ void Session::queue_auth() {
   const Args args = parser_.args();
   if (args.size() == 1) return forward_one();  // Redis refuses it, and EXEC with it
   if (args.size() > 3) return queue_refused(auth_inquiry());
-  queue_local([this](Args words) { return auth(words, login_port()); });
+  queue_local([this](Args words) { return auth(words, identity_.login_port()); });
 }
 
 // The replies behind it are of the protocol it sets, so Redis must change along; AUTH and SETNAME
@@ -251,7 +251,7 @@ void Session::queue_acl() {
   const Args args = parser_.args();
   if (args.size() == 1) return forward_one();  // refused
   // Nothing is loaded before EXEC.
-  const bool loads = args.size() == 2 && subcommand_is("load") && user_ != nullptr;
+  const bool loads = args.size() == 2 && subcommand_is("load") && identity_.user() != nullptr;
   const AclAnswer answer = loads ? AclAnswer() : run_acl(args);
   if (answer.place == AclAnswer::Place::kHere) {
     return queue_local([this](Args words) {
