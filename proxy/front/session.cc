@@ -175,7 +175,7 @@ void Session::handshake_ended(const std::string& failure) {
 
 bool Session::reads() {
   if (closed_ || closing_ || end_of_input_) return false;
-  if (stalled_ && input_.size() >= read_ahead_max_) return false;
+  if (stalled_ && input_.size() >= limits_.read_ahead_max()) return false;
   return !must_wait_for_memory();
 }
 
@@ -211,7 +211,8 @@ void Session::readable() {
 void Session::take_input(std::string_view bytes) {
   if (stalled_) {
     input_.append(bytes);
-    if (reads_ahead()) worker_.pacer().enter(read_ahead_);
+    const bool full = input_.size() >= limits_.read_ahead_max();
+    if (full && limits_.reads_ahead()) worker_.pacer().enter(read_ahead_);
   } else if (input_.empty()) {
     const size_t done = process(bytes);
     input_.append(bytes.substr(done));
@@ -462,7 +463,7 @@ void Session::write_output() {
     if (error) return close();
     written_ += written;
     Client::count(client_->sent_bytes, written);
-    output_waits_us_ = 0;
+    limits_.output_taken();
   }
   output_.clear();
   written_ = 0;
@@ -475,7 +476,7 @@ void Session::arm_write() {
     output_.erase_front(written_);
     written_ = 0;
   }
-  if (output_waits_us_ == 0) output_waits_us_ = base::monotonic_us();
+  limits_.output_waits();
   worker_.patrol().enter(*this);
   write_armed_ = true;
   socket_.wait_write();

@@ -25,6 +25,7 @@
 #include "base/bytes.h"
 #include "net/stream.h"
 #include "proxy/front/acl_commands.h"
+#include "proxy/front/client_limits.h"
 #include "proxy/front/connection_commands.h"
 #include "proxy/front/cut_reason.h"
 #include "proxy/front/identity.h"
@@ -69,9 +70,6 @@ class Session final : public sale::ReplySink,
   void look_again();
 
  private:
-  static constexpr size_t kReadAheadMin = 64 * 1024;
-  // For each look of the pacer: what delays others by no more than a dozen microseconds.
-  static constexpr size_t kReadAheadStep = 16 * 1024;
   static constexpr size_t kKeptBufferMax = 64 * 1024;
 
   // Replies on their way to one client are to stay about this size: who gets large ones has fewer
@@ -140,12 +138,11 @@ class Session final : public sale::ReplySink,
   size_t memory_bytes() const;
   void check_bounds();
   bool must_wait_for_memory();
-  std::optional<CutReason> overdue(int64_t now_us) const;
+  ClientFacts facts() const {
+    return {authenticated(), closing_ || end_of_input_, input_.size(), pending_output()};
+  }
   bool looked_at(int64_t now_us) override;
   void read_ahead();
-  bool reads_ahead() const {
-    return read_ahead_max_ > kReadAheadMin && input_.size() >= read_ahead_max_;
-  }
   size_t read_ahead_limit() const;
   size_t piece() const;
   void cut(CutReason reason);
@@ -289,14 +286,8 @@ class Session final : public sale::ReplySink,
   int64_t shared_until_us_ = 0;                 // somebody else uses pipe_ too
   size_t large_left_ = 0;                       // at the front of input_, of a large command
 
-  // Monotonic; 0: there is no such thing.
-  int64_t command_begun_us_ = 0;     // when the first bytes of the unfinished command came
-  int64_t output_waits_us_ = 0;      // since when the client has taken none of the output
-  int64_t waits_for_memory_us_ = 0;
-  int64_t login_due_us_ = 0;         // since when a login is due: the connection, or a RESET
-  size_t read_ahead_max_ = kReadAheadMin;  // input while stalled
+  ClientLimits limits_;
   ReadAhead read_ahead_{*this};
-  bool progressed_ = false;          // a command was taken since the patrol's last look
 
   Identity identity_;
   std::string relay_refusal_;  // goes out once Redis has answered what came before

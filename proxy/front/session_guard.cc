@@ -11,37 +11,16 @@
 #include "proxy/front/session.h"
 
 namespace sluice::proxy::front {
-namespace {
-
-constexpr int64_t kSecondUs = 1'000'000;
-// An unfinished command may take a second longer for each of these that has arrived: large
-// arguments pass over slow lines, a byte a second does not.
-constexpr size_t kBytesASecond = 64 * 1024;
-// How long clients may wait for memory before those that hold most have to go.
-constexpr int64_t kMemoryWaitUs = kSecondUs;
-
-}  // namespace
-
 // Commands have been taken from the input, or (`took` false) there was no whole one, or no room.
 void Session::input_processed(bool took) {
-  if (took) {
-    progressed_ = true;
-    read_ahead_max_ = kReadAheadMin;
-  }
   const bool unfinished = !stalled_ && !input_.empty();
-  if (!unfinished) command_begun_us_ = 0;
-  else if (took || command_begun_us_ == 0) command_begun_us_ = base::monotonic_us();
+  limits_.input_processed(took, unfinished);
   if (unfinished || stalled_) worker_.patrol().enter(*this);
   note_login();
 }
 
 void Session::note_login() {
-  if (authenticated()) {
-    login_due_us_ = 0;
-  } else if (login_due_us_ == 0) {
-    login_due_us_ = base::monotonic_us();
-    worker_.patrol().enter(*this);
-  }
+  if (limits_.login_became_due(authenticated())) worker_.patrol().enter(*this);
 }
 
 size_t Session::memory_bytes() const {
@@ -75,52 +54,31 @@ void Session::check_bounds() {
 bool Session::must_wait_for_memory() {
   if (client_->memory_bytes.load(std::memory_order_relaxed) < MemoryBudget::kHeavyBytes ||
       !worker_.services().memory.tight()) {
-    waits_for_memory_us_ = 0;
+    limits_.has_memory();
     return false;
   }
-  if (waits_for_memory_us_ == 0) waits_for_memory_us_ = base::monotonic_us();
+  limits_.wait_for_memory();
   worker_.patrol().enter(*this);
   return true;
 }
 
-std::optional<CutReason> Session::overdue(int64_t now_us) const {
-  const Limits& limits = worker_.services().limits;
-  const auto over = [now_us](int64_t since_us, int64_t limit_us, int64_t grace_us = 0) {
-    return since_us != 0 && limit_us != 0 && now_us - since_us >= limit_us + grace_us;
-  };
-  if (!authenticated() && over(login_due_us_, limits.login_timeout_us))
-    return CutReason::kLoginTime;
-  const auto grace_s = static_cast<int64_t>(input_.size() / kBytesASecond);
-  if (over(command_begun_us_, limits.request_timeout_us, grace_s * kSecondUs))
-    return CutReason::kRequestTime;
-  const auto pause = static_cast<size_t>(limits.output_pause_bytes.load());
-  const bool matters = closing_ || end_of_input_ || pending_output() > pause;
-  if (matters && over(output_waits_us_, limits.output_timeout_us)) return CutReason::kOutputTime;
-  return std::nullopt;
-}
-
 bool Session::looked_at(int64_t now_us) {
   const auto self = shared_from_this();
-  if (const auto reason = overdue(now_us)) {
+  if (const auto reason = overdue(limits_.times(), facts(), worker_.services().limits, now_us)) {
     cut(*reason);
     return true;  // it has left the patrol
   }
   if (stalled_) read_ahead();
-  if (waits_for_memory_us_ != 0) {
-    if (now_us - waits_for_memory_us_ >= kMemoryWaitUs) worker_.services().memory.relieve();
-    arm_read();
-  }
-  return closed_ || !authenticated() || stalled_ || command_begun_us_ != 0 ||
-         output_waits_us_ != 0 || waits_for_memory_us_ != 0;
+  if (limits_.needs_relief(now_us)) worker_.services().memory.relieve();
+  if (limits_.waits_for_memory()) arm_read();
+  return closed_ || !authenticated() || stalled_ || limits_.is_timed();
 }
 
-// A client that writes all its commands before it reads a reply must be able to finish writing, or
-// it and the proxy would wait for each other for ever. So while nothing moves, its commands are
-// taken in, at a pace that hurts nobody (8 MiB/s), but not carried out.
 void Session::read_ahead() {
-  const bool full = input_.size() >= read_ahead_max_ && input_.size() < read_ahead_limit();
-  if (full && !progressed_ && authenticated()) worker_.pacer().enter(read_ahead_);
-  progressed_ = false;
+  const bool full = input_.size() >= limits_.read_ahead_max();
+  if (full && authenticated() && limits_.stands_still(input_.size(), read_ahead_limit()))
+    worker_.pacer().enter(read_ahead_);
+  limits_.looked_at();
 }
 
 size_t Session::read_ahead_limit() const {
@@ -129,14 +87,14 @@ size_t Session::read_ahead_limit() const {
 
 // What one read may bring.
 size_t Session::piece() const {
-  return stalled_ && read_ahead_max_ > kReadAheadMin ? kReadAheadStep : Worker::kReadBytes;
+  return stalled_ && limits_.reads_ahead() ? ClientLimits::kReadAheadStep : Worker::kReadBytes;
 }
 
 // One more piece; when it has come, the session enters again.
 bool Session::ReadAhead::looked_at(int64_t) {
   const size_t size = session.input_.size();
-  if (session.stalled_ && !session.progressed_ && size < session.read_ahead_limit()) {
-    session.read_ahead_max_ = size + kReadAheadStep;
+  if (session.stalled_ && session.limits_.stands_still(size, session.read_ahead_limit())) {
+    session.limits_.read_further(size);
     session.arm_read();
   }
   return false;
