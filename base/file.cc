@@ -280,6 +280,11 @@ Result<std::string> read_file(FileSystem& fs, const std::string& path, size_t by
   return bytes;
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
+}
+
 Status write_file(FileSystem& fs, const std::string& path, std::string_view bytes) {
   auto file = fs.open(path, OpenMode::kReplace);
   if (!file) return file.error();

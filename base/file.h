@@ -92,6 +92,8 @@ FileSystem& posix_file_system();
 
 // The whole file; kInvalid if it is larger than `bytes_max`.
 Result<std::string> read_file(FileSystem& fs, const std::string& path, size_t bytes_max);
+// What editors may put in front of a text is none of it.
+std::string_view without_byte_order_mark(std::string_view text);
 // Replaces the file's content and syncs it; the caller syncs the folder.
 Status write_file(FileSystem& fs, const std::string& path, std::string_view bytes);
 // Makes `dir`/`name` of these bytes by way of `name`.next: at any moment the old file is there or

@@ -6,11 +6,13 @@
 #include <fstream>
 #include <utility>
 
+#include "base/file.h"
+
 namespace sluice::base {
 namespace {
 
 constexpr size_t kSecretBytesMax = 1024;
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr size_t kMarkAndLineEndMax = 3 + 2;
 
 }  // namespace
 
@@ -19,7 +21,7 @@ Result<std::string> read_secret(std::string_view key, const std::string& path) {
     return invalid(std::string(key) + ": " + std::string(why));
   };
   std::ifstream file(path);
-  std::string line(kByteOrderMark.size() + kSecretBytesMax + 2, '\0');
+  std::string line(kSecretBytesMax + kMarkAndLineEndMax, '\0');
   file.read(line.data(), static_cast<std::streamsize>(line.size()));
   if (file.bad() || (file.fail() && !file.eof())) {
     return refused("cannot read " + path + "; the secret is its first line");
@@ -27,7 +29,7 @@ Result<std::string> read_secret(std::string_view key, const std::string& path) {
   line.resize(static_cast<size_t>(file.gcount()));
   line.resize(std::min(line.find('\n'), line.size()));
   if (line.ends_with('\r')) line.pop_back();
-  if (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+  line.erase(0, line.size() - without_byte_order_mark(line).size());
   if (line.size() > kSecretBytesMax) {
     return refused("the first line of " + path + " is longer than 1024 bytes");
   }

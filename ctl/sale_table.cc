@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/file.h"
 #include "ctl/sale_item.h"
 #include "resp/names.h"
 
@@ -17,7 +18,7 @@ constexpr std::array<std::string_view, 6> kSaleColumns = {"item",  "stock", "lim
 class CsvReader {
  public:
   CsvReader(std::string path, std::string_view text) : path_(std::move(path)), text_(text) {
-    if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);  // as Excel writes it
+    text_ = base::without_byte_order_mark(text_);  // Excel writes one
   }
 
   bool at_end() const { return text_.empty(); }

@@ -318,11 +318,8 @@ Result<std::unique_ptr<GroupCommit>> GroupCommit::start(const WriterOptions& opt
                                                         base::Registry& metrics) {
   SLUICE_TRY(check_options(options));
   SLUICE_TRY(fs.make_dir(options.dir));
-  auto lock = fs.lock(path_in(options.dir, kLockName));
-  if (!lock) {
-    return lock.error().at("the journal in " + options.dir +
-                           " is in use; stop that process, or give this one another journal.dir");
-  }
+  auto lock = lock_journal(options.dir, fs);
+  if (!lock) return lock.error();
   auto commit =
       std::make_unique<GroupCommitThread>(options, fs, std::move(*lock), metrics);
   SLUICE_TRY(commit->open());

@@ -134,11 +134,8 @@ Result<RecoveryReport> recover(const std::string& dir, base::FileSystem& fs,
                                const std::function<void(const Record&)>& visit) {
   SLUICE_TRY(fs.make_dir(dir));
   // A live writer's last frame looks torn to everybody else: never judge it while it writes.
-  auto lock = fs.lock(path_in(dir, kLockName));
-  if (!lock) {
-    return lock.error().at("the journal in " + dir +
-                           " is in use; stop that process, or give this one another journal.dir");
-  }
+  auto lock = lock_journal(dir, fs);
+  if (!lock) return lock.error();
   SLUICE_TRY(remove_if_there(fs, path_in(dir, kNextName)));
   SLUICE_TRY(remove_if_there(fs, path_in(dir, kRecoveryName)));
 

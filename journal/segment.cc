@@ -78,6 +78,17 @@ std::string encode_segment_header(const SegmentHeader& header) {
   return out;
 }
 
+Result<std::unique_ptr<base::FileLock>> lock_journal(const std::string& dir, base::FileSystem& fs) {
+  auto lock = fs.lock(path_in(dir, kLockName));
+  if (lock) return lock;
+  if (lock.error().cls() == ErrorClass::kExists) {
+    return lock.error().at("the journal in " + dir +
+                           " is in use; stop that process, or give this one another journal.dir");
+  }
+  return lock.error().at("the journal in " + dir +
+                         " cannot be locked; this user must be able to write there");
+}
+
 Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   const auto bad = [](std::string why) { return Error(ErrorClass::kCorrupt, std::move(why)); };
   if (bytes.size() < kSegmentHeaderBytes) return bad("the file ends within its header");

@@ -36,6 +36,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes);
 Result<SegmentHeader> read_segment_header(base::File& file);
 
 inline constexpr std::string_view kLockName = "LOCK";
+// Held by whoever writes the journal, or repairs it. kExists: another process does.
+Result<std::unique_ptr<base::FileLock>> lock_journal(const std::string& dir, base::FileSystem& fs);
+
 inline constexpr std::string_view kFlusherLockName = "flusher.lock";
 inline constexpr std::string_view kNextName = "segment.next";          // preallocated, not in use
 inline constexpr std::string_view kRecoveryName = "segment.recovery";  // a rewrite under way

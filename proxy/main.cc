@@ -142,8 +142,8 @@ void wait_for_end(const sigset_t& signals, const std::function<void()>& on_hangu
       on_hangup();
       continue;
     }
-    spdlog::info("signal {}: stopping", number);
     fatal.stop_waiting();
+    if (!fatal.error()) spdlog::info("signal {}: stopping", number);
     const timespec at_once{};
     while (::sigtimedwait(&signals, nullptr, &at_once) > 0) {  // the event's own, if it came too
     }

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/file.h"
 #include "resp/names.h"
 #include "resp/request_parser.h"
 
@@ -302,6 +303,7 @@ bool User::allows_everything() const {
 }
 
 Result<Users> Users::parse(std::string_view text, const std::string& file) {
+  text = base::without_byte_order_mark(text);
   Users users;
   std::set<std::string, std::less<>> names;
   for (size_t number = 1; !text.empty(); ++number) {

@@ -209,6 +209,16 @@ def test_a_second_proxy_that_was_passed_no_socket_is_refused_at_once(lab):
     assert "is in use" in second.process.log()
 
 
+def test_a_folder_that_cannot_be_locked_is_not_said_to_be_in_use(lab):
+    proxy = lab.proxy(lab.redis(), start=False)
+    (proxy.journal / "LOCK").mkdir(parents=True)
+    proxy.process.start()
+    assert proxy.process.wait(10) == 1
+    log = proxy.process.log()
+    assert "cannot be locked; this user must be able to write there" in log
+    assert "is in use" not in log
+
+
 def test_it_waits_for_the_folder_no_longer_than_it_is_told(lab):
     """journal.lock_wait; then it says who has the folder. SIGTERM ends the wait at once with 0."""
     redis = lab.redis()

@@ -135,7 +135,8 @@ def test_a_redis_that_evicts_is_refused(lab):
     proxy = lab.proxy(redis, start=False)
     proxy.start(wait=False)
     assert proxy.process.wait(20) == 3
-    assert "noeviction" in proxy.process.log()
+    log = proxy.process.log()
+    assert "noeviction" in log and "signal" not in log, "nobody has sent it one"
 
 
 def test_a_redis_that_lost_its_scripts_gets_them_again(lab):

@@ -39,6 +39,17 @@ def test_a_reload_takes_effect_at_once_and_a_bad_file_changes_nothing():
         stack.stop()
 
 
+def test_a_file_as_windows_editors_write_it():
+    stack = UsersStack()
+    try:
+        admin = stack.login("admin")
+        stack.write("\ufeff" + FILE.replace("\n", "\r\n"))
+        assert admin.ask("ACL", "LOAD") == b"+OK\r\n"
+        assert stack.login("reader").ask("GET", "app:1") == b"$-1\r\n"
+    finally:
+        stack.stop()
+
+
 def test_commands_wait_for_redis_no_longer_than_it_is_down():
     port = free_port()
     stack = UsersStack(redis_port=port)
