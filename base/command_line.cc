@@ -16,10 +16,10 @@ std::vector<std::string> words_of(int argc, const char* const* argv) {
 }
 
 // One line of a description: its fields have no tabs, and "\\n" for the end of a line.
-void print_fields(std::initializer_list<std::string> fields) {
+void print_fields(const std::vector<std::string>& fields) {
   std::string line;
   for (const std::string& field : fields) {
-    if (!line.empty()) line += '\t';
+    if (&field != &fields.front()) line += '\t';
     for (const char c : field) line += c == '\n' ? "\\n" : c == '\t' ? " " : std::string(1, c);
   }
   std::puts(line.c_str());
@@ -32,6 +32,7 @@ struct CommandLine::Parser {
   CLI::App* app = program.get();
   std::function<int()> action = {};
   WordsAction forward = {};  // of a command that parses for itself
+  std::function<Facts()> facts = {};
   std::vector<std::unique_ptr<CommandLine>> commands = {};
 };
 
@@ -101,6 +102,8 @@ void CommandLine::version_flag() {
 
 void CommandLine::footer(const std::string& text) { parser_->app->footer(text); }
 
+void CommandLine::describes(std::function<Facts()> facts) { parser_->facts = std::move(facts); }
+
 CommandLine& CommandLine::command(const std::string& name, const std::string& text) {
   parser_->app->require_subcommand(1);
   std::unique_ptr<Parser> parser(new Parser{nullptr, parser_->app->add_subcommand(name, text)});
@@ -119,7 +122,7 @@ void CommandLine::forwarding_command(const std::string& name, const std::string&
   line.does([app, action = std::move(action)] { return action(app->remaining()); });
 }
 
-// command NAME TEXT, option NAMES TYPE TEXT …, footer TEXT; then the same of each command.
+// command NAME TEXT, option NAMES TYPE TEXT …, footer TEXT, facts; then the same of each command.
 void CommandLine::describe(const std::string& name) const {
   const CLI::App& app = *parser_->app;
   print_fields({"command", name, app.get_description()});
@@ -129,6 +132,7 @@ void CommandLine::describe(const std::string& name) const {
                   option->get_description()});
   }
   if (!app.get_footer().empty()) print_fields({"footer", app.get_footer()});
+  for (const auto& fact : parser_->facts ? parser_->facts() : Facts()) print_fields(fact);
   const std::string word = kDescribe;
   for (const auto& command : parser_->commands) {
     const CLI::App& of_command = *command->parser_->app;

@@ -56,6 +56,10 @@ class CommandLine {
   void flag(const std::string& names, std::function<void()> action, const std::string& text);
   void version_flag();  // --version: "NAME SLUICE_VERSION"
   void footer(const std::string& text);
+  // Lines that only kDescribe prints, after the rest: what else the program knows of itself, each
+  // as its fields. scripts/docs makes pages of them.
+  using Facts = std::vector<std::vector<std::string>>;
+  void describes(std::function<Facts()> facts);
 
   // A line with commands wants exactly one of them. run() calls what the command `does`, which
   // returns the exit code. The reference is valid as long as this object.
@@ -73,8 +77,9 @@ class CommandLine {
   int run(std::span<const std::string> words);
   int run(int argc, const char* const* argv);
 
-  // The word, alone on a line, that makes parse() print what ctl/completion.cc reads, instead of
-  // help for people: of this line and of all its commands, those that parse for themselves too.
+  // The word, alone on a line, that makes parse() print what ctl/completion.cc and scripts/docs
+  // read, instead of help for people: of this line and of all its commands, those that parse for
+  // themselves too.
   static constexpr const char* kDescribe = "--describe-itself";
 
   bool given(const std::string& name) const;  // after parse(): the option was on the line

@@ -348,23 +348,47 @@ Result<Config::Overrides> parse_overrides(const std::vector<std::string>& sets) 
   return overrides;
 }
 
+namespace {
+
+// "0 to 1023", "always | everysec | no"; "" if all that is of its type is fine.
+std::string range_text(const ConfigKey& key) {
+  std::string text;
+  if (is_number(key.type) && (key.min != 0 || key.max != INT64_MAX)) {
+    text = format_number(key, key.min) +
+           (key.max == INT64_MAX ? " or more" : " to " + format_number(key, key.max));
+  }
+  for (const std::string_view choice : key.choices)
+    text += (text.empty() ? "" : " | ") + std::string(choice);
+  return text;
+}
+
+std::string default_shown(const ConfigKey& key) {
+  if (!key.default_text.empty()) return std::string(key.default_text);
+  return is_number(key.type) ? "none" : "empty";
+}
+
+}  // namespace
+
 std::string describe_keys(const std::vector<ConfigKey>& keys) {
   std::string out;
   for (const ConfigKey& key : keys) {
     out += "  " + std::string(key.name) + " (" + std::string(type_name(key.type));
-    if (is_number(key.type) && (key.min != 0 || key.max != INT64_MAX)) {
-      out += ", " + format_number(key, key.min) +
-             (key.max == INT64_MAX ? " or more" : " to " + format_number(key, key.max));
-    }
-    for (size_t i = 0; i < key.choices.size(); ++i) {
-      out += (i == 0 ? ": " : " | ") + std::string(key.choices[i]);
-    }
-    const std::string none = is_number(key.type) ? "none" : "empty";
-    out += "; default " + (key.default_text.empty() ? none : std::string(key.default_text));
-    out += key.live ? "; live)\n" : ")\n";
+    if (const std::string range = range_text(key); !range.empty())
+      out += (key.choices.empty() ? ", " : ": ") + range;
+    out += "; default " + default_shown(key) + (key.live ? "; live)\n" : ")\n");
     out += "      " + std::string(key.doc) + "\n";
   }
   return out;
+}
+
+std::vector<std::vector<std::string>> key_facts(const std::vector<ConfigKey>& keys) {
+  std::vector<std::vector<std::string>> facts;
+  for (const ConfigKey& key : keys) {
+    facts.push_back({"key", std::string(key.name), std::string(type_name(key.type)),
+                     range_text(key), default_shown(key), key.live ? "live" : "",
+                     std::string(key.doc)});
+  }
+  return facts;
 }
 
 }  // namespace sluice::base

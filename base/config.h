@@ -101,4 +101,8 @@ Result<Config::Overrides> parse_overrides(const std::vector<std::string>& sets);
 // The whole table as `--help` prints it: name, type, range, default, doc.
 std::string describe_keys(const std::vector<ConfigKey>& keys);
 
+// The same for CommandLine::describes(), a key each: "key", name, type, range or choices, default,
+// "live" or "", doc.
+std::vector<std::vector<std::string>> key_facts(const std::vector<ConfigKey>& keys);
+
 }  // namespace sluice::base

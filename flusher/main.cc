@@ -53,6 +53,7 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
             "drain all there is, whatever the triggers say and paused or not, and exit");
   line.version_flag();
   line.footer("Keys:\n" + base::describe_keys(config_keys()));
+  line.describes([] { return base::key_facts(config_keys()); });
   if (const auto end = line.parse(argc, argv)) return end;
   auto overrides = base::parse_overrides(sets);
   if (!overrides) {
@@ -166,7 +167,7 @@ void compact_once(Janitor& janitor) {
 
 void tell(const LoopEnd& end) {
   if (end.exit_code != 0) {
-    spdlog::error("{}", end.message);
+    spdlog::error("the flusher ends: {}", end.message);
   } else if (!end.message.empty()) {
     spdlog::info("{}", end.message);
   }
@@ -187,7 +188,7 @@ int run(const Arguments& arguments, const base::ServiceManager& manager, Options
   auto server =
       http::Server::create({arguments.once ? "" : options.admin_address, options.admin_token});
   if (!server) {
-    spdlog::error("{}", server.error().message());
+    spdlog::error("no admin listener: {}", server.error().message());
     return server.error().cls() == ErrorClass::kInvalid ? kExitInvalid : 1;
   }
   base::RecentQuantiles flush_seconds(metrics.seconds, kQuantilesWindowUs);

@@ -29,6 +29,7 @@
 #include "proxy/front/server.h"
 #include "proxy/options.h"
 #include "proxy/pulse.h"
+#include "proxy/sale/command_docs.h"
 #include "proxy/sale_settings.h"
 #include "proxy/takeover.h"
 
@@ -80,6 +81,13 @@ void complain(const std::string& message) {
   std::fprintf(stderr, "sluice-proxy: %s\n", message.c_str());
 }
 
+// The keys and the SECKILL commands, for the pages of docs/.
+base::CommandLine::Facts facts() {
+  auto all = base::key_facts(config_keys());
+  for (std::vector<std::string>& fact : sale::command_facts()) all.push_back(std::move(fact));
+  return all;
+}
+
 // nullopt: go on; else the exit code.
 std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) {
   base::CommandLine line(
@@ -92,6 +100,7 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& arguments) 
   line.flag("--check", &arguments.check, "Check the configuration and exit");
   line.version_flag();
   line.footer("\nKeys of the TOML file:\n" + base::describe_keys(config_keys()));
+  line.describes(facts);
   if (const auto end = line.parse(argc, argv)) return end;
   auto overrides = base::parse_overrides(sets);
   if (!overrides) {
