@@ -26,6 +26,17 @@ int status_of(beast::error_code failure) {
   return failure.category() == any_http.category() ? 400 : 0;
 }
 
+// A header that decides who may ask for what, or where the request ends, and was sent more than
+// once: whoever stands in between may go by another one of them. "": none.
+std::string_view repeated_header(const beast::http::fields& fields) {
+  using beast::http::field;
+  for (const field name : {field::host, field::origin, field::authorization, field::content_length,
+                           field::transfer_encoding}) {
+    if (fields.count(name) > 1) return beast::http::to_string(name);
+  }
+  return {};
+}
+
 }  // namespace
 
 Response error_response(int status, std::string_view message) {
@@ -66,6 +77,10 @@ void Session::on_read(beast::error_code failure) {
     return;
   }
   const auto& message = parser_->get();
+  if (const auto name = repeated_header(message); !name.empty()) {
+    keep_alive_ = false;
+    return respond(error_response(400, "more than one " + std::string(name) + "; send one"));
+  }
   keep_alive_ = message.keep_alive();
   const std::string_view target(message.target().data(), message.target().size());
   const size_t question = std::min(target.find('?'), target.size());

@@ -166,6 +166,34 @@ TEST_F(ServerTest, HeaderAndBodyAreBounded) {
   EXPECT_EQ(answer("GET /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 403");
 }
 
+TEST_F(ServerTest, AHeaderThatDecidesIsSentOnce) {
+  const auto answer = [this](const std::string& method, const std::string& headers) {
+    RawClient client(server_->port());
+    client.send(method + " /echo HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+    const std::string got = client.receive_until("}", 1000);
+    if (got.starts_with("HTTP/1.1 400")) {
+      EXPECT_TRUE(client.is_closed());
+    }
+    return got;
+  };
+  for (const auto& [name, value] : {std::pair<std::string, std::string>{"Host", "localhost"},
+                                    {"Origin", "http://localhost"},
+                                    {"Authorization", "Bearer x"},
+                                    {"Content-Length", "0"}}) {
+    std::string once = name + ": " + value + "\r\n";
+    std::string twice = once + once;
+    if (name == "Host") twice = once, once.clear();
+    EXPECT_TRUE(answer("POST", once).starts_with("HTTP/1.1 200")) << name;
+    for (const std::string method : {"GET", "POST"}) {
+      const std::string got = answer(method, twice);
+      EXPECT_TRUE(got.starts_with("HTTP/1.1 400")) << got;
+      EXPECT_NE(got.find(name), std::string::npos) << got;
+    }
+  }
+  EXPECT_TRUE(answer("POST", "X: 1\r\nX: 2\r\n").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(answer("POST", "host: other\r\n").starts_with("HTTP/1.1 400"));
+}
+
 TEST_F(ServerTest, WhoHasBeenIdleForLongestGivesWayToANewcomer) {
   const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   std::vector<std::unique_ptr<RawClient>> idle;
