@@ -240,6 +240,12 @@ TEST_F(ServerTest, WithAllConnectionsBeingWorkedOnItGoesOnListening) {
   release();
   const auto healthy = fetch("GET", url(), "/healthz", "", 5000);
   ASSERT_TRUE(healthy.ok()) << healthy.error().message();
+  // Room is made by those that are answered.
+  int closed = 0;
+  for (const auto& client : waiting) {
+    closed += client->receive_until("\r\n\r\n").find("Connection: close") != std::string::npos;
+  }
+  EXPECT_GE(closed, 1);
 }
 
 TEST_F(ServerTest, ARefusalIsJsonWhateverWasAskedFor) {
@@ -262,6 +268,29 @@ TEST_F(ServerTest, AConnectionThatAsksWithoutEndIsMadeToWait) {
   EXPECT_NE(client.receive_until("|last").find("69|last"), std::string::npos);
   // 50 at once, then 20 a second.
   EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(800));
+}
+
+// Each connects anew, so no connection asks too often; all of them together do.
+TEST(ServerTurns, RequestsOfAllConnectionsTogetherAreBoundedAndNoneIsRefused) {
+  auto created = Server::create({"127.0.0.1:0", "", /*requests_per_second=*/40});
+  ASSERT_TRUE(created.ok()) << created.error().message();
+  (*created)->route("GET", "/healthz", [](const Request&) { return Response{.body = "ok"}; });
+  (*created)->start();
+  const std::string url = "http://127.0.0.1:" + std::to_string((*created)->port());
+  const auto ask = [&url](int times) {
+    for (int i = 0; i < times; ++i) {
+      const auto answer = fetch("GET", url, "/healthz", "", 5000);
+      ASSERT_TRUE(answer.ok()) << answer.error().message();
+      EXPECT_EQ(answer->status, 200);
+    }
+  };
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(ask, 20);
+  for (std::thread& client : clients) client.join();
+  // 40 at once, the other 40 in a second; never later than that many after the others.
+  EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(800));
+  (*created)->stop();
 }
 
 class StreamTest : public ServerTest {
