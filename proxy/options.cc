@@ -18,7 +18,7 @@ using base::ConfigType;
 constexpr int64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB, kTiB = 1024 * kGiB;
 constexpr int64_t kDayUs = 86'400LL * 1'000'000;
 // A dozen dashboards and scrapers ask less; a flood gets this much of the processor at most.
-constexpr int kAdminRequestsPerSecond = 200;
+constexpr int kAdminRequestsPerSecond = 100;
 
 // The table itself; a vector because Config takes one.
 const std::vector<ConfigKey> kKeys = {
