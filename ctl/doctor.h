@@ -2,6 +2,9 @@
 //
 //   configs ─► doctor_gather*.cc: looks at all that they name ─► Gathered ─► checks ─► findings
 //
+// A server that says nothing is waited for kSilenceMaxS and then not asked again: what has to be
+// asked of it is not looked at, and a finding says so.
+//
 // Gathering does all the asking and judges nothing; a check is a pure function of what was gathered
 // and asks nothing. So a check is a few lines, and its test needs no server.
 #pragma once
@@ -22,6 +25,8 @@
 #include "sql/connection.h"
 
 namespace sluice::ctl::doctor {
+
+constexpr int kSilenceMaxS = 3;
 
 enum class Severity {
   kError,    // nothing can be sold or drained, or not safely
@@ -45,6 +50,7 @@ struct Clock {
 struct RedisFacts {
   RedisTarget target;
   std::string trouble;               // why it could not be asked; "": it was
+  std::string unknown;               // why not all could be asked that comes after INFO
   std::string info;                  // INFO
   std::optional<std::string> save;   // nullopt: CONFIG is not allowed
   std::vector<std::string> refused;  // commands on keys of the sale, with Redis's word
@@ -74,7 +80,7 @@ struct MysqlFacts {
   orders::SchemaReport schema;
   std::vector<Partition> partitions;
   int64_t packet_bytes = 0;
-  std::string sql_mode;
+  std::optional<std::string> sql_mode;  // nullopt: it was not told
   std::optional<Clock> clock;
   std::vector<RegisteredJournal> journals;
 

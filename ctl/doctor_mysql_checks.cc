@@ -42,8 +42,9 @@ std::string remedy_of(const sql::Failure& failure) {
 void mysql_reachable(const Gathered& gathered, Findings& findings) {
   for (const MysqlFacts& mysql : gathered.databases) {
     if (!mysql.trouble) continue;
-    findings.push_back(
-        {Severity::kError, mysql.where(), mysql.trouble->text(), remedy_of(*mysql.trouble)});
+    findings.push_back({Severity::kError, mysql.where(),
+                        mysql.trouble->text() + "; nothing else of it was looked at",
+                        remedy_of(*mysql.trouble)});
   }
 }
 
@@ -133,10 +134,10 @@ void mysql_packet(const Gathered& gathered, Findings& findings) {
 
 void mysql_mode(const Gathered& gathered, Findings& findings) {
   each_database(gathered, [&](const MysqlFacts& mysql) {
-    if (mysql.sql_mode.find("STRICT_") != std::string::npos) return;
+    if (!mysql.sql_mode || mysql.sql_mode->find("STRICT_") != std::string::npos) return;
     findings.push_back(
         {Severity::kWarning, mysql.where(),
-         "sql_mode is \"" + mysql.sql_mode +
+         "sql_mode is \"" + *mysql.sql_mode +
              "\", not strict: Sluice's own sessions are, but whoever else writes to these tables "
              "has values cut off unsaid",
          "SET GLOBAL sql_mode = CONCAT(@@GLOBAL.sql_mode, ',STRICT_TRANS_TABLES'), and in the "

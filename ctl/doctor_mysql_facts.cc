@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "base/clock.h"
 #include "ctl/doctor.h"
@@ -123,6 +124,7 @@ void ask_clock(sql::Connection& connection, MysqlFacts& facts) {
 
 void ask_tables(sql::Connection& connection, MysqlFacts& facts) {
   facts.missing = orders::probe_tables(connection, facts.orders);
+  if (!connection.connected()) note(facts, std::exchange(facts.missing, std::nullopt));
   note(facts, orders::find_engines_without_rollback(connection, facts.orders, facts.engines));
   std::vector<std::string> tables;
   note(facts, orders::find_tables(connection, facts.orders, tables));
@@ -136,13 +138,15 @@ void ask_tables(sql::Connection& connection, MysqlFacts& facts) {
 
 void ask_mysql(MysqlFacts& facts) {
   sql::Connection connection;
-  facts.trouble = connection.connect(facts.options);
+  sql::ConnectOptions options = facts.options;
+  options.connect_timeout_s = options.timeout_s = kSilenceMaxS;
+  facts.trouble = connection.connect(options);
   if (facts.trouble) return;
   facts.packet_bytes = static_cast<int64_t>(connection.max_allowed_packet());
   ask_clock(connection, facts);
   std::vector<sql::Row> rows;
   note(facts, connection.query("SELECT @@GLOBAL.sql_mode", rows));
-  if (!rows.empty()) facts.sql_mode = rows[0][0].value_or("");
+  if (!rows.empty()) facts.sql_mode = rows[0][0];
   connection.rollback();
   ask_tables(connection, facts);
   if (connection.connected()) facts.takes_no_writes = sql::check_takes_writes(connection);
@@ -150,7 +154,8 @@ void ask_mysql(MysqlFacts& facts) {
     note(facts, facts.takes_no_writes);
     facts.takes_no_writes.reset();
   }
-  JournalRegistry registry(facts.options);
+  if (!connection.connected()) return;  // a second connection would wait as long again
+  JournalRegistry registry(options);
   if (!registry.connect()) return;
   if (auto journals = registry.all()) facts.journals = std::move(*journals);
 }

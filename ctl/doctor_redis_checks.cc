@@ -23,7 +23,8 @@ void each_redis(const Gathered& gathered, const Each& each) {
 void redis_reachable(const Gathered& gathered, Findings& findings) {
   for (const RedisFacts& redis : gathered.redises) {
     if (redis.trouble.empty()) continue;
-    findings.push_back({Severity::kError, redis.where(), redis.trouble,
+    findings.push_back({Severity::kError, redis.where(),
+                        redis.trouble + "; nothing else of it was looked at",
                         "start it, or correct redis.servers, redis.username and "
                         "redis.password_file"});
   }
@@ -173,13 +174,22 @@ void redis_proxy_id(const Gathered& gathered, Findings& findings) {
   }
 }
 
+void redis_unknown(const Gathered& gathered, Findings& findings) {
+  each_redis(gathered, [&](const RedisFacts& redis) {
+    if (redis.unknown.empty()) return;
+    findings.push_back({Severity::kError, redis.where(),
+                        "it fell silent, and what was left was not looked at: " + redis.unknown,
+                        "see its log and SLOWLOG GET for what keeps it busy, and look again"});
+  });
+}
+
 constexpr std::array kRedisChecks{
     Check{"redis.reachable", redis_reachable}, Check{"redis.version", redis_version},
     Check{"redis.eviction", redis_eviction},   Check{"redis.persistence", redis_persistence},
     Check{"redis.last_save", redis_last_save}, Check{"redis.replica", redis_replica},
     Check{"redis.loading", redis_loading},     Check{"redis.rights", redis_rights},
     Check{"redis.clock", redis_clock},         Check{"redis.shelves", redis_shelves},
-    Check{"redis.proxy_id", redis_proxy_id},
+    Check{"redis.proxy_id", redis_proxy_id},   Check{"redis.unknown", redis_unknown},
 };
 
 }  // namespace

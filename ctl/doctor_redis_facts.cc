@@ -55,7 +55,7 @@ bool is_no_right(const std::string& message) {
 
 void ask_rights(RedisConnection& redis, RedisFacts& facts) {
   if (const auto begun = redis.call({"MULTI"}); !begun) {
-    facts.refused.push_back("MULTI: " + begun.error().message());
+    if (!redis.lost()) facts.refused.push_back("MULTI: " + begun.error().message());
     return;
   }
   const std::vector<Words> commands = commands_of_the_sale();
@@ -76,7 +76,7 @@ Clock clock_of(int64_t theirs_ms, int64_t before_ms, int64_t after_ms) {
 }
 
 void ask_redis(RedisFacts& facts) {
-  auto redis = RedisConnection::connect(facts.target);
+  auto redis = RedisConnection::connect(facts.target, "Redis", {kSilenceMaxS, kSilenceMaxS});
   if (!redis) {
     facts.trouble = redis.error().message();
     return;
@@ -95,6 +95,7 @@ void ask_redis(RedisFacts& facts) {
   ask_rights(*redis, facts);
   if (const auto shelves = shelf_count(*redis)) facts.shelves = *shelves;
   if (const auto peers = read_peers(*redis, facts.shelves)) facts.peers = *peers;
+  if (const auto& lost = redis->lost()) facts.unknown = lost->message();
 }
 
 }  // namespace sluice::ctl::doctor

@@ -4,26 +4,22 @@
 
 #include <array>
 #include <boost/asio/error.hpp>
+#include <cerrno>
 
 #include "net/tls_context.h"
 
 namespace sluice::ctl {
-namespace {
-
-constexpr timeval kConnectTimeout{5, 0};
-constexpr timeval kReplyTimeout{30, 0};
-
-}  // namespace
-
-Result<RedisConnection> RedisConnection::connect(const RedisTarget& target,
-                                                 const std::string& what) {
-  redisContext* context =
-      target.port == 0 ? redisConnectUnixWithTimeout(target.host.c_str(), kConnectTimeout)
-                       : redisConnectWithTimeout(target.host.c_str(), target.port, kConnectTimeout);
+Result<RedisConnection> RedisConnection::connect(const RedisTarget& target, const std::string& what,
+                                                 RedisPatience patience) {
+  const timeval wait{patience.connect_s, 0};
+  redisContext* context = target.port == 0
+                              ? redisConnectUnixWithTimeout(target.host.c_str(), wait)
+                              : redisConnectWithTimeout(target.host.c_str(), target.port, wait);
   if (context == nullptr) return Error(ErrorClass::kUnavailable, "Redis: out of memory");
   RedisConnection connection(what + " at " + target.text(), context);
-  if (context->err != 0) return connection.lost();
-  redisSetTimeout(context, kReplyTimeout);
+  if (context->err != 0) return connection.lose(context->errstr);
+  connection.reply_s_ = patience.reply_s;
+  redisSetTimeout(context, {patience.reply_s, 0});
   if (target.tls) SLUICE_TRY(connection.secure(target));
   if (target.password.empty()) return connection;
   std::vector<std::string_view> auth{"AUTH"};
@@ -46,7 +42,7 @@ Status RedisConnection::secure(const RedisTarget& target) {
   boost::system::error_code error;
   tls_->handshake(error);
   if (!error) return {};
-  if (error == boost::asio::error::would_block) return lost("no answer to the TLS handshake");
+  if (error == boost::asio::error::would_block) return lose("no answer to the TLS handshake");
   return Error(ErrorClass::kRefused, name_ + ": TLS handshake: " + tls_->failure(error));
 }
 
@@ -75,8 +71,8 @@ Status RedisConnection::flush() {
   while (sent < unsent_.size() && !error)
     sent += tls_->write(unsent_.data() + sent, unsent_.size() - sent, error);
   unsent_.clear();
-  if (error == boost::asio::error::would_block) return lost("it takes no commands");
-  if (error) return lost(error.message());
+  if (error == boost::asio::error::would_block) return lose("it takes no commands");
+  if (error) return lose(error.message());
   return {};
 }
 
@@ -84,20 +80,23 @@ Status RedisConnection::fill() {
   std::array<char, 16 * 1024> bytes;
   boost::system::error_code error;
   const size_t got = tls_->read(bytes.data(), bytes.size(), error);
-  if (error == boost::asio::error::would_block) return lost("no reply within the time limit");
-  if (error) return lost(error.message());
+  if (error == boost::asio::error::would_block) return lose_silent();
+  if (error) return lose(error.message());
   redisReaderFeed(context_->reader, bytes.data(), got);
   return {};
 }
 
 Result<RedisReply> RedisConnection::read() {
+  if (lost_) return *lost_;
   void* raw = nullptr;
   if (!tls_) {
-    if (redisGetReply(context_.get(), &raw) != REDIS_OK) return lost();
+    errno = 0;
+    if (redisGetReply(context_.get(), &raw) != REDIS_OK)
+      return errno == EAGAIN ? lose_silent() : lose(context_->errstr);
   } else {
     SLUICE_TRY(flush());
     while (raw == nullptr) {
-      if (redisGetReplyFromReader(context_.get(), &raw) != REDIS_OK) return lost();
+      if (redisGetReplyFromReader(context_.get(), &raw) != REDIS_OK) return lose(context_->errstr);
       if (raw == nullptr) SLUICE_TRY(fill());
     }
   }
@@ -112,8 +111,9 @@ Result<RedisReply> RedisConnection::call(std::initializer_list<std::string_view>
   return read();
 }
 
-Error RedisConnection::lost(const std::string& why) const {
-  return Error(ErrorClass::kUnavailable, name_ + " is not reachable: " + why);
+Error RedisConnection::lose(const std::string& why) {
+  lost_ = Error(ErrorClass::kUnavailable, name_ + " is not reachable: " + why);
+  return *lost_;
 }
 
 }  // namespace sluice::ctl

@@ -5,6 +5,7 @@
 #include <hiredis/hiredis.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,22 +37,32 @@ class RedisReply {
   redisReply* reply_;
 };
 
+// How long a server is waited for that says nothing.
+struct RedisPatience {
+  int connect_s = 5;
+  int reply_s = 30;
+};
+
 class RedisConnection {
  public:
   // kUnavailable: cannot be reached; kRefused: the login, or the TLS handshake, was refused.
   // kInvalid: a TLS file is not good. Names the server, which `what` is in messages.
   static Result<RedisConnection> connect(const RedisTarget& target,
-                                         const std::string& what = "Redis");
+                                         const std::string& what = "Redis",
+                                         RedisPatience patience = {});
 
   // Sends commands without waiting for their replies; each must be read() later.
   void send(std::span<const std::string_view> args);
   void send(std::initializer_list<std::string_view> args) {
     send(std::span(args.begin(), args.size()));
   }
-  // The next reply; valid until the next read(). An error reply of Redis is an Error.
+  // The next reply; valid until the next read(). An error reply of Redis is an Error. Once the
+  // connection was lost nothing is waited for: it is the same error again.
   Result<RedisReply> read();
   // send() and read().
   Result<RedisReply> call(std::initializer_list<std::string_view> args);
+  // Why nothing more can be read; nullopt: it can.
+  const std::optional<Error>& lost() const { return lost_; }
 
  private:
   RedisConnection(std::string name, redisContext* context)
@@ -59,10 +70,12 @@ class RedisConnection {
   Status secure(const RedisTarget& target);
   Status flush();
   Status fill();
-  Error lost() const { return lost(context_->errstr); }
-  Error lost(const std::string& why) const;
+  Error lose(const std::string& why);
+  Error lose_silent() { return lose("no reply within " + std::to_string(reply_s_) + " s"); }
 
   std::string name_;
+  int reply_s_ = 0;
+  std::optional<Error> lost_;
   // Over TLS hiredis only parses; what is to be sent gathers in `unsent_`.
   std::unique_ptr<redisContext, void (*)(redisContext*)> context_;
   std::unique_ptr<net::TlsSession> tls_;  // null: in clear

@@ -10,6 +10,9 @@
 //   other, no token the above, or any IP literal (rebinding needs a name)
 //   other, token    any: names in front of it (proxies, DNS) are the operator's business
 //
+// Each of these headers is sent once, or not at all: another program on the way may go by another
+// one of two (session.cc refuses it with 400).
+//
 // The port of Host is not compared: it differs behind a port forwarding, and proves nothing.
 #pragma once
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "http/access.h"
+#include "http/pace.h"
 #include "http/session.h"
 #include "http/viewers.h"
 
@@ -22,6 +23,9 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr int kConnectionsMax = 64;
+// A connection that says nothing is cheap, but not free.
+constexpr int kAcceptsAtOnce = 500;
+constexpr auto kAcceptInterval = std::chrono::milliseconds(1);
 // A handler may block (FLUSH waits for the drain); the others must still answer /healthz.
 constexpr size_t kHandlerThreads = 8;
 // Requests that may block at once (POST); one pool thread always stays for those that only read.
@@ -40,8 +44,14 @@ const Handler* handler_of(const std::map<std::string, Handler, std::less<>>& met
 
 class ServerImpl final : public Server, public Dispatcher {
  public:
-  ServerImpl(std::string host, std::shared_ptr<const base::Secret> token)
-      : host_(std::move(host)), token_(std::move(token)), pool_(kHandlerThreads) {}
+  ServerImpl(std::string host, std::shared_ptr<const base::Secret> token, int requests_per_second)
+      : host_(std::move(host)),
+        token_(std::move(token)),
+        turns_(requests_per_second,
+               requests_per_second == 0
+                   ? Pace::Clock::duration::zero()
+                   : Pace::Clock::duration(std::chrono::seconds(1)) / requests_per_second),
+        pool_(kHandlerThreads) {}
   ~ServerImpl() override { stop(); }
 
   // `inherited`: as in ServerOptions.
@@ -61,10 +71,13 @@ class ServerImpl final : public Server, public Dispatcher {
                 std::function<void(Outcome)> done) override;
   Idle::iterator idle(Session& session) override;
   void busy(Idle::iterator place) override { idle_.erase(place); }
+  Pace::Clock::duration take_turn() override { return turns_.take(); }
+  bool is_crowded() const override { return connections_ > kConnectionsMax; }
   void session_ended() override;
 
  private:
   void accept();
+  void accept_after(Pace::Clock::duration wait);
   void follow(Viewers& viewers, std::function<void(Outcome)> done);
   void on_accepted(boost::system::error_code failure, tcp::socket socket);
 
@@ -74,7 +87,9 @@ class ServerImpl final : public Server, public Dispatcher {
   Routes routes_;        // constant after start()
   unsigned short port_ = 0;
   std::atomic<int> posts_{0};
-  // I/O thread, like the next two.
+  // I/O thread, like the next four.
+  Pace turns_;
+  Pace accepts_{kAcceptsAtOnce, kAcceptInterval};
   int connections_ = 0;
   bool accepting_ = false;
   Idle idle_;  // the one that has been idle for longest first
@@ -150,16 +165,21 @@ void ServerImpl::accept() {
 void ServerImpl::on_accepted(boost::system::error_code failure, tcp::socket socket) {
   accepting_ = false;
   if (failure == asio::error::operation_aborted) return;
-  if (failure) {  // out of descriptors, most likely: breathe instead of spinning
-    retry_.expires_after(std::chrono::milliseconds(100));
-    retry_.async_wait([this](boost::system::error_code aborted) {
-      if (!aborted) accept();
-    });
-    return;
-  }
+  // Out of descriptors, most likely: breathe instead of spinning.
+  if (failure) return accept_after(std::chrono::milliseconds(100));
   ++connections_;
   std::make_shared<Session>(std::move(socket), *this)->start();
-  if (connections_ <= kConnectionsMax) accept();  // else: when one of them ends
+  if (connections_ <= kConnectionsMax)
+    accept_after(accepts_.take());  // else: when one of them ends
+}
+
+void ServerImpl::accept_after(Pace::Clock::duration wait) {
+  if (wait <= Pace::Clock::duration::zero()) return accept();
+  accepting_ = true;
+  retry_.expires_after(wait);
+  retry_.async_wait([this](boost::system::error_code aborted) {
+    if (!aborted) accept();
+  });
 }
 
 // One is too many: the one that has been idle for longest goes, unless all others are being worked
@@ -175,7 +195,7 @@ void ServerImpl::session_ended() {
   if (context_.stopped()) return;
   asio::post(context_, [this] {
     --connections_;
-    if (!accepting_ && connections_ <= kConnectionsMax) accept();
+    if (!accepting_ && connections_ <= kConnectionsMax) accept_after(accepts_.take());
   });
 }
 
@@ -260,7 +280,8 @@ Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   if (options.address.empty()) return std::unique_ptr<Server>(new NoServer());
   const auto where = parse_host_port(options.address);
   if (!where) return where.error().at("admin.address");
-  auto server = std::make_unique<ServerImpl>(where->host, options.token);
+  auto server =
+      std::make_unique<ServerImpl>(where->host, options.token, options.requests_per_second);
   SLUICE_TRY(server->listen(*where, options.inherited));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -6,9 +6,11 @@
 //
 // Limits: header 8 KiB, body 64 KiB, 30 s to send a request or to take a response, 7 POSTs at once.
 // 64 connections: when one more comes, the one that waits for its client for longest is closed, so
-// nobody is locked out by connections that say nothing, or take no response. A connection may send
-// 50 requests at once and 20 a second after that; more of them wait, so that nobody takes the
-// processor away from a sale. Those that follow an event stream are counted apart, and each has ten
+// nobody is locked out by connections that say nothing, or take no response; while all are busy,
+// one that has been answered is closed. A connection may send 50 requests at once and 20 a second
+// after that, and all of them together requests_per_second, however often a client connects anew:
+// more of them wait, so that nobody takes the processor away from a sale. 1,000 connections a
+// second are accepted. Those that follow an event stream are counted apart, and each has ten
 // seconds to take an event.
 #pragma once
 
@@ -48,7 +50,9 @@ struct ServerOptions {
   std::string address;     // "127.0.0.1:9480"; "" switches the listener off
   // admin.token_file; null: no token, and POST is allowed on a loopback listener only.
   std::shared_ptr<base::Secret> token = nullptr;
-  int inherited = -1;      // a socket that listens on `address` already; -1: one is to be made
+  // Of all connections; a second's worth may come at once, more of them wait. 0: no bound.
+  int requests_per_second = 0;
+  int inherited = -1;  // a socket that listens on `address` already; -1: one is to be made
 };
 
 // kInvalid: malformed address. Tries nothing.

@@ -26,6 +26,17 @@ int status_of(beast::error_code failure) {
   return failure.category() == any_http.category() ? 400 : 0;
 }
 
+// A header that decides who may ask for what, or where the request ends, and was sent more than
+// once: whoever stands in between may go by another one of them. "": none.
+std::string_view repeated_header(const beast::http::fields& fields) {
+  using beast::http::field;
+  for (const field name : {field::host, field::origin, field::authorization, field::content_length,
+                           field::transfer_encoding}) {
+    if (fields.count(name) > 1) return beast::http::to_string(name);
+  }
+  return {};
+}
+
 }  // namespace
 
 Response error_response(int status, std::string_view message) {
@@ -44,16 +55,11 @@ void Session::read() {
       [self = shared_from_this()](beast::error_code failure, size_t) { self->on_read(failure); });
 }
 
-// Each request pays for an interval; who is ahead by more than those that are allowed at once
-// waits.
-void Session::read_in_turn() {
-  const auto now = std::chrono::steady_clock::now();
-  paid_until_ = std::max(paid_until_, now) + kRequestInterval;
-  const auto ahead = paid_until_ - now - kRequestsAtOnce * kRequestInterval;
-  if (ahead <= std::chrono::steady_clock::duration::zero()) return read();
-  pause_.expires_after(ahead);
-  pause_.async_wait([self = shared_from_this()](boost::system::error_code aborted) {
-    if (!aborted) self->read();
+void Session::after(Pace::Clock::duration wait, void (Session::*step)()) {
+  if (wait <= Pace::Clock::duration::zero()) return (this->*step)();
+  pause_.expires_after(wait);
+  pause_.async_wait([self = shared_from_this(), step](boost::system::error_code aborted) {
+    if (!aborted) (self.get()->*step)();
   });
 }
 
@@ -65,7 +71,16 @@ void Session::on_read(beast::error_code failure) {
     if (status != 0) respond(error_response(status, failure.message()));
     return;
   }
+  stream_.expires_never();  // the handler sets its own deadline
+  after(dispatcher_.take_turn(), &Session::answer);
+}
+
+void Session::answer() {
   const auto& message = parser_->get();
+  if (const auto name = repeated_header(message); !name.empty()) {
+    keep_alive_ = false;
+    return respond(error_response(400, "more than one " + std::string(name) + "; send one"));
+  }
   keep_alive_ = message.keep_alive();
   const std::string_view target(message.target().data(), message.target().size());
   const size_t question = std::min(target.find('?'), target.size());
@@ -76,7 +91,6 @@ void Session::on_read(beast::error_code failure) {
   const Credentials credentials{message.method_string(), header(beast::http::field::host),
                                 header(beast::http::field::origin),
                                 header(beast::http::field::authorization)};
-  stream_.expires_never();  // the handler sets its own deadline
   dispatcher_.dispatch(credentials, std::move(request), [self = shared_from_this()](Outcome got) {
     boost::asio::dispatch(self->stream_.get_executor(), [self, outcome = std::move(got)]() mutable {
       self->take(std::move(outcome));
@@ -97,6 +111,7 @@ void Session::respond(Response response) {
   response_.set("X-Content-Type-Options", "nosniff");
   for (const auto& [name, value] : response.headers) response_.set(name, value);
   if (response.status == 401) response_.set(beast::http::field::www_authenticate, "Bearer");
+  keep_alive_ = keep_alive_ && !dispatcher_.is_crowded();
   response_.keep_alive(keep_alive_);
   response_.body() = std::move(response.body);
   response_.prepare_payload();
@@ -111,7 +126,7 @@ void Session::respond(Response response) {
 void Session::on_written(bool keep_alive, beast::error_code failure) {
   dispatcher_.busy(idle_);
   if (failure) return;
-  if (keep_alive) return read_in_turn();
+  if (keep_alive) return after(pace_.take(), &Session::read);
   stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, failure);
 }
 

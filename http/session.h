@@ -1,6 +1,7 @@
 // One connection of the admin listener: requests one after the other, keep-alive, bounded.
 //
-//   I/O thread: read a request ─► check access, find the route ─┐ 404, 405, 401, 403 at once
+//   I/O thread: read a request ─► wait for a turn among all ─► check access, find the route
+//                                                               │ 404, 405, 401, 403 at once
 //   handler pool:                                               └► handler(request)
 //   I/O thread: write the response ◄────────────────────────────── response
 //          or: hand the socket over to the viewers of a stream ◄── its first event
@@ -25,6 +26,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "http/access.h"
+#include "http/pace.h"
 #include "http/server.h"
 #include "http/viewers.h"
 
@@ -55,6 +57,10 @@ class Dispatcher {
                         std::function<void(Outcome)> done) = 0;
   // The session waits for its client from now on, until busy(): close() may be called meanwhile.
   virtual Idle::iterator idle(Session& session) = 0;
+  // A request is there: how long it has to wait for its turn among those of all connections.
+  virtual Pace::Clock::duration take_turn() = 0;
+  // More want to connect than there is room for, so who has been answered makes room.
+  virtual bool is_crowded() const = 0;
   virtual void busy(Idle::iterator place) = 0;
   virtual void session_ended() = 0;
 
@@ -74,8 +80,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   void read();
-  void read_in_turn();
+  void after(Pace::Clock::duration wait, void (Session::*step)());
   void on_read(boost::beast::error_code failure);
+  void answer();
   void respond(Response response);
   void take(Outcome outcome);
   void on_written(bool keep_alive, boost::beast::error_code failure);
@@ -88,8 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::beast::http::response<boost::beast::http::string_body> response_;
   boost::asio::steady_timer pause_;
   Dispatcher::Idle::iterator idle_;
-  std::chrono::steady_clock::time_point
-      paid_until_{};  // by the requests so far; see read_in_turn()
+  Pace pace_{kRequestsAtOnce, kRequestInterval};
   bool keep_alive_ = false;
 };
 

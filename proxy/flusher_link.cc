@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/file.h"
 #include "http/server.h"
@@ -21,6 +22,8 @@ constexpr auto kPollInterval = std::chrono::seconds(1);
 constexpr auto kFirstPollInterval = std::chrono::milliseconds(50);
 constexpr auto kProofWait = std::chrono::seconds(3);
 constexpr int64_t kRequestTimeoutMs = 2'000;
+// Of a flusher that has answered before: it may be slow once, under a drain or a busy machine.
+constexpr int kSilencesMax = 1;
 // A long FLUSH WAIT is asked for in slices, so that polls and other requests get their turn.
 constexpr int64_t kWaitSliceMs = 500;
 constexpr size_t kJobsMax = 64;
@@ -185,13 +188,27 @@ void FlusherLink::poll() {
   boost::system::error_code failure;
   const auto parsed = body ? boost::json::parse(*body, failure) : boost::json::value();
   if (const boost::json::object* status = failure ? nullptr : parsed.if_object()) {
+    silences_ = 0;
+    answered_at_ms_ = base::monotonic_us() / 1000;
     take_status(*status);
   } else {
-    const std::lock_guard lock(mutex_);
-    report_ = {.state = "unreachable"};
-    status_.reset();
+    take_silence(body ? "it answers something that is no status" : body.error().message());
   }
   written_before_ = written;
+}
+
+// Until it has been silent for longer than a moment, what it last told stands.
+void FlusherLink::take_silence(const std::string& why) {
+  ++silences_;
+  if (answered_at_ms_ != 0 && silences_ <= kSilencesMax) return;
+  std::string reason = why;
+  if (answered_at_ms_ != 0) {
+    const int64_t silent_ms = base::monotonic_us() / 1000 - answered_at_ms_;
+    reason += "; it last answered " + std::to_string((silent_ms + 500) / 1000) + " s ago";
+  }
+  const std::lock_guard lock(mutex_);
+  report_ = {.state = "unreachable", .reason = std::move(reason)};
+  status_.reset();
 }
 
 // What another process tells is checked against what is known here.

@@ -75,6 +75,7 @@ class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource 
   void run();
   void poll();
   void take_status(const boost::json::object& status);
+  void take_silence(const std::string& why);
   bool take_dead_letters(int64_t version);
   void look_for_refusal();
   void settle();
@@ -91,6 +92,8 @@ class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource 
   uint64_t written_before_ = 0;  // by this proxy, when the flusher was asked before
   int64_t dead_letters_ = 0;     // the version that is known
   std::string refusal_;
+  int silences_ = 0;            // polls in a row that the flusher did not answer
+  int64_t answered_at_ms_ = 0;  // by the monotonic clock; 0: never yet
   bool is_told_ = false;  // what the flusher knows of the journal, or that it cannot know it
   bool is_settled_ = false;
   mutable std::mutex mutex_;

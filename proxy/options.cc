@@ -17,6 +17,8 @@ using base::ConfigType;
 
 constexpr int64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB, kTiB = 1024 * kGiB;
 constexpr int64_t kDayUs = 86'400LL * 1'000'000;
+// A dozen dashboards and scrapers ask less; a flood gets this much of the processor at most.
+constexpr int kAdminRequestsPerSecond = 100;
 
 // The table itself; a vector because Config takes one.
 const std::vector<ConfigKey> kKeys = {
@@ -241,7 +243,7 @@ Result<Options> make_options(const base::Config& config) {
   options.protected_mode = config.boolean("auth.protected_mode");
   auto token = base::Secret::open("admin.token_file", config.string("admin.token_file"));
   if (!token) return token.error();
-  options.admin = {config.string("admin.address"), std::move(*token)};
+  options.admin = {config.string("admin.address"), std::move(*token), kAdminRequestsPerSecond};
   SLUICE_TRY(http::check(options.admin));
   options.journal_dir = config.string("journal.dir");
   options.journal_fsync = config.string("journal.fsync");

@@ -16,7 +16,7 @@ from harness.waiting import until
 
 FOLDER = ROOT / "examples"
 SHOPS = {"python": ["/usr/bin/python3", "shop.py"], "node": ["node", "shop.mjs"],
-         "go": ["go", "run", "."], "java": ["mvn", "-q", "compile", "exec:java"],
+         "go": ["go", "run", "."], "java": ["mvn", "-q", "spring-boot:run"],
          "php": ["php", "-S", "127.0.0.1:8080", "shop.php"]}
 QUICK = ("python", "node")  # the others need toolchains that `make test` does without
 BUYERS_AT_ONCE = 8

@@ -1,5 +1,6 @@
 """The admin listeners of both daemons: routes, JSON, Prometheus text, and who may POST."""
 
+import socket
 import threading
 
 import pytest
@@ -112,6 +113,19 @@ def test_a_web_page_elsewhere_cannot_reach_the_admin_port(lab):
     assert proxy.get("/status", headers={"Host": "evil.example"}).status == 403
     own = {"Origin": f"http://127.0.0.1:{proxy.admin_port}"}
     assert proxy.post("/resume", headers=own).status == 200
+
+
+def test_two_hosts_are_refused_by_name(lab):
+    """A program in between may have looked at the other one; so with Origin and the token."""
+    proxy = lab.proxy(lab.redis())
+    for header in ("Host: localhost", "Origin: http://localhost", "Authorization: Bearer x"):
+        request = f"POST /pause HTTP/1.1\r\nHost: localhost\r\n{header}\r\n{header}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", proxy.admin_port), timeout=10) as client:
+            client.sendall(request.encode())
+            answer = client.makefile("rb").read().decode()
+        assert answer.startswith("HTTP/1.1 400 "), answer
+        assert f"more than one {header.split(':')[0]}" in answer
+    assert proxy.get("/readyz").status == 200
 
 
 def test_readiness_follows_redis(lab):

@@ -7,7 +7,10 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
+import time
 
 import pymysql
 import pytest
@@ -18,6 +21,7 @@ from harness.daemons import BIN, toml
 from harness.lab import Lab
 from harness.redis_server import RedisServer
 from harness.sql_server import PASSWORD, Database
+from harness.tcp_fault import SENT, TcpFault
 from harness.waiting import until
 
 
@@ -136,6 +140,52 @@ def test_redis_does_not_answer(right):
     finding = right.only(right.file(right.proxy, redis__servers=["127.0.0.1:1"]),
                          right.flusher.config)
     names(finding, "error", "is not reachable", "redis.servers")
+
+
+@contextlib.contextmanager
+def silent_port():
+    """Of a machine that takes connections and says nothing."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield listener.getsockname()[1]
+
+
+def test_servers_that_never_answer_are_waited_for_three_seconds(right):
+    """Each once: a Redis, a MySQL, and a flusher's admin port, which nobody waits for."""
+    with silent_port() as redis, silent_port() as mysql, silent_port() as admin:
+        began = time.monotonic()
+        findings = right.doctor(
+            right.file(right.proxy, redis__servers=[f"127.0.0.1:{redis}"],
+                       flusher__admin=f"http://127.0.0.1:{admin}"),
+            right.file(right.flusher, mysql__port=mysql, admin__address=f"127.0.0.1:{admin}"))
+        took_s = time.monotonic() - began
+    assert 5 < took_s < 12, (took_s, findings)
+    assert len(findings) == 2, findings
+    names(findings[0], "error", "no reply within 3 s; nothing else of it was looked at", "start it")
+    names(findings[1], "error", "; nothing else of it was looked at", "mysql.host")
+
+
+@pytest.mark.parametrize("kind, question", [("Redis", rb"MULTI"), ("MySQL", rb"UTC_TIMESTAMP")])
+def test_a_server_that_falls_silent_is_not_asked_again(right, kind, question):
+    """After its first answers. What was not looked at is told."""
+    protocol, port = ("resp", right.redis.port) if kind == "Redis" else ("mysql", right.server.port)
+    fault, over = TcpFault(port, protocol), threading.Event()
+    rule = fault.on(question, SENT, then=over.wait)
+    began = time.monotonic()
+    try:
+        if kind == "Redis":
+            finding = right.only(
+                right.file(right.proxy, redis__servers=[f"127.0.0.1:{fault.port}"]))
+            names(finding, "error", "what was left was not looked at", "SLOWLOG")
+        else:
+            finding = right.only(right.file(right.flusher, mysql__port=fault.port))
+            names(finding, "warning", "not everything could be looked at", "look again")
+    finally:
+        over.set()
+        fault.close()
+    rule.wait()
+    assert 2.5 < time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("rule, refused", [

@@ -9,6 +9,7 @@ import socket
 import jsonschema
 
 from harness.lab import HOLD
+from harness.tcp_fault import LOSE_REPLY, LOSE_REQUEST, TcpFault
 from harness.waiting import until
 
 SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2]
@@ -77,6 +78,32 @@ def test_status_is_as_its_schema_says_in_every_state(lab):
     check(down)
     assert down["backlog"]["rows"] is None and down["shelves"]["open"] == 0
     assert sum(down["shelves"]["reasons"].values()) == 64
+
+
+def test_a_flusher_that_misses_one_look_is_not_unreachable(lab):
+    """What it told before stands; after a second one it is, with how long it has been silent."""
+    drain = lab.flusher(lab.database(), start=False)
+    fault = TcpFault(drain.admin_port, "raw")
+    try:
+        proxy = lab.proxy(lab.redis(), flusher__admin=f"http://127.0.0.1:{fault.port}")
+        drain.start()
+        until(lambda: proxy.get("/status").json()["flusher"] in ("IDLE", "HOLDING"), 15,
+              "the flusher is known")
+        missed = fault.on(rb"GET /status", LOSE_REQUEST)
+        missed.wait()
+        again = fault.on(rb"GET /status", LOSE_REPLY, nth=2, then=fault.refuse)
+        seen = set()
+        until(lambda: seen.add(proxy.get("/status").json()["flusher"]) or again.fired.is_set(), 15,
+              "two more looks")
+        assert "unreachable" not in seen, seen
+        down = until(lambda: (s := proxy.get("/status").json())["flusher"] == "unreachable" and s,
+                     15, "unreachable")
+        assert "; it last answered " in down["drain"]["reason"], down["drain"]
+        check(down)
+        fault.refuse(False)
+        until(lambda: proxy.get("/status").json()["flusher"] != "unreachable", 15, "it is back")
+    finally:
+        fault.close()
 
 
 def test_events_are_the_status_once_a_second(lab):

@@ -166,6 +166,34 @@ TEST_F(ServerTest, HeaderAndBodyAreBounded) {
   EXPECT_EQ(answer("GET /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 403");
 }
 
+TEST_F(ServerTest, AHeaderThatDecidesIsSentOnce) {
+  const auto answer = [this](const std::string& method, const std::string& headers) {
+    RawClient client(server_->port());
+    client.send(method + " /echo HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+    const std::string got = client.receive_until("}", 1000);
+    if (got.starts_with("HTTP/1.1 400")) {
+      EXPECT_TRUE(client.is_closed());
+    }
+    return got;
+  };
+  for (const auto& [name, value] : {std::pair<std::string, std::string>{"Host", "localhost"},
+                                    {"Origin", "http://localhost"},
+                                    {"Authorization", "Bearer x"},
+                                    {"Content-Length", "0"}}) {
+    std::string once = name + ": " + value + "\r\n";
+    std::string twice = once + once;
+    if (name == "Host") twice = once, once.clear();
+    EXPECT_TRUE(answer("POST", once).starts_with("HTTP/1.1 200")) << name;
+    for (const std::string method : {"GET", "POST"}) {
+      const std::string got = answer(method, twice);
+      EXPECT_TRUE(got.starts_with("HTTP/1.1 400")) << got;
+      EXPECT_NE(got.find(name), std::string::npos) << got;
+    }
+  }
+  EXPECT_TRUE(answer("POST", "X: 1\r\nX: 2\r\n").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(answer("POST", "host: other\r\n").starts_with("HTTP/1.1 400"));
+}
+
 TEST_F(ServerTest, WhoHasBeenIdleForLongestGivesWayToANewcomer) {
   const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   std::vector<std::unique_ptr<RawClient>> idle;
@@ -212,6 +240,12 @@ TEST_F(ServerTest, WithAllConnectionsBeingWorkedOnItGoesOnListening) {
   release();
   const auto healthy = fetch("GET", url(), "/healthz", "", 5000);
   ASSERT_TRUE(healthy.ok()) << healthy.error().message();
+  // Room is made by those that are answered.
+  int closed = 0;
+  for (const auto& client : waiting) {
+    closed += client->receive_until("\r\n\r\n").find("Connection: close") != std::string::npos;
+  }
+  EXPECT_GE(closed, 1);
 }
 
 TEST_F(ServerTest, ARefusalIsJsonWhateverWasAskedFor) {
@@ -234,6 +268,29 @@ TEST_F(ServerTest, AConnectionThatAsksWithoutEndIsMadeToWait) {
   EXPECT_NE(client.receive_until("|last").find("69|last"), std::string::npos);
   // 50 at once, then 20 a second.
   EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(800));
+}
+
+// Each connects anew, so no connection asks too often; all of them together do.
+TEST(ServerTurns, RequestsOfAllConnectionsTogetherAreBoundedAndNoneIsRefused) {
+  auto created = Server::create({"127.0.0.1:0", "", /*requests_per_second=*/40});
+  ASSERT_TRUE(created.ok()) << created.error().message();
+  (*created)->route("GET", "/healthz", [](const Request&) { return Response{.body = "ok"}; });
+  (*created)->start();
+  const std::string url = "http://127.0.0.1:" + std::to_string((*created)->port());
+  const auto ask = [&url](int times) {
+    for (int i = 0; i < times; ++i) {
+      const auto answer = fetch("GET", url, "/healthz", "", 5000);
+      ASSERT_TRUE(answer.ok()) << answer.error().message();
+      EXPECT_EQ(answer->status, 200);
+    }
+  };
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(ask, 20);
+  for (std::thread& client : clients) client.join();
+  // 40 at once, the other 40 in a second; never later than that many after the others.
+  EXPECT_GT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(800));
+  (*created)->stop();
 }
 
 class StreamTest : public ServerTest {

@@ -1,22 +1,41 @@
+package shop;
+
+import io.lettuce.core.RedisCommandExecutionException;
+import io.lettuce.core.codec.ByteArrayCodec;
+import io.lettuce.core.output.NestedMultiOutput;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
-import redis.clients.jedis.DefaultJedisClientConfig;
-import redis.clients.jedis.HostAndPort;
-import redis.clients.jedis.Jedis;
-import redis.clients.jedis.JedisPool;
-import redis.clients.jedis.JedisPoolConfig;
-import redis.clients.jedis.exceptions.JedisDataException;
-import redis.clients.jedis.exceptions.JedisException;
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.core.NestedRuntimeException;
+import org.springframework.data.redis.connection.RedisConnection;
+import org.springframework.data.redis.connection.lettuce.LettuceConnection;
+import org.springframework.data.redis.connection.lettuce.LettuceConnectionFactory;
+import org.springframework.stereotype.Component;
 
 /** A client of Sluice that buys exactly once over a network that fails. See ../README.md. */
-final class Sluice {
+@Component
+class Sluice {
   /** No answer in time: the outcome is not known. Ask later, with the same REQ. */
   static final class Undecided extends Exception {
     Undecided(String last) {
       super(last);
+    }
+  }
+
+  /** An error reply. */
+  private static final class Said extends RuntimeException {
+    Said(String words) {
+      super(words);
+    }
+  }
+
+  /** What the caller did wrong, in Sluice's words. */
+  static final class Mistake extends RuntimeException {
+    Mistake(String said) {
+      super(said);
     }
   }
 
@@ -31,19 +50,16 @@ final class Sluice {
       "CANCEL OK", List.of("remaining"),
       "ORDER FOUND", List.of("order_id", "user", "quantity", "status", "durability"),
       "WAITDB DEADLETTER", List.of("code", "text"));
-  private static final int CONNECTIONS_MAX = 64;
   private static final long FIRST_PAUSE_MS = 50;
   private static final long LONGEST_PAUSE_MS = 1000;
 
-  private final JedisPool pool;
+  private final LettuceConnectionFactory connections;
   private final long patienceMs;
 
-  Sluice(String host, int port, long patienceMs) {
-    JedisPoolConfig sizes = new JedisPoolConfig();
-    sizes.setMaxTotal(CONNECTIONS_MAX);
-    sizes.setMaxIdle(CONNECTIONS_MAX);
-    pool = new JedisPool(sizes, new HostAndPort(host, port), DefaultJedisClientConfig.builder()
-        .connectionTimeoutMillis(2000).socketTimeoutMillis(3000).build());
+  Sluice(LettuceConnectionFactory connections, @Value("${shop.patience-ms}") long patienceMs) {
+    // On one for all threads, purchases would stand behind the one that waits for MySQL.
+    connections.setShareNativeConnection(false);
+    this.connections = connections;
     this.patienceMs = patienceMs;
   }
 
@@ -83,7 +99,7 @@ final class Sluice {
     while (System.nanoTime() < deadline) {
       try {
         return ask(words);
-      } catch (JedisDataException said) {
+      } catch (Said said) {
         last = said.getMessage();
         if (last.startsWith("UNKNOWNSTATE")) {
           Map<String, Object> found = found(inquiry);
@@ -91,9 +107,9 @@ final class Sluice {
             return found;
           }
         } else if (!last.startsWith("BUSY") && !last.startsWith("LOADING")) {
-          throw said;
+          throw new Mistake(last);
         }
-      } catch (JedisException lost) {
+      } catch (NestedRuntimeException lost) {
         last = lost.getMessage(); // what was sent may have arrived, or not
       }
       pause(ThreadLocalRandom.current().nextLong(pauseMs / 2, pauseMs));
@@ -114,17 +130,24 @@ final class Sluice {
       }
       boolean undone = List.of("cancelled", "expired").contains(found.get("status"));
       return Map.of("outcome", undone ? "CANCELLED" : "OK", "order_id", found.get("order_id"));
-    } catch (JedisException error) {
+    } catch (Said | NestedRuntimeException error) {
       return null;
     }
   }
 
   private Map<String, Object> ask(List<String> words) {
-    byte[] command = ("SECKILL." + words.get(0)).getBytes(StandardCharsets.US_ASCII);
-    String[] arguments = words.subList(1, words.size()).toArray(String[]::new);
+    byte[][] arguments = words.stream().skip(1)
+        .map(word -> word.getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
     List<?> reply;
-    try (Jedis jedis = pool.getResource()) {
-      reply = (List<?>) jedis.sendCommand(() -> command, arguments);
+    try (RedisConnection connection = connections.getConnection()) {
+      // The driver's own guess of the reply's type would be one value; it is an array.
+      reply = (List<?>) ((LettuceConnection) connection).execute("SECKILL." + words.get(0),
+          new NestedMultiOutput<>(ByteArrayCodec.INSTANCE), arguments);
+    } catch (NestedRuntimeException error) {
+      if (error.getRootCause() instanceof RedisCommandExecutionException said) {
+        throw new Said(said.getMessage());
+      }
+      throw error;
     }
     Map<String, Object> outcome = new LinkedHashMap<>();
     outcome.put("outcome", text(reply.get(0)));
