@@ -272,7 +272,7 @@ TEST_F(ServerTest, AConnectionThatAsksWithoutEndIsMadeToWait) {
 
 // Each connects anew, so no connection asks too often; all of them together do.
 TEST(ServerTurns, RequestsOfAllConnectionsTogetherAreBoundedAndNoneIsRefused) {
-  auto created = Server::create({"127.0.0.1:0", "", /*requests_per_second=*/40});
+  auto created = Server::create({.address = "127.0.0.1:0", .requests_per_second = 40});
   ASSERT_TRUE(created.ok()) << created.error().message();
   (*created)->route("GET", "/healthz", [](const Request&) { return Response{.body = "ok"}; });
   (*created)->start();
