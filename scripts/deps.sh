@@ -16,7 +16,7 @@ packages=(
   libcctz-dev tzdata
   libbenchmark-dev libgtest-dev libgmock-dev
   redis-server mariadb-server mariadb-client openssl
-  python3 python3-pytest python3-pytest-xdist python3-redis python3-pymysql python3-yaml
+  python3 python3-pytest python3-redis python3-pymysql python3-yaml
   systemd prometheus
   nodejs npm curl
   groff-base zsh fish
