@@ -17,6 +17,7 @@ constexpr size_t kMarkAndLineEndMax = 3 + 2;
 }  // namespace
 
 Result<std::string> read_secret(std::string_view key, const std::string& path) {
+  if (path.empty()) return std::string();
   const auto refused = [&](std::string_view why) {
     return invalid(std::string(key) + ": " + std::string(why));
   };

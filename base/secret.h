@@ -12,7 +12,8 @@ namespace sluice::base {
 
 // The first line of the file at `path`, without a byte order mark and a CR at its end; a blank may
 // be its first or last character. `key` names the file in messages, which never hold the secret.
-// kInvalid: it cannot be read, has more than 1,024 bytes, or nothing but blanks.
+// "" if `path` is empty: there is none. kInvalid: it cannot be read, has more than 1,024 bytes, or
+// nothing but blanks.
 Result<std::string> read_secret(std::string_view key, const std::string& path);
 
 // A secret whose file somebody may exchange while the daemon runs: read again at SIGHUP and

@@ -20,7 +20,6 @@ int failed(const Error& error) {
 }
 
 Status read_password(MysqlArguments& arguments) {
-  if (arguments.password_file.empty()) return {};
   auto password = base::read_secret("--password-file", arguments.password_file);
   if (!password) return password.error();
   arguments.database.password = std::move(*password);

@@ -25,15 +25,11 @@ Result<AdminTarget> target_of(const std::string& path) {
   }
   const auto where = http::parse_host_port(address);
   if (!where) return where.error().at(path + ": admin.address");
-  std::string token;
-  if (const std::string& file = config->string("admin.token_file"); !file.empty()) {
-    auto secret = base::read_secret("admin.token_file", file);
-    if (!secret) return secret.error().at(path);
-    token = std::move(*secret);
-  }
+  auto token = base::read_secret("admin.token_file", config->string("admin.token_file"));
+  if (!token) return token.error().at(path);
   std::string host = reachable_host(where->host);
   if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  return AdminTarget{*kind, "http://" + host + ":" + where->port, std::move(token)};
+  return AdminTarget{*kind, "http://" + host + ":" + where->port, std::move(*token)};
 }
 
 }  // namespace

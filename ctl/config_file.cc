@@ -133,11 +133,9 @@ Result<RedisTarget> redis_target(const base::Config& config) {
                       config.string("redis.tls_ca_file")};
   }
   target->username = config.string("redis.username");
-  if (const std::string& path = config.string("redis.password_file"); !path.empty()) {
-    auto password = base::read_secret("redis.password_file", path);
-    if (!password) return password.error();
-    target->password = std::move(*password);
-  }
+  auto password = base::read_secret("redis.password_file", config.string("redis.password_file"));
+  if (!password) return password.error();
+  target->password = std::move(*password);
   return target;
 }
 

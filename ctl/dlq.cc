@@ -160,13 +160,9 @@ Status retry(const DlqArguments& arguments) {
   const auto config = read(arguments);
   if (!config) return config.error();
   const std::string url = "http://" + config->string("admin.address");
-  std::string token;
-  if (const std::string& path = config->string("admin.token_file"); !path.empty()) {
-    auto secret = base::read_secret("admin.token_file", path);
-    if (!secret) return secret.error();
-    token = std::move(*secret);
-  }
-  const auto response = http::fetch("POST", url, "/dlq/retry", token, 60'000);
+  const auto token = base::read_secret("admin.token_file", config->string("admin.token_file"));
+  if (!token) return token.error();
+  const auto response = http::fetch("POST", url, "/dlq/retry", *token, 60'000);
   if (!response) {
     return Error(ErrorClass::kUnavailable,
                  "the flusher at " + url +

@@ -43,7 +43,6 @@ Result<RedisTarget> front_target(const std::string& config_path, const FrontOpti
   if (tls && target->port != 0) {
     target->tls = net::TlsFiles{options.tls_cert_file, options.tls_key_file, options.tls_ca_file};
   }
-  if (options.password_file.empty()) return target;
   auto password = base::read_secret("--password-file", options.password_file);
   if (!password) return password.error();
   target->password = std::move(*password);

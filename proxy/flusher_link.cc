@@ -189,7 +189,7 @@ void FlusherLink::poll() {
   const auto parsed = body ? boost::json::parse(*body, failure) : boost::json::value();
   if (const boost::json::object* status = failure ? nullptr : parsed.if_object()) {
     silences_ = 0;
-    answered_at_ms_ = base::monotonic_us() / 1000;
+    answered_us_ = base::monotonic_us();
     take_status(*status);
   } else {
     take_silence(body ? "it answers something that is no status" : body.error().message());
@@ -200,11 +200,11 @@ void FlusherLink::poll() {
 // Until it has been silent for longer than a moment, what it last told stands.
 void FlusherLink::take_silence(const std::string& why) {
   ++silences_;
-  if (answered_at_ms_ != 0 && silences_ <= kSilencesMax) return;
+  if (answered_us_ != 0 && silences_ <= kSilencesMax) return;
   std::string reason = why;
-  if (answered_at_ms_ != 0) {
-    const int64_t silent_ms = base::monotonic_us() / 1000 - answered_at_ms_;
-    reason += "; it last answered " + std::to_string((silent_ms + 500) / 1000) + " s ago";
+  if (answered_us_ != 0) {
+    const int64_t silent_us = base::monotonic_us() - answered_us_;
+    reason += "; it last answered " + std::to_string((silent_us + 500'000) / 1'000'000) + " s ago";
   }
   const std::lock_guard lock(mutex_);
   report_ = {.state = "unreachable", .reason = std::move(reason)};

@@ -93,7 +93,7 @@ class FlusherLink final : public sale::FlusherPort, public monitor::DrainSource 
   int64_t dead_letters_ = 0;     // the version that is known
   std::string refusal_;
   int silences_ = 0;            // polls in a row that the flusher did not answer
-  int64_t answered_at_ms_ = 0;  // by the monotonic clock; 0: never yet
+  int64_t answered_us_ = 0;     // monotonic; 0: never yet
   bool is_told_ = false;  // what the flusher knows of the journal, or that it cannot know it
   bool is_settled_ = false;
   mutable std::mutex mutex_;

@@ -11,6 +11,7 @@
 #include "proxy/front/session.h"
 
 namespace sluice::proxy::front {
+
 // Commands have been taken from the input, or (`took` false) there was no whole one, or no room.
 void Session::input_processed(bool took) {
   const bool unfinished = !stalled_ && !input_.empty();
