@@ -60,7 +60,7 @@ Gate::Gate(upstream::IoThread& thread, upstream::Inbox& inbox, upstream::RedisCl
   why_ = "the connection to Redis is being established";
 }
 
-void Gate::lost(const std::string& why) {
+void Gate::stop() {
   process_.clear();
   ++connects_;
   dormant_ = opening_ = false;
@@ -68,6 +68,10 @@ void Gate::lost(const std::string& why) {
   roster_.lost();
   replay_.reset();
   timer_.cancel();
+}
+
+void Gate::lost(const std::string& why) {
+  stop();
   refusals_.clear();
   for (const auto& shelf : shelves_) {
     Entry& entry = entry_of(*shelf);

@@ -60,6 +60,8 @@ class Gate final : public BeatEvents {
   void connected();
   // The connection is gone: whatever was under way here is void.
   void lost(const std::string& why);
+  // It is about to be closed for good: from now on nothing is asked.
+  void stop();
   // There is no sale yet, and nothing of it in Redis.
   bool dormant() const { return dormant_; }
   // A sale begins: asks for every shelf, here and on the other threads.

@@ -47,7 +47,7 @@ void SaleThread::came_up() {
 
 void SaleThread::lost(const Error& why) {
   if (std::exchange(is_up_, false)) shared_.redis_connections.fetch_sub(1);
-  if (closed_) return beat_.lost();  // by us; end() answers what is left
+  if (closed_) return beat_.lost();  // by us; Coalescer::end() answers what is left
   if (gate_.ready() && !stopping_ && thread_.index() == 0)
     spdlog::warn("{}; purchases are refused until it is back", why.message());
   beat_.lost();
@@ -67,6 +67,7 @@ void SaleThread::stop(std::function<void()> stopped) {
 
 void SaleThread::close(std::function<void()> stopped) {
   if (std::exchange(closed_, true)) return;
+  gate_.stop();
   redis_.close();
   coalescer_.end();
   stopped();

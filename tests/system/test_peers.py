@@ -1,5 +1,8 @@
 """sluice-ctl peers: who sells through a Redis, and giving a proxy up that never comes back."""
 
+import random
+import time
+
 from harness.resp import RespError
 from harness.waiting import until
 
@@ -47,3 +50,24 @@ def test_bad_words_are_refused(lab):
     for words in ((), ("forget",), ("forget", "1024"), ("forget", "x"), ("lists",)):
         assert lab.ctl("peers", *words).returncode == 2, words
     assert lab.ctl("peers", "list", "--server", "127.0.0.1:1").returncode == 1
+
+
+def test_one_that_waits_for_another_ends_in_order(lab):
+    """Stopped at any moment after its start, while it waits for another proxy or a sale begins, it
+    asks nothing more of the Redis that it has left."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    redis = lab.redis()
+    for turn in range(20):
+        with redis.client() as direct:
+            direct("FLUSHALL")
+        proxies = [lab.proxy(redis, start=False, journal=lab.folder / f"journal{turn}-{number}",
+                             proxy__id=number) for number in range(2)]
+        for proxy in proxies:
+            proxy.start(wait=False)
+        with until(proxies[0].client, 10, "the first listens") as client:
+            client("SECKILL.CREATE", "phone", "STOCK", 5)
+        time.sleep(moments.uniform(0, 0.08))
+        for proxy in proxies:  # the first one's last beat ends the second one's waiting
+            assert proxy.stop() == 0, proxy.process.log()

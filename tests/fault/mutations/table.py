@@ -434,6 +434,10 @@ MUTATIONS = (
         "shelf: what goes back to the queue keeps its order ids", "proxy/sale/shelf.cc",
         "op.order_id = 0;", ";",
         (Gtest("test_sale", "Shelf.WhatWasNotApplied*"),)),
+    Mutation(
+        "shelf: the gate asks on after its connection was closed", "proxy/sale/sale_thread.cc",
+        "  gate_.stop();\n", "",
+        (Pytest("tests/system/test_peers.py", "ends_in_order"),)),
     *IDENTITY,
     *ORDER_LIFE,
     *DRAINING,
